@@ -164,6 +164,10 @@ class AcceptanceResult:
         """Name of the metric in a :class:`Breach`."""
         return acceptance_metric(self.name, self.phase)
 
+    def breach_key(self, stage: int) -> str:
+        """Return :attr:`Breach.key` of the breach that this result is for a stage."""
+        return f"{stage_subject(stage)}: {self.metric}"
+
 
 def acceptance_metric(name: str, phase: AcceptancePhase) -> str:
     """Return the name of the metric of acceptance tests in a phase."""
@@ -477,9 +481,16 @@ class StageRun:
             return ()
         return tuple(name for name in self.acceptance if self.acceptance_result(name, phase) is None)
 
+    def without_final_acceptance(self) -> "StageRun":
+        """Return this run without the results at the end of its soak, and what a person has accepted of them."""
+        kept = tuple(result for result in self.acceptance_results if result.phase is not AcceptancePhase.END)
+        void = {result.breach_key(self.stage) for result in self.acceptance_results if result not in kept}
+        accepted = tuple(key for key in self.accepted_breaches if key not in void)
+        return replace(self, acceptance_results=kept, accepted_breaches=accepted)
+
     def has_accepted(self, result: AcceptanceResult) -> bool:
         """Return whether a person has accepted this result, which was not successful."""
-        return f"{stage_subject(self.stage)}: {result.metric}" in self.accepted_breaches
+        return result.breach_key(self.stage) in self.accepted_breaches
 
     @property
     def unproven_acceptance(self) -> tuple[str, ...]:

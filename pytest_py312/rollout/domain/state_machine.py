@@ -243,9 +243,7 @@ def _react(run: StageRun, breach: Breach) -> StageRun:
 
 def _on_drifted(run: StageRun, event: Drifted) -> StageRun:
     _require_state(run, event, *MONITORED)
-    results = tuple(result for result in run.acceptance_results if result.phase is not AcceptancePhase.END)
-    first_slot = max(run.first_slot, event.slot + 1)
-    run = replace(run, credited=0.0, first_slot=first_slot, acceptance_results=results)
+    run = replace(run.without_final_acceptance(), credited=0.0, first_slot=max(run.first_slot, event.slot + 1))
     return _hold(run, f"{event.service}: drift", event.detail)
 
 

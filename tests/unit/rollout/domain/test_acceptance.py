@@ -190,6 +190,16 @@ def test_a_decision_on_a_verdict_does_not_replace_the_tests() -> None:
     assert (run.state, run.pending_acceptance(END)) == (S.SOAKED, ("e2e",))
 
 
+def test_drift_makes_void_what_a_person_has_accepted_of_the_tests_at_the_end() -> None:
+    held = acceptance_event(END, result=Result.FAILED, reaction=Reaction.HOLD)
+    accept = Decided(accept=True, by="a person", reason="known")
+    run = advance(advance(soaked_stage(), held), accept)
+    assert run.untested == ()
+    run = advance(run, Drifted(service="auth", detail="another image serves", slot=6))
+    run = advance(advance(run, accept), SoakCredited(seconds=3600.0))
+    assert advance(run, held).state is S.HELD
+
+
 @pytest.mark.parametrize(
     ("run", "phase"), [(soaking(acceptance=("e2e",)), END), (soaked_stage(), AFTER), (soaked_stage(), BEFORE)]
 )
