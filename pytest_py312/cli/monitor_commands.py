@@ -26,6 +26,7 @@ from pytest_py312.core.serialization import encode
 from pytest_py312.core.text import format_duration
 from pytest_py312.rollout.canary_analysis.soak_status import format_credit
 from pytest_py312.rollout.context import RolloutContext
+from pytest_py312.rollout.domain.acceptance import acceptance_documents, describe_acceptance
 from pytest_py312.rollout.domain.events import Decided
 from pytest_py312.rollout.domain.journal import Journal, LostOwnership
 from pytest_py312.rollout.domain.model import StageRun, StageState, Verdict
@@ -193,13 +194,14 @@ def _format_progress(progress: SoakSnapshot, options: argparse.Namespace, busy: 
             "verdict": run.verdict.value, "reason": run.reason, "credited": run.credited, "soak": run.soak,
             "slot": progress.slot, "missed": progress.missed, "untold": list(progress.inconclusive_reasons),
             "interrupted": progress.interrupted_by, "busy": busy or None, "next_in": round(progress.seconds_to_next, 3),
-            "exit_status": code,
+            "exit_status": code, "acceptance": acceptance_documents(run),
         }  # fmt: skip
         return json.dumps(document, indent=2) + "\n", code
     lines = [f"stage {run.stage} in {run.environment} is {run.state.value}" + (f": {run.reason}" if run.reason else "")]
     lines.append(f"{format_credit(run.credited, run.soak)} are credited")
     if progress.seconds_to_next:
         lines[-1] += f"; the next sample is due in {format_duration(progress.seconds_to_next)}"
+    lines += [describe_acceptance(result) for result in run.acceptance_results]
     lines += [f"inconclusive: {reason}" for reason in progress.inconclusive_reasons]
     lines += [f"another process is working on this stage: {busy}"] if busy else []
     return "\n".join(lines) + "\n", code

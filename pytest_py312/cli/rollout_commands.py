@@ -22,6 +22,7 @@ from pytest_py312.rollout.canary_analysis.soak_status import (
 )
 from pytest_py312.rollout.context import RolloutContext, plan_rollout
 from pytest_py312.rollout.domain import soak_overrides
+from pytest_py312.rollout.domain.acceptance import acceptance_documents, describe_acceptance
 from pytest_py312.rollout.domain.deployment_plan import image_reference, stage_services
 from pytest_py312.rollout.domain.identity import current_timestamp
 from pytest_py312.rollout.domain.journal import Journal
@@ -31,6 +32,7 @@ from pytest_py312.rollout.domain.run_history import describe_restored_version, s
 from pytest_py312.rollout.domain.soak_overrides import sampling_interval
 from pytest_py312.rollout.domain.state_machine import has_pending_work
 from pytest_py312.rollout.domain.stop_signals import StopRequest, stop_on_signals
+from pytest_py312.rollout.execution.acceptance_runner import AcceptanceRunner, make_acceptance_runner
 from pytest_py312.rollout.execution.deploy_gate import report_unmeasured
 from pytest_py312.rollout.execution.driver import Driver
 from pytest_py312.rollout.execution.locking import current_operator
@@ -65,6 +67,9 @@ def show_plan(options: argparse.Namespace, context: RolloutContext) -> CommandOu
     lines += [
         f"  {number}. {deployment.service}: container {deployment.spec.container} from {references[deployment.service]}"
         for number, deployment in enumerate(run.deployments, start=1)
+    ]
+    lines += [
+        f"  acceptance tests {tests.name}: {tests.description}" for tests in settings.acceptance_tests_of(run.stage)
     ]
     return "\n".join(lines) + "\n", 0
 
@@ -101,7 +106,8 @@ def status(options: argparse.Namespace, context: RolloutContext, journal: Journa
         status = statuses[run.run]
         status_text = describe_soak_status(status, run) if status else ""
         earlier_text = describe_restored_version(run, journal.restored_run(run)).strip()
-        lines += [f"{'':<7}{text}" for text in (status_text, run.reason, run.stale, earlier_text) if text]
+        tested = [describe_acceptance(result) for result in run.acceptance_results]
+        lines += [f"{'':<7}{text}" for text in (status_text, *tested, run.reason, run.stale, earlier_text) if text]
     lines.append(f"{options.env} is locked by {holder}" if holder else f"{options.env} is not locked")
     if unavailable_reason:
         lines[-1] = f"the lock of {options.env} cannot be read: {unavailable_reason}"
@@ -139,7 +145,7 @@ def deploy(options: argparse.Namespace, context: RolloutContext, journal: Journa
     if options.dry_run:
         return _format_planned(run, options, f"would deploy stage {run.stage} in {run.environment}:"), 0
     report_unmeasured(target, context.settings(), run.stage, context.log)
-    with driver_with_signals(context, journal, target) as driver:
+    with driver_with_signals(context, journal, target, make_acceptance_runner(context)) as driver:
         deployed_run = driver.deploy(
             run,
             earlier_stages=planned.earlier_stages,
@@ -249,11 +255,23 @@ def requested_overrides(options: argparse.Namespace) -> dict[str, float]:
 
 
 @contextmanager
-def driver_with_signals(context: RolloutContext, journal: Journal, target: Target) -> Iterator[Driver]:
-    """Yield a driver that a signal asks to stop: a deployment is then rolled back, a rollback is completed."""
+def driver_with_signals(
+    context: RolloutContext, journal: Journal, target: Target, acceptance: AcceptanceRunner | None = None
+) -> Iterator[Driver]:
+    """Yield a driver that a signal asks to stop: a deployment is then rolled back, a rollback is completed.
+
+    :param acceptance: only needed to deploy.
+    """
     stop = StopRequest()
     with stop_on_signals(stop):
-        yield Driver(journal, target, current_operator(), stop_reason=lambda: stop.reason, log=context.log)
+        yield Driver(
+            journal,
+            target,
+            current_operator(),
+            stop_reason=lambda: stop.reason,
+            log=context.log,
+            acceptance=acceptance,
+        )
 
 
 def _format_planned(run: StageRun, options: argparse.Namespace, title: str) -> str:
@@ -309,6 +327,8 @@ def _run_document(run: StageRun) -> dict[str, Any]:
         "soak": run.soak,
         "held_for": list(run.pending_decisions),
         "drill": (run.drill or "begun") if run.is_drill else None,
+        "acceptance_tests": list(run.acceptance),
+        "acceptance": acceptance_documents(run),
         "services": [
             {
                 "service": deployment.service,

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from types import FrameType
-from typing import IO, TextIO
+from typing import IO, Protocol, TextIO
 
 from pytest_py312.core import clock
 
@@ -119,6 +119,14 @@ class _TailBuffer:
         return f"[... cut ...]{text}" if self._is_cut or len(self._bytes) > self._limit else text
 
 
+class Cancellation(Protocol):
+    """Whether to end a command early, such as a :class:`threading.Event`."""
+
+    def is_set(self) -> bool:
+        """Return whether the command is to end now."""
+        ...
+
+
 class ExitReason(Enum):
     """Why the process of a command or a cell ended."""
 
@@ -160,7 +168,7 @@ def run(
     tail_limit: int = 65536,
     merge_stderr: bool = False,
     mark: str = "",
-    cancelled: threading.Event | None = None,
+    cancelled: Cancellation | None = None,
     parent: Sequence[str] = (),
 ) -> CommandResult:
     """Run ``argv`` and return its result.
@@ -170,7 +178,7 @@ def run(
     :param tail_limit: bytes that are kept of the end of each stream.
     :param merge_stderr: send stderr to stdout.
     :param mark: value of :data:`MARK_VARIABLE` for the command; its leftover processes are found by it.
-    :param cancelled: when it is set by another thread, the command is killed.
+    :param cancelled: when it is set, by another thread or a signal handler, the command is killed.
     :param parent: a command that starts ``argv``, and ends only with all of its descendants; it gets SIGTERM instead of
         SIGKILL, so that it can.
 
@@ -240,7 +248,7 @@ class _ProcessMonitor:
         time_limit: float,
         grace_period: float,
         memory_limit: int | None,
-        cancelled: threading.Event | None,
+        cancelled: Cancellation | None,
     ) -> None:
         self._process = process
         self._grace_period = grace_period

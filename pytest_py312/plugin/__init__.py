@@ -4,6 +4,7 @@ Every pytest run in a project that has this plugin installed imports this file, 
 (session.py and everything below it) is imported when a ``--py312`` option asks for it.
 """
 
+import os
 from collections.abc import Generator
 from typing import Literal
 
@@ -101,6 +102,8 @@ _FLAG_OPTIONS: tuple[tuple[str, str], ...] = (
 )
 
 
+_ACCEPTANCE_VARIABLE = "PY312_ACCEPTANCE"
+"""As rollout/execution/acceptance_runner.py sets it."""
 _ENABLING = ("", "_stage", "_services", "_python", "_plan", "_shard", "_deploy", "_soak", "_verify_rollback")
 """The options that ask for the gate; the others only modify it."""
 
@@ -154,8 +157,11 @@ def _is_enabled(config: pytest.Config) -> bool:
     """Return whether the run checks services: the ini setting ``py312``, or an option other than a modifier such as
     ``--py312-runner``.
 
-    Also one with an empty value: an unset variable of a CI system must not turn the gate into another run.
+    Also one with an empty value: an unset variable of a CI system must not turn the gate into another run. Acceptance
+    tests of a stage, which a rollout has started, never do.
     """
+    if _ACCEPTANCE_VARIABLE in os.environ:
+        return False
     options = config.known_args_namespace
     is_asked_for = any(getattr(options, f"py312{name}", None) is not None for name in _ENABLING)
     return is_asked_for or bool(config.getini("py312"))

@@ -264,7 +264,13 @@ class RolloutPlugin:
             )
         else:
             edges = contract_edges(settings.contracts, self.services)
-            self.steps = make_steps(self.services, self.request.stage, deploys=self.request.deploys, edges=edges)
+            self.steps = make_steps(
+                self.services,
+                self.request.stage,
+                deploys=self.request.deploys,
+                edges=edges,
+                acceptance=[tests.name for tests in settings.acceptance_tests_of(self.request.stage)],
+            )
             self._executor = StepRunner(StageRunner(context, self.request, find_unproven=unproven, stop=self._stop))
 
     # -- collection

@@ -5,7 +5,15 @@ from pathlib import Path
 import pytest
 
 from pytest_py312.rollout.canary_analysis.time_series import ServiceMetrics
-from pytest_py312.rollout.domain.model import Measurement, Result, Sample, Timestamp
+from pytest_py312.rollout.domain.acceptance import acceptance_document, describe_acceptance
+from pytest_py312.rollout.domain.model import (
+    AcceptancePhase,
+    AcceptanceResult,
+    Measurement,
+    Result,
+    Sample,
+    Timestamp,
+)
 from pytest_py312.rollout.live.live_page import live_page
 from pytest_py312.rollout.live.live_view import build_view
 from pytest_py312.rollout.monitoring.soak import SoakSnapshot
@@ -28,7 +36,10 @@ def pages(folder: Path) -> list[Path]:
         monitored.journal.add_samples(
             "r1", [Sample(service=LONG, slot=slot, at=at, measurements=(measured,))], owner=ME
         )
-    bundle = write_bundle(folder / "out", build_evidence(monitored.journal, "test", 1, intervals={}))
+    tests = AcceptanceResult(name="e2e", phase=AcceptancePhase.AFTER, result=Result.FAILED, reason=HOSTILE)
+    document = build_evidence(monitored.journal, "test", 1, intervals={})
+    document["runs"][0]["acceptance"] = [{"at": None, **acceptance_document(monitored.run, tests)}]
+    bundle = write_bundle(folder / "out", document)
     metrics = ServiceMetrics()
     for sample in monitored.samples(LONG):
         metrics.add(sample)
@@ -40,8 +51,9 @@ def pages(folder: Path) -> list[Path]:
     }  # fmt: skip
     view = build_view(SoakSnapshot(run=run, slot=5, missed=2, inconclusive_reasons=(HOSTILE,)), 60.0, {LONG: metrics})
     text = live_page(
-        view=view, run=run, refresh=3600, stages=[row], left="45.0 h", credited="3.0 h", wanted="48.0 h", next_in="40 s"
-    )
+        view=view, run=run, refresh=3600, stages=[row], left="45.0 h", credited="3.0 h", wanted="48.0 h",
+        next_in="40 s", acceptance=[describe_acceptance(tests)],
+    )  # fmt: skip
     live.write_text(text, encoding="utf-8")
     monitored.journal.close()
     return [bundle.page, live]

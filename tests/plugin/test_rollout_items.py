@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import threading
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Sequence
 from contextlib import closing, nullcontext
@@ -14,6 +15,7 @@ from jsonschema import Draft202012Validator
 
 import pytest_py312
 from pytest_py312.core import clock
+from pytest_py312.core.process import Cancellation, CommandResult
 from pytest_py312.core.process_identity import process_start_ticks, this_process
 from pytest_py312.plugin import rollout
 from pytest_py312.rollout.domain.events import Decided
@@ -24,6 +26,7 @@ from pytest_py312.rollout.targets.target import ServiceUnreachable
 from tests.plugin.gate_helpers import FLEET, Faked
 from tests.plugin.test_neighbours import needs
 from tests.support.fakes import FakeTarget, service_tree
+from tests.unit.rollout.fake_suites import FakeSuite, command_result
 
 PLAN = """
 target = "3.12"
@@ -391,6 +394,111 @@ def test_a_broken_contract_that_a_person_has_accepted_fails_no_more(stage: Stage
     journal.close()
     stage.run("-v", code=0).stdout.fnmatch_lines([f"{edge} PASSED*"])
     assert stage.newest.is_completed
+
+
+# ---- acceptance tests
+
+
+@dataclass
+class StageWithSuite:
+    """A stage with acceptance tests, which start no process."""
+
+    stage: Stage
+    suite: FakeSuite = field(default_factory=FakeSuite)
+
+    def fail_on(self, version: str, *, from_call: int = 0) -> None:
+        """Let a test fail while this version serves."""
+
+        def failing() -> list[str]:
+            is_serving = self.stage.serving()["user-service"] == version
+            return ["test_pay"] if is_serving and len(self.suite.calls) >= from_call else []
+
+        self.suite.failing = failing
+
+
+@pytest.fixture
+def with_suite(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> StageWithSuite:
+    made = StageWithSuite(stage=stage)
+    acceptance = 'critical = true\nacceptance = [{ name = "e2e", pytest = "tests/e2e" }]'
+    files = {"py312.toml": PLAN.replace("critical = true", acceptance), "tests/e2e/test_shop.py": ""}
+    service_tree(stage.faked.root, files)
+    monkeypatch.setattr("pytest_py312.rollout.execution.acceptance_runner.process", made.suite)
+    return made
+
+
+def test_acceptance_tests_are_items_before_and_after_the_soak(with_suite: StageWithSuite) -> None:
+    result = with_suite.stage.run("-v", code=0)
+    order = [
+        line.split(" ")[0].rpartition("::")[2] for line in result.outlines if f"{STAGE}::" in line and "%]" in line
+    ]
+    assert order.index("acceptance[e2e]") == order.index("soak[user-service]") - 1
+    assert order[-2:] == ["final-acceptance[e2e]", "verdict[stage-1]"]
+    assert len(with_suite.suite.calls) == 3
+
+
+def test_a_new_failure_after_the_deployment_fails_its_item(with_suite: StageWithSuite) -> None:
+    """And not the last service that was verified."""
+    with_suite.fail_on("3.12")
+    result = with_suite.stage.run("-v", code=1)
+    result.stdout.fnmatch_lines(
+        [
+            f"{STAGE}::verify[[]auth-service] PASSED*",
+            f"{STAGE}::acceptance[[]e2e] FAILED*",
+            f"{STAGE}::soak[[]user-service] SKIPPED*",
+            "*acceptance e2e after the deployment: 2 passed, 1 newly failing*; stage 1 in test is rolled back",
+            "*- output -*",
+        ]
+    )
+    assert with_suite.stage.serving() == OLD
+    with_suite.suite.failing = list
+    result = with_suite.stage.run(code=1)
+    result.stdout.fnmatch_lines(["*was rolled back with these very images*py312 deploy*"])
+
+
+def test_a_new_failure_at_the_end_of_the_soak_fails_the_last_item(with_suite: StageWithSuite) -> None:
+    with_suite.fail_on("3.12", from_call=3)
+    result = with_suite.stage.run("-v", code=1)
+    result.stdout.fnmatch_lines([f"{STAGE}::acceptance[[]e2e] PASSED*", f"{STAGE}::final-acceptance[[]e2e] FAILED*"])
+    assert with_suite.stage.newest.reason.startswith("stage 1: acceptance e2e at the end of the soak: newly failing")
+    assert with_suite.stage.serving() == OLD
+
+
+@pytest.mark.parametrize("chosen", ["not acceptance", "verdict"])
+def test_no_choice_of_items_leaves_acceptance_tests_out(with_suite: StageWithSuite, chosen: str) -> None:
+    with_suite.stage.faked.gate.proven.update(check.split("/")[1].replace("::", "-") for check in CHECKS)
+    with_suite.fail_on("3.12")
+    with_suite.stage.run("-k", chosen, code=1)
+    assert with_suite.stage.newest.state is StageState.ROLLED_BACK
+
+
+def test_sample_by_sample_the_last_run_is_that_of_the_last_sample(with_suite: StageWithSuite) -> None:
+    for _ in range(3):
+        result = with_suite.stage.run("--py312-soak-mode=sample-once", "-v", code=75)
+        result.stdout.fnmatch_lines(
+            [f"{STAGE}::acceptance[[]e2e] PASSED*", f"{STAGE}::final-acceptance[[]e2e] PENDING*"]
+        )
+        with_suite.stage.seconds += 60.0
+    assert len(with_suite.suite.calls) == 2
+    with_suite.stage.run("--py312-soak-mode=sample-once", code=0)
+    assert len(with_suite.suite.calls) == 3
+
+
+def test_a_signal_ends_acceptance_tests_and_the_next_run_repeats_them(with_suite: StageWithSuite) -> None:
+    def interrupted(cancelled: Cancellation) -> CommandResult | None:
+        if len(with_suite.suite.calls) < 3:
+            return None
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert isinstance(cancelled, threading.Event)
+        assert cancelled.wait(30.0)
+        return command_result((), reason="CANCELLED")
+
+    with_suite.suite.ending = interrupted
+    with_suite.stage.run(code=2)
+    assert with_suite.stage.newest.state is StageState.SOAKED
+    assert with_suite.stage.serving() == NEW
+    with_suite.suite.ending = lambda cancelled: None
+    with_suite.stage.run("--py312-soak-mode=sample-once", code=0)
+    assert with_suite.stage.newest.is_completed
 
 
 def test_a_held_stage_is_a_failure_and_is_watched_on(stage: Stage) -> None:

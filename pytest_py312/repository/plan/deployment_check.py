@@ -1,4 +1,4 @@
-"""Validate the plan's rollout against the fleet: what services need, their containers, their ports and their soaks.
+"""Validate the plan's rollout against the fleet: what services need, their containers, ports, soaks, acceptance tests.
 
 Everything here would otherwise be seen when a stage is deployed, with half of it already running.
 """
@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
 
 from pytest_py312.core.errors import PlanError
 from pytest_py312.core.model.plan import Plan
@@ -14,6 +15,7 @@ from pytest_py312.core.service_patterns import PatternIndex, matches, suggest_se
 from pytest_py312.repository.formats.toml import KeyPath
 from pytest_py312.repository.plan.plan_file import PlanFile
 from pytest_py312.repository.plan.rollout_settings import KUBERNETES, DeploySettings, RolloutSettings
+from pytest_py312.repository.plan.values import describe_value
 
 _ALL_ADDRESSES = ("", "0.0.0.0")
 
@@ -36,8 +38,8 @@ def check_deployments(
     :param file: the plan file that ``plan`` and ``settings`` were read from.
     :param services: (name, path) of every service of the fleet.
     :raises PlanError: ``needs`` names no service or the service itself, services of a stage need each other, two
-        services have one name or one port on the target, a soak ends before its first comparison, or the target
-        cannot do what the plan asks for.
+        services have one name or one port on the target, a soak ends before its first comparison, the target cannot
+        do what the plan asks for, or acceptance tests are not in the repository.
     """
     lookup = PatternIndex(services)
     _check_needed_services(file, services, lookup)
@@ -47,6 +49,7 @@ def check_deployments(
     _check_ports(file, planned)
     _check_soaks(file, planned, settings)
     _check_target(file, planned, settings)
+    _check_acceptance(file, plan.root)
 
 
 def needs_among(deployments: Mapping[str, DeploySettings], paths: Mapping[str, str]) -> dict[str, list[str]]:
@@ -225,6 +228,24 @@ _UNSUPPORTED = {
 _SUPPORTED = (
     "remove it: availability, restarts, memory, CPU, logs, and metrics of Prometheus and of Python functions are there"
 )
+
+
+def _check_acceptance(file: PlanFile, root: Path) -> None:
+    """Refuse acceptance tests that are not in the repository, also if a link leads out of it."""
+    for stage_index, stage in enumerate(file.table.get("stage", ())):
+        for index, tests in enumerate(stage.get("acceptance", ())):
+            for name in ("pytest", "folder"):
+                if problem := _path_problem(root, tests.get(name, ".")):
+                    raise file.error(("stage", stage_index, "acceptance", index, name), problem)
+
+
+def _path_problem(root: Path, text: str) -> str:
+    """Return why ``text`` is no path in the repository, with the remedy; empty if it is one."""
+    try:
+        is_inside = (root / text).resolve(strict=True).is_relative_to(root.resolve())
+    except (OSError, RuntimeError):  # also one that is too long, or a circle of links
+        return f"{describe_value(text)} is not there; write a path from the root of the repository"
+    return "" if is_inside else f"{describe_value(text)} leads out of the repository; write a path inside"
 
 
 def _error(file: PlanFile, service: PlannedService, key: tuple[str, str], message: str) -> PlanError:

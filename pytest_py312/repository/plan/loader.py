@@ -53,7 +53,7 @@ TOP_KEYS = (
     "soak",
     "contract",
 )
-STAGE_KEYS = ("number", "name", "services", "critical", "deploy", "soak")
+STAGE_KEYS = ("number", "name", "services", "critical", "deploy", "soak", "acceptance")
 WAIVER_KEYS = ("service", "code", "test", "reason", "owner", "until")
 _SUITE_KEYS = ("suite", "junit", "reason")
 
@@ -157,7 +157,7 @@ def _has_rollout_settings(table: Mapping[str, Any]) -> bool:
         key in candidate_table
         for candidate_table in (table, *nested_tables)
         if isinstance(candidate_table, Mapping)
-        for key in ("deploy", "soak")
+        for key in ("deploy", "soak", "acceptance")
     )
 
 
@@ -229,6 +229,8 @@ def _key_hint(name: str, allowed_keys: Sequence[str]) -> str:
         return ' (it belongs into [defaults] or [service."..."])'
     if name in TOP_KEYS:
         return " (it belongs to the top, above the first table)"
+    if name in STAGE_KEYS:
+        return " (it belongs into [[stage]])"
     return did_you_mean(name.replace("_", "-"), list(allowed_keys))
 
 

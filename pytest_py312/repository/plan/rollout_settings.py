@@ -10,8 +10,10 @@ import hashlib
 import json
 import re
 import string
+import sys
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from pytest_py312.core.service_patterns import matches
@@ -250,6 +252,34 @@ def _describe_action(action: ContractAction) -> str:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class AcceptanceSettings:
+    """End-to-end tests of a deployed stage: a ``command``, or a path of the repository that ``pytest`` runs."""
+
+    name: str
+    command: tuple[str, ...] = ()
+    pytest: str = ""
+    python: str = ""
+    """Interpreter that runs pytest; empty: the one that runs this tool."""
+    folder: str = ""
+    """Working folder in the repository; empty: its root."""
+    timeout: float = 600.0
+    environment: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def description(self) -> str:
+        """A few words that describe the tests."""
+        return f"pytest {self.pytest}" if self.pytest else " ".join(self.command)[:80]
+
+    def interpreter(self, root: Path) -> str:
+        """Return the program that runs pytest.
+
+        :param root: of the repository.
+        """
+        python = self.python or sys.executable
+        return str(root / python) if "/" in python else python
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class EnvironmentSettings:
     """An environment that stages are deployed to. ``after`` lists those that must accept the same stage first."""
 
@@ -289,6 +319,8 @@ class RolloutSettings:
     compare: CompareSettings = CompareSettings()
     metrics: tuple[MetricSettings, ...] = ()
     contracts: tuple[ContractSettings, ...] = ()
+    acceptance: tuple[tuple[int, AcceptanceSettings], ...] = ()
+    """(stage number, its acceptance tests); a stage may have several."""
     environments: tuple[EnvironmentSettings, ...] = ()
     stages: tuple[tuple[int, str, SettingsOverrides], ...] = ()
     """(stage number, section, overrides); the section is ``deploy``, ``soak`` or ``compare``."""
@@ -316,6 +348,10 @@ class RolloutSettings:
             for metric in self.metrics
             if not metric.services or any(matches(pattern, name, path) for pattern in metric.services)
         )
+
+    def acceptance_tests_of(self, stage: int) -> tuple[AcceptanceSettings, ...]:
+        """Return the acceptance tests of a stage."""
+        return tuple(tests for number, tests in self.acceptance if number == stage)
 
     def environment_settings(self, name: str) -> EnvironmentSettings:
         """Return the settings of an environment; defaults if the plan does not name it."""
@@ -368,7 +404,9 @@ _RECORDED_NAMES = {"control": "twin", "shares_target_with": "same_place_as"}
 """Field -> its name in the digests that journals have recorded."""
 
 
-_LATER_DEFAULTS = {"requests": (), "p99": 0.0, "p999": 0.0, "worker_processes": "inconclusive"}
+_LATER_DEFAULTS = {
+    "requests": (), "p99": 0.0, "p999": 0.0, "worker_processes": "inconclusive", "acceptance": ()
+}  # fmt: skip
 """Fields that earlier versions did not have, with their defaults, which digests omit: otherwise a running soak would
 count as one whose settings have changed. In an override (pattern, section, changes) they differ from something."""
 

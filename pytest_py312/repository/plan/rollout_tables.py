@@ -1,4 +1,4 @@
-"""Read the keys ``deploy``, ``soak`` and ``contract`` of the plan into :class:`RolloutSettings`.
+"""Read the keys ``deploy``, ``soak``, ``contract`` and ``acceptance`` of the plan into :class:`RolloutSettings`.
 
 They are separate from the rest of the plan (:mod:`.loader` only validates them), so that a run of the checks does not
 load what it never uses.
@@ -11,12 +11,14 @@ from typing import Any
 
 from pytest_py312.core.service_patterns import glob_problem
 from pytest_py312.repository.plan import values as read
+from pytest_py312.repository.plan.acceptance_tables import read_acceptance
 from pytest_py312.repository.plan.contract_tables import read_contracts
 from pytest_py312.repository.plan.environment_tables import read_environments
 from pytest_py312.repository.plan.metric_conditions import parse_condition
 from pytest_py312.repository.plan.plan_file import PlanFile, read_plan_file
 from pytest_py312.repository.plan.rollout_settings import (
     TARGETS,
+    AcceptanceSettings,
     CompareSettings,
     ConfirmSettings,
     DeploySettings,
@@ -78,6 +80,7 @@ def read_rollout_settings(file: PlanFile) -> RolloutSettings:
         compare=replace(CompareSettings(), **(_compare_values(soak["compare"]) if "compare" in soak else {})),
         metrics=_metrics(soak["metric"]) if "metric" in soak else (),
         contracts=read_contracts(top["contract"]) if "contract" in top else (),
+        acceptance=tuple(_stage_acceptance(top["stage"])) if "stage" in top else (),
         environments=read_environments(deploy["environments"]) if "environments" in deploy else (),
         stages=tuple(_stage_overrides(top["stage"])) if "stage" in top else (),
         services=tuple(_service_overrides(top["service"])) if "service" in top else (),
@@ -271,19 +274,32 @@ def _overrides_in(item: PlanNode) -> list[tuple[str, SettingsOverrides]]:
 
 
 def _stage_overrides(node: PlanNode) -> list[tuple[int, str, SettingsOverrides]]:
+    return [(number, kind, changes) for number, item in _numbered_stages(node) for kind, changes in _overrides_in(item)]
+
+
+def _stage_acceptance(node: PlanNode) -> list[tuple[int, AcceptanceSettings]]:
+    return [
+        (number, tests)
+        for number, item in _numbered_stages(node)
+        for key, member in item.members("[[stage]]").items()
+        if key == "acceptance"
+        for tests in read_acceptance(member)
+    ]
+
+
+def _numbered_stages(node: PlanNode) -> list[tuple[int, PlanNode]]:
+    """Return the stages by number; the loader reports what is none."""
     if not isinstance(node.value, list):
         return []
     return [
-        (number, kind, changes)
+        (number, item)
         for item in node.items("[[stage]]")
         if isinstance(item.value, dict) and isinstance(number := item.value.get("number"), int)
-        for kind, changes in _overrides_in(item)
     ]
 
 
 def _stage_node(node: PlanNode, number: int) -> PlanNode | None:
-    stage_nodes = (item for item in node.items("[[stage]]") if isinstance(item.value, dict))
-    return next((item for item in stage_nodes if item.value.get("number") == number), None)  # type: ignore[attr-defined]  # stage_nodes holds dicts only
+    return next((item for stage, item in _numbered_stages(node) if stage == number), None)
 
 
 def _service_overrides(node: PlanNode) -> list[tuple[str, str, SettingsOverrides]]:

@@ -26,7 +26,7 @@ SEVERE_LATENCY_RATIO = 2.0
 
 
 class BreachKind(Enum):
-    """What can go wrong with a monitored service."""
+    """What can go wrong with a monitored service, or with its stage."""
 
     AVAILABILITY = "availability"
     CRASH_LOOP = "crash loop"
@@ -34,6 +34,7 @@ class BreachKind(Enum):
     ERROR_BURN = "error burn"
     INTERPRETER = "interpreter"
     CONTRACT = "contract"
+    ACCEPTANCE = "acceptance"
     LATENCY = "latency"
     LOG = "log"
     MEMORY = "memory"

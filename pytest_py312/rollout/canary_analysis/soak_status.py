@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from pytest_py312.core.text import format_duration
 from pytest_py312.rollout.canary_analysis.judge import slot_due
-from pytest_py312.rollout.domain.model import StageRun, StageState, Timestamp
+from pytest_py312.rollout.domain.model import AcceptancePhase, StageRun, StageState, Timestamp
 from pytest_py312.rollout.domain.state_machine import MONITORED
 
 SILENT_INTERVALS = 2.0
@@ -78,8 +78,11 @@ def describe_soak_status(status: SoakStatus, run: StageRun) -> str:
         parts.append(f"no sample for {format_duration(status.silent_for)}")
     else:
         parts.append(f"next sample in {format_duration(status.next_in)}" if status.next_in else "a sample is due")
+    watch_command = f"`py312 watch --stage {run.stage} --env {run.environment}`"
+    if run.state is StageState.SOAKED and (pending := run.pending_acceptance(AcceptancePhase.END)):
+        parts.append(f"run {watch_command} for the acceptance tests {', '.join(pending)}")
     if status.next_in is not None and (status.is_silent or status.silent_for is None):
-        parts.append(f"run `py312 watch --stage {run.stage} --env {run.environment}` to continue monitoring")
+        parts.append(f"run {watch_command} to continue monitoring")
     return "; ".join(parts)
 
 

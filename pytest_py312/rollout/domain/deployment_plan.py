@@ -129,6 +129,7 @@ def create_run(
         planned={DURATION: planned.duration, INTERVAL: planned.interval},
         shares=environments_sharing_target(settings, environment),
         contracts=tuple(contract_edges(settings.contracts, list(services))),
+        acceptance=tuple(tests.name for tests in settings.acceptance_tests_of(stage)),
         address=_target_address(settings, environment),
     )
 

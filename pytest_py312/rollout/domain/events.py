@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.serialization import stored_as
-from pytest_py312.rollout.domain.model import Breach, Container, Verdict
+from pytest_py312.rollout.domain.model import AcceptanceResult, Breach, Container, Verdict
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -116,6 +116,14 @@ class ContractPassed:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class AcceptanceTested:
+    """Acceptance tests of the stage were run. ``breach`` is the reaction to a result that does not accept the stage."""
+
+    result: AcceptanceResult
+    breach: Breach | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Judged:
     """The final verdict over the whole soak was reached."""
 
@@ -215,6 +223,7 @@ Event = (
     | Breached
     | Drifted
     | ContractPassed
+    | AcceptanceTested
     | Judged
     | Decided
     | RollbackRequested
@@ -248,3 +257,8 @@ def stored_name(event_type: type) -> str:
 
 EVENT_TYPES: Mapping[str, type[Any]] = {stored_name(event_type): event_type for event_type in get_args(Event)}
 """Event classes by the name under which journals and evidence documents store them."""
+
+
+def breach_in(content: object) -> Breach | None:
+    """Return the breach that an entry of the history reports, if it does."""
+    return content.breach if isinstance(content, Breached | AcceptanceTested) else None

@@ -15,6 +15,8 @@ from pytest_py312.core.serialization import stored_as
 
 CONTRACT_METRIC = "contract"
 """Name of the metric of a contract; its edge follows."""
+ACCEPTANCE_METRIC = "acceptance"
+"""Name of the metric of acceptance tests; their name and the phase follow."""
 
 
 class StageState(Enum):
@@ -123,6 +125,58 @@ class Sample:
     def is_good(self) -> bool:
         """Whether this sample counts towards the soak: something was measured, and everything was successful."""
         return bool(self.measurements) and all(each.result is Result.SUCCESSFUL for each in self.measurements)
+
+
+class AcceptancePhase(Enum):
+    """When the acceptance tests of a stage run."""
+
+    BEFORE = "before the deployment"
+    AFTER = "after the deployment"
+    END = "at the end of the soak"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AcceptanceResult:
+    """Result of acceptance tests in one phase. Tests are ids; a command counts as one test.
+
+    *Failed* means that a test newly fails and, before the deployment, that any test fails. *Inconclusive* means that
+    too little was run to tell.
+    """
+
+    name: str
+    phase: AcceptancePhase
+    result: Result
+    reason: str = ""
+    passed: int = 0
+    """Number of tests that passed."""
+    passing: tuple[str, ...] = ()
+    """The tests that passed; only before the deployment, because none of them may be missing later."""
+    known_failing: tuple[str, ...] = ()
+    """Fail, and failed before the deployment as well, or a person has accepted that."""
+    newly_failing: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    """Passed before the deployment, and were not run or were skipped this time."""
+    output: str = ""
+    """The end of the output, unless all is well."""
+
+    @property
+    def metric(self) -> str:
+        """Name of the metric in a :class:`Breach`."""
+        return acceptance_metric(self.name, self.phase)
+
+    def breach_key(self, stage: int) -> str:
+        """Return :attr:`Breach.key` of the breach that this result is for a stage."""
+        return f"{stage_subject(stage)}: {self.metric}"
+
+
+def acceptance_metric(name: str, phase: AcceptancePhase) -> str:
+    """Return the name of the metric of acceptance tests in a phase."""
+    return f"{ACCEPTANCE_METRIC} {name} {phase.value}"
+
+
+def stage_subject(stage: int) -> str:
+    """Return what the breaches of a stage as a whole have in place of a service."""
+    return f"stage {stage}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -260,18 +314,23 @@ class Act(Enum):
     """An act on a target. It is recorded as an intent before it starts, and can be repeated."""
 
     OBSERVE = "observe"
+    TEST_BEFORE = "run before the deployment"
     PREPARE = "prepare"
     SWITCH = "switch"
     READY = "ready"
     VERIFY = "verify"
     START_CONTROL = "run the old version beside"
+    TEST_AFTER = "run after the deployment"
     REMOVE_CONTROL = "remove the old version beside"
     RESTORE = "restore"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Intent:
-    """An act that is about to start. Without an event after it, it is unknown whether it was done."""
+    """An act that is about to start. Without an event after it, it is unknown whether it was done.
+
+    ``service`` is what it is about: a service, or acceptance tests by their name.
+    """
 
     act: Act
     service: str
@@ -358,6 +417,10 @@ class StageRun:
     """Edges, ``caller->callee``, of all contracts that involve services of the stage."""
     kept: tuple[str, ...] = ()
     """Edges whose contracts were tried and hold."""
+    acceptance: tuple[str, ...] = ()
+    """Names of the acceptance tests of the stage."""
+    acceptance_results: tuple[AcceptanceResult, ...] = ()
+    """Their results so far; of a soak that has to start over, without those at its end."""
     place: str = ""
     """Identity of the environment's target; empty if the target did not report one."""
     address: TargetAddress | None = None
@@ -385,10 +448,12 @@ class StageRun:
 
     @property
     def may_have_changed_target(self) -> bool:
-        """Whether anything may have been changed for it. A run that ended while it was still observing has changed
-        nothing.
+        """Whether anything may have been changed for it. A run that ended while it was still observing, or running its
+        acceptance tests, has changed nothing.
         """
-        return self.state is not StageState.ROLLED_BACK or all(deployment.observed for deployment in self.deployments)
+        has_looked = all(deployment.observed for deployment in self.deployments)
+        is_ready = has_looked and not self.pending_acceptance(AcceptancePhase.BEFORE)
+        return self.state is not StageState.ROLLED_BACK or is_ready
 
     @property
     def is_completed(self) -> bool:
@@ -400,6 +465,49 @@ class StageRun:
         """Contracts that have not been shown to hold, and that no person has accepted."""
         answered = {key.partition(f": {CONTRACT_METRIC} ")[2] for key in self.accepted_breaches}
         return tuple(edge for edge in self.contracts if edge not in self.kept and edge not in answered)
+
+    def acceptance_result(self, name: str, phase: AcceptancePhase) -> AcceptanceResult | None:
+        """Return the result of acceptance tests in a phase; ``None`` if they have none."""
+        return next(
+            (result for result in self.acceptance_results if (result.name, result.phase) == (name, phase)), None
+        )
+
+    def pending_acceptance(self, phase: AcceptancePhase) -> tuple[str, ...]:
+        """Return the acceptance tests that have no result in a phase.
+
+        If nothing served before the deployment, there is nothing to test then.
+        """
+        if phase is AcceptancePhase.BEFORE and not any(deployment.old for deployment in self.deployments):
+            return ()
+        return tuple(name for name in self.acceptance if self.acceptance_result(name, phase) is None)
+
+    def without_final_acceptance(self) -> "StageRun":
+        """Return this run without the results at the end of its soak, and what a person has accepted of them."""
+        kept = tuple(result for result in self.acceptance_results if result.phase is not AcceptancePhase.END)
+        void = {result.breach_key(self.stage) for result in self.acceptance_results if result not in kept}
+        accepted = tuple(key for key in self.accepted_breaches if key not in void)
+        return replace(self, acceptance_results=kept, accepted_breaches=accepted)
+
+    def has_accepted(self, result: AcceptanceResult) -> bool:
+        """Return whether a person has accepted this result, which was not successful."""
+        return result.breach_key(self.stage) in self.accepted_breaches
+
+    @property
+    def unproven_acceptance(self) -> tuple[str, ...]:
+        """Acceptance tests, as metrics, whose success is not recorded and that no person has accepted."""
+        return tuple(
+            acceptance_metric(name, phase)
+            for phase in (AcceptancePhase.AFTER, AcceptancePhase.END)
+            for name in self.acceptance
+            if (result := self.acceptance_result(name, phase)) is None
+            or not (result.result is Result.SUCCESSFUL or self.has_accepted(result))
+        )
+
+    @property
+    def untested(self) -> tuple[str, ...]:
+        """What has to be proven besides the soak, as metrics: contracts and acceptance tests."""
+        contracts = tuple(f"{CONTRACT_METRIC} {edge}" for edge in self.untested_contracts)
+        return (*contracts, *self.unproven_acceptance)
 
     def __getitem__(self, service: str) -> Deployment:
         for deployment in self.deployments:

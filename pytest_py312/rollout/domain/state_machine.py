@@ -3,8 +3,9 @@
 Pure: no clock, no target, no file. The driver records :func:`next_act` before doing it, and the resulting event
 afterwards. Applying :func:`advance` to all events in order gives the run, in any process.
 
-Invariants: a stage is accepted only when its whole soak is credited; a rollback restores the containers that were
-observed before anything was changed, in reverse order; a stage that was rolled back is not completed.
+Invariants: a stage is accepted only when its whole soak is credited, and its acceptance tests were run after that; a
+rollback restores the containers that were observed before anything was changed, in reverse order; a stage that was
+rolled back is not completed.
 """
 
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from typing import Any
 from pytest_py312.core.errors import RolloutRefused
 from pytest_py312.rollout.domain.events import (
     AcceptanceInvalidated,
+    AcceptanceTested,
     BecameReady,
     Breached,
     ContractPassed,
@@ -38,7 +40,17 @@ from pytest_py312.rollout.domain.events import (
     Switched,
     Verified,
 )
-from pytest_py312.rollout.domain.model import Act, Deployment, Intent, Reaction, StageRun, StageState, Verdict
+from pytest_py312.rollout.domain.model import (
+    AcceptancePhase,
+    Act,
+    Breach,
+    Deployment,
+    Intent,
+    Reaction,
+    StageRun,
+    StageState,
+    Verdict,
+)
 
 INTERRUPTED_PREFIX = "interrupted by "
 """Prefix of the reason of a deployment that was interrupted, and did not fail by itself."""
@@ -78,13 +90,17 @@ def advance(run: StageRun, event: Event) -> StageRun:
 def next_act(run: StageRun) -> Intent | None:
     """Return what is to be done next; ``None`` if the run waits for samples or for a person, or is over."""
     if run.state is StageState.LOCKED:
-        return _first_intent(Act.OBSERVE, [deployment for deployment in run.deployments if not deployment.observed])
+        unobserved = [deployment for deployment in run.deployments if not deployment.observed]
+        return _first_intent(Act.OBSERVE, unobserved) or _test_intent(run, Act.TEST_BEFORE)
     if run.state is StageState.DEPLOYING:
         return _next_deploy_intent(run)
     if run.state is StageState.VERIFYING:
         unverified = [deployment for deployment in run.deployments if not deployment.verified]
-        return _first_intent(Act.VERIFY, unverified) or _first_intent(
-            Act.START_CONTROL, [deployment for deployment in run.deployments if _needs_control(deployment)]
+        without_control = [deployment for deployment in run.deployments if _needs_control(deployment)]
+        return (
+            _first_intent(Act.VERIFY, unverified)
+            or _first_intent(Act.START_CONTROL, without_control)
+            or _test_intent(run, Act.TEST_AFTER)
         )
     if run.state is StageState.ROLLING_BACK:
         return _first_intent(Act.RESTORE, _pending_restores(run))
@@ -101,6 +117,15 @@ def _needs_control(deployment: Deployment) -> bool:
 
 def _first_intent(act: Act, deployments: list[Deployment]) -> Intent | None:
     return Intent(act=act, service=deployments[0].service) if deployments else None
+
+
+PHASE_OF_ACT = {Act.TEST_BEFORE: AcceptancePhase.BEFORE, Act.TEST_AFTER: AcceptancePhase.AFTER}
+"""Acts that run acceptance tests. At the end of the soak no act does that, but the process that monitors the stage."""
+
+
+def _test_intent(run: StageRun, act: Act) -> Intent | None:
+    pending = run.pending_acceptance(PHASE_OF_ACT[act])
+    return Intent(act=act, service=pending[0]) if pending else None
 
 
 def _next_deploy_intent(run: StageRun) -> Intent | None:
@@ -205,7 +230,10 @@ def _on_soak_credited(run: StageRun, event: SoakCredited) -> StageRun:
 
 def _on_breached(run: StageRun, event: Breached) -> StageRun:
     _require_state(run, event, *MONITORED)
-    breach = event.breach
+    return _react(run, event.breach)
+
+
+def _react(run: StageRun, breach: Breach) -> StageRun:
     if breach.reaction is Reaction.ROLL_BACK:
         return _start_rollback(run, f"{breach.key}: {breach.detail}")
     if breach.reaction is Reaction.RECORD or breach.key in run.accepted_breaches:
@@ -215,7 +243,7 @@ def _on_breached(run: StageRun, event: Breached) -> StageRun:
 
 def _on_drifted(run: StageRun, event: Drifted) -> StageRun:
     _require_state(run, event, *MONITORED)
-    run = replace(run, credited=0.0, first_slot=max(run.first_slot, event.slot + 1))
+    run = replace(run.without_final_acceptance(), credited=0.0, first_slot=max(run.first_slot, event.slot + 1))
     return _hold(run, f"{event.service}: drift", event.detail)
 
 
@@ -231,10 +259,35 @@ def _on_contract_passed(run: StageRun, event: ContractPassed) -> StageRun:
     return run if event.edge in run.kept else replace(run, kept=(*run.kept, event.edge))
 
 
+_STATE_OF_PHASE = {
+    AcceptancePhase.BEFORE: StageState.LOCKED,
+    AcceptancePhase.AFTER: StageState.VERIFYING,
+    AcceptancePhase.END: StageState.SOAKED,
+}
+
+
+def _on_acceptance_tested(run: StageRun, event: AcceptanceTested) -> StageRun:
+    """Record the result, and react to it. All tests of a phase are run before a person has to decide."""
+    result = event.result
+    _require_state(run, event, _STATE_OF_PHASE[result.phase])
+    if result.name not in run.pending_acceptance(result.phase):
+        raise IllegalEvent(f"{result.metric} is not expected now")
+    state = run.state
+    run = replace(run, acceptance_results=(*run.acceptance_results, result))
+    run = _react(run, event.breach) if event.breach is not None else run
+    if run.state.is_over or run.state is StageState.ROLLING_BACK or state is StageState.SOAKED:
+        return run
+    if next_act(replace(run, state=state)):
+        return replace(run, state=state)
+    if state is StageState.LOCKED:
+        return replace(run, state=StageState.DEPLOYING)
+    return replace(run, state=StageState.HELD if run.pending_decisions else StageState.SOAKING)
+
+
 def _on_judged(run: StageRun, event: Judged) -> StageRun:
     _require_state(run, event, StageState.SOAKED)
-    if event.verdict is Verdict.PASSED and run.untested_contracts:
-        raise IllegalEvent(f"passed, and {', '.join(run.untested_contracts)} not tried")
+    if event.verdict is Verdict.PASSED and run.untested:
+        raise IllegalEvent(f"passed, and {', '.join(run.untested)} not proven")
     if event.verdict is Verdict.PASSED:
         return _accept(run, event.reason)
     held_run = _hold(run, "verdict", event.reason or event.verdict.value)
@@ -244,6 +297,8 @@ def _on_judged(run: StageRun, event: Judged) -> StageRun:
 def _accept(run: StageRun, reason: str) -> StageRun:
     if run.credited < run.soak:
         raise IllegalEvent(f"accepted with {run.credited:g} s of {run.soak:g} s credited")
+    if pending := run.pending_acceptance(AcceptancePhase.END):
+        raise IllegalEvent(f"accepted, and {', '.join(pending)} not run at the end of the soak")
     return replace(run, state=StageState.ACCEPTED, verdict=Verdict.PASSED, reason=reason, pending_decisions=())
 
 
@@ -254,7 +309,8 @@ def _on_decided(run: StageRun, event: Decided) -> StageRun:
     if not event.accept:
         return _start_rollback(run, f"decided by {decision}")
     run = replace(run, accepted_breaches=(*run.accepted_breaches, *run.pending_decisions))
-    if "verdict" in run.pending_decisions and run.credited >= run.soak:
+    is_tested = not run.pending_acceptance(AcceptancePhase.END)
+    if "verdict" in run.pending_decisions and run.credited >= run.soak and is_tested:
         return _accept(run, f"accepted by {decision}")
     state = StageState.SOAKED if run.credited >= run.soak else StageState.SOAKING
     return replace(run, state=state, pending_decisions=(), reason="", verdict=Verdict.PENDING)
@@ -358,6 +414,7 @@ _HANDLERS: dict[type, Callable[[StageRun, Any], StageRun]] = {
     Breached: _on_breached,
     Drifted: _on_drifted,
     ContractPassed: _on_contract_passed,
+    AcceptanceTested: _on_acceptance_tested,
     Judged: _on_judged,
     Decided: _on_decided,
     RollbackRequested: _on_rollback_requested,

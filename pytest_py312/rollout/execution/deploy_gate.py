@@ -6,7 +6,7 @@ from pytest_py312.core.errors import RolloutRefused
 from pytest_py312.core.text import list_names
 from pytest_py312.repository.plan.rollout_settings import RolloutSettings
 from pytest_py312.rollout.context import RolloutContext
-from pytest_py312.rollout.domain.events import Breached, Decided, DeployFailed, RollbackRequested
+from pytest_py312.rollout.domain.events import Decided, DeployFailed, RollbackRequested, breach_in
 from pytest_py312.rollout.domain.journal import JournalEntry
 from pytest_py312.rollout.domain.model import Reaction, StageRun
 from pytest_py312.rollout.domain.preconditions import is_same_deployment
@@ -79,8 +79,8 @@ def rollback_cause(history: Iterable[JournalEntry]) -> str:
         content = entry.content
         if isinstance(content, DeployFailed) and not content.reason.startswith(INTERRUPTED_PREFIX):
             reason = f"{content.service}: {content.reason}"
-        elif isinstance(content, Breached) and content.breach.reaction is Reaction.ROLL_BACK:
-            reason = f"{content.breach.key}: {content.breach.detail}"
+        elif (breach := breach_in(content)) is not None and breach.reaction is Reaction.ROLL_BACK:
+            reason = f"{breach.key}: {breach.detail}"
         elif isinstance(content, RollbackRequested) or (isinstance(content, Decided) and not content.accept):
             reason = content.reason
     return reason

@@ -74,7 +74,7 @@ class Drill:
         if fault != NO_FAULT and not isinstance(self.target, SupportsDrill):
             raise RolloutRefused(f"the target {self.target.name} cannot inject faults: drill with --fault none")
         self._finish_earlier_drills(planned.run)
-        run = replace(planned.run, is_drill=True, needs_drill=False)
+        run = replace(planned.run, is_drill=True, needs_drill=False, acceptance=())  # it is never accepted
         run = self.driver.begin(
             run,
             earlier_stages=planned.earlier_stages,

@@ -6,12 +6,14 @@ itself.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from pytest_py312.core import clock
 from pytest_py312.core.errors import RolloutRefused
+from pytest_py312.rollout.domain.acceptance import describe_outcome
 from pytest_py312.rollout.domain.events import (
     AcceptanceInvalidated,
+    AcceptanceTested,
     ControlRemoved,
     DeployFailed,
     Event,
@@ -34,11 +36,13 @@ from pytest_py312.rollout.domain.preconditions import (
 from pytest_py312.rollout.domain.state_machine import (
     INTERRUPTED_PREFIX,
     MONITORED,
+    PHASE_OF_ACT,
     advance,
     has_pending_work,
     is_in_progress,
     next_act,
 )
+from pytest_py312.rollout.execution.acceptance_runner import AcceptanceRunner
 from pytest_py312.rollout.execution.actions import Actions, WaitInterrupted, remove_control
 from pytest_py312.rollout.execution.foreign_changes import (
     UNREACHABLE_PREFIX,
@@ -63,7 +67,8 @@ class Driver:
     """Driver of runs on one target, recorded in one journal.
 
     ``stop_reason`` returns why to stop (``"SIGINT"``), or ``""``: a deployment is then rolled back, a rollback
-    continues. ``log`` receives each step as text. ``pause`` and ``stopwatch`` are the clock.
+    continues. ``log`` receives each step as text. ``acceptance`` is needed to deploy a stage that has acceptance
+    tests. ``pause`` and ``stopwatch`` are the clock.
     """
 
     def __init__(
@@ -74,6 +79,7 @@ class Driver:
         *,
         stop_reason: Callable[[], str] = lambda: "",
         log: Callable[[str], None] = lambda text: None,
+        acceptance: AcceptanceRunner | None = None,
         pause: Callable[[float], None] = clock.pause,
         stopwatch: Callable[[], float] = clock.stopwatch,
     ) -> None:
@@ -82,6 +88,7 @@ class Driver:
         self._operator = operator
         self._locks = EnvironmentLocks(journal, target, operator, log)
         self._actions = Actions(target, pause=pause, stopwatch=stopwatch, stop_reason=stop_reason)
+        self._acceptance = acceptance
         self._stop_reason = stop_reason
         self._log = log
         self._pause = pause
@@ -342,22 +349,31 @@ class Driver:
         ``None`` if it was not done and nothing depends on it.
         """
         self._journal.record_intent(run.run, intent, owner=self.owner)
-        deployment = run[intent.service]
         if intent.act is Act.RESTORE:
-            return self._restore(run, deployment)
+            return self._restore(run, run[intent.service])
         if intent.act is Act.REMOVE_CONTROL:
-            return self._remove_control(run, deployment)
+            return self._remove_control(run, run[intent.service])
         try:
             self._locks.verify_ownership(run)
+            if intent.act in PHASE_OF_ACT:
+                return self._test(run, intent)
+            deployment = run[intent.service]
             if intent.act is Act.PREPARE and deployment == run.deployments[0]:  # the first act that changes something
                 self._invalidate_dependents(run, f"stage {run.stage}, on which it depends, was deployed again")
             return self._actions.perform(intent.act, run, deployment)
         except WaitInterrupted as reason:
-            return DeployFailed(service=intent.service, reason=f"{INTERRUPTED_PREFIX}{reason}")
+            stop_reason = self._stop_reason() or reason
+            return DeployFailed(service=intent.service, reason=f"{INTERRUPTED_PREFIX}{stop_reason}")
         except TargetError as error:
             if isinstance(error, TargetUnavailable):
                 self._journal.add_note(run.run, f"{UNREACHABLE_PREFIX}{error}", urgent=True)
             return DeployFailed(service=intent.service, reason=str(error))
+
+    def _test(self, run: StageRun, intent: Intent) -> Event:
+        if self._acceptance is None:
+            return DeployFailed(service=intent.service, reason="this process has no acceptance tests")
+        stop = _StopRequested(self._stop_reason)
+        return self._acceptance.test(run, intent.service, PHASE_OF_ACT[intent.act], stop)
 
     def _remove_control(self, run: StageRun, deployment: Deployment) -> Event | None:
         self._locks.verify_ownership(run)
@@ -395,7 +411,19 @@ class Driver:
             return Restored(service=deployment.service)
 
 
+@dataclass(frozen=True, slots=True)
+class _StopRequested:
+    """Whether there is a reason to stop, for a process that is polled meanwhile."""
+
+    stop_reason: Callable[[], str]
+
+    def is_set(self) -> bool:
+        return bool(self.stop_reason())
+
+
 def _describe_event(event: Event) -> str:
+    if isinstance(event, AcceptanceTested):
+        return describe_outcome(event.result)
     reason = getattr(event, "reason", "")
     return f"failed, {reason}" if reason else "done"
 

@@ -5,7 +5,7 @@ is left out. The result of a stage is always read from the journal, never conclu
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -29,6 +29,7 @@ from pytest_py312.rollout.domain.soak_overrides import (
 )
 from pytest_py312.rollout.domain.state_machine import MONITORED, is_in_progress
 from pytest_py312.rollout.domain.stop_signals import StopRequest, stop_loop_on_signals
+from pytest_py312.rollout.execution.acceptance_runner import make_acceptance_runner
 from pytest_py312.rollout.execution.contract_runner import ContractRunner, make_contract_runner
 from pytest_py312.rollout.execution.deploy_gate import (
     check_health,
@@ -114,6 +115,7 @@ class StageRunner:
             current_operator(),
             stop_reason=lambda: self.stop.reason or self._closing_reason,
             log=self._context.log,
+            acceptance=make_acceptance_runner(self._context),
         )
 
     @cached_property
@@ -357,7 +359,7 @@ class StageRunner:
     def _sample_once(self, watcher: Watcher) -> None:
         if not self._has_sampled:
             self._has_sampled = True
-            self._run = watcher.finish(self._loop.run(watcher.soak.sample_once())).run
+            self._run = watcher.finish(self._run_with_signals(watcher.soak.sample_once(self.stop))).run
 
     def _wait(self, watcher: Watcher, is_decided: Callable[[StageRun], bool]) -> None:
         run = self.run
@@ -370,12 +372,14 @@ class StageRunner:
         ):
             return
 
-        async def waiting() -> SoakSnapshot:
-            with stop_loop_on_signals(self.stop):
-                return await watcher.soak.wait(self.stop, is_decided)
+        self._run = watcher.finish(self._run_with_signals(watcher.soak.wait(self.stop, is_decided))).run
 
-        progress = watcher.finish(self._loop.run(waiting()))
-        self._run = progress.run
+    def _run_with_signals(self, work: Awaitable[SoakSnapshot]) -> SoakSnapshot:
+        async def working() -> SoakSnapshot:
+            with stop_loop_on_signals(self.stop):
+                return await work
+
+        return self._loop.run(working())
 
     def _on_lost_ownership(self, error: LostOwnership) -> StageRun:
         """Stop working on a run that another process owns now; only its state is read."""

@@ -1,15 +1,27 @@
 """The steps of a stage as they are shown, and their results. A kind is one function and one row of STEP_KINDS."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 
 from pytest_py312.core.errors import Py312Error
 from pytest_py312.core.text import format_duration
 from pytest_py312.rollout.canary_analysis.soak_status import format_credit
+from pytest_py312.rollout.domain.acceptance import describe_acceptance
 from pytest_py312.rollout.domain.contracts import worst_result
 from pytest_py312.rollout.domain.events import Breached, Drifted
-from pytest_py312.rollout.domain.model import CONTRACT_METRIC, Reaction, Result, StageRun, StageState, Verdict
+from pytest_py312.rollout.domain.model import (
+    CONTRACT_METRIC,
+    AcceptancePhase,
+    Act,
+    Reaction,
+    Result,
+    StageRun,
+    StageState,
+    Verdict,
+)
+from pytest_py312.rollout.domain.state_machine import next_act
 from pytest_py312.rollout.execution.contract_runner import describe_results
 from pytest_py312.rollout.execution.stage_runner import ROLLBACK_STATES, StageRunner, StepBlocked
 from pytest_py312.rollout.monitoring.breaches import COMPARISON_SUFFIX, final_comparisons
@@ -38,7 +50,9 @@ class StepResult:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RolloutStep:
-    """One step. ``subject`` is a service, a pair of services, or the stage, depending on the kind; it may be empty."""
+    """One step. ``subject`` is a service, a pair of services, acceptance tests, or the stage, depending on the kind; it
+    may be empty.
+    """
 
     kind: str
     subject: str = ""
@@ -49,7 +63,8 @@ class RolloutStep:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StepKind:
-    """A kind of step: about the stage if ``per_stage``, a pair of services if ``per_contract``, else a service.
+    """A kind of step: about the stage if ``per_stage``, a pair of services if ``per_contract``, acceptance tests if
+    ``per_acceptance``, else a service.
 
     ``only_when_deploying`` kinds are left out of a stage that is not deployed.
     """
@@ -59,12 +74,16 @@ class StepKind:
     per_stage: bool = False
     only_when_deploying: bool = False
     per_contract: bool = False
+    per_acceptance: bool = False
 
 
-def make_steps(services: Sequence[str], stage: int, *, deploys: bool, edges: Sequence[str] = ()) -> list[RolloutStep]:
+def make_steps(
+    services: Sequence[str], stage: int, *, deploys: bool, edges: Sequence[str] = (), acceptance: Sequence[str] = ()
+) -> list[RolloutStep]:
     """Return all steps in their order; ``services`` are in the order of deployment.
 
     :param edges: pairs of services with a contract, ``caller->callee``.
+    :param acceptance: names of the acceptance tests of the stage.
     """
     steps = []
     for kind in STEP_KINDS:
@@ -73,9 +92,8 @@ def make_steps(services: Sequence[str], stage: int, *, deploys: bool, edges: Seq
         if kind.per_stage:
             steps.append(RolloutStep(kind=kind.name, subject="" if kind.name == PREFLIGHT else f"stage-{stage}"))
         else:
-            steps += [
-                RolloutStep(kind=kind.name, subject=subject) for subject in (edges if kind.per_contract else services)
-            ]
+            subjects = edges if kind.per_contract else acceptance if kind.per_acceptance else services
+            steps += [RolloutStep(kind=kind.name, subject=subject) for subject in subjects]
     return steps
 
 
@@ -138,12 +156,49 @@ def _deploy(stage_runner: StageRunner, service: str) -> StepResult:
 def _verify(stage_runner: StageRunner, service: str) -> StepResult:
     run = stage_runner.preflight()
     if not stage_runner.was_already_up:  # after the last service there may be more acts before the soak
-        run = stage_runner.deploy_until(
-            lambda run: run[service].verified and not all(deployment.verified for deployment in run.deployments)
-        )
+        run = stage_runner.deploy_until(lambda run: run[service].verified and _next_step_has_acts(run))
     elif problem := stage_runner.driver.verify(run.run, service):
         return _failed(f"{service}: {problem}")
     return _passed(f"{service} runs on Python {run.target}, as its process reports")
+
+
+def _next_step_has_acts(run: StageRun) -> bool:
+    intent = next_act(run)
+    return intent is not None and intent.act in (Act.VERIFY, Act.TEST_AFTER)
+
+
+def _acceptance(stage_runner: StageRunner, name: str) -> StepResult:
+    with suppress(StepBlocked):  # by these tests, or by others that are to be blamed
+        stage_runner.deploy_until()
+    return _describe_acceptance_step(stage_runner, name, AcceptancePhase.AFTER) or _skipped(
+        f"not run: {_describe_state(stage_runner, stage_runner.deploy_until())}"
+    )
+
+
+def _final_acceptance(stage_runner: StageRunner, name: str) -> StepResult:
+    run = stage_runner.watch_until()
+    if step_result := _describe_acceptance_step(stage_runner, name, AcceptancePhase.END):
+        return step_result
+    if run.state in (StageState.SOAKING, StageState.SOAKED):
+        reason = f"follows when the soak is over: {_describe_outlook(stage_runner, run)}"
+        return StepResult(status=StepStatus.PENDING, reason=reason)
+    return _skipped(f"not run: {_describe_state(stage_runner, run)}{f': {run.reason}' if run.reason else ''}")
+
+
+def _describe_acceptance_step(stage_runner: StageRunner, name: str, phase: AcceptancePhase) -> StepResult | None:
+    """Return what the journal has of acceptance tests in a phase; ``None`` if they have no result."""
+    run = stage_runner.run
+    result = run.acceptance_result(name, phase)
+    if result is None:
+        return None
+    reason = describe_acceptance(result)
+    sections = (("output", result.output),) if result.output else ()
+    if result.result is Result.SUCCESSFUL:
+        return StepResult(status=StepStatus.PASSED, reason=reason, sections=sections)
+    if run.has_accepted(result):
+        return StepResult(status=StepStatus.PASSED, reason=f"accepted: {reason}", sections=sections)
+    reason = f"{reason}; {_describe_state(stage_runner, run)}"
+    return StepResult(status=StepStatus.FAILED, reason=reason, sections=sections)
 
 
 def _contract(stage_runner: StageRunner, edge: str) -> StepResult:
@@ -257,10 +312,12 @@ STEP_KINDS: tuple[StepKind, ...] = (
     StepKind(name=PREFLIGHT, perform=_preflight, per_stage=True),
     StepKind(name="deploy", perform=_deploy, only_when_deploying=True),
     StepKind(name="verify", perform=_verify),
+    StepKind(name="acceptance", perform=_acceptance, per_acceptance=True),
     # kinds that call a service that is up, before it is monitored, belong here
     StepKind(name="contract", perform=_contract, per_contract=True),
     StepKind(name="soak", perform=_soak),
     StepKind(name="compare", perform=_compare),
+    StepKind(name="final-acceptance", perform=_final_acceptance, per_acceptance=True),
     StepKind(name=VERDICT, perform=_verdict, per_stage=True),
 )
 

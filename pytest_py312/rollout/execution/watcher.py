@@ -1,15 +1,19 @@
 """Monitor a stage in this process: take its samples, report changes of its state, and roll it back."""
 
 import asyncio
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from pytest_py312.core.database import DiskFull
 from pytest_py312.core.model.fleet import Service
 from pytest_py312.repository.plan.rollout_settings import EnvironmentSettings, RolloutSettings
+from pytest_py312.rollout.domain.events import AcceptanceTested
 from pytest_py312.rollout.domain.journal import Journal
-from pytest_py312.rollout.domain.model import StageRun, StageState
+from pytest_py312.rollout.domain.model import AcceptancePhase, StageRun, StageState
+from pytest_py312.rollout.execution.acceptance_runner import AcceptanceRunner
 from pytest_py312.rollout.execution.driver import Driver
 from pytest_py312.rollout.monitoring.probe_plan import monitored_services
 from pytest_py312.rollout.monitoring.soak import SoakMonitor, SoakSnapshot
@@ -88,6 +92,7 @@ class Watcher:
         self._journal = journal
         self._driver = driver
         self.monitored = monitored_services(run, services, settings, target, root=root)
+        self._acceptance = AcceptanceRunner(settings=settings, services=services, root=root)
         self.reporter = StateReporter(journal, settings.environment_settings(run.environment), log)
         try:
             driver.attach(run.run)
@@ -102,7 +107,23 @@ class Watcher:
             owner=driver.owner,
             on_state_change=self.reporter.report_change,
             on_storage_problem=self.reporter.report_storage,
+            run_acceptance_tests=self._run_acceptance_tests,
         )
+
+    async def _run_acceptance_tests(self, run: StageRun, name: str) -> AcceptanceTested:
+        """Run acceptance tests at the end of the soak. They end with the task that awaits this."""
+        cancelled = threading.Event()
+        test = partial(self._acceptance.test, run, name, AcceptancePhase.END, cancelled)
+        self.reporter.log(f"stage {run.stage}: the acceptance tests {name} are running")
+        try:
+            return await asyncio.to_thread(test, verify=lambda: self._find_other_version(run))
+        finally:
+            cancelled.set()
+
+    def _find_other_version(self, run: StageRun) -> str:
+        """Return why what serves is not the deployed stage; no sample is taken while its tests run."""
+        problems = {service: self._driver.verify(run.run, service) for service in run.services}
+        return "; ".join(f"{service}: {problem}" for service, problem in problems.items() if problem)
 
     def stage_metrics(self, snapshot: SoakSnapshot) -> list[StageMetrics]:
         """Return the metrics of all stages of the environment, with the measurements of the monitored one."""

@@ -10,6 +10,7 @@ from pytest_py312.core.text import format_duration
 from pytest_py312.repository.plan.rollout_settings import RolloutSettings
 from pytest_py312.rollout.canary_analysis.soak_status import SoakStatus, format_credit
 from pytest_py312.rollout.canary_analysis.time_series import ServiceMetrics
+from pytest_py312.rollout.domain.acceptance import describe_acceptance
 from pytest_py312.rollout.domain.journal import Journal
 from pytest_py312.rollout.domain.model import StageRun, StageState
 from pytest_py312.rollout.execution.watcher import Watcher
@@ -61,6 +62,7 @@ class LivePage:
             view=view,
             run=run,
             refresh=round(min(max(interval / 4, MIN_REFRESH), MAX_REFRESH)),
+            acceptance=[describe_acceptance(result) for result in run.acceptance_results],
             stages=[_stage_row(line, statuses, view) for line in lines],
             left=format_duration(view.remaining),
             credited=format_duration(min(view.credited, view.progress.run.soak)),

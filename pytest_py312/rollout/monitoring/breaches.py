@@ -344,14 +344,14 @@ def final_verdict(
     services: Sequence[MonitoredService],
     metrics_by_service: Mapping[str, ServiceMetrics],
     decided: Sequence[str] = (),
-    untried: Sequence[str] = (),
+    untested: Sequence[str] = (),
 ) -> MetricVerdict:
     """Judge the whole soak once its credit is complete.
 
     :param decided: keys of breaches that a person accepted.
-    :param untried: contracts that were not tested.
+    :param untested: contracts and acceptance tests without a proof, as metrics.
     """
-    failed, unclear, has_comparison = [], [f"{CONTRACT_METRIC} {edge}: was not tested" for edge in untried], False
+    failed, unclear, has_comparison = [], [f"{metric}: was not tested" for metric in untested], False
     for monitored in services:
         service_metrics = metrics_by_service[monitored.service]
         for broken in find_breaches(monitored, service_metrics, final=True):

@@ -19,10 +19,18 @@ from pytest_py312.rollout.canary_analysis.judge import (
     slot_due,
 )
 from pytest_py312.rollout.canary_analysis.time_series import CONFIRMED_PREFIX, ServiceMetrics, SoakProgress
-from pytest_py312.rollout.domain.events import Breached, Drifted, Event, Judged, SoakCredited
+from pytest_py312.rollout.domain.events import AcceptanceTested, Breached, Drifted, Event, Judged, SoakCredited
 from pytest_py312.rollout.domain.identity import current_timestamp
 from pytest_py312.rollout.domain.journal import Journal
-from pytest_py312.rollout.domain.model import Measurement, Result, Sample, StageRun, StageState, Timestamp
+from pytest_py312.rollout.domain.model import (
+    AcceptancePhase,
+    Measurement,
+    Result,
+    Sample,
+    StageRun,
+    StageState,
+    Timestamp,
+)
 from pytest_py312.rollout.domain.state_machine import MONITORED
 from pytest_py312.rollout.domain.stop_signals import StopRequest
 from pytest_py312.rollout.metrics.resource_usage import CPU_COUNTER, RESTART_COUNTER
@@ -70,6 +78,9 @@ StateChangeCallback = Callable[[StageRun, StageRun], Awaitable[None]]
 StorageCallback = Callable[[StageRun, str], Awaitable[None]]
 """Called when samples can no longer be stored, with the problem, and when they can again, with an empty text."""
 
+AcceptanceTests = Callable[[StageRun, str], Awaitable[AcceptanceTested]]
+"""Runs acceptance tests of a stage, by their name, at the end of its soak."""
+
 
 async def _ignore_change(previous: StageRun, current: StageRun) -> None:
     return None
@@ -77,6 +88,10 @@ async def _ignore_change(previous: StageRun, current: StageRun) -> None:
 
 async def _ignore_storage(run: StageRun, problem: str) -> None:
     return None
+
+
+async def _no_acceptance_tests(run: StageRun, name: str) -> AcceptanceTested:
+    raise NotImplementedError(f"nothing here can run the acceptance tests {name}")
 
 
 class SoakMonitor:
@@ -97,6 +112,7 @@ class SoakMonitor:
         owner: str,
         on_state_change: StateChangeCallback = _ignore_change,
         on_storage_problem: StorageCallback = _ignore_storage,
+        run_acceptance_tests: AcceptanceTests = _no_acceptance_tests,
         now: Callable[[], Timestamp] = current_timestamp,
         sleep: Callable[[float], Awaitable[None]] = clock.async_pause,
     ) -> None:
@@ -107,6 +123,7 @@ class SoakMonitor:
         self._owner = owner
         self._on_state_change = on_state_change
         self._on_storage_problem = on_storage_problem
+        self._run_acceptance_tests = run_acceptance_tests
         self._storage_problem = ""
         self._now = now
         self._sleep = sleep
@@ -127,7 +144,7 @@ class SoakMonitor:
     async def sample_once(self, stop: StopRequest | None = None) -> SoakSnapshot:
         """Take the due sample unless it has been taken already, or ``stop`` is requested meanwhile."""
         stop = StopRequest() if stop is None else stop
-        await self._load_or_start()
+        await self._load_or_start(stop)
         slot = self._due_slot()
         if self._is_active and slot > self._slot and not stop:
             await _run_unless_stopped(stop, self._take_samples(slot))
@@ -140,7 +157,7 @@ class SoakMonitor:
 
         :param until: additional condition to return; another call continues the soak.
         """
-        await self._load_or_start()
+        await self._load_or_start(stop)
         while self._is_active and not stop and not until(self._run):
             slot = self._due_slot()
             if slot > self._slot:
@@ -207,7 +224,7 @@ class SoakMonitor:
         elapsed = now.wall - self._start.wall if since_start is None else since_start
         return max(0.001, (self._due_slot() + 1) * self._settings.interval - elapsed)
 
-    async def _load_or_start(self) -> None:
+    async def _load_or_start(self, stop: StopRequest) -> None:
         """Load the schedule and earlier samples from the journal, or start the schedule."""
         if self._start is not None:
             return
@@ -225,7 +242,7 @@ class SoakMonitor:
             if isinstance(entry.content, Breached)
         }
         if self._slot > START_SLOT:  # the process may have been killed between storing the last sample and judging it
-            await self._judge()
+            await _run_unless_stopped(stop, self._judge())
 
     async def _record_start(self) -> None:
         """Store the start of the schedule, with the engines' counters as a reference for the first sample."""
@@ -405,9 +422,11 @@ class SoakMonitor:
                 self._reported_breaches.add(breach.key)
                 await self._record(Breached(breach=breach))
         await self._record_credit(CREDIT_RECORD_STEP)
+        while self._run.state is StageState.SOAKED and (pending := self._run.pending_acceptance(AcceptancePhase.END)):
+            await self._record(await self._run_acceptance_tests(self._run, pending[0]))
         if self._run.state is StageState.SOAKED:
             final = final_verdict(
-                self._services, self._metrics_by_service, self._run.accepted_breaches, self._run.untested_contracts
+                self._services, self._metrics_by_service, self._run.accepted_breaches, self._run.untested
             )
             await self._record(Judged(verdict=final.verdict, reason=final.reason[:2000]))
 

@@ -34,6 +34,7 @@ from pytest_py312.rollout.domain.state_machine import has_pending_work
 from pytest_py312.rollout.metrics.prometheus import run_query, substitute_placeholders
 from pytest_py312.rollout.metrics.reading import MetricReading
 from pytest_py312.rollout.preflight import health_rows
+from pytest_py312.rollout.preflight.acceptance_checks import acceptance_rows
 from pytest_py312.rollout.preflight.health_rows import HealthRow, HealthStatus, usage_row
 from pytest_py312.rollout.preflight.kernel_features import SWARM_NEEDS, has_feature
 from pytest_py312.rollout.targets.target import (
@@ -76,6 +77,7 @@ def run_health_checks(context: RolloutContext, environment: str, stage: int | No
         *_prometheus_rows(settings, environment_settings, services),
         *_notification_rows(environment_settings),
         *_service_rows(context, settings, services, runs, target),
+        *acceptance_rows(settings, context.plan.root, stage),
         *_interpreter_rows(context, target),
     ]
 

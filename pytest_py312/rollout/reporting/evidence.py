@@ -15,9 +15,27 @@ from typing import Any
 from pytest_py312 import __version__
 from pytest_py312.core.serialization import encode
 from pytest_py312.rollout.canary_analysis.time_series import MetricSeries, ServiceMetrics, SoakProgress
-from pytest_py312.rollout.domain.events import Breached, ContractPassed, Decided, Drifted, Locked, stored_name
+from pytest_py312.rollout.domain.acceptance import acceptance_document
+from pytest_py312.rollout.domain.events import (
+    AcceptanceTested,
+    Breached,
+    ContractPassed,
+    Decided,
+    Drifted,
+    Locked,
+    breach_in,
+    stored_name,
+)
 from pytest_py312.rollout.domain.journal import Journal, JournalEntry, encode_measurements
-from pytest_py312.rollout.domain.model import CONTRACT_METRIC, Deployment, Intent, Result, StageRun
+from pytest_py312.rollout.domain.model import (
+    CONTRACT_METRIC,
+    AcceptancePhase,
+    AcceptanceResult,
+    Deployment,
+    Intent,
+    Result,
+    StageRun,
+)
 from pytest_py312.rollout.domain.state_machine import advance
 from pytest_py312.rollout.metrics.load_generator import quantile
 from pytest_py312.rollout.monitoring.breaches import describe_drift
@@ -107,6 +125,7 @@ def _describe_run(journal: Journal, name: str, interval: float | None) -> dict[s
         "decisions": list(_decisions(planned_run, history)),
         "breaches": list(_breaches(history)),
         "contracts": [_describe_contract(edge, run, history) for edge in run.contracts],
+        "acceptance": list(_acceptance(run, history)),
         "samples": [item for item, _ in samples],
         "gaps": _gaps(samples),
     }
@@ -175,8 +194,8 @@ def _decisions(run: StageRun, entries: Iterable[JournalEntry]) -> Iterable[dict[
 def _breaches(entries: Iterable[JournalEntry]) -> Iterable[dict[str, Any]]:
     for entry in entries:
         event = entry.content
-        if isinstance(event, Breached):
-            yield {"at": entry.at, **_json_safe(encode(event.breach))}
+        if breach := breach_in(event):
+            yield {"at": entry.at, **_json_safe(encode(breach))}
         elif isinstance(event, Drifted):
             yield {
                 "at": entry.at, "service": event.service, "metric": "drift", "severity": "severe", "reaction": "hold",
@@ -197,6 +216,18 @@ def _describe_contract(edge: str, run: StageRun, entries: Iterable[JournalEntry]
             contract |= {"answer": "kept", "at": entry.at, "detail": event.detail}
     is_accepted = any(key.endswith(f": {metric}") or key == "verdict" for key in run.accepted_breaches)
     return contract | {"accepted_by_a_person": is_accepted and contract["answer"] != "kept"}
+
+
+def _acceptance(run: StageRun, entries: Iterable[JournalEntry]) -> Iterable[dict[str, Any]]:
+    """Yield the acceptance tests that were run, and those that have to be and were not."""
+    for entry in entries:
+        if isinstance(entry.content, AcceptanceTested):
+            result = entry.content.result
+            yield {"at": entry.at, **acceptance_document(run, result), "passing": list(result.passing)}
+    for phase in AcceptancePhase:
+        for name in run.pending_acceptance(phase):
+            not_run = AcceptanceResult(name=name, phase=phase, result=Result.INCONCLUSIVE, reason="not run")
+            yield {"at": None, **acceptance_document(run, not_run), "passing": []}
 
 
 # ---- measurements

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_py312.rollout.canary_analysis.time_series import CONTROL_PREFIX, ServiceMetrics
-from pytest_py312.rollout.domain.events import Breached, Decided, DeployFailed, RollbackRequested
+from pytest_py312.rollout.domain.events import Decided, DeployFailed, RollbackRequested, breach_in
 from pytest_py312.rollout.domain.journal import JournalEntry
 from pytest_py312.rollout.domain.model import Reaction, Result, StageRun, StageState
 from pytest_py312.rollout.metrics.resource_usage import CPU_COUNTER, RESTART_COUNTER
@@ -56,8 +56,7 @@ def collect_stage_metrics(
     rollbacks: Counter[str] = Counter()
     for entry in history:
         event = entry.content
-        if isinstance(event, Breached):
-            breach = event.breach
+        if breach := breach_in(event):
             breaches[(breach.service, breach.metric, breach.severity.value, breach.reaction.value)] += 1
             rollbacks["breach"] += breach.reaction is Reaction.ROLL_BACK
         elif isinstance(event, DeployFailed):

@@ -6,6 +6,7 @@ from typing import Any
 
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.rollout.domain.events import (
+    AcceptanceTested,
     BecameReady,
     ControlRemoved,
     ControlStarted,
@@ -18,7 +19,21 @@ from pytest_py312.rollout.domain.events import (
     Switched,
     Verified,
 )
-from pytest_py312.rollout.domain.model import Act, Container, Deployment, Intent, ServiceSpec, StageRun, StageState
+from pytest_py312.rollout.domain.model import (
+    AcceptancePhase,
+    AcceptanceResult,
+    Act,
+    Breach,
+    BreachSeverity,
+    Container,
+    Deployment,
+    Intent,
+    Reaction,
+    Result,
+    ServiceSpec,
+    StageRun,
+    StageState,
+)
 from pytest_py312.rollout.domain.state_machine import advance, next_act
 
 SERVICES = ("auth", "user", "gateway")
@@ -51,11 +66,30 @@ def control(service: str) -> Container:
     return Container(id=f"control-of-{service}", image=f"old-image-{service}")
 
 
+def acceptance_event(
+    phase: AcceptancePhase,
+    name: str = "e2e",
+    *,
+    result: Result = Result.SUCCESSFUL,
+    reaction: Reaction | None = None,
+) -> AcceptanceTested:
+    """Return the event of acceptance tests of stage 1; with ``reaction``, the stage is not accepted by them."""
+    outcome = AcceptanceResult(name=name, phase=phase, result=result, passed=3)
+    if reaction is None:
+        return AcceptanceTested(result=outcome)
+    broken = Breach(
+        service="stage 1", metric=outcome.metric, severity=BreachSeverity.SEVERE, reaction=reaction, detail="it fails"
+    )
+    return AcceptanceTested(result=outcome, breach=broken)
+
+
 def success(intent: Intent) -> Event:
     """Return the event of an act that succeeds."""
     name = intent.service
     answers: dict[Act, Event] = {
         Act.OBSERVE: Observed(service=name, old=old(name), interpreter=Interpreter(3, 9)),
+        Act.TEST_BEFORE: acceptance_event(AcceptancePhase.BEFORE, name),
+        Act.TEST_AFTER: acceptance_event(AcceptancePhase.AFTER, name),
         Act.PREPARE: Prepared(service=name, new=new(name)),
         Act.SWITCH: Switched(service=name),
         Act.READY: BecameReady(service=name),

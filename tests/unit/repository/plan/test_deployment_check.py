@@ -133,9 +133,25 @@ def test_health_that_only_docker_can_ask_for_is_refused_in_a_swarm(tmp_path: Pat
             r"^py312\.toml:8: soak\.duration: payments runs beside a control in stage 2",
             id="one service with a control",
         ),
+        pytest.param(
+            '[[stage.acceptance]]\nname = "a"\npytest = "tests/e3e"\n',
+            r'^py312\.toml:9: stage\[2\]\.acceptance\[1\]\.pytest: the string "tests/e3e" is not there; write',
+            id="acceptance tests that are not there",
+        ),
+        pytest.param(
+            f'[[stage.acceptance]]\nname = "a"\npytest = "{"e" * 5000}"\n',
+            r"^py312\.toml:9: .*the string \"e{57}\.\.\.\" is not there",
+            id="a path that no disk can have",
+        ),
+        pytest.param(
+            '[[stage.acceptance]]\nname = "a"\ncommand = ["true"]\nfolder = "out"\n',
+            r'^py312\.toml:10: .*folder: the string "out" leads out of the repository; write a path inside',
+            id="a folder behind a link",
+        ),
     ],
 )
 def test_mistakes_are_named_with_line_and_remedy(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "out").symlink_to("/")
     with pytest.raises(PlanError, match=message):
         check(tmp_path, text)
 

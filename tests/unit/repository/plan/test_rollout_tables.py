@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pytest_py312.core.errors import PlanError
 from pytest_py312.repository.plan.loader import load_plan
 from pytest_py312.repository.plan.rollout_settings import (
+    AcceptanceSettings,
     CompareSettings,
     ConfirmSettings,
     ContractAction,
@@ -155,6 +156,72 @@ limit = "3s"
         ),
     )
     assert [one.description for one in rollout] == ["check {callee}", "pickle of app.cache:example"]
+
+
+def test_a_stage_has_acceptance_tests(tmp_path: Path) -> None:
+    """Without a table ``deploy`` or ``soak`` they are validated as well, and the digest changes with them."""
+    plan = '[[stage]]\nnumber = 2\nservices = ["*"]\n'
+    rollout = read(
+        tmp_path,
+        plan
+        + """
+[[stage.acceptance]]
+name = "e2e"
+pytest = "./tests/e2e/"
+python = ".venv/bin/python"
+environment = { BASE_URL = "http://127.0.0.1:8080" }
+
+[[stage.acceptance]]
+name = "smoke"
+command = ["sh", "smoke.sh", ""]
+folder = "tests"
+timeout = "30s"
+""",
+    )
+    assert rollout.acceptance_tests_of(1) == ()
+    assert rollout.acceptance_tests_of(2) == (
+        AcceptanceSettings(
+            name="e2e",
+            pytest="tests/e2e",
+            python=".venv/bin/python",
+            environment=(("BASE_URL", "http://127.0.0.1:8080"),),
+        ),
+        AcceptanceSettings(name="smoke", command=("sh", "smoke.sh", ""), folder="tests", timeout=30.0),
+    )
+    assert [tests.description for tests in rollout.acceptance_tests_of(2)] == ["pytest tests/e2e", "sh smoke.sh "]
+    assert load_plan(tmp_path / "py312.toml", today=date(2026, 11, 28)).has_rollout
+    assert rollout.digest != read(tmp_path, plan).digest == RolloutSettings().digest
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[stage.acceptance]\nname = 'a'", r"py312\.toml:4: stage\[1\]\.acceptance: .*with two brackets"),
+        ("[[stage.acceptance]]\ncommand = ['x']", r'py312\.toml:4: stage\[1\]\.acceptance\[1\]: has no "name"'),
+        ("[[stage.acceptance]]\nname = 'a'", r'py312\.toml:4: .*"pytest" .* or "command" .*; has neither'),
+        ("[[stage.acceptance]]\nname = 'a'\npytest = 't'\ncommand = ['x']", "has both"),
+        ("[[stage.acceptance]]\nname = 'a'\ncommand = 'x'", r"py312\.toml:6: .*command: expected a list"),
+        (
+            "[[stage.acceptance]]\nname = 'a'\ncommand = ['x']\npython = 'p'",
+            r"py312\.toml:7: .*a command names its own",
+        ),
+        ("[[stage.acceptance]]\nname = 'a'\npytest = '../t'", r"py312\.toml:6: .*may lead out"),
+        ("[[stage.acceptance]]\nname = 'a'\npytest = '/t'", "is absolute"),
+        ("[[stage.acceptance]]\nname = 'a'\npytest = 't'\nfolder = '..'", "may lead out"),
+        ("[[stage.acceptance]]\nname = 'a b'\npytest = 't'", "a name of letters"),
+        ("[[stage.acceptance]]\nname = 'a'\npytest = 't'\ntimeout = 0", "more than 0 seconds"),
+        ("[[stage.acceptance]]\nname = 'a'\npytest = 't'\ntimout = 3", r'py312\.toml:7: .*perhaps you meant "timeout"'),
+        ("[[stage.acceptance]]\nname = 'a'\npytest = 't'\nenvironment = { A = 1 }", "expected a string"),
+        ("[[stage.acceptance]]\nname = 'a'\npytest = 't'\n" * 2, r'py312\.toml:7: .*"a" already'),
+        ("acceptence = []", 'perhaps you meant "acceptance"'),
+        ("[[acceptance]]\nname = 'a'", r"has no such key \(it belongs into \[\[stage\]\]\)"),
+    ],
+)
+def test_mistakes_in_acceptance_tests_are_found_when_the_plan_is_read(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "py312.toml"
+    path.write_text(f'[[stage]]\nnumber = 1\nservices = ["*"]\n{text}', encoding="utf-8")
+    with pytest.raises(PlanError, match=message):
+        load_plan(path, today=date(2026, 11, 28))
 
 
 def test_environments_come_one_after_the_other(tmp_path: Path) -> None:

@@ -32,17 +32,31 @@ from pytest_py312.rollout.domain.events import (
     Verified,
 )
 from pytest_py312.rollout.domain.model import (
+    AcceptancePhase,
     Act,
     Breach,
     BreachSeverity,
     Intent,
     Reaction,
+    Result,
     StageRun,
     StageState,
     Verdict,
 )
 from pytest_py312.rollout.domain.state_machine import IllegalEvent, advance, next_act
-from tests.unit.rollout.runs import SERVICES, after, carried_on, control, new, old, planned, soaked, soaking, success
+from tests.unit.rollout.runs import (
+    SERVICES,
+    acceptance_event,
+    after,
+    carried_on,
+    control,
+    new,
+    old,
+    planned,
+    soaked,
+    soaking,
+    success,
+)
 
 S = StageState
 ALL_THE_WAY_UP = (Act.OBSERVE, Act.PREPARE, Act.SWITCH, Act.READY, Act.VERIFY)
@@ -250,7 +264,7 @@ def test_a_stage_whose_contracts_nobody_has_tried_is_not_passed() -> None:
     run = advance(run, ContractPassed(edge=EDGE))
     assert advance(run, ContractPassed(edge=EDGE)) == run
     assert run.untested_contracts == ("gateway->auth",)
-    with pytest.raises(IllegalEvent, match="gateway->auth not tried"):
+    with pytest.raises(IllegalEvent, match="gateway->auth not proven"):
         advance(run, Judged(verdict=Verdict.PASSED))
     run = advance(run, ContractPassed(edge="gateway->auth"))
     assert advance(run, Judged(verdict=Verdict.PASSED)).state is S.ACCEPTED
@@ -323,6 +337,12 @@ any_event = st.one_of(
     st.builds(breach, st.sampled_from(Reaction), service=names),
     st.builds(Drifted, service=names, detail=reasons, slot=st.integers(0, 20)),
     st.builds(ContractPassed, edge=st.just(EDGE)),
+    st.builds(
+        acceptance_event,
+        st.sampled_from(AcceptancePhase),
+        result=st.sampled_from([Result.SUCCESSFUL, Result.FAILED]),
+        reaction=st.sampled_from([None, Reaction.HOLD, Reaction.ROLL_BACK]),
+    ),
     st.builds(Judged, verdict=st.sampled_from([Verdict.PASSED, Verdict.INCONCLUSIVE, Verdict.FAILED])),
     st.builds(Decided, accept=st.booleans(), by=reasons, reason=reasons),
     st.builds(RollbackRequested, reason=reasons, services=asked),
@@ -334,7 +354,7 @@ any_event = st.one_of(
 
 
 def planned_with_control() -> StageRun:
-    return planned().with_deployment("user", wants_control=True)
+    return planned(acceptance=("e2e",)).with_deployment("user", wants_control=True)
 
 
 class AnyStage(RuleBasedStateMachine):
@@ -380,6 +400,11 @@ class AnyStage(RuleBasedStateMachine):
     @invariant()
     def it_is_never_accepted_without_a_whole_soak(self) -> None:
         assert self.run.state is not S.ACCEPTED or self.run.credited >= self.run.soak
+
+    @invariant()
+    def it_is_never_accepted_without_its_acceptance_tests(self) -> None:
+        untested = [*map(self.run.pending_acceptance, (AcceptancePhase.AFTER, AcceptancePhase.END))]
+        assert self.run.state is not S.ACCEPTED or untested == [(), ()]
 
     @invariant()
     def what_was_rolled_back_is_not_completed(self) -> None:

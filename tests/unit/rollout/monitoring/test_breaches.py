@@ -239,7 +239,8 @@ def test_a_good_soak_passes_and_names_the_missing_comparison() -> None:
 
 
 def test_an_untested_contract_is_inconclusive() -> None:
-    verdict = final_verdict([watched()], {"user": metrics_from((well(AVAILABILITY),))}, untried=["user->auth"])
+    metrics = metrics_from((well(AVAILABILITY),))
+    verdict = final_verdict([watched()], {"user": metrics}, untested=["contract user->auth"])
     assert (verdict.verdict, verdict.reason) == (Verdict.INCONCLUSIVE, "contract user->auth: was not tested")
 
 
