@@ -296,7 +296,7 @@ class LibraryAnalyzer:
         for item in read_requirement_set(self._plan.root, service.requirements).entries:
             run_time.setdefault(item.name, set()).update(_extras(item.text))
         for entry in installation.distributions:
-            if entry.folder.name.startswith("tree-"):  # required by path
+            if entry.is_of_repository:  # required by path
                 run_time.setdefault(entry.name, set())
         source = self._read(service)
         return _AnalysisInputs(

@@ -153,10 +153,11 @@ def _import_findings(cell: Cell, installation: Installation, entries: Sequence[L
         project = next(owners, None) or project_of_module(module, installation.distributions) or module
         version = installation.environment.versions.get(project, "")
         last_line = (detail.strip().splitlines() or ["no reason was reported"])[-1]
+        is_own = any(entry.name == project and entry.is_of_repository for entry in installation.distributions)
         finding = Finding(
             code="PY105",
             message=f"{project}=={version} installs on {cell.interpreter}, but `import {module}` fails: {last_line}",
-            remedy=_import_remedy(project, cell, last_line),
+            remedy=_import_remedy(project, cell, last_line, is_own=is_own),
             names=(project,),
             detail=detail,
         )
@@ -252,7 +253,7 @@ def without_blocking(finding: Finding, installation: Installation) -> Finding:
     return replace(finding, severity=Severity.WARNING, message=message, detail=detail)
 
 
-def _import_remedy(project: str, cell: Cell, last_line: str) -> str:
+def _import_remedy(project: str, cell: Cell, last_line: str, *, is_own: bool) -> str:
     successor = SUCCESSORS.get(project)
     if successor:
         return f"replace {project}: {successor}"
@@ -261,8 +262,9 @@ def _import_remedy(project: str, cell: Cell, last_line: str) -> str:
     library = missing_library(last_line)
     if library is not None:
         return f"install {library.package}, which has {library.name}, on this machine and in the image"
-    other_version = f"require a version of {project} that runs on {cell.interpreter}"
-    return f"{other_version}, or replace it"
+    if is_own:
+        return "fix its source, which the repository has, or require what it lacks: the traceback shows the line"
+    return f"require a version of {project} that runs on {cell.interpreter}, or replace it"
 
 
 def missing_setuptools(finding: Finding) -> tuple[str, str] | None:

@@ -89,6 +89,10 @@ Until 3.12.8 and 3.13.1 a full disk leaves a file that was cut off at a block of
 (https://github.com/python/cpython/issues/126606). Such a file is removed here."""
 
 
+_OF_REPOSITORY = "tree-"
+"""Begins the names of the folders of what was built from the repository under test."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StoredDistribution:
     """An installed distribution in the store.
@@ -103,6 +107,11 @@ class StoredDistribution:
     requires_python: str = ""
     requires: tuple[str, ...] = ()
     from_source: bool = False
+
+    @property
+    def is_of_repository(self) -> bool:
+        """Whether it was built from a folder or file of the repository under test."""
+        return self.folder.name.startswith(_OF_REPOSITORY)
 
 
 UvSettingsRenderer = Callable[[tuple[str, ...], InterpreterBuild], str]
@@ -327,7 +336,7 @@ class DistributionStore:
         return self.get(self._tree_pin(source, key), build)
 
     def _tree_pin(self, source: Path, key: str) -> Pin:
-        return Pin(name=f"tree-{key}", version="", line=self._runner.path_inside(source), from_source=True)
+        return Pin(name=f"{_OF_REPOSITORY}{key}", version="", line=self._runner.path_inside(source), from_source=True)
 
     def _lock(self, build: InterpreterBuild, pin: Pin | None = None) -> AbstractContextManager[object]:
         """Return the lock for installing wheels on ``build``, or for building the source ``pin`` on it."""

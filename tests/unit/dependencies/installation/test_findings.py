@@ -60,6 +60,26 @@ def test_a_failing_import_names_the_requirement_that_brings_its_project_in(inter
     assert finding.names == ("instrumentation",)
 
 
+@pytest.mark.parametrize(
+    ("folder", "remedy"),
+    [
+        (
+            "tree-0123-cp312",
+            "fix its source, which the repository has, or require what it lacks: the traceback shows the line",
+        ),
+        ("shared-1", "require a version of shared that runs on 3.12, or replace it"),
+    ],
+)
+def test_no_other_version_is_required_of_what_the_repository_has(folder: str, remedy: str) -> None:
+    failure = "ModuleNotFoundError: No module named 'imp'"
+    entry = replace(installed("shared"), folder=Path("/store") / folder)
+    installation = installation_of("3.12", {"shared": "1"}, distributions=(entry,), imports={"shared": failure})
+
+    (finding,) = installation_findings(cell_of("3.12"), installation, [])
+
+    assert finding.remedy == remedy
+
+
 def setup_script(*, packages: tuple[str, ...] = (), tests: str = "", conditional: bool = False) -> Cell:
     """A cell whose Dockerfile runs setup.py after other steps."""
     steps = [
