@@ -8,6 +8,7 @@ from pathlib import Path
 from pytest_py312 import __version__
 from pytest_py312.cli.common import write_result
 from pytest_py312.core.errors import OptionError, did_you_mean
+from pytest_py312.core.text import parse_count, shorten
 from pytest_py312.gate.sharding.durations import read_durations
 from pytest_py312.gate.sharding.workflows import (
     MAX_JOBS,
@@ -25,9 +26,9 @@ def emit(options: argparse.Namespace) -> int:
     if options.system not in _SYSTEMS:
         suggestion = did_you_mean(options.system, tuple(_SYSTEMS))
         raise OptionError(f"emit {options.system}: expected one of {', '.join(_SYSTEMS)}{suggestion}")
-    stages = [part.strip() for part in options.stage.split(",") if part.strip()]
-    if not all(stage.isdecimal() for stage in stages):
-        raise OptionError(f"--stage {options.stage}: a stage is a number, as in --stage 2")
+    stages = [part.strip() for part in options.stage.split(",")] if options.stage else []
+    if any(parse_count(stage) is None for stage in stages):
+        raise OptionError(f"--stage {shorten(options.stage, 40)}: a stage is a number, as in --stage 2 or --stage 1,2")
     settings = WorkflowSettings(
         parts=_parts(options),
         tool_version=__version__,
@@ -50,9 +51,12 @@ def _parts(options: argparse.Namespace) -> int:
                 "the first time"
             )
         return parts_for(read_durations(options.durations), limit)
-    if not options.shards.isdecimal() or not 1 <= int(options.shards) <= limit:
-        raise OptionError(f"--shards {options.shards}: expected auto or a number of jobs from 1 to {limit}")
-    return int(options.shards)
+    parts = parse_count(options.shards)
+    if parts is None or not 1 <= parts <= limit:
+        raise OptionError(
+            f"--shards {shorten(options.shards, 40)}: expected auto or a number of jobs from 1 to {limit}"
+        )
+    return parts
 
 
 def _compare(path: Path, text: str) -> int:

@@ -161,6 +161,11 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)", re.ASCII)
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 24 * 3600}
 
 
+def parse_count(text: str) -> int | None:
+    """Return a whole number of at most 9 digits; ``None`` for anything else."""
+    return int(text) if text.isdecimal() and len(text) < 10 else None
+
+
 def parse_size(text: str) -> float | None:
     """Convert ``"512MiB"``, ``"2GiB"`` or ``"1.5GB"`` to bytes; ``None`` if it is no such text."""
     match = _SIZE.fullmatch(text.strip())

@@ -13,6 +13,7 @@ from pytest_py312.core.errors import OptionError, PlanError, did_you_mean
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.fleet import Fleet
 from pytest_py312.core.model.plan import RESOLVERS, Plan
+from pytest_py312.core.text import parse_count, shorten
 from pytest_py312.gate.fixes.verification_run import is_second_run
 from pytest_py312.gate.reports import FORMAT_OF_ENDING, format_of_file
 from pytest_py312.gate.run.known_findings_file import KnownFindings
@@ -257,9 +258,10 @@ def _common_folder(folders: list[Path]) -> Path:
 
 
 def _parse_stage(text: str) -> int:
-    if not text.isdecimal():
-        raise OptionError(f"--py312-stage={text}: a stage is a number, as in --py312-stage=2")
-    return int(text)
+    stage = parse_count(text)
+    if stage is None:
+        raise OptionError(f"--py312-stage={shorten(text, 40)}: a stage is a number, as in --py312-stage=2")
+    return stage
 
 
 def _parse_interpreter(text: str) -> Interpreter:
@@ -272,9 +274,10 @@ def _parse_interpreter(text: str) -> Interpreter:
 def _parse_jobs(text: str) -> int:
     if not text:
         return 0
-    if not text.isdecimal() or int(text) < 1:
-        raise OptionError(f"--py312-jobs={text}: expected a number of at least 1")
-    return int(text)
+    jobs = parse_count(text)
+    if not jobs:
+        raise OptionError(f"--py312-jobs={shorten(text, 40)}: expected a number of at least 1")
+    return jobs
 
 
 def _cache_folder(config: pytest.Config, default_cache: Callable[[], Path]) -> Path:

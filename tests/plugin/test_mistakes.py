@@ -25,6 +25,8 @@ def mistake(faked: Faked, *arguments: str) -> str:
         (["--py312-stage=7"], "stage 7 does not exist; the plan has 1, 2"),
         (["--py312-stage=two"], "--py312-stage=two: a stage is a number"),
         (["--py312-stage=-1"], "--py312-stage=-1: a stage is a number"),
+        (["--py312-stage=" + "9" * 5000], "9999 ...: a stage is a number"),
+        (["--py312", "--py312-jobs=" + "9" * 5000], "9999 ...: expected a number of at least 1"),
         (["--py312-services=usr-service"], 'perhaps you meant "user-service"'),
         (["--py312-services=nothing/*"], '"nothing/*" matches no service'),
         (["--py312-stage=1", "--py312-services=user-service"], "user-service is in stage 2"),

@@ -67,7 +67,7 @@ class DocumentReader:
             content = path.read_bytes()
         except OSError as error:
             raise DocumentFault(f"cannot be read: {error.strerror or error}") from None
-        return self.parse(content, path.name)
+        return self.parse(content, path.as_posix())
 
     def parse(self, content: bytes, file: str) -> ShardDocument:
         """Parse the document of a part; see :meth:`read`."""
