@@ -168,7 +168,7 @@ def test_a_document_of_another_commit_is_refused(machines: Machines, parts: list
 
     merged = machines.merge(parts[0], other, parts[2])
     assert merged.returncode == 4
-    assert "part 2 (other-commit.json) is of commit" in merged.stderr
+    assert f"part 2 ({other}) is of commit" in merged.stderr
 
 
 def test_a_document_of_changed_files_is_refused(machines: Machines, parts: list[Path]) -> None:
@@ -179,7 +179,7 @@ def test_a_document_of_changed_files_is_refused(machines: Machines, parts: list[
 
     merged = machines.merge(parts[0], other, parts[2])
     assert merged.returncode == 4
-    assert "part 2 (dirty.json) is of other files than the others, though of the same commit" in merged.stderr
+    assert f"part 2 ({other}) is of other files than the others, though of the same commit" in merged.stderr
 
 
 def test_a_document_with_other_options_is_refused(machines: Machines, parts: list[Path]) -> None:
@@ -187,7 +187,7 @@ def test_a_document_with_other_options_is_refused(machines: Machines, parts: lis
 
     merged = machines.merge(parts[0], other, parts[2])
     assert merged.returncode == 4
-    assert 'part 2 (filtered.json) was checked with another value of -k than the others: "suite"' in merged.stderr
+    assert f'part 2 ({other}) was checked with another value of -k than the others: "suite"' in merged.stderr
 
 
 def test_a_killed_part_leaves_no_document(machines: Machines, parts: list[Path]) -> None:
