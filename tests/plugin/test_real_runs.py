@@ -17,6 +17,10 @@ pytestmark = [pytest.mark.network, pytest.mark.timeout(300)]
 IGNORING_INTERRUPTS = (
     "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])"
 )
+ENDED_BY_HANGUP = (
+    "import os, signal, sys; signal.signal(signal.SIGHUP, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
+)
+"""Starts a command as in a terminal, also where these tests were started by nohup."""
 AUTH, USER = IDS[:4], IDS[4:]
 BROKEN = "services/user-service::py3.12::suite"
 SEEN = "services/user-service::source"
@@ -267,6 +271,7 @@ def test_a_run_that_is_ended_reports_what_is_known(real: Real, number: signal.Si
         f"--py312-report={report}",
         *(["-n", str(workers)] if workers else []),
     )
+    argv = [sys.executable, "-c", ENDED_BY_HANGUP, *argv]
     with subprocess.Popen(
         argv, cwd=real.root, env=real.variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as running:
