@@ -331,7 +331,7 @@ def _versions_of_tests_only(
 def _contains_any(tree: Tree, compiled: RequirementSource, others: Sequence[RequirementSource]) -> bool:
     """Return whether a requirements file was compiled from one of ``others``, or from what that was compiled from."""
     files = compiled_from(tree, compiled.path)
-    return any(source.path in files or compiled_from(tree, source.path) & files for source in others)
+    return bool(files) and any(source.path in files or compiled_from(tree, source.path) & files for source in others)
 
 
 def _with_image(tree: Tree, files: ServiceFiles, recipe: InstallRecipe | None) -> ServiceFiles:
