@@ -201,30 +201,23 @@ def _check_target(file: PlanFile, planned: Sequence[PlannedService], settings: R
         return
     for service in planned:
         soak = settings.soak_settings_for(stage=service.stage, name=service.name, path=service.path)
-        requested = {
-            ("soak", "control"): soak.control,
-            ("soak", "load"): soak.load.rate > 0,
-            ("deploy", "health-command"): bool(service.deploy.health_command),
-            ("deploy", "grpc-health"): service.deploy.grpc is not None,
-        }
-        for key in (key for key, is_requested in requested.items() if is_requested):
-            raise _error(file, service, key, f"{_UNSUPPORTED[key].format(target)} ({service.name}); {_SUPPORTED}")
+        requested = (
+            (soak.control, ("soak", "control"), "runs no control"),
+            (soak.load.rate > 0, ("soak", "load"), "has no address to send traffic to"),
+            (bool(service.deploy.health_command), ("deploy", "health-command"), "runs no command in a container"),
+            (service.deploy.grpc is not None, ("deploy", "grpc-health"), "has no address to ask over gRPC"),
+        )
+        for is_requested, key, problem in requested:
+            if is_requested:
+                raise _error(file, service, key, f"the target {target} {problem} ({service.name}); {_SUPPORTED}")
     for index, metric in enumerate(settings.metrics):
         if metric.provider == "http":
-            message = f"{_UNSUPPORTED['metric'].format(target)} ({metric.name}); {_SUPPORTED}"
+            message = f"the target {target} has no address to send requests to ({metric.name}); {_SUPPORTED}"
             raise file.error(("soak", "metric", index, "provider"), message)
     if settings.contracts:
-        raise file.error(("contract", 0), f"{_UNSUPPORTED['contract'].format(target)}; {_SUPPORTED}")
+        raise file.error(("contract", 0), f"the target {target} runs no contracts; {_SUPPORTED}")
 
 
-_UNSUPPORTED = {
-    ("soak", "control"): "the target {} runs no control",
-    ("soak", "load"): "the target {} has no address to send traffic to",
-    ("deploy", "health-command"): "the target {} runs no command in a container",
-    ("deploy", "grpc-health"): "the target {} has no address to ask over gRPC",
-    "metric": "the target {} has no address to send requests to",
-    "contract": "the target {} runs no contracts",
-}
 _SUPPORTED = (
     "remove it: availability, restarts, memory, CPU, logs, and metrics of Prometheus and of Python functions are there"
 )
