@@ -259,7 +259,6 @@ def _sort_key(located_problem: LocatedProblem) -> tuple[int, str, int]:
 def _library_finding(group: Sequence[LocatedProblem], effect: str, severity: Severity, failure: str) -> Finding:
     first = group[0].problem
     code = "PY243" if first.setuptools_module else "PY240" if severity is Severity.ERROR else "PY241"
-    chain = group[0].chain
     more = f", and {len(group) - 1} more" if len(group) > 1 else ""
     return Finding(
         code=code,
@@ -267,14 +266,18 @@ def _library_finding(group: Sequence[LocatedProblem], effect: str, severity: Sev
         remedy=_remedy(first),
         severity=severity,
         confidence=Confidence.CERTAIN if severity is Severity.ERROR else Confidence.LIKELY,
-        location=first.position
-        if first.library.folder
-        else Location(path=chain.root.path, line=chain.root.line)
-        if chain
-        else None,
+        location=_place_to_change(group[0]),
         names=(first.library.name,),
         detail="\n".join([*_describe_places(group), *failure.strip().splitlines()[-3:]]),
     )
+
+
+def _place_to_change(located: LocatedProblem) -> Location | None:
+    """Return the line in the repository with the problem, or the import by which the service reaches it."""
+    if located.problem.library.folder:
+        return located.problem.position
+    root = located.chain.root if located.chain is not None else None
+    return Location(path=root.path, line=root.line) if root is not None else None
 
 
 def _remedy(problem: LibraryProblem) -> str:

@@ -185,9 +185,9 @@ class LibraryAnalyzer:
 
     def _environment_modules(self, cell: Cell, inputs: "_AnalysisInputs") -> EnvironmentModules:
         entries = inputs.installation.distributions
-        name_only = tool_only_distributions(entries, {*inputs.run_time, *inputs.mentioned}) | self._own_distributions(
-            cell.service, entries
-        )
+        # the source of the service itself is checked in the repository
+        own = {name for name, path in inputs.source_trees.items() if path == cell.service.path}
+        name_only = tool_only_distributions(entries, {*inputs.run_time, *inputs.mentioned}) | own
         summarized = self._summarize(
             [entry for entry in entries if entry.name not in name_only], self._runner.find_interpreter(cell.interpreter)
         )
@@ -207,13 +207,6 @@ class LibraryAnalyzer:
             folder for folder in folders if any(self._tree.is_file(join_path(folder, path)) for path in paths)
         )
         return replace(library, folder=next(has_module, ""))
-
-    def _own_distributions(self, service: Service, entries: Sequence[StoredDistribution]) -> frozenset[str]:
-        """Return the distributions built from the service itself. Their source is checked in the repository."""
-        if service.distribution is None or service.distribution.static:
-            return frozenset()
-        key = self._installer.request_builder.source_copy(service.path)[1]
-        return frozenset(entry.name for entry in entries if key in entry.folder.name)
 
     def _summarize(self, entries: Sequence[StoredDistribution], build: InterpreterBuild) -> list[InstalledLibrary]:
         summaries = self._reader.summaries(entries, build)
@@ -315,7 +308,7 @@ class LibraryAnalyzer:
                 entry.name: path
                 for path in request_builder.source_trees(service)
                 for entry in installation.distributions
-                if request_builder.source_copy(path)[1] in entry.folder.name
+                if request_builder.is_built_from(path, entry)
             },
             left_out=request_builder.production_leaves_out(service),
             is_waived=any(

@@ -350,16 +350,14 @@ class RequestBuilder:
 
     def _locals_of(self, service: Service, tree: StoredDistribution) -> list[LocalRequirement]:
         """Return the requirements by path that a built folder or archive fulfils."""
-        return [
-            local for local in self.requirements(service).locals if self.source_copy(local.path)[1] in tree.folder.name
-        ]
+        return [local for local in self.requirements(service).locals if self.is_built_from(local.path, tree)]
 
     def is_tree_alone(self, service: Service, tree: StoredDistribution) -> bool:
         """Whether a built folder is installed without what it requires."""
         locals_of_tree = self._locals_of(service, tree)
         if locals_of_tree:
             return all(local.no_deps for local in locals_of_tree)
-        is_own = _needs_build(service) and self.source_copy(service.path)[1] in tree.folder.name
+        is_own = _needs_build(service) and self.is_built_from(service.path, tree)
         return is_own and not installs_own_dependencies(service)
 
     def hashed_installs(self, service: Service) -> tuple[RequirementSet, ...]:
@@ -461,6 +459,10 @@ class RequestBuilder:
             and (tree.is_folder(path) or tree.is_file(path))
             and all(NOT_COPIED.isdisjoint(name.split("/")) for name in (path, tree.resolve_links(path)))
         )
+
+    def is_built_from(self, folder: str, distribution: StoredDistribution) -> bool:
+        """Return whether a distribution was built from a source tree, with its content of this run."""
+        return self.source_copy(folder)[1] in distribution.folder.name
 
     def source_copy(self, folder: str) -> tuple[Path, str]:
         """Return the path of the copy of a source tree in the cache, and the key of its content.
