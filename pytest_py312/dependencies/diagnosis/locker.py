@@ -73,8 +73,9 @@ class Locker:
         """Return ``lock`` with preinstalled distributions left at their versions, if its other versions allow that.
 
         pip keeps a preinstalled version that satisfies the requirements. A resolver selects the newest instead, and
-        setuptools 82 has no ``pkg_resources``. For its sake pip takes no older version of anything else: it selects
-        setuptools last. ``request_with`` returns the request of ``lock`` with further constraints.
+        setuptools 82 has no ``pkg_resources``. For its sake pip takes no older version of a project that is required
+        before it: up to 23.0 it selects setuptools last (``get_preference`` of its resolver), later ones select what
+        is required directly first. ``request_with`` returns the request of ``lock`` with further constraints.
 
         :raises Undetermined: the resolver or the index did not answer.
         """
