@@ -14,6 +14,9 @@ from pytest_py312.repository.tree import FolderScan, Tree, UnreadableFile, join_
 FILE_LIMIT = 2 * 1024**2
 """Limit in bytes. Larger Python files contain generated data."""
 PYTHON_SUFFIXES = (".py", ".pyw")
+COMPILED_SUFFIXES = (".so", ".pyd")
+NATIVE_SOURCE_SUFFIXES = (".c", ".cc", ".cpp", ".cxx", ".f", ".f90", ".go", ".pyx", ".rs")
+"""Sources of extension modules. Where a service has some, its compiled modules may be left over from a local build."""
 TOO_MANY_FILES = "contains more files, or deeper folders, than are read"
 BROKEN_LINK = "It is a broken link, or a link out of the repository."
 MAX_DEPTH = 40
@@ -37,10 +40,14 @@ class SourceFolder:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SourceFiles:
-    """The Python files of one service before they are scanned. ``unread`` are (file or folder, reason)."""
+    """The Python files of one service before they are scanned. ``unread`` are (file or folder, reason).
+
+    ``compiled`` are the paths of its extension modules; empty if it has sources to compile.
+    """
 
     tasks: tuple[ScanTask, ...]
     unread: tuple[tuple[str, str], ...]
+    compiled: tuple[str, ...] = ()
 
     @property
     def contents(self) -> dict[str, bytes]:
@@ -93,6 +100,13 @@ class _FolderModules:
 def _is_module(name: str) -> bool:
     """Return whether Python can import or run a file. Links of editors such as ``.#main.py`` are excluded."""
     return name.endswith(PYTHON_SUFFIXES) and not name.rpartition("/")[2].startswith(".")
+
+
+def _compiled_files(files: Sequence[str]) -> tuple[str, ...]:
+    """Return the extension modules among ``files``; none if there are sources to compile."""
+    if any(name.endswith(NATIVE_SOURCE_SUFFIXES) for name in files):
+        return ()
+    return tuple(name for name in files if name.endswith(COMPILED_SUFFIXES))
 
 
 class SourceReader:
@@ -180,7 +194,8 @@ class SourceReader:
                             local_modules=local_modules,
                         ),
                     )
-        return SourceFiles(tasks=tuple(tasks.values()), unread=tuple(unread))
+        files = [join_path(path, name) for path, scan in scans.items() for name in scan.files]
+        return SourceFiles(tasks=tuple(tasks.values()), unread=tuple(unread), compiled=_compiled_files(files))
 
     def _list_folders(self, folder: SourceFolder) -> dict[str, FolderScan]:
         """List the folder of a service, the folders it needs, and folders of the repository that links lead to."""

@@ -76,6 +76,7 @@ def analysis_key(
         [build.digest for build in builds],
         [(task.key, task.path) for task in source.tasks],
         source.unread,
+        source.compiled,
         sorted(lock.items()) if include_lock and lock is not None else None,
         sorted(declared) if include_lock and lock is None else None,
         include_lock,

@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from pytest_py312.analysis.files.newer_syntax import NewerSyntaxScanner, has_syntax_error, may_use_new_syntax
 from pytest_py312.analysis.files.source_reader import ScannedSource, SourceFiles, SourceFolder, SourceReader
+from pytest_py312.analysis.judging.compiled_modules import compiled_module_findings, find_compiled_modules
 from pytest_py312.analysis.judging.compiler_messages import NOT_CHECKED
 from pytest_py312.analysis.judging.evidence import Evidence
 from pytest_py312.analysis.judging.judge import judge_files
@@ -236,6 +237,8 @@ class _Batch:
             ]
             findings = judge_files(facts, replace(evidence, intermediate=intermediate), lock=lock, declared=declared)
         programs = [program.name for program in cell.service.programs if program.is_module]
+        compiled = find_compiled_modules(self._sources()[cell.service.path].compiled, read.contents)
+        findings = (*findings, *compiled_module_findings(compiled, facts, evidence))
         findings = mark_unused_vendored(findings, facts, read.contents, evidence, programs)
         findings = (*findings, *shadowing_findings(self._shadowing_modules(cell.service), evidence))
         if cell.service.baseline >= target:

@@ -51,7 +51,7 @@ class SourceCheck:
     needs_installation = False
     codes: tuple[str, ...] = (
         *(f"PY20{number}" for number in range(1, 10)),
-        *("PY210", "PY220", "PY221", "PY230"),
+        *("PY210", "PY211", "PY220", "PY221", "PY230"),
         *("PY290", "PY291", "PY292", "PY299"),
     )
 

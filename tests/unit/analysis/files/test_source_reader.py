@@ -54,6 +54,17 @@ def test_all_python_files_of_a_service_are_read_and_none_of_its_environments(tmp
     assert source.unread == ()
 
 
+def test_extension_modules_are_listed_where_there_is_nothing_to_compile(tmp_path: Path) -> None:
+    """A local build leaves its result beside the sources."""
+    compiled = "app/_fast.cpython-39-x86_64-linux-gnu.so"
+    fleet(tmp_path, {"app/main.py": "", compiled: ""})
+    reader = SourceReader(root=tmp_path / "repository", cache=tmp_path / "cache", processes=1)
+
+    assert reader.load([SERVICE])[SERVICE.path].compiled == (f"{SERVICE.path}/{compiled}",)
+    fleet(tmp_path, {"src/fast.pyx": ""})
+    assert reader.load([SERVICE])[SERVICE.path].compiled == ()
+
+
 def test_the_source_of_nested_services_is_excluded(tmp_path: Path) -> None:
     fleet(tmp_path, {"main.py": "import imp\n", "inner/main.py": "import cgi\n", "inner_too.py": "import pipes\n"})
     reader = SourceReader(root=tmp_path / "repository", cache=tmp_path / "cache", processes=1)
