@@ -98,7 +98,7 @@ def run_source_build(
         )
         inputs = {file: file.read_text(encoding="utf-8") for file in source.folder.iterdir() if file.is_file()}
         _write({file: without_passwords(text) for file, text in inputs.items()})
-        result = confinement.run_confined(build, command)
+        result = _without_copy_path(confinement.run_confined(build, command), source, runner)
         _write(inputs)
         if refused is not None:
             return result if result.ok else replace(result, stderr=f"{_first_line(result.stderr)}\n{refused.stderr}")
@@ -107,6 +107,14 @@ def run_source_build(
             return result
         asked_for = (*asked_for, *more)[:MAX_REQUIREMENTS]
     return result
+
+
+def _without_copy_path(result: CommandResult, source: SourceBuild, runner: Runner) -> CommandResult:
+    """Return ``result`` with paths as they are in the repository, instead of those in the copy that was built."""
+    if source.copied is None:
+        return result
+    copy = runner.path_inside(source.scratch / source.copied.name)
+    return replace(result, stderr=result.stderr.replace(f"{copy}/", "").replace(copy, "."))
 
 
 def _local_folders(options: Sequence[str], runner: Runner) -> list[Path]:

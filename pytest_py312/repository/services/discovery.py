@@ -57,7 +57,7 @@ from pytest_py312.repository.services.requirement_sources import (
     with_recipe,
 )
 from pytest_py312.repository.services.shared_baseline import with_shared_baselines, with_usual_baselines
-from pytest_py312.repository.services.shared_packages import with_shared_packages
+from pytest_py312.repository.services.shared_packages import with_packed_folders, with_shared_packages
 from pytest_py312.repository.services.unassigned_files import describe_unassigned_files
 from pytest_py312.repository.tree import Tree, join_path, nested_paths
 from pytest_py312.repository.unchanging_tree import UnchangingTree
@@ -92,6 +92,7 @@ def discover(plan: Plan) -> Fleet:
     usual = with_usual_baselines(services, plan)
     assumptions = [_with_usual_baseline(text, usual) for text in assumptions]
     services = [usual.get(service.name, service) for service in services]
+    services, of_packages = with_packed_folders(tree, services)
     services = with_libraries(plan, tree, with_shared_packages(tree, services))
     services, of_suites = with_suites_above(tree, services, lambda files: detect_sources(files).tests)
     ordered = sorted(services, key=lambda service: (service.stage, service.path))
@@ -108,6 +109,7 @@ def discover(plan: Plan) -> Fleet:
             },
         ),
         *assumptions,
+        *of_packages,
         *of_suites,
         *describe_sources_by_name(ordered),
     ]

@@ -9,11 +9,13 @@ import posixpath
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 
 from pytest_py312.core.model.fleet import PLATFORMS, Service
+from pytest_py312.core.text import join_names
 from pytest_py312.repository.formats.setuptools import read_ini
 from pytest_py312.repository.formats.toml import read_toml, strings_in
-from pytest_py312.repository.services.detection.packaging import find_distribution
+from pytest_py312.repository.services.detection.packaging import find_distribution, poetry_folders_outside
 from pytest_py312.repository.services.detection.suites import INI_FILES
 from pytest_py312.repository.services.detection.unread_service import read_or_mark
 from pytest_py312.repository.services.requirement_set import read_requirement_set
@@ -46,6 +48,40 @@ def with_shared_packages(tree: Tree, services: Sequence[Service]) -> list[Servic
         return _with_packages(tree, service, known) if known and _may_need(service) else service
 
     return [read_or_mark(service, complete) for service in services]
+
+
+def with_packed_folders(tree: Tree, services: Sequence[Service]) -> tuple[list[Service], list[str]]:
+    """Return ``services`` with the folders on their path that only a plugin of Poetry packs, and what is assumed.
+
+    Such a project cannot be built by Poetry itself or by pip (:func:`poetry_folders_outside`).
+    """
+    complete, assumptions = [], []
+    for service in services:
+        packages = {} if service.settings.python_path is not None else _packed_folders(tree, service.path)
+        if packages:
+            needs = sorted({*service.settings.needs, *chain(*packages.values())})
+            service = replace(
+                service,
+                python_path=tuple(dict.fromkeys((*service.python_path, *packages))),
+                settings=replace(service.settings, needs=tuple(needs)),
+            )
+            assumptions.append(
+                f"{service.name} is packed from other folders by a plugin of Poetry, so it is not built: "
+                f"{join_names(list(packages))} are on its path."
+            )
+        complete.append(service)
+    return complete, assumptions
+
+
+def _packed_folders(tree: Tree, service_path: str) -> dict[str, list[str]]:
+    """Map the folders, relative to the service, that its packages are taken from to those packages."""
+    packages: dict[str, list[str]] = {}
+    text = tree.read_or_none(join_path(service_path, "pyproject.toml")) or ""
+    for root, package in poetry_folders_outside(text):
+        path = join_path(service_path, package)
+        if not leaves_root(path) and (tree.is_folder(path) or tree.is_file(path)):
+            packages.setdefault(root, []).append(path)
+    return packages
 
 
 def _packages_in_image(tree: Tree, service: Service) -> dict[str, tuple[str, str]]:

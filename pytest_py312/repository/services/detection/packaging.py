@@ -53,6 +53,8 @@ def find_distribution(files: Sequence[str], texts_of: Mapping[str, str]) -> Dist
     if isinstance(toml.table("project").get("name"), str) and poetry.get("package-mode") is not False:
         distribution = _project_distribution(files, toml, ini, setup)
     elif isinstance(poetry.get("name"), str) and poetry.get("package-mode") is not False:
+        if poetry_folders_outside(texts_of.get("pyproject.toml", "")):
+            return None
         if not (poetry.get("packages") or poetry.get("include") or _has_module(files, str(poetry["name"]))):
             return None  # Poetry finds nothing to build, so it is used with `--no-root`
         distribution = _poetry_distribution(files, toml)
@@ -65,6 +67,23 @@ def find_distribution(files: Sequence[str], texts_of: Mapping[str, str]) -> Dist
     # a setup.py is executed by the build, wherever the metadata is declared
     readable = setup.is_packaging or "setup.py" not in texts_of
     return replace(distribution, static=distribution.static and readable and _is_plain_build(files, toml, setup))
+
+
+def poetry_folders_outside(text: str) -> tuple[tuple[str, str], ...]:
+    """Return the (root, package) folders above a Poetry project that it packs, relative to it; at most 200.
+
+    Poetry itself packs nothing from above a project ("is not in the subpath of"). Projects that name such folders are
+    packed by a plugin (https://github.com/DavidVujic/poetry-multiproject-plugin), and pip cannot build them.
+    """
+    toml = read_toml(text)
+    packages = toml.table("tool", "poetry").get("packages")
+    tables = [item for item in packages if isinstance(item, dict)] if isinstance(packages, list) else []
+    pairs = [(_text_or_empty(item.get("from")), _text_or_empty(item.get("include"))) for item in tables[:200]]
+    return tuple(
+        (root.rstrip("/"), f"{root.rstrip('/')}/{include.rstrip('/')}")
+        for root, include in pairs
+        if root.startswith("../") and include and "\0" not in f"{root}{include}"
+    )
 
 
 def _has_module(files: Sequence[str], name: str) -> bool:

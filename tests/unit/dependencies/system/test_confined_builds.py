@@ -95,6 +95,25 @@ def test_a_build_reads_the_folder_that_is_its_index(tmp_path: Path) -> None:
     assert runner.commands[0].readable == (tmp_path, folder)
 
 
+def test_an_error_names_files_by_their_paths_in_the_repository(tmp_path: Path) -> None:
+    """The copy that is built is another folder on each machine and in each run."""
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    built = tmp_path / "build"
+    built.mkdir()
+    (built / "requirements.txt").touch()
+    inside = built / "scratch" / "copy"
+    stderr = f"error: '{inside}/bases/core.py' is not in the subpath of '{inside}'"
+    runner = Confining(
+        answers=[command_run_of(stderr=STOPPED, exit_code=1)], confined=[command_run_of(stderr=stderr, exit_code=1)]
+    )
+    source = SourceBuild(folder=built, argv=("{uv}",), time_limit=60.0, copied=copy)
+
+    result = run_source_build(source, build_of("3.12"), runner, runner)
+
+    assert result.stderr == "error: 'bases/core.py' is not in the subpath of '.'"
+
+
 @pytest.mark.parametrize("stderr", ["error: Hash mismatch for `evil==1.0`", "error: Failed to fetch: `https://x`"])
 def test_what_fails_before_the_build_is_the_result(tmp_path: Path, stderr: str) -> None:
     result, runner = run(tmp_path, [command_run_of(stderr=stderr, exit_code=1)], [])

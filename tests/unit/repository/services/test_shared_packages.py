@@ -84,3 +84,50 @@ def test_what_the_image_has_on_its_path_is_there_if_it_is_imported(
     files = {**LIBRARY, **tests, "services/a/main.py": source, "services/a/Dockerfile": image}
     service = first_service(tmp_path, {**files, "common/__init__.py": ""})
     assert (service.python_path, service.settings.needs) == (path, needs)
+
+
+POLYLITH = """\
+[tool.poetry]
+name = "consumer"
+version = "0.1.0"
+packages = [
+    {include = "shop/consumer", from = "../../bases"},
+    {include = "shop/log", from = "../../components"},
+    {include = "shop/nowhere", from = "../../components"},
+    {include = "shop/other", from = "../../../../outside"},
+]
+[tool.poetry.dependencies]
+python = "^3.10"
+[build-system]
+requires = ["poetry-core>=1.0.0"]
+build-backend = "poetry.core.masonry.api"
+"""
+BRICKS = {"bases/shop/consumer/core.py": "", "components/shop/log/__init__.py": ""}
+
+
+@pytest.mark.parametrize(
+    ("files", "path", "needs"),
+    [
+        (BRICKS, ("../../bases", "../../components"), ("bases/shop/consumer", "components/shop/log")),
+        ({"bases/shop/consumer/core.py": ""}, ("../../bases",), ("bases/shop/consumer",)),
+        ({}, (), ()),
+    ],
+)
+def test_folders_that_a_plugin_of_poetry_packs_are_on_the_path(
+    tmp_path: Path, files: dict[str, str], path: tuple[str, ...], needs: tuple[str, ...]
+) -> None:
+    """Poetry itself, and pip, cannot build such a project on any Python: it is not a distribution."""
+    root = service_tree(tmp_path, {"projects/consumer/pyproject.toml": POLYLITH, **files})
+
+    fleet = discover(Plan(root=root))
+    (service,) = fleet.services
+
+    assert service.distribution is None
+    assert service.python_path == path
+    assert service.settings.needs == needs
+    assert [text for text in fleet.assumptions if "plugin of Poetry" in text] == [
+        f"consumer is packed from other folders by a plugin of Poetry, so it is not built: {', '.join(path)} "
+        "are on its path."
+        for path in [path]
+        if path
+    ]
