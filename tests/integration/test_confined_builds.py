@@ -12,7 +12,8 @@ from pytest_py312.core import process
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.dependencies.resolution.lock import ResolutionRequest, Undetermined, Unresolvable
 from pytest_py312.dependencies.resolution.uv_resolver import UvResolver
-from pytest_py312.dependencies.store.distribution_store import DistributionStore, StoredDistribution
+from pytest_py312.dependencies.store.distribution_store import DistributionStore
+from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
 from pytest_py312.runners.bubblewrap import find_bubblewrap
 from pytest_py312.runners.confinement import CONFINED_SCRIPT
 from pytest_py312.runners.runner import CellUnavailable

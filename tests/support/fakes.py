@@ -22,8 +22,8 @@ from pytest_py312.core.model.measurements import (
 from pytest_py312.core.model.plan import Plan, ServiceSettings, Suite, SuiteKind
 from pytest_py312.core.process import CommandResult, ExitReason
 from pytest_py312.dependencies.installation.result import Installation
-from pytest_py312.dependencies.store.distribution_store import StoredDistribution
 from pytest_py312.dependencies.store.environments import Environment
+from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
 from pytest_py312.repository.services.images import ImageCheckResult
 from pytest_py312.repository.services.requirement_set import RequirementSet
 from pytest_py312.repository.services.version_survey import DeclaredVersions

@@ -75,7 +75,8 @@ from pytest_py312.dependencies.installation.findings import setuptools_changes, 
 from pytest_py312.dependencies.installation.installer import Installer
 from pytest_py312.dependencies.installation.result import Installation
 from pytest_py312.dependencies.resolution.lock import Undetermined
-from pytest_py312.dependencies.store.distribution_store import DistributionStore, StoredDistribution
+from pytest_py312.dependencies.store.distribution_store import DistributionStore
+from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
 from pytest_py312.repository.services.detection.suites import settings_of_suite
 from pytest_py312.repository.services.requirement_set import read_requirement_set
 from pytest_py312.repository.services.requirement_sources import additional_services

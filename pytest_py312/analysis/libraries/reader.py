@@ -32,7 +32,7 @@ from pytest_py312.analysis.oracle.probe_protocol import InterpreterUnavailable
 from pytest_py312.analysis.scanner.facts.facts import FileFacts
 from pytest_py312.core.files import UnsafeFile, read_regular_file, write_json_atomically
 from pytest_py312.core.model.measurements import InterpreterBuild
-from pytest_py312.dependencies.store.distribution_store import StoredDistribution
+from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
 
 FILE_LIMIT = 2 * 1024**2
 """Limit in bytes. Larger Python files contain generated data."""

@@ -20,7 +20,8 @@ from pytest_py312.dependencies.diagnosis.package_index import IndexPage, Package
 from pytest_py312.dependencies.diagnosis.version_candidates import accepts_prereleases
 from pytest_py312.dependencies.resolution.known_replacements import SUCCESSORS
 from pytest_py312.dependencies.resolution.lock import Pin, ResolutionRequest, Undetermined, Unresolvable
-from pytest_py312.dependencies.store.distribution_store import DistributionStore, StoredDistribution
+from pytest_py312.dependencies.store.distribution_store import DistributionStore
+from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
 
 MAX_TRIED = 6
 """Versions that are downloaded per distribution."""

@@ -16,7 +16,8 @@ from pytest_py312.dependencies.installation.result import Installation
 from pytest_py312.dependencies.installation.source_trees import SourceTrees
 from pytest_py312.dependencies.resolution.lock import DependencyLock, Undetermined, Unresolvable
 from pytest_py312.dependencies.resolution.resolvers import Resolver
-from pytest_py312.dependencies.store.distribution_store import DistributionStore, StoredDistribution
+from pytest_py312.dependencies.store.distribution_store import DistributionStore
+from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
 from pytest_py312.dependencies.system.system_packages import CellBuilds, installation_hint
 from pytest_py312.repository.services.requirement_sources import installed_sets
 from pytest_py312.repository.tree import Tree

@@ -17,7 +17,7 @@ from pytest_py312.dependencies.installation.requests import (
 from pytest_py312.dependencies.installation.result import Installation
 from pytest_py312.dependencies.proofs.console_scripts import project_of_module
 from pytest_py312.dependencies.resolution.known_replacements import SUCCESSORS
-from pytest_py312.dependencies.store.distribution_store import StoredDistribution
+from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
 from pytest_py312.dependencies.system.known_packages import missing_library
 from pytest_py312.repository.services.requirement_set import LocatedEntry, RequirementSet
 

@@ -36,8 +36,9 @@ from pytest_py312.dependencies.resolution.lock import (
     Unresolvable,
     preinstalled,
 )
-from pytest_py312.dependencies.store.distribution_store import DistributionStore, StoredDistribution
+from pytest_py312.dependencies.store.distribution_store import DistributionStore
 from pytest_py312.dependencies.store.environments import Environment, EnvironmentStore
+from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
 from pytest_py312.dependencies.system.system_packages import CellBuilds, lacks_packages
 from pytest_py312.runners.runner import CellUnavailable
 

@@ -18,7 +18,7 @@ from pytest_py312.dependencies.resolution.lockfile_pins import (
     stale_lock_findings,
     with_locked_pins,
 )
-from pytest_py312.dependencies.store.distribution_store import StoredDistribution
+from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
 
 
 class LockFileDiagnosis:

@@ -27,7 +27,7 @@ from pytest_py312.dependencies.resolution.format_control import read_format_cont
 from pytest_py312.dependencies.resolution.lock import PROJECT_NAME, DependencyLock, ResolutionRequest, preinstalled
 from pytest_py312.dependencies.resolution.lockfile_pins import lines_at_commits, pin_locations, pinned_constraints
 from pytest_py312.dependencies.resolution.uv_config import BUILD_CONSTRAINT
-from pytest_py312.dependencies.store.distribution_store import StoredDistribution
+from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
 from pytest_py312.repository.formats.pyproject import packaged_paths_outside
 from pytest_py312.repository.formats.requirements_file import read_requirements
 from pytest_py312.repository.recipes.install_groups import InstallGroup, group_sources, installs_own_dependencies

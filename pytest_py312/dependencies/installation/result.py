@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pytest_py312.core.model.findings import Finding
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.dependencies.resolution.lock import DependencyLock
-from pytest_py312.dependencies.store.distribution_store import StoredDistribution
 from pytest_py312.dependencies.store.environments import Environment
+from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
 from pytest_py312.dependencies.system.build_tools import MissingTool
 
 

@@ -11,7 +11,8 @@ from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.dependencies.installation.requests import RequestBuilder
 from pytest_py312.dependencies.resolution.lock import Undetermined, Unresolvable
-from pytest_py312.dependencies.store.distribution_store import DistributionStore, StoredDistribution
+from pytest_py312.dependencies.store.distribution_store import DistributionStore
+from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
 from pytest_py312.dependencies.system.build_tools import MissingTool
 from pytest_py312.runners.fingerprints import copy_tree
 from pytest_py312.runners.git_version import write_repository

@@ -23,8 +23,9 @@ from pytest_py312.dependencies.resolution.lock import (
     Unresolvable,
     preinstalled,
 )
-from pytest_py312.dependencies.store.distribution_store import DistributionStore, StoredDistribution
+from pytest_py312.dependencies.store.distribution_store import DistributionStore
 from pytest_py312.dependencies.store.download_size import download_size
+from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
 from pytest_py312.dependencies.system.system_packages import CellBuilds
 from pytest_py312.runners.runner import CellUnavailable, Runner
 

@@ -12,7 +12,7 @@ from configparser import ConfigParser, Error
 from pathlib import Path
 
 from pytest_py312.core.model.fleet import Program
-from pytest_py312.dependencies.store.distribution_store import StoredDistribution
+from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
 
 PROGRAM_MODULES: Mapping[str, tuple[str, ...]] = {
     "alembic": ("alembic.config",),

@@ -14,7 +14,7 @@ from packaging.utils import canonicalize_name
 
 from pytest_py312.core.model.findings import Finding
 from pytest_py312.core.model.measurements import InterpreterBuild
-from pytest_py312.dependencies.store.distribution_store import StoredDistribution
+from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
 from pytest_py312.repository.services.requirement_set import LocatedEntry, RequirementSet
 
 _HASH_OPTION = "--require-hashes"

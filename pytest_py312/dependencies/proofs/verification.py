@@ -17,7 +17,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from pytest_py312.core.model.measurements import InterpreterBuild
-from pytest_py312.dependencies.store.distribution_store import StoredDistribution
+from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
 
 MAX_DEVIATIONS = 5
 """Deviations that :func:`describe_deviations` names."""

@@ -10,108 +10,53 @@ its place when it is complete. A lock per interpreter build serializes the insta
 its build.
 """
 
-import base64
 import hashlib
 import json
-import re
 import shutil
 import threading
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
-from csv import reader as csv_reader
 from dataclasses import asdict, dataclass, replace
 from email.parser import HeaderParser
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from pytest_py312.core import clock
 from pytest_py312.core.file_manifests import content_digest_of, state_digest
-from pytest_py312.core.files import discard_folder, write_json_atomically
+from pytest_py312.core.files import discard_folder
 from pytest_py312.core.model.findings import Finding
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.model.plan import DEFAULT_BUILD_LIMIT
-from pytest_py312.core.process import CommandResult, ExitReason
-from pytest_py312.core.text import shorten
 from pytest_py312.dependencies.resolution.lock import Pin, ResolutionRequest, Undetermined, Unresolvable
-from pytest_py312.dependencies.resolution.uv_messages import BUILD_FAILURE_MESSAGES, explain_build_failure
 from pytest_py312.dependencies.store.build_failures import BuildFailureCache, unfinished_build
+from pytest_py312.dependencies.store.byte_code import compile_modules
+from pytest_py312.dependencies.store.install_failures import (
+    HashMismatch,
+    raise_unless_installed,
+    require_permitted_sources,
+)
+from pytest_py312.dependencies.store.recorded_files import is_overwritten, link_or_copy, move_recorded, read_record
+from pytest_py312.dependencies.store.stored_distribution import (
+    ENTRY,
+    OF_REPOSITORY,
+    StoredDistribution,
+    is_unchanged,
+    load_distribution,
+    top_level_modules,
+)
 from pytest_py312.dependencies.system.built_wheels import UntrustworthyWheel, take_wheel
 from pytest_py312.dependencies.system.confined_builds import SourceBuild, run_source_build
 from pytest_py312.runners.git_version import describe
 from pytest_py312.runners.runner import Runner, SupportsConfinement, confinement_of
-
-NON_MODULE_FOLDERS = frozenset(
-    ("tests", "test", "testing", "docs", "doc", "examples", "example", "benchmarks", "scripts")
-)
-"""Top-level folders that distributions install by mistake; they are not modules to import."""
-
-
-CATALOGUE_SIZE = 64
-"""A folder with more modules is a catalogue (lexers, locales), of which a program imports only a few."""
-
-ENTRY = "entry.json"
 
 LIMIT_AFTER_FAILURE = 90.0
 """Time limit of the build of one source of a set that is blocked by another one, in seconds."""
 
 INSTALLATION_TIME_LIMIT = 1800.0
 """Time limit of an installation of wheels, in seconds."""
-
-COMPILE_SCRIPT = """
-import compileall, importlib.util, marshal, os, sys
-root, catalogue_size, left_out = sys.argv[1], int(sys.argv[2]), sys.argv[3].split(",")
-for folder, folders, files in os.walk(root):
-    folders[:] = [name for name in folders if name not in ("__pycache__", "tests", *left_out)]
-    modules = [name for name in files if name.endswith(".py")]
-    if len(modules) > catalogue_size:
-        modules = [name for name in modules if name.startswith("_")]
-    for name in modules:
-        path = os.path.join(folder, name)
-        compileall.compile_file(path, quiet=2)
-        compiled = importlib.util.cache_from_source(path)
-        try:
-            if os.path.getsize(compiled) % 512 == 0:
-                with open(compiled, "rb") as stream:
-                    marshal.loads(stream.read()[16:])
-        except OSError:
-            continue
-        except (EOFError, TypeError, ValueError):
-            os.remove(compiled)
-"""
-"""Compiles the modules that a cell is likely to import. uv's ``--compile-bytecode`` compiles everything, which takes a
-third of a cold run: mostly in catalogues, in tests, and in a setuptools that is not required. A module that is left out
-is compiled once per environment, when it is imported.
-
-Until 3.12.8 and 3.13.1 a full disk leaves a file that was cut off at a block of the disk, and each import of it fails
-(https://github.com/python/cpython/issues/126606). Such a file is removed here."""
-
-
-_OF_REPOSITORY = "tree-"
-"""Begins the names of the folders of what was built from the repository under test."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class StoredDistribution:
-    """An installed distribution in the store.
-
-    ``modules`` are its importable top-level modules; ``requires_python`` and ``requires`` come from its metadata.
-    """
-
-    name: str
-    version: str
-    folder: Path
-    modules: tuple[str, ...] = ()
-    requires_python: str = ""
-    requires: tuple[str, ...] = ()
-    from_source: bool = False
-
-    @property
-    def is_of_repository(self) -> bool:
-        """Whether it was built from a folder or file of the repository under test."""
-        return self.folder.name.startswith(_OF_REPOSITORY)
 
 
 UvSettingsRenderer = Callable[[tuple[str, ...], InterpreterBuild], str]
@@ -137,14 +82,6 @@ def _tree_of(source: Path, key: str) -> SourceTree:
 
 _NO_SOURCE = "has no source distribution"
 """In uv's message about a project that must not be installed from a wheel."""
-
-
-class HashMismatch(Unresolvable):
-    """No file of a project that could be installed has a hash that its pin requires."""
-
-    def __init__(self, name: str, request: ResolutionRequest) -> None:
-        super().__init__([_hash_mismatch_finding(name, request)])
-        self.name = name
 
 
 class DistributionStore:
@@ -176,10 +113,10 @@ class DistributionStore:
     def get(self, pin: Pin, build: InterpreterBuild) -> StoredDistribution | None:
         """Return the stored distribution of ``pin``, or ``None`` if it is not installed yet, or has changed since."""
         folder = self._folder(pin, build)
-        distribution = _load_distribution(folder)
+        distribution = load_distribution(folder)
         if distribution is None or folder in self._verified:
             return distribution
-        if not _is_unchanged(folder):
+        if not is_unchanged(folder):
             self.discarded.append(f"{pin.name} {distribution.version}")
             discard_folder(folder)
             return None
@@ -206,13 +143,13 @@ class DistributionStore:
         stored = {line: self.get(pin, build) for line, pin in pins_by_line.items()}
         refused = [pin for line, pin in pins_by_line.items() if _replaces_wheel(stored[line], pin)]
         if all(stored.values()):
-            _require_permitted_sources(refused, request)
+            require_permitted_sources(refused, request)
             return
         with self._lock(build):
             missing = [pin for pin in pins_by_line.values() if self.get(pin, build) is None]
             wheels = sorted((pin for pin in missing if not pin.from_source), key=lambda pin: pin.index)
             refused += [pin for batch in _batches(wheels) for pin in self._install_wheels(batch, build, request)]
-        _require_permitted_sources(refused, request)
+        require_permitted_sources(refused, request)
         replacements = [replace(pin, from_source=True) for pin in refused if self.get(pin, build) is None]
         sources = [*(pin for pin in missing if pin.from_source), *replacements]
         self._build_sources(sources, build, request, build_limit, stop_at_failure=stop_at_failure)
@@ -227,7 +164,7 @@ class DistributionStore:
             target = self._folder(pin, build)
             staging = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}")
             built = self._folder(replace(pin, from_source=True), build)
-            shutil.copytree(built, staging, symlinks=True, copy_function=_link_or_copy)
+            shutil.copytree(built, staging, symlinks=True, copy_function=link_or_copy)
             shutil.rmtree(target, ignore_errors=True)  # an entry whose entry.json is damaged
             staging.rename(target)
 
@@ -336,7 +273,7 @@ class DistributionStore:
         return self.get(self._tree_pin(source, key), build)
 
     def _tree_pin(self, source: Path, key: str) -> Pin:
-        return Pin(name=f"{_OF_REPOSITORY}{key}", version="", line=self._runner.path_inside(source), from_source=True)
+        return Pin(name=f"{OF_REPOSITORY}{key}", version="", line=self._runner.path_inside(source), from_source=True)
 
     def _lock(self, build: InterpreterBuild, pin: Pin | None = None) -> AbstractContextManager[object]:
         """Return the lock for installing wheels on ``build``, or for building the source ``pin`` on it."""
@@ -387,15 +324,17 @@ class DistributionStore:
             venv_result = self._runner.run_tool(
                 build, ["{uv}", "venv", "--quiet", "--no-project", "--python", "{python}", inside(environment)]
             )
-            _raise_unless_installed(venv_result, request, build)
+            raise_unless_installed(venv_result, request, build)
             argv = [*_version_variables(tree), *_install_command(pins[0], inside(work))]
             argv += ["--link-mode", "copy", "--python", inside(environment / "bin" / "python"), *options]
             argv += [] if confinement is not None else self._cache_options(pins, build, work)
             install_result = self._runner.run_tool(
                 build, [*argv, "--requirements", inside(requirements)], time_limit=limit
             )
-            _raise_unless_installed(install_result, request, build)
-            self._compile(pins, build, environment)
+            raise_unless_installed(install_result, request, build)
+            preinstalled = {seed.partition("==")[0] for seed in build.preinstalled}
+            if any(pin.name not in preinstalled for pin in pins):
+                compile_modules(environment / "lib", preinstalled, build, self._runner)
             return self._split_by_record(environment, pins, build)
         finally:
             shutil.rmtree(work, ignore_errors=True)
@@ -435,7 +374,7 @@ class DistributionStore:
             readable=readable,
             copied=tree.copy if tree is not None and is_folder else None,
         )
-        _raise_unless_installed(run_source_build(source, build, self._runner, confinement), request, build)
+        raise_unless_installed(run_source_build(source, build, self._runner, confinement), request, build)
         try:
             wheel = take_wheel(scratch, pin.name if pin.version else "", pin.version, wheels)
         except UntrustworthyWheel as error:
@@ -443,13 +382,6 @@ class DistributionStore:
             raise Undetermined(f"the build of {pin.line} on {build.interpreter} {error}", names=names) from error
         name, version = parse_wheel_filename(wheel.name)[:2]
         return [f"--find-links {inside(wheels)}", f"{name}=={version}"]
-
-    def _compile(self, pins: Sequence[Pin], build: InterpreterBuild, environment: Path) -> None:
-        preinstalled = {seed.partition("==")[0] for seed in build.preinstalled}
-        if any(pin.name not in preinstalled for pin in pins):
-            library, left_out = self._runner.path_inside(environment / "lib"), ",".join(sorted(preinstalled))
-            argv = ["{python}", "-I", "-c", COMPILE_SCRIPT, library, str(CATALOGUE_SIZE), left_out]
-            self._runner.run_tool(build, argv, time_limit=600)  # failures do not matter: imports compile as well
 
     def _cache_options(self, pins: Sequence[Pin], build: InterpreterBuild, work: Path) -> list[str]:
         """Return the options that keep uv from installing a wheel that another interpreter has built.
@@ -472,10 +404,10 @@ class DistributionStore:
         by_name = {pin.name: pin for pin in pins}
         distributions = []
         infos = sorted(site.glob("*.dist-info"))
-        records = {info: _read_record(info) for info in infos}
+        records = {info: read_record(info) for info in infos}
         owners = Counter(name for record in records.values() for name in record)
         shared = frozenset(name for name, count in owners.items() if count > 1)
-        overwritten = {info for info, record in records.items() if _is_overwritten(record, shared, site)}
+        overwritten = {info for info, record in records.items() if is_overwritten(record, shared, site)}
         for info in infos:
             if info in overwritten and len(pins) > 1:
                 continue
@@ -486,12 +418,12 @@ class DistributionStore:
                 continue
             target = self._folder(pin, build)
             staging = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}")
-            _move_recorded(records[info], site, environment, staging, shared=shared)
+            move_recorded(records[info], site, environment, staging, shared=shared)
             distribution = StoredDistribution(
                 name=name,
                 version=str(metadata["Version"]),
                 folder=target,
-                modules=_top_level_modules(staging / "lib"),
+                modules=top_level_modules(staging / "lib"),
                 requires_python=str(metadata["Requires-Python"] or ""),
                 requires=tuple(str(line) for line in metadata.get_all("Requires-Dist") or ()),
                 from_source=pin.from_source,
@@ -523,76 +455,9 @@ def _version_variables(tree: SourceTree | None) -> list[str]:
     return ["env", *(f"{name}={value}" for name, value in version.build_variables().items())] if version else []
 
 
-def _is_unchanged(folder: Path) -> bool:
-    """Return whether the files of an entry are those that were installed.
-
-    Times and inodes are new where a cache was copied or restored; then the content decides.
-    """
-    try:
-        facts = json.loads((folder / ENTRY).read_text(encoding="utf-8"))
-        state = state_digest(folder, ignored=ENTRY)
-        if state == facts["state"]:
-            return True
-        if content_digest_of(folder, ignored=ENTRY) != facts["content"]:
-            return False
-        write_json_atomically(folder / ENTRY, {**facts, "state": state})
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
-    return True
-
-
-def _load_distribution(folder: Path) -> StoredDistribution | None:
-    try:
-        facts = dict(json.loads((folder / ENTRY).read_text(encoding="utf-8")))
-        for key in ("prefix", "state", "content"):
-            facts.pop(key)
-        lists = {key: tuple(facts[key]) for key in ("modules", "requires")}
-        return StoredDistribution(**{**facts, **lists, "folder": folder})
-    except (OSError, ValueError, TypeError, KeyError):
-        return None
-
-
-def _raise_unless_installed(result: CommandResult, request: ResolutionRequest, build: InterpreterBuild) -> None:
-    if result.ok:
-        return
-    error_text = " ".join(result.stderr.split())
-    if result.exit_reason is not ExitReason.EXITED:
-        raise Undetermined(f"the installation was stopped: {result.exit_reason.value} {error_text[-200:]}".strip())
-    mismatch = re.search(r"[Hh]ash mismatch for `?([A-Za-z0-9._-]+?)(?:==([^`\s]+))?`?(?:\s|$)", error_text)
-    if mismatch:
-        raise HashMismatch(canonicalize_name(mismatch[1]), request)
-    if any(text in error_text for text in BUILD_FAILURE_MESSAGES):
-        raise explain_build_failure(result.stderr, request, build)
-    raise Undetermined(
-        f"installing failed: {shorten(error_text.removeprefix('error: '), 400) or f'exit code {result.exit_code}'}"
-    )
-
-
-def _hash_mismatch_finding(name: str, request: ResolutionRequest) -> Finding:
-    return Finding(
-        code="PY114",
-        message=f"none of the required hashes of {name} matches its file for this interpreter, so it is refused",
-        remedy="regenerate the file with the hashes, so that it includes those of the target's wheels",
-        location=request.location_of(name),
-        names=(name,),
-    )
-
-
 def _replaces_wheel(distribution: StoredDistribution | None, pin: Pin) -> bool:
     """Return whether what is stored for a wheel was built from the source, since no wheel has a required hash."""
     return distribution is not None and distribution.from_source and not pin.from_source
-
-
-def _require_permitted_sources(pins: Iterable[Pin], request: ResolutionRequest) -> None:
-    """Refuse those ``pins``, of which no wheel has a required hash, whose source pip would not take either.
-
-    :raises HashMismatch: it is installed with ``--only-binary``, or from a URL, which has no other file.
-    """
-    parts = (request, *request.others)
-    for pin in pins:
-        naming = [part for part in parts if pin.name in part.names] or parts
-        if " @ " in pin.line or any(part.formats.is_wheel_only(pin.name) for part in naming):
-            raise HashMismatch(pin.name, request)
 
 
 def _batches(pins: Sequence[Pin]) -> list[list[Pin]]:
@@ -606,98 +471,3 @@ def _batches(pins: Sequence[Pin]) -> list[list[Pin]]:
         else:
             batches.append({pin.name: pin})
     return [list(batch.values()) for batch in batches]
-
-
-def _read_record(info: Path) -> dict[str, str]:
-    """Return the files that RECORD lists, with their hashes (``sha256=...``, or empty)."""
-    with (info / "RECORD").open(encoding="utf-8", newline="") as file:
-        return {row[0]: row[1] if len(row) > 1 else "" for row in csv_reader(file) if row}
-
-
-def _is_overwritten(record: Mapping[str, str], shared: frozenset[str], site: Path) -> bool:
-    """Return whether a file that several distributions have at the same path has the content of another one."""
-    for name in shared & record.keys():
-        algorithm, _, expected = record[name].partition("=")
-        if algorithm != "sha256":
-            continue
-        try:
-            digest = hashlib.sha256((site / name).read_bytes()).digest()
-        except OSError:
-            return True
-        if base64.urlsafe_b64encode(digest).rstrip(b"=").decode() != expected:
-            return True
-    return False
-
-
-def _move_recorded(
-    names: Iterable[str], site: Path, environment: Path, staging: Path, *, shared: frozenset[str] = frozenset()
-) -> None:
-    """Move the files that RECORD lists, and their byte code, from an environment into ``staging``.
-
-    Files at ``shared`` paths belong to other distributions as well, so they are linked and stay.
-    """
-    shutil.rmtree(staging, ignore_errors=True)
-    for name in names:
-        source = (site / name).absolute()
-        real = Path(*_normalized_parts(PurePosixPath(source)))
-        if real.is_relative_to(site):
-            target = staging / "lib" / real.relative_to(site)
-        elif real.is_relative_to(environment):
-            target = staging / "data" / real.relative_to(environment)
-        else:
-            continue  # never move a file outside of the environment, whatever RECORD lists
-        transfer = _link if name in shared else _move
-        transfer(real, target)
-        if real.suffix == ".py":
-            for compiled in (real.parent / "__pycache__").glob(f"{real.stem}.cpython-*.pyc"):
-                transfer(compiled, target.parent / "__pycache__" / compiled.name)
-    (staging / "lib").mkdir(parents=True, exist_ok=True)
-
-
-def _normalized_parts(path: PurePosixPath) -> list[str]:
-    parts: list[str] = []
-    for item in path.parts:
-        if item == ".." and len(parts) > 1:
-            parts.pop()
-        elif item != "..":
-            parts.append(item)
-    return parts
-
-
-def _move(source: Path, target: Path) -> None:
-    if source.is_file() and not target.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        source.rename(target)
-
-
-def _link(source: Path, target: Path) -> None:
-    if source.is_file() and not target.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        _link_or_copy(source, target)
-
-
-def _link_or_copy(source: str | Path, target: str | Path) -> None:
-    try:
-        Path(target).hardlink_to(source)
-    except OSError:
-        shutil.copy2(source, target, follow_symlinks=False)
-
-
-def _top_level_modules(lib: Path) -> tuple[str, ...]:
-    """Return the importable top-level modules below ``lib``, without private ones and :data:`NON_MODULE_FOLDERS`."""
-    module_names = set()
-    for item in lib.iterdir() if lib.is_dir() else ():
-        name = item.name.split(".")[0]
-        if item.is_dir() and not item.name.endswith((".dist-info", ".data")) and item.name != "__pycache__":
-            if item.name.isidentifier() and _holds_code(item):
-                module_names.add(item.name)
-        elif item.suffix in (".py", ".so", ".pyd") and name.isidentifier():
-            module_names.add(name)
-    return tuple(sorted(name for name in module_names if not name.startswith("_") and name not in NON_MODULE_FOLDERS))
-
-
-def _holds_code(folder: Path) -> bool:
-    """Return whether ``folder`` is a package or contains modules, rather than only data or stubs."""
-    if (folder / "__init__.py").is_file():
-        return True
-    return next(folder.glob("*.py"), None) is not None or next(folder.glob("*.so"), None) is not None

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from pytest_py312.core.files import discard_folder
 from pytest_py312.core.model.measurements import InterpreterBuild
-from pytest_py312.dependencies.store.distribution_store import StoredDistribution
+from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
 from pytest_py312.runners.runner import Runner
 
 SITE_HOOK = (

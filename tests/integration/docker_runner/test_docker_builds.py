@@ -10,7 +10,8 @@ from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.dependencies.resolution.lock import ResolutionRequest, Undetermined, Unresolvable
 from pytest_py312.dependencies.resolution.uv_resolver import UvResolver
-from pytest_py312.dependencies.store.distribution_store import DistributionStore, StoredDistribution
+from pytest_py312.dependencies.store.distribution_store import DistributionStore
+from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
 from pytest_py312.runners.docker.runner import DockerRunner
 from tests.integration.docker_runner.conftest import Bench
 from tests.support.source_distributions import make_sdist, served

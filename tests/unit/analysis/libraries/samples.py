@@ -10,7 +10,7 @@ from pytest_py312.analysis.libraries.summary import DistributionSummary
 from pytest_py312.analysis.linking.link import link_files
 from pytest_py312.analysis.scanner.facts.stdlib_queries import InterpreterAnswers, StdlibAnswer, StdlibQuery
 from pytest_py312.analysis.scanner.scan import scan_text
-from pytest_py312.dependencies.store.distribution_store import StoredDistribution
+from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
 
 GONE = ("imp", "asynchat", "asyncio.coroutine", "inspect.getargspec")
 """What the target of these tests lacks, of all that they use."""

@@ -13,7 +13,7 @@ from pytest_py312.analysis.libraries.summary import DistributionSummary
 from pytest_py312.analysis.oracle.oracle import Oracle
 from pytest_py312.analysis.oracle.probe_protocol import InterpreterUnavailable
 from pytest_py312.core.model.measurements import InterpreterBuild
-from pytest_py312.dependencies.store.distribution_store import StoredDistribution
+from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
 from tests.support.fakes import FakeRunner, build_of, service_tree
 from tests.unit.analysis.libraries.samples import answers_of
 

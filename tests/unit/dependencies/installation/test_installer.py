@@ -20,8 +20,9 @@ from pytest_py312.dependencies.installation.result import Installation
 from pytest_py312.dependencies.proofs.import_check import ImportChecker
 from pytest_py312.dependencies.resolution.lock import DependencyLock, Pin, ResolutionRequest, Undetermined, Unresolvable
 from pytest_py312.dependencies.resolution.uv_resolver import UvResolver
-from pytest_py312.dependencies.store.distribution_store import DistributionStore, StoredDistribution
+from pytest_py312.dependencies.store.distribution_store import DistributionStore
 from pytest_py312.dependencies.store.environments import Environment, EnvironmentStore
+from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
 from pytest_py312.dependencies.system.build_tools import MissingTool
 from tests.support.fakes import FakeRunner, ImageRunner, build_of, cell_of, cell_run_of, service, service_tree
 

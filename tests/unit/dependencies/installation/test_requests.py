@@ -12,7 +12,7 @@ from pytest_py312.dependencies.installation.requests import RequestBuilder
 from pytest_py312.dependencies.resolution.failure_cache import with_locations
 from pytest_py312.dependencies.resolution.lock import ResolutionRequest, parts_of
 from pytest_py312.dependencies.resolution.uv_config import BUILD_CONSTRAINT
-from pytest_py312.dependencies.store.distribution_store import StoredDistribution
+from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
 from pytest_py312.repository.services.requirement_set import RequirementSet
 from tests.support.fakes import cell_of, service_tree
 

@@ -13,7 +13,7 @@ from pytest_py312.dependencies.proofs.console_scripts import (
     start_modules_of_programs,
     start_modules_of_project,
 )
-from pytest_py312.dependencies.store.distribution_store import StoredDistribution
+from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
 
 
 def entry(folder: Path, name: str, *files: str) -> StoredDistribution:

@@ -16,7 +16,7 @@ from pytest_py312.dependencies.proofs.verification import (
     requirement_deviations,
     tree_deviations,
 )
-from pytest_py312.dependencies.store.distribution_store import StoredDistribution
+from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
 from tests.support.fakes import build_of, service_tree
 
 TOGETHER = ("3.9", "3.10", "3.12")

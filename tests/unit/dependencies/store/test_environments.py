@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from pytest_py312.dependencies.store import environments as module
-from pytest_py312.dependencies.store.distribution_store import StoredDistribution
 from pytest_py312.dependencies.store.environments import EnvironmentStore
+from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
 from tests.support.fakes import FakeRunner, build_of, service_tree
 
 BUILD = build_of("3.12")

@@ -11,7 +11,7 @@ from pytest_py312.core.model.findings import Finding, Location, Outcome, Severit
 from pytest_py312.core.model.fleet import Cell, Program, RequirementSource, Service, StartModule
 from pytest_py312.dependencies.installation.result import Installation
 from pytest_py312.dependencies.resolution.lock import DependencyLock, Pin
-from pytest_py312.dependencies.store.distribution_store import StoredDistribution
+from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
 from pytest_py312.gate.checks.dependencies import DependencyCheck
 from pytest_py312.repository.formats.requirements_file import read_requirements
 from pytest_py312.repository.services.requirement_set import LocatedEntry, RequirementProblem, RequirementSet

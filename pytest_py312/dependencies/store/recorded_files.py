@@ -1,0 +1,83 @@
+"""Take an environment apart into its distributions, by what their RECORD files list."""
+
+import base64
+import hashlib
+import shutil
+from collections.abc import Iterable, Mapping
+from csv import reader as csv_reader
+from pathlib import Path, PurePosixPath
+
+
+def read_record(info: Path) -> dict[str, str]:
+    """Return the files that RECORD lists, with their hashes (``sha256=...``, or empty)."""
+    with (info / "RECORD").open(encoding="utf-8", newline="") as file:
+        return {row[0]: row[1] if len(row) > 1 else "" for row in csv_reader(file) if row}
+
+
+def is_overwritten(record: Mapping[str, str], shared: frozenset[str], site: Path) -> bool:
+    """Return whether a file that several distributions have at the same path has the content of another one."""
+    for name in shared & record.keys():
+        algorithm, _, expected = record[name].partition("=")
+        if algorithm != "sha256":
+            continue
+        try:
+            digest = hashlib.sha256((site / name).read_bytes()).digest()
+        except OSError:
+            return True
+        if base64.urlsafe_b64encode(digest).rstrip(b"=").decode() != expected:
+            return True
+    return False
+
+
+def move_recorded(
+    names: Iterable[str], site: Path, environment: Path, staging: Path, *, shared: frozenset[str] = frozenset()
+) -> None:
+    """Move the files that RECORD lists, and their byte code, from an environment into ``staging``.
+
+    Files at ``shared`` paths belong to other distributions as well, so they are linked and stay.
+    """
+    shutil.rmtree(staging, ignore_errors=True)
+    for name in names:
+        source = (site / name).absolute()
+        real = Path(*_normalized_parts(PurePosixPath(source)))
+        if real.is_relative_to(site):
+            target = staging / "lib" / real.relative_to(site)
+        elif real.is_relative_to(environment):
+            target = staging / "data" / real.relative_to(environment)
+        else:
+            continue  # never move a file outside of the environment, whatever RECORD lists
+        transfer = _link if name in shared else _move
+        transfer(real, target)
+        if real.suffix == ".py":
+            for compiled in (real.parent / "__pycache__").glob(f"{real.stem}.cpython-*.pyc"):
+                transfer(compiled, target.parent / "__pycache__" / compiled.name)
+    (staging / "lib").mkdir(parents=True, exist_ok=True)
+
+
+def _normalized_parts(path: PurePosixPath) -> list[str]:
+    parts: list[str] = []
+    for item in path.parts:
+        if item == ".." and len(parts) > 1:
+            parts.pop()
+        elif item != "..":
+            parts.append(item)
+    return parts
+
+
+def _move(source: Path, target: Path) -> None:
+    if source.is_file() and not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        source.rename(target)
+
+
+def _link(source: Path, target: Path) -> None:
+    if source.is_file() and not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        link_or_copy(source, target)
+
+
+def link_or_copy(source: str | Path, target: str | Path) -> None:
+    try:
+        Path(target).hardlink_to(source)
+    except OSError:
+        shutil.copy2(source, target, follow_symlinks=False)

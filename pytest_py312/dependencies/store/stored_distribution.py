@@ -1,0 +1,86 @@
+"""An installed distribution in the store, and the file that describes it: ``entry.json`` in its folder."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from pytest_py312.core.file_manifests import content_digest_of, state_digest
+from pytest_py312.core.files import write_json_atomically
+
+ENTRY = "entry.json"
+OF_REPOSITORY = "tree-"
+"""Begins the names of the folders of what was built from the repository under test."""
+NON_MODULE_FOLDERS = frozenset(
+    ("tests", "test", "testing", "docs", "doc", "examples", "example", "benchmarks", "scripts")
+)
+"""Top-level folders that distributions install by mistake; they are not modules to import."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StoredDistribution:
+    """An installed distribution in the store.
+
+    ``modules`` are its importable top-level modules; ``requires_python`` and ``requires`` come from its metadata.
+    """
+
+    name: str
+    version: str
+    folder: Path
+    modules: tuple[str, ...] = ()
+    requires_python: str = ""
+    requires: tuple[str, ...] = ()
+    from_source: bool = False
+
+    @property
+    def is_of_repository(self) -> bool:
+        """Whether it was built from a folder or file of the repository under test."""
+        return self.folder.name.startswith(OF_REPOSITORY)
+
+
+def is_unchanged(folder: Path) -> bool:
+    """Return whether the files of an entry are those that were installed.
+
+    Times and inodes are new where a cache was copied or restored; then the content decides.
+    """
+    try:
+        facts = json.loads((folder / ENTRY).read_text(encoding="utf-8"))
+        state = state_digest(folder, ignored=ENTRY)
+        if state == facts["state"]:
+            return True
+        if content_digest_of(folder, ignored=ENTRY) != facts["content"]:
+            return False
+        write_json_atomically(folder / ENTRY, {**facts, "state": state})
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    return True
+
+
+def load_distribution(folder: Path) -> StoredDistribution | None:
+    try:
+        facts = dict(json.loads((folder / ENTRY).read_text(encoding="utf-8")))
+        for key in ("prefix", "state", "content"):
+            facts.pop(key)
+        lists = {key: tuple(facts[key]) for key in ("modules", "requires")}
+        return StoredDistribution(**{**facts, **lists, "folder": folder})
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def top_level_modules(lib: Path) -> tuple[str, ...]:
+    """Return the importable top-level modules below ``lib``, without private ones and :data:`NON_MODULE_FOLDERS`."""
+    module_names = set()
+    for item in lib.iterdir() if lib.is_dir() else ():
+        name = item.name.split(".")[0]
+        if item.is_dir() and not item.name.endswith((".dist-info", ".data")) and item.name != "__pycache__":
+            if item.name.isidentifier() and _holds_code(item):
+                module_names.add(item.name)
+        elif item.suffix in (".py", ".so", ".pyd") and name.isidentifier():
+            module_names.add(name)
+    return tuple(sorted(name for name in module_names if not name.startswith("_") and name not in NON_MODULE_FOLDERS))
+
+
+def _holds_code(folder: Path) -> bool:
+    """Return whether ``folder`` is a package or contains modules, rather than only data or stubs."""
+    if (folder / "__init__.py").is_file():
+        return True
+    return next(folder.glob("*.py"), None) is not None or next(folder.glob("*.so"), None) is not None
