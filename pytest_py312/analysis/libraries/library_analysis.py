@@ -309,7 +309,7 @@ class LibraryAnalyzer:
                 entry.name: path
                 for path in request_builder.source_trees(service)
                 for entry in installation.distributions
-                if request_builder.is_built_from(path, entry)
+                if request_builder.folders.is_built_from(path, entry)
             },
             left_out=request_builder.production_leaves_out(service),
             is_waived=any(

@@ -15,7 +15,7 @@ from pytest_py312.analysis.libraries.import_graph import EnvironmentModules, Imp
 from pytest_py312.analysis.libraries.setuptools_state import SETUPTOOLS_DEPENDENT_MODULES
 from pytest_py312.analysis.libraries.summary import Likelihood
 from pytest_py312.core.model.findings import Finding, Interpreter, Location, Severity
-from pytest_py312.dependencies.installation.requests import PINNED_TOOLS
+from pytest_py312.dependencies.installation.installed_distributions import PINNED_TOOLS
 from pytest_py312.dependencies.resolution.lock import PROJECT_NAME
 from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
 from pytest_py312.repository.services.requirement_set import requirement_with_extras

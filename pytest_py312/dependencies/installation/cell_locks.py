@@ -10,8 +10,9 @@ from pytest_py312.core.model.fleet import Cell, Service
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.dependencies.diagnosis.locker import Locker
+from pytest_py312.dependencies.installation.installed_distributions import tool_constraints
 from pytest_py312.dependencies.installation.lockfile_diagnosis import LockFileDiagnosis
-from pytest_py312.dependencies.installation.requests import RequestBuilder, tool_constraints
+from pytest_py312.dependencies.installation.requests import RequestBuilder
 from pytest_py312.dependencies.installation.result import Installation
 from pytest_py312.dependencies.installation.source_trees import SourceTrees
 from pytest_py312.dependencies.resolution.lock import DependencyLock, Undetermined, Unresolvable

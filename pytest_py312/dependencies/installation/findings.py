@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from pytest_py312.core.model.findings import Finding, Location, Severity, SpecifierChange
 from pytest_py312.core.model.fleet import Cell
-from pytest_py312.dependencies.installation.requests import (
+from pytest_py312.dependencies.installation.installed_distributions import (
     excluded_by_requires_python,
     requirement_of,
     with_requirement,

@@ -9,14 +9,14 @@ from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.dependencies.diagnosis.locker import Locker
 from pytest_py312.dependencies.installation.cell_locks import CellLocks
-from pytest_py312.dependencies.installation.lockfile_diagnosis import LockFileDiagnosis
-from pytest_py312.dependencies.installation.requests import (
+from pytest_py312.dependencies.installation.installed_distributions import (
     MAX_OLDER_ATTEMPTS,
-    RequestBuilder,
     excluded_by_requires_python,
     older_than,
     with_requirement,
 )
+from pytest_py312.dependencies.installation.lockfile_diagnosis import LockFileDiagnosis
+from pytest_py312.dependencies.installation.requests import RequestBuilder
 from pytest_py312.dependencies.installation.result import Installation
 from pytest_py312.dependencies.installation.source_trees import SourceTrees
 from pytest_py312.dependencies.proofs.console_scripts import (

@@ -1,14 +1,12 @@
 """Build resolution requests: the requirements of a cell as a resolver takes them, and the source trees they include.
 
-Files are read once, so the requests stay the same within a run. Also finds distributions that exclude the interpreter
-they were resolved for: uv ignores the upper bound of Requires-Python, where pip continues with an older version.
+Files are read once, so the requests stay the same within a run.
 """
 
-import hashlib
 import os
 import re
 import threading
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,19 +14,17 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-from pytest_py312.core.model.findings import Finding
 from pytest_py312.core.model.fleet import Cell, LocalProject, RequirementSource, Service
-from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.model.plan import Plan, Suite, SuiteKind
-from pytest_py312.dependencies.diagnosis.compatibility import python_satisfies
+from pytest_py312.dependencies.installation.installed_distributions import decisiveness
+from pytest_py312.dependencies.installation.source_folders import SourceFolders
 from pytest_py312.dependencies.proofs.hash_checking import requires_hashes
 from pytest_py312.dependencies.resolution.format_control import OPTIONS as FORMAT_OPTIONS
 from pytest_py312.dependencies.resolution.format_control import read_format_control
-from pytest_py312.dependencies.resolution.lock import PROJECT_NAME, DependencyLock, ResolutionRequest, preinstalled
+from pytest_py312.dependencies.resolution.lock import PROJECT_NAME, DependencyLock, ResolutionRequest
 from pytest_py312.dependencies.resolution.lockfile_pins import lines_at_commits, pin_locations, pinned_constraints
 from pytest_py312.dependencies.resolution.uv_config import BUILD_CONSTRAINT
 from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
-from pytest_py312.repository.formats.pyproject import packaged_paths_outside
 from pytest_py312.repository.formats.requirements_file import read_requirements
 from pytest_py312.repository.recipes.install_groups import InstallGroup, group_sources, installs_own_dependencies
 from pytest_py312.repository.recipes.recipe_sources import own_sources
@@ -53,13 +49,7 @@ from pytest_py312.repository.services.requirement_set import (
     requirement_with_extras,
 )
 from pytest_py312.repository.services.requirement_sources import TABLE_READERS, installed_sets
-from pytest_py312.repository.tree import Tree, join_path, leaves_root
-from pytest_py312.runners.agent.probe import NOT_COPIED
-from pytest_py312.runners.fingerprints import tree_digest
-from pytest_py312.runners.git_version import GitVersion, describe, reads_git
-
-PINNED_TOOLS = frozenset(("pytest", "pluggy", "iniconfig", "hypothesis", "coverage"))
-"""Test tools that have the version of the baseline on every interpreter, as do all plugins of pytest."""
+from pytest_py312.repository.tree import Tree, join_path
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,14 +73,11 @@ class RequestBuilder:
 
     def __init__(self, *, plan: Plan, cache: Path) -> None:
         self._plan = plan
-        self._cache = cache
+        self.folders = SourceFolders(root=plan.root, cache=cache)
         self._sets: dict[str, RequirementSet] = {}
         self._groups_by_service: dict[str, tuple[_Group, ...]] = {}
         self._own: dict[str, Mapping[str, str]] = {}
         self._omitted: dict[str, frozenset[str]] = {}
-        self._digests: dict[str, str] = {}
-        self._git_versions: dict[str, GitVersion | None] = {}
-        self._outer_paths: dict[str, tuple[str, ...]] = {}
         self._lock = threading.Lock()
 
     def requirements(self, service: Service) -> RequirementSet:
@@ -202,20 +189,6 @@ class RequestBuilder:
         """Return all files that the requirement sets of the service are read from."""
         sets = [self.requirements(each) for each in installed_sets(service)]
         return tuple(dict.fromkeys(file for requirements in sets for file in requirements.files))
-
-    def digest(self, folder: str) -> str:
-        """Return the digest of a folder of the repository, as computed first in this run."""
-        with self._lock:
-            if folder not in self._digests:
-                self._digests[folder] = self._digest_now(folder)
-            return self._digests[folder]
-
-    def is_unchanged(self, folder: str) -> bool:
-        """Return whether the content of a folder still matches :meth:`digest`."""
-        return self._digest_now(folder) == self.digest(folder)
-
-    def _digest_now(self, folder: str) -> str:
-        return tree_digest(self._plan.root / folder, within=self._plan.root)
 
     def directly_required(self, service: Service) -> tuple[str, ...]:
         """Return the normalised names of the projects that the files of the service require."""
@@ -350,14 +323,14 @@ class RequestBuilder:
 
     def _locals_of(self, service: Service, tree: StoredDistribution) -> list[LocalRequirement]:
         """Return the requirements by path that a built folder or archive fulfils."""
-        return [local for local in self.requirements(service).locals if self.is_built_from(local.path, tree)]
+        return [local for local in self.requirements(service).locals if self.folders.is_built_from(local.path, tree)]
 
     def is_tree_alone(self, service: Service, tree: StoredDistribution) -> bool:
         """Whether a built folder is installed without what it requires."""
         locals_of_tree = self._locals_of(service, tree)
         if locals_of_tree:
             return all(local.no_deps for local in locals_of_tree)
-        is_own = _needs_build(service) and self.is_built_from(service.path, tree)
+        is_own = _needs_build(service) and self.folders.is_built_from(service.path, tree)
         return is_own and not installs_own_dependencies(service)
 
     def hashed_installs(self, service: Service) -> tuple[RequirementSet, ...]:
@@ -385,7 +358,7 @@ class RequestBuilder:
             base = self._plan.root / option.location.path / ".." if option.folder is None else self._plan.root
             folder = Path(os.path.normpath(base / (option.folder or "") / value))
             # the comment makes locks and installed distributions depend on the content of the folder
-            value = f"{folder} # {self.digest(os.path.relpath(folder, self._plan.root))}"
+            value = f"{folder} # {self.folders.digest(os.path.relpath(folder, self._plan.root))}"
         return [f"{option.name} {value}".strip()]
 
     def production_leaves_out(self, service: Service) -> frozenset[str]:
@@ -430,55 +403,6 @@ class RequestBuilder:
         required = [path for path in (*required, *self.own_distributions(service).values()) if path != service.path]
         return tuple(dict.fromkeys([*required, *([service.path] if _needs_build(service) else [])]))
 
-    def git_version(self, folder: str) -> GitVersion | None:
-        """Return the version that the build of a source tree reads from git; ``None`` if it reads none."""
-        with self._lock:
-            if folder not in self._git_versions:
-                path = self._plan.root / folder
-                self._git_versions[folder] = describe(path) if reads_git(path) else None
-            return self._git_versions[folder]
-
-    def outer_paths(self, folder: str) -> tuple[str, ...]:
-        """Return the files and folders of the repository outside of a source tree that its build packs."""
-        with self._lock:
-            if folder not in self._outer_paths:
-                self._outer_paths[folder] = self._outer_paths_now(folder)
-            return self._outer_paths[folder]
-
-    def _outer_paths_now(self, folder: str) -> tuple[str, ...]:
-        tree = Tree(self._plan.root)
-        text = tree.read_or_none(join_path(folder, "pyproject.toml")) or ""
-        paths = [join_path(folder, path) for path in (packaged_paths_outside(text) if "../" in text else ())]
-        inside = f"{folder}/"
-        return tuple(
-            path
-            for path in dict.fromkeys(paths)
-            if not leaves_root(path)
-            and path != "."
-            and not inside.startswith(f"{path}/")
-            and (tree.is_folder(path) or tree.is_file(path))
-            and all(NOT_COPIED.isdisjoint(name.split("/")) for name in (path, tree.resolve_links(path)))
-        )
-
-    def is_built_from(self, folder: str, distribution: StoredDistribution) -> bool:
-        """Return whether a distribution was built from a source tree, with its content of this run."""
-        return self.source_copy(folder)[1] in distribution.folder.name
-
-    def source_copy(self, folder: str) -> tuple[Path, str]:
-        """Return the path of the copy of a source tree in the cache, and the key of its content.
-
-        What it packs from outside lies beside it, at the same relative paths.
-        """
-        version, outer = self.git_version(folder), self.outer_paths(folder)
-        versioned = f"{self.digest(folder)} {version.text if version else ''}"
-        versioned += "".join(f" {path} {self.digest(path)}" for path in outer)
-        key = hashlib.sha256(versioned.encode()).hexdigest()[:24]
-        folder_path = self._cache / "sources" / key
-        if outer:
-            return folder_path / folder, key
-        is_file = (self._plan.root / folder).is_file()  # a wheel must keep its file name
-        return (folder_path / Path(folder).name if is_file else folder_path), key
-
 
 def _together(service: Service) -> tuple[tuple[RequirementSource, ...], tuple[RequirementSource, ...]]:
     """Return the sources of run time and of tests that are installed into one environment with the tests."""
@@ -489,45 +413,6 @@ def _together(service: Service) -> tuple[tuple[RequirementSource, ...], tuple[Re
 def _allows(item: LocatedEntry, version: str) -> bool:
     specifier = SpecifierSet(item.entry.specifier)
     return bool(version) and specifier.contains(version, prereleases=True)
-
-
-def decisiveness(item: LocatedEntry) -> tuple[bool, bool]:
-    """Return a key by which, of the requirements of one project, the greatest decides its version: a pin."""
-    return "==" in item.entry.specifier, bool(item.entry.specifier)
-
-
-def requirement_of(
-    project: str, entries: Sequence[LocatedEntry], distributions: Sequence[StoredDistribution]
-) -> LocatedEntry | None:
-    """Return the requirement of ``project``, or the first one by which ``distributions`` bring it in.
-
-    What a distribution requires for an extra is left out; it is not known which extras were chosen. Other environment
-    markers are ignored, as only what is installed counts.
-    """
-    requiring: dict[str, set[str]] = {}
-    for distribution in distributions:
-        for line in distribution.requires:
-            if (match := re.match(PROJECT_NAME, line)) and "extra" not in line.partition(";")[2]:
-                requiring.setdefault(canonicalize_name(match[0]), set()).add(distribution.name)
-    level, seen = {project}, {project}
-    while level:
-        required = [item for item in entries if item.name in level]
-        if required:
-            return max(required, key=decisiveness)
-        level = {name for known in level for name in requiring.get(known, ())} - seen
-        seen |= level
-    return None
-
-
-def with_requirement(
-    finding: Finding, entries: Sequence[LocatedEntry], distributions: Sequence[StoredDistribution]
-) -> Finding:
-    """Return a finding about one project with the place of its requirement, or of that which brings it in, by name."""
-    requirement = requirement_of(finding.names[0], entries, distributions)
-    if requirement is None:
-        return finding
-    reason = "" if requirement.name == finding.names[0] else f" ({requirement.name} requires it)"
-    return replace(finding, message=f"{finding.message}{reason}", location=requirement.location)
 
 
 def _suite_tools(suite: Suite) -> tuple[str, ...]:
@@ -589,45 +474,9 @@ def _without_setup_problems(requirements: RequirementSet, service: Service) -> R
     )
 
 
-def tool_constraints(lock: DependencyLock) -> tuple[str, ...]:
-    """Return the test tools of the baseline as constraints, so that both sides use the same versions."""
-    return tuple(
-        f"{pin.name}=={pin.version}"
-        for pin in lock.pins
-        if pin.version and not pin.from_source and (pin.name in PINNED_TOOLS or pin.name.startswith("pytest-"))
-    )
-
-
 def _with_specifier(item: LocatedEntry, specifier: str) -> str:
     """Return the requirement with another specifier, in PEP 508 syntax."""
     requirement = Requirement(item.text)
     extras = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
     marker = f" ; {requirement.marker}" if requirement.marker else ""
     return f"{requirement.name}{extras}{specifier}{marker}"
-
-
-MAX_OLDER_ATTEMPTS = 5
-"""Number of times that an older version is tried, as pip would."""
-
-
-def excluded_by_requires_python(
-    distributions: Iterable[StoredDistribution], build: InterpreterBuild
-) -> list[StoredDistribution]:
-    """Return those of ``distributions`` whose Requires-Python excludes ``build``."""
-    return [
-        distribution
-        for distribution in distributions
-        if not python_satisfies(distribution.requires_python, build.version)
-    ]
-
-
-def older_than(
-    lock: DependencyLock, excluded: Iterable[StoredDistribution], build: InterpreterBuild
-) -> tuple[str, ...]:
-    """Return constraints that keep the tools of ``lock`` and require older versions of ``excluded``."""
-    preinstalled_lines = [seed.line for seed in preinstalled(build) if lock.versions.get(seed.name) == seed.version]
-    return (
-        *tool_constraints(lock),
-        *preinstalled_lines,
-        *(f"{distribution.name}<{distribution.version}" for distribution in excluded),
-    )

@@ -46,7 +46,7 @@ class SourceTrees:
     def cached(self, cell: Cell, build: InterpreterBuild) -> list[StoredDistribution] | None:
         """Return the source trees of a cell; ``None`` if one is not built, since its requirements are unknown then."""
         trees = [
-            self._store.get_tree(*self._request_builder.source_copy(folder), build)
+            self._store.get_tree(*self._request_builder.folders.source_copy(folder), build)
             for folder in self._request_builder.source_trees(cell.service)
         ]
         built_trees = [tree for tree in trees if tree is not None]
@@ -79,7 +79,7 @@ class SourceTrees:
 
     def _built_tree(self, folder: str, build: InterpreterBuild) -> TreeBuild:
         """Build a source tree, once per run and interpreter build whatever the result is."""
-        source, key = self._request_builder.source_copy(folder)
+        source, key = self._request_builder.folders.source_copy(folder)
         self._single_flight.run(_SOURCE_COPY.of(key), lambda: self._copy_source_tree(folder, source))
 
         def built() -> TreeBuild:
@@ -95,7 +95,7 @@ class SourceTrees:
     def _copy_source_tree(self, folder: str, source: Path) -> bool:
         if source.exists():
             return True
-        outer = self._request_builder.outer_paths(folder)
+        outer = self._request_builder.folders.outer_paths(folder)
         copy = source.parents[len(PurePosixPath(folder).parts) - 1] if outer else source
         staging = copy.with_name(f".{copy.name}.part")
         staging.parent.mkdir(parents=True, exist_ok=True)
@@ -103,7 +103,7 @@ class SourceTrees:
             target = staging / path if outer else staging
             target.parent.mkdir(parents=True, exist_ok=True)
             copy_tree(self._plan.root / path, target, within=self._plan.root)
-        if version := self._request_builder.git_version(folder):
+        if version := self._request_builder.folders.git_version(folder):
             write_repository(staging, version)
         staging.rename(copy)
         return True

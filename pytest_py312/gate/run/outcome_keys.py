@@ -79,7 +79,7 @@ class OutcomeKeys:
     def is_still_valid(self, task: CheckTask) -> bool:
         """Return whether the files that an outcome depends on are unchanged since its key was computed."""
         folders = self._folders_read(task.cell.service)
-        own_unchanged = all(self._installer.request_builder.is_unchanged(folder) for folder in folders)
+        own_unchanged = all(self._installer.request_builder.folders.is_unchanged(folder) for folder in folders)
         return own_unchanged and (
             not CheckTraits.of(task.check).reads_around or self._cached_shared_digest() == self._compute_shared_digest()
         )
@@ -110,7 +110,7 @@ class OutcomeKeys:
         if self._runner.name == LOCAL:
             parts.append([os.environ.get(name) for name in RESULT_AFFECTING_VARIABLES])
         parts += [encode(waiver) for waiver in waivers_for(self._plan.waivers, cells[0])]
-        parts += [self._installer.request_builder.digest(folder) for folder in self._folders_read(service)]
+        parts += [self._installer.request_builder.folders.digest(folder) for folder in self._folders_read(service)]
         outside = [
             file for file in self._installer.request_builder.files(service) if not file.startswith(f"{service.path}/")
         ]
@@ -133,7 +133,7 @@ class OutcomeKeys:
         for each in installed_sets(service):
             trees |= {required.path for required in builder.requirements(each).locals}
             trees |= {*builder.own_distributions(each).values()}
-        packed = {path for folder in trees for path in builder.outer_paths(folder)}
+        packed = {path for folder in trees for path in builder.folders.outer_paths(folder)}
         return sorted({*folders_read_by(service), *trees, *packed})
 
     def _build_digest(self, cell: Cell) -> str:

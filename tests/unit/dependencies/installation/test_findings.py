@@ -9,7 +9,7 @@ import pytest
 from pytest_py312.core.model.findings import Location
 from pytest_py312.core.model.fleet import Cell, Declaration, InstallRecipe, InstallStep, RequirementSource
 from pytest_py312.dependencies.installation.findings import image_build_findings, installation_findings
-from pytest_py312.dependencies.installation.requests import requirement_of
+from pytest_py312.dependencies.installation.installed_distributions import requirement_of
 from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
 from pytest_py312.repository.formats.requirements_file import read_requirements
 from pytest_py312.repository.services.requirement_set import LocatedEntry

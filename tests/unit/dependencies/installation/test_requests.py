@@ -101,7 +101,7 @@ def test_a_project_of_the_repository_is_built_and_not_requested_from_the_index(
     source = RequirementSource(path="app/requirements.txt")
     service = replace(cell.service, path="app", requirements=(source,), test_requirements=())
     builder = RequestBuilder(plan=Plan(root=root), cache=root / "cache")
-    folder = builder.source_copy("acme")[0]
+    folder = builder.folders.source_copy("acme")[0]
     requires = ("idna", 'wheel ; extra == "more"', "acme")
     tree = StoredDistribution(name="acme", version="0.9.0", folder=folder, requires=requires)
 
@@ -127,7 +127,7 @@ def test_a_project_that_is_installed_from_a_folder_is_not_requested_from_the_ind
     cell = cell_of(interpreter)
     cell = replace(cell, service=replace(cell.service, path="app", requirements=sources, test_requirements=()))
     builder = RequestBuilder(plan=Plan(root=root), cache=root / "cache")
-    key = builder.source_copy("acme")[1]
+    key = builder.folders.source_copy("acme")[1]
     requires = ("idna", 'wheel ; extra == "more"', "ghi ; extra == 'other'", "other")
     trees = [
         StoredDistribution(name="acme", version="0.9.0", folder=Path(f"tree-{key}"), requires=requires),
@@ -278,4 +278,4 @@ def test_a_build_packs_nothing_that_no_copy_has(tmp_path: Path, packed: str, pat
     for name, target in (("linked", "shop"), ("history", ".git"), ("outside", "../elsewhere")):
         (root / name).symlink_to(target)
 
-    assert RequestBuilder(plan=Plan(root=root), cache=tmp_path / "cache").outer_paths("api") == paths
+    assert RequestBuilder(plan=Plan(root=root), cache=tmp_path / "cache").folders.outer_paths("api") == paths

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_py312.dependencies.installation.requests import excluded_by_requires_python, older_than
+from pytest_py312.dependencies.installation.installed_distributions import excluded_by_requires_python, older_than
 from pytest_py312.dependencies.resolution.lock import DependencyLock, Pin
 from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
 from tests.support.fakes import build_of

@@ -1,0 +1,93 @@
+"""What follows from the distributions that were installed: who requires one, and which exclude their interpreter.
+
+uv ignores the upper bound of Requires-Python, where pip continues with an older version.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from packaging.utils import canonicalize_name
+
+from pytest_py312.core.model.findings import Finding
+from pytest_py312.core.model.measurements import InterpreterBuild
+from pytest_py312.dependencies.diagnosis.compatibility import python_satisfies
+from pytest_py312.dependencies.resolution.lock import PROJECT_NAME, DependencyLock, preinstalled
+from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
+from pytest_py312.repository.services.requirement_set import LocatedEntry
+
+PINNED_TOOLS = frozenset(("pytest", "pluggy", "iniconfig", "hypothesis", "coverage"))
+"""Test tools that have the version of the baseline on every interpreter, as do all plugins of pytest."""
+MAX_OLDER_ATTEMPTS = 5
+"""Number of times that an older version is tried, as pip would."""
+
+
+def decisiveness(item: LocatedEntry) -> tuple[bool, bool]:
+    """Return a key by which, of the requirements of one project, the greatest decides its version: a pin."""
+    return "==" in item.entry.specifier, bool(item.entry.specifier)
+
+
+def requirement_of(
+    project: str, entries: Sequence[LocatedEntry], distributions: Sequence[StoredDistribution]
+) -> LocatedEntry | None:
+    """Return the requirement of ``project``, or the first one by which ``distributions`` bring it in.
+
+    What a distribution requires for an extra is left out; it is not known which extras were chosen. Other environment
+    markers are ignored, as only what is installed counts.
+    """
+    requiring: dict[str, set[str]] = {}
+    for distribution in distributions:
+        for line in distribution.requires:
+            if (match := re.match(PROJECT_NAME, line)) and "extra" not in line.partition(";")[2]:
+                requiring.setdefault(canonicalize_name(match[0]), set()).add(distribution.name)
+    level, seen = {project}, {project}
+    while level:
+        required = [item for item in entries if item.name in level]
+        if required:
+            return max(required, key=decisiveness)
+        level = {name for known in level for name in requiring.get(known, ())} - seen
+        seen |= level
+    return None
+
+
+def with_requirement(
+    finding: Finding, entries: Sequence[LocatedEntry], distributions: Sequence[StoredDistribution]
+) -> Finding:
+    """Return a finding about one project with the place of its requirement, or of that which brings it in, by name."""
+    requirement = requirement_of(finding.names[0], entries, distributions)
+    if requirement is None:
+        return finding
+    reason = "" if requirement.name == finding.names[0] else f" ({requirement.name} requires it)"
+    return replace(finding, message=f"{finding.message}{reason}", location=requirement.location)
+
+
+def tool_constraints(lock: DependencyLock) -> tuple[str, ...]:
+    """Return the test tools of the baseline as constraints, so that both sides use the same versions."""
+    return tuple(
+        f"{pin.name}=={pin.version}"
+        for pin in lock.pins
+        if pin.version and not pin.from_source and (pin.name in PINNED_TOOLS or pin.name.startswith("pytest-"))
+    )
+
+
+def excluded_by_requires_python(
+    distributions: Iterable[StoredDistribution], build: InterpreterBuild
+) -> list[StoredDistribution]:
+    """Return those of ``distributions`` whose Requires-Python excludes ``build``."""
+    return [
+        distribution
+        for distribution in distributions
+        if not python_satisfies(distribution.requires_python, build.version)
+    ]
+
+
+def older_than(
+    lock: DependencyLock, excluded: Iterable[StoredDistribution], build: InterpreterBuild
+) -> tuple[str, ...]:
+    """Return constraints that keep the tools of ``lock`` and require older versions of ``excluded``."""
+    preinstalled_lines = [seed.line for seed in preinstalled(build) if lock.versions.get(seed.name) == seed.version]
+    return (
+        *tool_constraints(lock),
+        *preinstalled_lines,
+        *(f"{distribution.name}<{distribution.version}" for distribution in excluded),
+    )

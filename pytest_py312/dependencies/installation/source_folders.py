@@ -1,0 +1,87 @@
+"""The folders of the repository that are built and installed: their content, and what of the rest a build reads."""
+
+import hashlib
+import threading
+from pathlib import Path
+
+from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
+from pytest_py312.repository.formats.pyproject import packaged_paths_outside
+from pytest_py312.repository.tree import Tree, join_path, leaves_root
+from pytest_py312.runners.agent.probe import NOT_COPIED
+from pytest_py312.runners.fingerprints import tree_digest
+from pytest_py312.runners.git_version import GitVersion, describe, reads_git
+
+
+class SourceFolders:
+    """The folders below ``root`` that are built. Each is read once, so it stays the same within a run. Thread-safe."""
+
+    def __init__(self, *, root: Path, cache: Path) -> None:
+        self._root = root
+        self._cache = cache
+        self._digests: dict[str, str] = {}
+        self._git_versions: dict[str, GitVersion | None] = {}
+        self._outer_paths: dict[str, tuple[str, ...]] = {}
+        self._lock = threading.Lock()
+
+    def digest(self, folder: str) -> str:
+        """Return the digest of a folder of the repository, as computed first in this run."""
+        with self._lock:
+            if folder not in self._digests:
+                self._digests[folder] = self._digest_now(folder)
+            return self._digests[folder]
+
+    def is_unchanged(self, folder: str) -> bool:
+        """Return whether the content of a folder still matches :meth:`digest`."""
+        return self._digest_now(folder) == self.digest(folder)
+
+    def _digest_now(self, folder: str) -> str:
+        return tree_digest(self._root / folder, within=self._root)
+
+    def git_version(self, folder: str) -> GitVersion | None:
+        """Return the version that the build of a source tree reads from git; ``None`` if it reads none."""
+        with self._lock:
+            if folder not in self._git_versions:
+                path = self._root / folder
+                self._git_versions[folder] = describe(path) if reads_git(path) else None
+            return self._git_versions[folder]
+
+    def outer_paths(self, folder: str) -> tuple[str, ...]:
+        """Return the files and folders of the repository outside of a source tree that its build packs."""
+        with self._lock:
+            if folder not in self._outer_paths:
+                self._outer_paths[folder] = self._outer_paths_now(folder)
+            return self._outer_paths[folder]
+
+    def _outer_paths_now(self, folder: str) -> tuple[str, ...]:
+        tree = Tree(self._root)
+        text = tree.read_or_none(join_path(folder, "pyproject.toml")) or ""
+        paths = [join_path(folder, path) for path in (packaged_paths_outside(text) if "../" in text else ())]
+        inside = f"{folder}/"
+        return tuple(
+            path
+            for path in dict.fromkeys(paths)
+            if not leaves_root(path)
+            and path != "."
+            and not inside.startswith(f"{path}/")
+            and (tree.is_folder(path) or tree.is_file(path))
+            and all(NOT_COPIED.isdisjoint(name.split("/")) for name in (path, tree.resolve_links(path)))
+        )
+
+    def is_built_from(self, folder: str, distribution: StoredDistribution) -> bool:
+        """Return whether a distribution was built from a source tree, with its content of this run."""
+        return self.source_copy(folder)[1] in distribution.folder.name
+
+    def source_copy(self, folder: str) -> tuple[Path, str]:
+        """Return the path of the copy of a source tree in the cache, and the key of its content.
+
+        What it packs from outside lies beside it, at the same relative paths.
+        """
+        version, outer = self.git_version(folder), self.outer_paths(folder)
+        versioned = f"{self.digest(folder)} {version.text if version else ''}"
+        versioned += "".join(f" {path} {self.digest(path)}" for path in outer)
+        key = hashlib.sha256(versioned.encode()).hexdigest()[:24]
+        folder_path = self._cache / "sources" / key
+        if outer:
+            return folder_path / folder, key
+        is_file = (self._root / folder).is_file()  # a wheel must keep its file name
+        return (folder_path / Path(folder).name if is_file else folder_path), key
