@@ -5,6 +5,7 @@ reports) and xdist's workers (collect and check; shared results are computed by 
 """
 
 import gc
+import os
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from pytest_py312.core.errors import OptionError, Py312Error
 from pytest_py312.core.model.findings import Outcome
 from pytest_py312.core.model.fleet import Fleet, Service
 from pytest_py312.core.model.plan import SuiteKind
-from pytest_py312.core.model.report import Report
+from pytest_py312.core.model.report import Checkout, Report
 from pytest_py312.core.process import enable_interrupts
 from pytest_py312.gate.checks import CHECKS
 from pytest_py312.gate.checks.check import Check, CheckTraits
@@ -48,6 +49,7 @@ from pytest_py312.plugin.processes import (
 )
 from pytest_py312.plugin.shard_options import prepare_shard
 from pytest_py312.plugin.terminal_output import write_known_findings, write_lines, write_report_files
+from pytest_py312.repository.checkout import read_checkout
 from pytest_py312.repository.tree import relative_to
 
 if TYPE_CHECKING:
@@ -108,6 +110,7 @@ class GateSession:
             self.options.plan.root, self.options.reports, annotations=self.options.annotations
         )
         self._runs = RunStore(self.options.plan.root / STATE_FOLDER)
+        self._checkout = Checkout()
         self._is_stored = (
             bool(self.tasks) and not (is_worker(config) or is_second_run()) and not config.option.collectonly
         )
@@ -205,6 +208,7 @@ class GateSession:
         # aim, and what pytest collects is the one folder of the plan
         session.config.args = [str(self.options.plan.root)]
         if self._is_stored:
+            self._checkout = read_checkout(self.options.plan.root, os.environ)
             self._runs.begin(self.assembly.run_id, clock.now_text())
         with garbage_collection_paused():
             return (yield)
@@ -347,6 +351,7 @@ class GateSession:
             not_run=self._results.not_run,
             end_signal=self._termination.signal_name,
             rollout=self.rollout.report() if self.rollout is not None else None,
+            checkout=self._checkout,
         )
         return self.assembly.report(results, self._checks)
 

@@ -30,6 +30,17 @@ class RolloutReport:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Checkout:
+    """What was checked out when a run began. Empty outside of a git checkout."""
+
+    commit: str = ""
+    branch: str = ""
+    """Empty if a commit was checked out without one."""
+    modified: bool = False
+    """Whether files under version control differed from the commit."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Report:
     """Everything that a report may show of a run."""
 
@@ -58,5 +69,6 @@ class Report:
     benchmarks: tuple[BenchmarkComparison, ...] = ()
     """Benchmarks, ordered by service, then by name."""
     rollout: RolloutReport | None = None
+    checkout: Checkout = Checkout()
     shard: ShardPart | None = None
     """Which part of a divided run this is; ``None``: the run was not divided, or its parts are merged."""

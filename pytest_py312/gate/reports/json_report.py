@@ -13,10 +13,11 @@ from pytest_py312.core.model.findings import Finding, Interpreter, Location, Out
 from pytest_py312.core.model.fleet import Cell, Service
 from pytest_py312.core.model.measurements import BenchmarkComparison, InterpreterBuild, PastComparison, SuiteComparison
 from pytest_py312.core.model.plan import Stage, Waiver
-from pytest_py312.core.model.report import Report, RolloutReport
+from pytest_py312.core.model.readiness import ServiceVerdict
+from pytest_py312.core.model.report import Checkout, Report, RolloutReport
 from pytest_py312.core.model.shards import RunIdentity, ShardPart
 from pytest_py312.core.serialization import content_digest, format_json
-from pytest_py312.gate.reports.run_verdict import not_run_reasons, summarize
+from pytest_py312.gate.reports.run_verdict import RunVerdict, not_run_reasons, summarize
 
 SCHEMA = 1
 """Version of the document. It is increased only when a name is removed or changes its meaning."""
@@ -24,7 +25,7 @@ SCHEMA = 1
 
 def render(report: Report) -> str:
     """Return the document, indented by two spaces, with a final newline, encodable as UTF-8."""
-    text = format_json(_document(report))
+    text = format_json(to_document(report))
     return text if report.shard is None else _with_digest(text)
 
 
@@ -35,7 +36,8 @@ def _with_digest(text: str) -> str:
     return format_json(document)
 
 
-def _document(report: Report) -> dict[str, Any]:
+def to_document(report: Report) -> dict[str, Any]:
+    """Return the content of the document; that of a part has no digest yet."""
     order = {service.name: index for index, service in enumerate(report.services)}
     last = len(order)
     outcomes = sorted(report.outcomes, key=lambda outcome: (order.get(outcome.service, last), *_outcome_key(outcome)))
@@ -49,17 +51,23 @@ def _document(report: Report) -> dict[str, Any]:
         interpreters_by_service.setdefault(cell.service.name, []).append(str(cell.interpreter))
     target = report.plan.target
     not_run = not_run_reasons(report)
+    verdict = summarize(report)
     return {
         "schema": SCHEMA,
         "target": str(target),
         "generated": report.generated,
         "tool": {"name": "pytest-py312", "version": report.tool_version},
         "plan": report.plan.source,
+        "checkout": _checkout(report.checkout),
         "runner": report.runner,
         "resolver": report.resolver,
         "stages": [_stage(stage) for stage in report.plan.stages],
         "services": [
-            _service(service, interpreters_by_service.get(service.name, []), complete=service.name not in not_run)
+            {
+                **_service(service, interpreters_by_service.get(service.name, [])),
+                "complete": service.name not in not_run,
+                **_service_verdict(service.name, verdict),
+            }
             for service in report.services
         ],
         "cells": [_cell(cell) for cell in cells],
@@ -76,7 +84,7 @@ def _document(report: Report) -> dict[str, Any]:
         "waivers": [_waiver(waiver) for waiver in report.plan.waivers],
         "assumptions": list(report.assumptions),
         "exit_status": int(report.exit_status),
-        "complete": summarize(report).complete,
+        "complete": verdict.complete,
     }
 
 
@@ -152,7 +160,23 @@ def _stage(stage: Stage) -> dict[str, Any]:
     return {"number": stage.number, "name": stage.name, "critical": stage.critical}
 
 
-def _service(service: Service, interpreters: list[str], *, complete: bool) -> dict[str, Any]:
+def _checkout(checkout: Checkout) -> dict[str, Any]:
+    return {"commit": checkout.commit, "branch": checkout.branch, "modified": checkout.modified}
+
+
+def _service_verdict(name: str, verdict: RunVerdict) -> dict[str, Any]:
+    """Return the verdict on a service; one of which nothing was to be checked is incomplete."""
+    if name in verdict.ready:
+        return {"verdict": ServiceVerdict.READY.value, "incomplete": ""}
+    if name in verdict.blocked:
+        return {"verdict": ServiceVerdict.BLOCKED.value, "incomplete": ""}
+    if name in verdict.errored:
+        return {"verdict": ServiceVerdict.ERRORED.value, "incomplete": ""}
+    reason = dict(verdict.incomplete).get(name, "nothing was checked")
+    return {"verdict": ServiceVerdict.INCOMPLETE.value, "incomplete": reason}
+
+
+def _service(service: Service, interpreters: list[str]) -> dict[str, Any]:
     return {
         "name": service.name,
         "path": service.path,
@@ -162,7 +186,6 @@ def _service(service: Service, interpreters: list[str], *, complete: bool) -> di
         "baseline_source": service.baseline_source,
         "interpreters": interpreters,
         "has_suite": service.suite is not None,
-        "complete": complete,
     }
 
 

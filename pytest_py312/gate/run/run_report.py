@@ -2,14 +2,14 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from pytest_py312 import __version__
 from pytest_py312.core import clock
 from pytest_py312.core.model.findings import Finding, Interpreter, Outcome, SpecifierChange
 from pytest_py312.core.model.fleet import Cell, Fleet
 from pytest_py312.core.model.plan import Plan
-from pytest_py312.core.model.report import Report, RolloutReport
+from pytest_py312.core.model.report import Checkout, Report, RolloutReport
 from pytest_py312.gate.checks.check import CheckResult
 from pytest_py312.gate.checks.failure_hints import CAUSE_ELSEWHERE
 from pytest_py312.gate.run.tasks import CheckTask, TaskKey
@@ -36,6 +36,7 @@ class RunResults:
     not_run: tuple[TaskKey, ...] = ()
     end_signal: str = ""
     rollout: RolloutReport | None = None
+    checkout: Checkout = field(default_factory=Checkout)
 
 
 def build_report(plan: Plan, fleet: Fleet, run: RunResults) -> Report:
@@ -58,6 +59,7 @@ def build_report(plan: Plan, fleet: Fleet, run: RunResults) -> Report:
         not_run=run.not_run,
         end_signal=run.end_signal,
         rollout=run.rollout,
+        checkout=run.checkout,
     )
 
 

@@ -7,15 +7,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from pytest_py312.core import process
-from pytest_py312.core.directories import checkout_root
 from pytest_py312.core.errors import StateError
+from pytest_py312.repository.checkout import is_checkout, run_git
 from pytest_py312.runners.fingerprints import tree_digest
 
-GIT_TIMEOUT = 120.0
-"""Seconds until git is given up."""
-MAX_OUTPUT = 256 * 1024**2
-"""Bytes of the list of changed files."""
 _CHUNK = 1024 * 1024
 _REPORT_HEAD = 1024
 _REPORT_BEGIN = re.compile(
@@ -46,7 +41,7 @@ def read_tree_state(root: Path, outputs: Collection[Path]) -> TreeState:
     def is_output(file: Path) -> bool:
         return file.resolve() in written or _is_report(file)
 
-    if not (checkout_root(root.resolve()) / ".git").exists():
+    if not is_checkout(root):
         return TreeState(commit="", changes=((".", tree_digest(root, leave_out=is_output)),))
     commit = _git(root, "rev-parse", "--verify", "HEAD").strip()
     listed = _git(root, "status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--", ".")
@@ -88,17 +83,12 @@ def _content_digest(file: Path) -> str:
     return digest.hexdigest()
 
 
-def _git(folder: Path, *arguments: str) -> str:
-    """Return what git prints. A program that the checkout's settings name is not started."""
-    variables = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    argv = ["git", "--no-optional-locks", "-c", "core.fsmonitor=false", "-c", "safe.directory=*", "-C", str(folder)]
-    result = process.run(
-        [*argv, *arguments], env={**variables, "LC_ALL": "C"}, time_limit=GIT_TIMEOUT, tail_limit=MAX_OUTPUT
-    )
+def _git(root: Path, *arguments: str) -> str:
+    result = run_git(root, *arguments)
     if not result.ok:
         message = next(iter(result.stderr.strip().splitlines()), result.exit_reason.value)
         raise StateError(
-            f"{folder}: git cannot say which commit the parts of the run are about ({message}). All parts of a run "
+            f"{root}: git cannot say which commit the parts of the run are about ({message}). All parts of a run "
             "need git and its checkout"
         )
     return result.stdout

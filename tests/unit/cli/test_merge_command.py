@@ -90,7 +90,7 @@ def test_every_fault_is_named_and_nothing_is_written(folder: Path, capsys: pytes
     assert out == ""
     assert [line.partition(" (")[0] for line in err.splitlines()] == [
         "py312: the parts cannot be merged, so nothing is proven:",
-        "  shard-1.json is not whole: it is no JSON from line 25 on",
+        "  shard-1.json is not whole: it is no JSON from line 26 on",
         "  shard-3.json was changed after it was written: its content does not have its digest",
         "  shard-4.json cannot be read: No such file or directory",
     ]

@@ -18,7 +18,7 @@ from pytest_py312.core.model.findings import Finding, Location, Outcome, Severit
 from pytest_py312.core.model.fleet import Cell, Service
 from pytest_py312.core.model.measurements import InterpreterBuild, PastComparison, SpeedVerdict, SuiteComparison
 from pytest_py312.core.model.plan import Plan, ServiceSettings, Stage, Waiver
-from pytest_py312.core.model.report import Report, RolloutReport
+from pytest_py312.core.model.report import Checkout, Report, RolloutReport
 from pytest_py312.core.model.shards import RunIdentity, ShardPart, WorkUnit
 from pytest_py312.core.serialization import content_digest
 from pytest_py312.gate.reports.json_report import render
@@ -402,3 +402,23 @@ def test_a_run_that_is_not_divided_is_no_part() -> None:
     document = document_of(replace(sample(), shard=None))
     validate(document)
     assert document["shard"] is None
+
+
+def test_each_service_has_its_verdict() -> None:
+    """A reader need not work out from outcomes whether a service is proven."""
+    report = sample()
+    (blocked,) = document_of(report)["services"]
+    assert (blocked["verdict"], blocked["incomplete"]) == ("blocked", "")
+    (incomplete,) = document_of(replace(report, outcomes=()))["services"]
+    assert (incomplete["verdict"], incomplete["incomplete"]) == ("incomplete", "nothing was checked on 3.12")
+    unknown = replace(report.outcomes[0], status=Status.ERRORED, reason="no network", findings=())
+    (errored,) = document_of(replace(report, outcomes=(unknown,)))["services"]
+    assert errored["verdict"] == "could not be checked"
+    (without_cells,) = document_of(replace(report, outcomes=(), cells=()))["services"]
+    assert without_cells["incomplete"] == "nothing was checked"
+
+
+def test_the_checkout_is_that_of_the_beginning() -> None:
+    report = replace(sample(), checkout=Checkout(commit="0d1f", branch="main", modified=True))
+    validate(document_of(report))
+    assert document_of(report)["checkout"] == {"commit": "0d1f", "branch": "main", "modified": True}

@@ -1,0 +1,51 @@
+"""The git checkout around a folder: commit, branch, and whether its files differ from the commit."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from pytest_py312.core import process
+from pytest_py312.core.directories import checkout_root
+from pytest_py312.core.model.report import Checkout
+from pytest_py312.core.process import CommandResult
+
+GIT_TIMEOUT = 120.0
+"""Seconds until git is given up."""
+MAX_OUTPUT = 256 * 1024**2
+"""Bytes of what git prints, such as a list of changed files."""
+_BRANCH_VARIABLES = ("GITHUB_HEAD_REF", "GITHUB_REF_NAME", "CI_COMMIT_REF_NAME")
+"""Where CI systems say the branch, since they check out a commit without one."""
+
+
+def run_git(folder: Path, *arguments: str) -> CommandResult:
+    """Run git in ``folder``. A program that the checkout's settings name is not started."""
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    argv = ["git", "--no-optional-locks", "-c", "core.fsmonitor=false", "-c", "safe.directory=*", "-C", str(folder)]
+    return process.run(
+        [*argv, *arguments], env={**variables, "LC_ALL": "C"}, time_limit=GIT_TIMEOUT, tail_limit=MAX_OUTPUT
+    )
+
+
+def is_checkout(folder: Path) -> bool:
+    """Return whether ``folder`` is in a git checkout."""
+    return (checkout_root(folder.resolve()) / ".git").exists()
+
+
+def read_checkout(folder: Path, environ: Mapping[str, str]) -> Checkout:
+    """Return what is checked out in ``folder``; an empty value outside of a checkout, or if git does not answer.
+
+    Only files under version control count as modified: reports and other outputs are no input of a run.
+    """
+    if not is_checkout(folder):
+        return Checkout()
+    head = run_git(folder, "rev-parse", "--verify", "HEAD")
+    if not head.ok:
+        return Checkout()
+    branch = run_git(folder, "symbolic-ref", "--short", "--quiet", "HEAD")
+    status = run_git(folder, "status", "--porcelain", "--untracked-files=no", "--", ".")
+    by_variable = next((environ[name] for name in _BRANCH_VARIABLES if environ.get(name)), "")
+    return Checkout(
+        commit=head.stdout.strip(),
+        branch=branch.stdout.strip() if branch.ok else by_variable,
+        modified=bool(status.stdout.strip()) or not status.ok,
+    )
