@@ -115,6 +115,41 @@ _GATE_COMMANDS = (
     ),
 )
 
+_HISTORY_COMMANDS = (
+    Command(
+        name="diff",
+        help="show what has changed between two JSON reports: newly ready, newly blocked, and why",
+        function="history_commands:diff",
+        arguments=(
+            argument("old", metavar="OLD.json", help="the report of before"),
+            argument("new", metavar="NEW.json", help="the report of now"),
+            argument(
+                "--format",
+                metavar="text|md|html",
+                help="default: by the ending of the file, else text",
+            ),
+            argument("--output", metavar="FILE", help="default: standard output"),
+            argument("-v", "--verbose", action="store_true", help="show all causes"),
+        ),
+    ),
+    Command(
+        name="history",
+        help="show the counts of each run over time, from the stored runs or from JSON reports",
+        function="history_commands:history",
+        arguments=(
+            argument(
+                "path",
+                nargs="?",
+                default=".",
+                metavar="PATH",
+                help="the repository, its state folder, or a folder with JSON reports (default: here)",
+            ),
+            argument("--format", metavar="text|md|json", help="default: by the ending of the file, else text"),
+            argument("--output", metavar="FILE", help="default: standard output"),
+        ),
+    ),
+)
+
 _SHARD_COMMANDS = (
     Command(
         name="merge",
@@ -409,7 +444,15 @@ _TEST = Command(
     ),
 )
 
-_GROUPS = (_GATE_COMMANDS, _SHARD_COMMANDS, _DEPLOYMENT_COMMANDS, _MONITOR_COMMANDS, _OPERATIONS_COMMANDS, (_TEST,))
+_GROUPS = (
+    _GATE_COMMANDS,
+    _HISTORY_COMMANDS,
+    _SHARD_COMMANDS,
+    _DEPLOYMENT_COMMANDS,
+    _MONITOR_COMMANDS,
+    _OPERATIONS_COMMANDS,
+    (_TEST,),
+)
 
 COMMANDS: Mapping[str, Command] = {command.name: command for group in _GROUPS for command in group}
 """Each command by its name."""

@@ -1,9 +1,10 @@
 """Shared by all commands: the plan that the arguments select, and what is printed."""
 
 import argparse
+import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TextIO
 
@@ -11,8 +12,10 @@ from pytest_py312.core import clock
 from pytest_py312.core.errors import OptionError, PlanError, StateError
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.core.process import discard_output, print_or_discard
-from pytest_py312.core.text import escape_control
+from pytest_py312.core.text import StyledLine, escape_control
 from pytest_py312.repository.plan.loader import default_plan, find_plan, load_plan
+
+_STYLES: Mapping[str, str] = {"bold": "1", "green": "32", "red": "31", "yellow": "33", "cyan": "36", "dim": "2"}
 
 
 def existing_folder(text: str) -> Path:
@@ -72,6 +75,16 @@ def output_width(pipe_width: int) -> int:
 def uses_color(stream: TextIO, environ: Mapping[str, str]) -> bool:
     """Return whether to print colours: only on a terminal that supports them, and unless NO_COLOR is set."""
     return stream.isatty() and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
+
+
+def print_lines(lines: Iterable[StyledLine]) -> None:
+    """Print lines whose texts are escaped, with their styles where there are colours."""
+    is_colored = uses_color(sys.stdout, os.environ)
+    for line in lines:
+        texts = (
+            f"\x1b[{_STYLES[style]}m{text}\x1b[0m" if style and is_colored else text for text, style in line.segments
+        )
+        sys.stdout.write(printable("".join(texts)) + "\n")
 
 
 def printable(text: str) -> str:

@@ -2,23 +2,23 @@
 
 import argparse
 import hashlib
-import os
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pytest_py312.cli.common import output_width, printable, uses_color
+from pytest_py312.cli.common import output_width, print_lines
 from pytest_py312.core import clock
 from pytest_py312.core.errors import OptionError, StateError
 from pytest_py312.core.files import write_document
 from pytest_py312.core.model.report import Report
 from pytest_py312.core.text import StyledLine, escape_terminal, list_names, pluralize
+from pytest_py312.gate.history.documents import DocumentFault
 from pytest_py312.gate.report_files import ReportWriter
 from pytest_py312.gate.reports import FORMAT_OF_ENDING, format_of_file, terminal
 from pytest_py312.gate.run.known_findings_file import KnownFindings
 from pytest_py312.gate.run.tasks import CheckTask, tasks_of
-from pytest_py312.gate.sharding.documents import DocumentFault, DocumentReader, ShardDocument
+from pytest_py312.gate.sharding.documents import DocumentReader, ShardDocument
 from pytest_py312.gate.sharding.durations import format_durations, read_durations, updated_durations
 from pytest_py312.gate.sharding.merging import MergedRun, merge, refuse
 
@@ -27,7 +27,6 @@ PIPE_WIDTH = 80
 _PARTIAL_OPTIONS = ("paths", "--py312-stage", "--py312-services", "--py312-python")
 _COMMIT = re.compile("[0-9a-f]{7,64}", re.IGNORECASE | re.ASCII)
 _KNOWN_FINDINGS = "--py312-known-findings"
-_STYLES: Mapping[str, str] = {"bold": "1", "green": "32", "red": "31", "yellow": "33", "cyan": "36", "dim": "2"}
 
 
 def merge_parts(options: argparse.Namespace) -> int:
@@ -164,24 +163,13 @@ def _show_summary(run: MergedRun, options: argparse.Namespace) -> None:
         verbosity=int(options.verbose) - int(options.quiet),
         today=clock.today(),
     )
-    _print_lines(lines)
+    print_lines(lines)
 
 
 def _print_section(title: str) -> None:
     _print(f" {title} ".center(output_width(PIPE_WIDTH), "="))
 
 
-def _print_lines(lines: Iterable[StyledLine]) -> None:
-    for line in lines:
-        _print("".join(_styled(text, style) for text, style in line.segments), is_escaped=True)
-
-
-def _print(text: str, style: str = "", *, is_escaped: bool = False) -> None:
+def _print(text: str, style: str = "") -> None:
     indent = text[: len(text) - len(text.lstrip())]
-    shown = text if is_escaped else indent + _styled(escape_terminal(text), style)
-    sys.stdout.write(printable(shown) + "\n")
-
-
-def _styled(text: str, style: str) -> str:
-    """Return ``text`` in colour, where there are colours."""
-    return f"\x1b[{_STYLES[style]}m{text}\x1b[0m" if style and uses_color(sys.stdout, os.environ) else text
+    print_lines([StyledLine(segments=((indent, ""), (escape_terminal(text), style)))])

@@ -23,6 +23,7 @@ from pytest_py312.core.process import enable_interrupts
 from pytest_py312.gate.checks import CHECKS
 from pytest_py312.gate.checks.check import Check, CheckTraits
 from pytest_py312.gate.fixes.verification_run import is_second_run
+from pytest_py312.gate.history.history_store import HistoryStore
 from pytest_py312.gate.report_files import ReportWriter
 from pytest_py312.gate.reports import terminal
 from pytest_py312.gate.reports.run_verdict import not_run_reasons, summarize
@@ -387,7 +388,9 @@ class GateSession:
                 self._fix_session.finish(session, report.outcomes)
         finally:
             if self._is_stored:
-                self._runs.complete(self.assembly.run_id, report, summarize(report).sentence, int(session.exitstatus))
+                exit_status = int(session.exitstatus)
+                self._runs.complete(self.assembly.run_id, report, summarize(report).sentence, exit_status)
+                HistoryStore(self.options.plan.root / STATE_FOLDER).add(self.assembly.run_id, report, exit_status)
 
     def pytest_terminal_summary(self, terminalreporter: Any, exitstatus: int, config: pytest.Config) -> None:
         if config.option.collectonly or (self.rollout is not None and self.rollout.verify_only):

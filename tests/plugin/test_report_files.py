@@ -12,6 +12,7 @@ from pytest_py312.core.model.findings import Finding, Location
 from pytest_py312.core.model.report import Report
 from pytest_py312.gate import report_files
 from pytest_py312.gate.fixes.verification_run import SECOND_RUN_VARIABLE
+from pytest_py312.gate.history.history_store import HistoryStore
 from pytest_py312.gate.reports import FORMAT_OF_ENDING
 from pytest_py312.gate.run.stored_runs import RunStore
 from tests.plugin.gate_helpers import IDS, Faked
@@ -93,6 +94,8 @@ def test_a_run_is_stored_with_the_exit_status_of_its_process(faked: Faked, monke
     failed = faked.run("--py312-report=report.html")
 
     (run,) = RunStore(faked.root / ".py312").runs()
+    (past,) = HistoryStore(faked.root / ".py312").runs()
+    assert (past.origin, past.exit_status, len(past.verdicts)) == (run.id, run.exit_status, 2)
     monkeypatch.chdir(faked.root)
     assert failed.ret != pytest.ExitCode.OK
     assert (run.exit_status, main(["report", "--output=again.md", "--format=md"])) == (failed.ret, failed.ret)

@@ -4,7 +4,7 @@ A *record* is a run without its details: what is left when its report has been r
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from enum import Enum
 
@@ -39,6 +39,8 @@ class Cause:
     place: str = ""
     """``app.py:3``; may be empty."""
     check: str = ""
+    about_projects: bool = False
+    """Whether the subject are projects, and not a message."""
     accepted: str = ""
     """``waived`` or ``known`` if it does not block because of that, else empty."""
 
@@ -109,3 +111,63 @@ class RunRecord:
     def count(self, *verdicts: ServiceVerdict) -> int:
         """Return the number of services with one of these verdicts."""
         return sum(service.verdict in verdicts for service in self.services)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PastRun:
+    """What is kept of a run for years: when, of what, and the verdict on each service.
+
+    ``origin`` is as in :class:`RunRecord`. A run that was killed before its report has no ``verdicts``, and no
+    ``exit_status``; ``ended_at`` is then when it began.
+    """
+
+    origin: str
+    ended_at: str
+    target: str = ""
+    exit_status: int | None = None
+    complete: bool = False
+    commit: str = ""
+    branch: str = ""
+    modified: bool = False
+    stages: tuple[int, ...] = ()
+    """The stages of its services."""
+    all_stages: bool = False
+    """Whether these are all stages of the plan."""
+    verdicts: tuple[tuple[str, ServiceVerdict], ...] = ()
+    """(service, verdict), in the order of the report."""
+
+    def count(self, *verdicts: ServiceVerdict) -> int:
+        """Return the number of services with one of these verdicts."""
+        return sum(verdict in verdicts for _, verdict in self.verdicts)
+
+    @property
+    def without_origin(self) -> "PastRun":
+        """This run without the name of its file: copies of one report are equal."""
+        return replace(self, origin="")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KnownVerdict:
+    """The newest verdict on a service, and the run that it is from: ``origin``, ``ended_at`` and ``checkout`` are as in
+    :class:`RunRecord`.
+    """
+
+    service: ServiceRecord
+    origin: str
+    ended_at: str
+    checkout: Checkout
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GateKnowledge:
+    """What is known of the services, from all reports that were read.
+
+    Only verdicts for the target of the plan are in it. ``checkout`` is what is checked out now. ``remarks`` are
+    sentences on what could not be read.
+    """
+
+    verdicts: Mapping[str, KnownVerdict]
+    checkout: Checkout = field(default_factory=Checkout)
+    benchmarks: tuple[BenchmarkRecord, ...] = ()
+    """Those of the newest run of each service that measured anything."""
+    remarks: tuple[str, ...] = ()

@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import json
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,22 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from pytest_py312 import __version__
-from pytest_py312.core.errors import Py312Error
 from pytest_py312.core.model.report import Report
 from pytest_py312.core.model.shards import RunIdentity, ShardPart, WorkUnit
 from pytest_py312.core.serialization import content_digest
+from pytest_py312.gate.history.documents import DocumentFault, parse_document, read_content
 from pytest_py312.gate.run.stored_runs import unpack_report
 from pytest_py312.gate.sharding.packing import MAX_PARTS
 from pytest_py312.runners.fingerprints import code_digest
 
-SCHEMA = 1
-SIZE_LIMIT = 1024 * 1024 * 1024
-"""Maximum size of a document in bytes."""
 _KEYS = ("schema", "shard", "outcomes")
-
-
-class DocumentFault(Py312Error):
-    """A file is not the document of a part. ``str()`` is the end of a sentence that begins with the file's name."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,17 +53,11 @@ class DocumentReader:
 
         :raises DocumentFault: it is none, or not whole, or was changed, or written by another version of this package.
         """
-        try:
-            if path.stat().st_size > SIZE_LIMIT:
-                raise DocumentFault(f"is larger than {SIZE_LIMIT} bytes")
-            content = path.read_bytes()
-        except OSError as error:
-            raise DocumentFault(f"cannot be read: {error.strerror or error}") from None
-        return self.parse(content, path.as_posix())
+        return self.parse(read_content(path), path.as_posix())
 
     def parse(self, content: bytes, file: str) -> ShardDocument:
         """Parse the document of a part; see :meth:`read`."""
-        document = _parse_json(content)
+        document = parse_document(content, _KEYS)
         shard = document["shard"]
         if shard is None:
             raise DocumentFault("is the report of a run that was not divided (--py312-shard=K/N)")
@@ -100,22 +86,6 @@ class DocumentReader:
                 return number, units
         self._divisions.append((division, _decode_units(shard)))
         return len(self._divisions) - 1, self._divisions[-1][1]
-
-
-def _parse_json(content: bytes) -> dict[str, Any]:
-    if not content.strip():
-        raise DocumentFault("is empty: it was not written to its end")
-    try:
-        document = json.loads(content)
-    except json.JSONDecodeError as error:
-        raise DocumentFault(f"is not whole: it is no JSON from line {error.lineno} on ({error.msg})") from None
-    except (ValueError, RecursionError):
-        raise DocumentFault("is no JSON document") from None
-    if not isinstance(document, dict) or any(key not in document for key in _KEYS):
-        raise DocumentFault("is no report of pytest-py312 that `py312 merge` can read")
-    if document["schema"] != SCHEMA:
-        raise DocumentFault(f'was written by another version of pytest-py312: its "schema" is not {SCHEMA}')
-    return document
 
 
 def _decode_units(shard: Mapping[str, Any]) -> tuple[WorkUnit, ...]:

@@ -14,8 +14,9 @@ from pytest_py312.core.errors import Py312Error
 from pytest_py312.core.model.findings import SpecifierChange
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.model.shards import WorkUnit
+from pytest_py312.gate.history.documents import DocumentFault
 from pytest_py312.gate.reports import render
-from pytest_py312.gate.sharding.documents import DocumentFault, DocumentReader
+from pytest_py312.gate.sharding.documents import DocumentReader
 from pytest_py312.gate.sharding.merging import MergedRun, MergeRefused, merge
 from tests.support.report_samples import PY312, finding
 from tests.support.shard_samples import (

@@ -1,0 +1,182 @@
+"""``py312 diff`` and ``py312 history``: what has changed between two runs, and the counts of all of them."""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from pytest_py312.cli.common import log, output_width, print_lines, write_result
+from pytest_py312.core.directories import STATE_FOLDER
+from pytest_py312.core.errors import OptionError, StateError, did_you_mean
+from pytest_py312.core.files import write_document
+from pytest_py312.core.model.readiness import PastRun, RunRecord
+from pytest_py312.core.serialization import format_json
+from pytest_py312.core.text import TerminalFormat, pluralize
+from pytest_py312.gate.history import run_history
+from pytest_py312.gate.history.difference_formats import format_html, format_markdown, format_text
+from pytest_py312.gate.history.difference_view import DifferenceView, view_of
+from pytest_py312.gate.history.differences import compare_runs
+from pytest_py312.gate.history.documents import DocumentFault, NoReport
+from pytest_py312.gate.history.history_store import FILE_NAME as HISTORY_FILE
+from pytest_py312.gate.history.history_store import HistoryStore, past_run_of
+from pytest_py312.gate.history.records import read_record
+from pytest_py312.gate.run.stored_runs import FILE_NAME as RUNS_FILE
+
+PIPE_WIDTH = 100
+"""Columns of what is not printed to a terminal."""
+_STATE_FILES = (HISTORY_FILE, RUNS_FILE, "state.sqlite")
+_MAX_DOCUMENTS = 5000
+_T = TypeVar("_T")
+
+
+# ---- diff
+
+
+def diff(options: argparse.Namespace) -> int:
+    """Show what has changed from one report to another; return 1 if something is worse."""
+    chosen = _chosen_format(options, {"text": (".txt",), "md": (".md",), "html": (".html", ".htm")})
+    old, new = _read_records([options.old, options.new])
+    difference = compare_runs(old, new)
+    view = view_of(difference)
+    if options.output:
+        _write(Path(options.output), _difference_text(view, chosen, options))
+    elif chosen == "text":
+        print_lines(format_text(view, _page(options, output_width(PIPE_WIDTH))))
+    else:
+        write_result(_difference_text(view, chosen, options))
+    return 1 if difference.worse else 0
+
+
+def _difference_text(view: DifferenceView, chosen: str, options: argparse.Namespace) -> str:
+    if chosen == "text":
+        return "".join(f"{line.text}\n" for line in format_text(view, _page(options, PIPE_WIDTH)))
+    return format_html(view) if chosen == "html" else format_markdown(view)
+
+
+def _page(options: argparse.Namespace, width: int) -> TerminalFormat:
+    unicode = "utf" in (sys.stdout.encoding or "").lower()
+    return TerminalFormat(width=width, unicode=unicode, verbosity=int(options.verbose))
+
+
+def _read_records(files: Sequence[str]) -> list[RunRecord]:
+    """Read all reports.
+
+    :raises OptionError: some cannot be read; each is named.
+    """
+    records, faults = [], []
+    for file in files:
+        try:
+            records.append(read_record(Path(file)))
+        except DocumentFault as fault:
+            faults.append(f"{file} {fault}")
+    if faults:
+        raise OptionError("\n".join(faults))
+    return records
+
+
+# ---- history
+
+
+def history(options: argparse.Namespace) -> int:
+    """Show the counts of runs over time; return 1 if a report in the folder cannot be read."""
+    chosen = _chosen_format(options, {"text": (".txt",), "md": (".md",), "json": (".json",)})
+    runs, faults = _past_runs(options.path)
+    rows = run_history.history_rows(runs)
+    formats: dict[str, Callable[[Sequence[run_history.HistoryRow]], str]] = {
+        "text": run_history.format_text,
+        "md": run_history.format_markdown,
+        "json": lambda rows: format_json(run_history.to_document(rows)),
+    }
+    text = formats[chosen](rows)
+    if options.output:
+        _write(Path(options.output), text)
+    else:
+        write_result(text)
+    for fault in faults:
+        log(f"py312: {fault}")
+    return 1 if faults else 0
+
+
+def _past_runs(text: str) -> tuple[list[PastRun], list[str]]:
+    """Return the runs of a state folder, or of a folder with reports, and what is wrong with some of these."""
+    path = Path(text)
+    if not path.exists():
+        raise OptionError(f"{text}: there is no such file or folder")
+    state = _state_folder(path)
+    if state is not None:
+        runs = HistoryStore(state).runs()
+        if not runs:
+            raise OptionError(f"no run is stored in {state}: `pytest --py312` stores each run")
+        return runs, []
+    if path.is_file():
+        return [past_run_of(record) for record in _read_records([text])], []
+    return _runs_of_reports(path)
+
+
+def _state_folder(path: Path) -> Path | None:
+    """Return the state folder that ``path`` is, is in, or has, or the nearest one above it; ``None`` if there is none.
+
+    A folder that has no state, but JSON files, is one with reports.
+    """
+    if path.is_file():
+        return path.parent if path.name in _STATE_FILES else None
+    if any((path / name).is_file() for name in _STATE_FILES):
+        return path
+    if (path / STATE_FOLDER).is_dir():
+        return path / STATE_FOLDER
+    if next(path.rglob("*.json"), None) is not None:
+        return None
+    above = (folder / STATE_FOLDER for folder in path.resolve().parents)
+    return next((folder for folder in above if folder.is_dir()), None)
+
+
+def _runs_of_reports(folder: Path) -> tuple[list[PastRun], list[str]]:
+    files = sorted(folder.rglob("*.json"))
+    if len(files) > _MAX_DOCUMENTS:
+        raise OptionError(f"{folder} has {len(files)} JSON files, more than {_MAX_DOCUMENTS}: choose a smaller folder")
+    runs: dict[PastRun, PastRun] = {}
+    faults, others = [], 0
+    for file in files:
+        try:
+            past = past_run_of(read_record(file))
+        except NoReport:
+            others += 1
+        except DocumentFault as fault:
+            faults.append(f"{file} {fault}")
+        else:
+            runs.setdefault(past.without_origin, past)
+    if not runs:
+        raise OptionError(
+            "\n".join(faults)
+            or f"{folder} has no report among {pluralize(others, 'JSON file')}: --py312-report=FILE.json writes one"
+        )
+    return list(runs.values()), faults
+
+
+# ---- shared
+
+
+def _chosen_format(options: argparse.Namespace, endings: dict[str, tuple[str, ...]]) -> str:
+    """Return the format that is asked for, else that of the ending of the file, else the first."""
+    formats = list(endings)
+    if options.format:
+        if options.format not in formats:
+            hint = did_you_mean(options.format, formats)
+            raise OptionError(f"--format {options.format}: expected one of {', '.join(formats)}{hint}")
+        return str(options.format)
+    if not options.output:
+        return formats[0]
+    name = Path(options.output).name
+    by_ending = next((chosen for chosen, suffixes in endings.items() if name.endswith(suffixes)), "")
+    if not by_ending:
+        known = ", ".join(suffix for suffixes in endings.values() for suffix in suffixes)
+        raise OptionError(f"--output {options.output}: give --format, or one of these endings: {known}")
+    return by_ending
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        write_document(path, text.encode("utf-8", "backslashreplace"))
+    except OSError as error:
+        raise StateError(f"{path} could not be written: {error.strerror or error}") from None
