@@ -64,6 +64,17 @@ _DECISION = (
 
 _GATE_COMMANDS = (
     Command(
+        name="init",
+        help="write a first plan from what the files of the repository say; runs nothing",
+        function="init_command:init",
+        arguments=(
+            argument("path", nargs="?", default=".", metavar="PATH", help="the root of the repository"),
+            argument("--target", default="3.12", metavar="X.Y", help="the Python to move to (default: 3.12)"),
+            argument("--output", metavar="FILE", help="default: py312.toml in PATH; - prints it"),
+            argument("--force", action="store_true", help="replace a plan that is there"),
+        ),
+    ),
+    Command(
         name="inventory",
         help="show the services that are found; only reads files",
         function="gate_commands:inventory",

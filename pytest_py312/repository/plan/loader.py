@@ -25,7 +25,7 @@ from pytest_py312.core.model.plan import (
 )
 from pytest_py312.core.service_patterns import glob_problem
 from pytest_py312.repository.plan import values as read
-from pytest_py312.repository.plan.plan_file import plan_file_in, read_plan_file
+from pytest_py312.repository.plan.plan_file import PlanFile, plan_file_in, read_plan_file
 from pytest_py312.repository.plan.values import PlanNode, duration
 
 _T = TypeVar("_T")
@@ -166,14 +166,18 @@ def load_plan(path: Path, *, today: date) -> Plan:
 
     :raises PlanError: something in the file is invalid.
     """
-    file = read_plan_file(path)
+    return plan_of(read_plan_file(path), path.parent, today=today)
+
+
+def plan_of(file: PlanFile, root: Path, *, today: date) -> Plan:
+    """As :func:`load_plan`, from a file that was read; ``root`` is the fleet's root."""
     has_rollout = _has_rollout_settings(file.table)
     if has_rollout:
         from pytest_py312.repository.plan.rollout_tables import read_rollout_settings  # slow, and not needed by checks
 
         read_rollout_settings(file)  # reports mistakes now, not when a stage is deployed
     top = _read_known_members(PlanNode(file=file, key=(), value=file.table), TOP_KEYS, "", "the plan")
-    base = default_plan(path.parent)
+    base = default_plan(root)
     target = _read_or_default(top, "target", read.interpreter, base.target)
     defaults = _read_or_default(top, "defaults", _defaults, base.defaults)
     return Plan(

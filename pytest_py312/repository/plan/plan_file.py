@@ -78,20 +78,24 @@ def read_plan_file(path: Path) -> PlanFile:
 
     :raises PlanError: the file cannot be read, is too large, is not TOML, or is a ``pyproject.toml`` without the table.
     """
-    text = _read_text(path)
-    document = _parse(path.name, text)
+    return parse_plan_file(path.name, _read_text(path))
+
+
+def parse_plan_file(name: str, text: str) -> PlanFile:
+    """As :func:`read_plan_file`, from the text of a file with this name."""
+    document = _parse(name, text)
     lines = key_lines(text, document)
-    if path.name != PYPROJECT_NAME:
-        return PlanFile(name=path.name, prefix=(), table=document, lines=lines)
+    if name != PYPROJECT_NAME:
+        return PlanFile(name=name, prefix=(), table=document, lines=lines)
     table = _plan_table(document)
     if table is None:
-        raise PlanError(path.name, "", "has no table [tool.pytest-py312]; add one, or write the plan to py312.toml")
+        raise PlanError(name, "", "has no table [tool.pytest-py312]; add one, or write the plan to py312.toml")
     if not isinstance(table, dict):
-        where = PlanFile(name=path.name, prefix=(), table=document, lines=lines).where(PYPROJECT_TABLE)
+        where = PlanFile(name=name, prefix=(), table=document, lines=lines).where(PYPROJECT_TABLE)
         raise PlanError(
             where, format_key(PYPROJECT_TABLE), "is not a table; write [tool.pytest-py312] and the keys below it"
         )
-    return PlanFile(name=path.name, prefix=PYPROJECT_TABLE, table=table, lines=lines)
+    return PlanFile(name=name, prefix=PYPROJECT_TABLE, table=table, lines=lines)
 
 
 def plan_file_in(folder: Path) -> Path | None:

@@ -156,6 +156,11 @@ def strings(node: PlanNode, example: str) -> tuple[str, ...]:
     return tuple(item.text("a string") for item in node.items(example))
 
 
+def is_pattern(text: str) -> bool:
+    """Return whether :func:`pattern` accepts a text."""
+    return not glob_problem(text) and not _CONTROL.search(text)
+
+
 def pattern(node: PlanNode) -> str:
     """Read a name, a path below the root, or a glob of either."""
     text = node.text('"services/*"')

@@ -87,7 +87,7 @@ def discover(plan: Plan) -> Fleet:
         describe = partial(_describe_service, plan, tree, stage, inner.get(path, ()), assumptions)
         services.append(read_or_mark(bare_service(plan, name, path, stage), describe))
     declared_elsewhere = with_shared_baselines(plan, services)
-    assumptions = [text for text in assumptions if _service_without_version(text) not in declared_elsewhere]
+    assumptions = [text for text in assumptions if service_without_version(text) not in declared_elsewhere]
     services = [declared_elsewhere.get(service.name, service) for service in services]
     usual = with_usual_baselines(services, plan)
     assumptions = [_with_usual_baseline(text, usual) for text in assumptions]
@@ -116,7 +116,7 @@ def discover(plan: Plan) -> Fleet:
     return Fleet(services=tuple(ordered), assumptions=tuple(assumptions))
 
 
-def _service_without_version(assumption: str) -> str:
+def service_without_version(assumption: str) -> str:
     """Return the name of the service of which an assumption says that no file says its Python; empty for another."""
     name, separator, _ = assumption.partition(" says nowhere which Python it runs on")
     return name if separator else ""
@@ -124,7 +124,7 @@ def _service_without_version(assumption: str) -> str:
 
 def _with_usual_baseline(assumption: str, usual: Mapping[str, Service]) -> str:
     """Return the assumption about the baseline of a service with the baseline that it got."""
-    service = usual.get(_service_without_version(assumption))
+    service = usual.get(service_without_version(assumption))
     if service is None:
         return assumption
     start = assumption.rpartition("; ")[0]  # without the baseline that it had

@@ -1,0 +1,1 @@
+"""A first plan for a repository that has none."""
