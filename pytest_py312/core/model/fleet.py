@@ -273,6 +273,10 @@ class Service:
     separate_tests: bool = False
     """Whether its tests run with other versions than production has, in an environment without what production
     installs."""
+    owners: tuple[str, ...] = ()
+    """Teams or people that are responsible for it."""
+    owners_source: str = ""
+    """What names them: ``.github/CODEOWNERS:12``, or the plan."""
     unread: str = ""
     """Why nothing is known of it but its name and folder: an error of this package. Then nothing of it is checked."""
 

@@ -95,6 +95,8 @@ class ServiceSettings:
     network: bool = False
     """Whether the suite may use the network. Only the Docker runner can deny it."""
     benchmark: BenchmarkSettings = BenchmarkSettings()
+    owner: tuple[str, ...] = ()
+    """Who is responsible for it: teams or people."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

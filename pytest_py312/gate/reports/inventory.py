@@ -26,7 +26,7 @@ _MAX_DECLARATIONS = 4
 _COLUMNS = (
     "name", "path", "stage", "baseline", "baseline_source", "declared", "requirements", "test_requirements",
     "further_requirements", "suite",
-    "images", "distribution",
+    "images", "distribution", "owners",
 )  # fmt: skip
 _WIDE_TERMINAL = 110
 """Width of a terminal, in columns, from which on the table has all columns."""
@@ -113,6 +113,7 @@ def render_csv(fleet: Fleet, plan: Plan) -> str:
             _describe_suite(service.suite),
             "; ".join(_format_declaration(declaration) for declaration in service.images),
             _describe_distribution(service),
+            "; ".join(service.owners),
         )
         writer.writerow([_escape_formula(escape_control(field)) for field in (*fields, str(plan.target))])
     return stream.getvalue()
@@ -152,8 +153,9 @@ def _table_row(service: Service) -> tuple[str, ...]:
     sources += [
         f"{_relative_to_service(str(source), service)} (separate)" for source in service.additional_requirements
     ]
+    title = [service.name] if service.name == service.path else [service.name, service.path]
     cells = (
-        [service.name] if service.name == service.path else [service.name, service.path],
+        [*title, *service.owners],
         [str(service.stage) + (" critical" if service.critical else "")],
         [str(service.baseline)],
         [_relative_to_service(service.baseline_source, service)],
@@ -197,6 +199,8 @@ def _service_document(service: Service) -> Mapping[str, Any]:
         "critical": service.critical,
         "baseline": str(service.baseline),
         "baseline_source": service.baseline_source,
+        "owners": list(service.owners),
+        "owners_source": service.owners_source,
         "declarations": [_declaration_document(declaration) for declaration in service.declarations],
         "requirements": [_source_document(source) for source in service.requirements],
         "test_requirements": [_source_document(source) for source in service.test_requirements],

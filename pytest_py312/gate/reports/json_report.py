@@ -186,6 +186,8 @@ def _service(service: Service, interpreters: list[str]) -> dict[str, Any]:
         "baseline_source": service.baseline_source,
         "interpreters": interpreters,
         "has_suite": service.suite is not None,
+        "owners": list(service.owners),
+        "owners_source": service.owners_source,
     }
 
 

@@ -73,9 +73,11 @@ def _readiness_table(report: Report) -> str:
         return ""
     planned_cells = {(cell.service.name, cell.interpreter) for cell in report.cells}
     titles = [str(on) if on else "As a whole" for on in columns]
-    lines = [markdown_row(["Service", "Stage", *titles]), markdown_row(["---"] * (2 + len(columns)))]
+    titles += ["Owner"] if any(service.owners for service in report.services) else []
+    lines = [markdown_row(["Service", "Stage", *titles]), markdown_row(["---"] * (2 + len(titles)))]
     for service in report.services:
         signs = [_cell_text(service.name, on, service.baseline, states, planned_cells) for on in columns]
+        signs += [escape_markdown(join_names(service.owners))] * (len(titles) - len(columns))
         lines.append(markdown_row([escape_markdown(escape_control(service.name)), str(service.stage), *signs]))
     return "\n".join([*lines, "", "Bold: the current Python of the service.", ""])
 

@@ -294,6 +294,8 @@ _SIGN_WIDTH = 6  # "[FAIL]", the longest
 _SERVICE_HEADING = "service"
 _GAP = 2
 _MIN_NAME_WIDTH = 12
+_MIN_OWNER_WIDTH = 8
+"""Columns that have to be left beside the table; with fewer, owners are not shown."""
 _INDENT = "  "
 
 _SIGNS = {
@@ -372,6 +374,10 @@ def _render_rows(
     width = min(max(map(display_width, names)), max(available, _MIN_NAME_WIDTH))
     titles = [str(heading) if heading else _SERVICE_HEADING for heading in headings]
     head = "".join(f"{' ' * _GAP} {title:<{column - 1}}" for title, column in zip(titles, widths, strict=True)).rstrip()
+    signs_width = sum(widths) + len(widths) * _GAP
+    owner_width = max(0, available - width - _GAP) if any(row.service.owners for row in rows) else 0
+    if owner_width >= _MIN_OWNER_WIDTH:
+        head = f"{head:<{signs_width}}{' ' * _GAP}owner"
     lines = [page.styled_line((_INDENT + " " * width + head, "bold"))]
     stages = {stage.number: stage for stage in report.plan.stages}
     current: int | None = None
@@ -383,7 +389,12 @@ def _render_rows(
             lines.append(page.styled_line((title, "bold"), (" (critical)" if stage and stage.critical else "", "")))
         current = number
         label = pad(shorten_middle(name, width, page.ellipsis), width)
-        lines.append(page.styled_line((_INDENT + label, ""), *_sign_pieces(page, row.signs, widths)))
+        pieces = _sign_pieces(page, row.signs, widths)
+        if row.service.owners and owner_width >= _MIN_OWNER_WIDTH:
+            owner = page.to_encodable(escape_control(", ".join(row.service.owners)))
+            used = sum(display_width(text) for text, _ in pieces)
+            pieces.append((" " * (signs_width - used + _GAP) + truncate(owner, owner_width, page.ellipsis), "dim"))
+        lines.append(page.styled_line((_INDENT + label, ""), *pieces))
     return lines
 
 

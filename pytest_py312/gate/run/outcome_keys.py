@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pytest_py312.core.model.fleet import Cell, Service, cells_of
@@ -106,7 +107,11 @@ class OutcomeKeys:
             return self._keys[service.name, installs]
         cells = cells_of(self._plan, service)
         parts: list[object] = [code_digest(), self._uv_version, self._runner.name, self._plan.isolation]
-        parts += [self._plan.reruns, encode(service), [str(interpreter) for interpreter in self._plan.interpreters]]
+        parts += [
+            self._plan.reruns,
+            encode(_without_owners(service)),
+            [str(interpreter) for interpreter in self._plan.interpreters],
+        ]
         if self._runner.name == LOCAL:
             parts.append([os.environ.get(name) for name in RESULT_AFFECTING_VARIABLES])
         parts += [encode(waiver) for waiver in waivers_for(self._plan.waivers, cells[0])]
@@ -148,3 +153,9 @@ class OutcomeKeys:
             return self._installer.locks.cached_digests(cell)
         except CellUnavailable:
             return None
+
+
+def _without_owners(service: Service) -> Service:
+    """Return the service without those who are responsible for it, on whom no outcome depends."""
+    settings = replace(service.settings, owner=())
+    return replace(service, owners=(), owners_source="", settings=settings)

@@ -109,6 +109,7 @@ _SERVICE_READERS: Mapping[str, tuple[str, Callable[[PlanNode], object]]] = {
     "suite-share": ("suite_share", read.share),
     "network": ("network", PlanNode.flag),
     "benchmark": ("benchmark", benchmark_settings),
+    "owner": ("owner", read.one_or_more_names),
 }
 """Key of a service -> (field of ServiceSettings, reader). ``environment`` and the keys of the suite are read apart."""
 

@@ -156,6 +156,12 @@ def strings(node: PlanNode, example: str) -> tuple[str, ...]:
     return tuple(item.text("a string") for item in node.items(example))
 
 
+def one_or_more_names(node: PlanNode) -> tuple[str, ...]:
+    """Read a name, or a list of names."""
+    example = '"payments team"'
+    return strings(node, example) if isinstance(node.value, list) else (node.text(example),)
+
+
 def is_pattern(text: str) -> bool:
     """Return whether :func:`pattern` accepts a text."""
     return not glob_problem(text) and not _CONTROL.search(text)

@@ -24,6 +24,7 @@ from pytest_py312.repository.recipes.recipe_sources import own_sources
 from pytest_py312.repository.services.compiled_requirements import compiled_from, read_compile_header
 from pytest_py312.repository.services.detection.baseline import find_baseline
 from pytest_py312.repository.services.detection.entry_points import start_modules, started_programs
+from pytest_py312.repository.services.detection.owners import with_owners
 from pytest_py312.repository.services.detection.packaging import find_distribution, has_src_packages
 from pytest_py312.repository.services.detection.service_files import (
     ServiceFiles,
@@ -95,7 +96,7 @@ def discover(plan: Plan) -> Fleet:
     services, of_packages = with_packed_folders(tree, services)
     services = with_libraries(plan, tree, with_shared_packages(tree, services))
     services, of_suites = with_suites_above(tree, services, lambda files: detect_sources(files).tests)
-    ordered = sorted(services, key=lambda service: (service.stage, service.path))
+    ordered = sorted(with_owners(plan, services), key=lambda service: (service.stage, service.path))
     assumptions = [
         *describe_unassigned_files(
             plan,

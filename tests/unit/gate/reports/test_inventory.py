@@ -52,6 +52,17 @@ SERVICE = Service(
 FLEET = Fleet(services=(SERVICE,), assumptions=("api is in no stage of the plan.",))
 
 
+def test_owners_are_in_every_format() -> None:
+    owned = Fleet(services=(replace(SERVICE, owners=("@a", "b team"), owners_source="CODEOWNERS:3"),))
+
+    document = json.loads(render_json(owned, PLAN))["services"][0]
+
+    assert (document["owners"], document["owners_source"]) == (["@a", "b team"], "CODEOWNERS:3")
+    assert next(csv.DictReader(io.StringIO(render_csv(owned, PLAN))))["owners"] == "'@a; b team"
+    assert "b team" in render_table(owned, PLAN, width=200, color=False)
+    assert "b team" in render_markdown(owned, PLAN)
+
+
 @pytest.mark.parametrize(
     "render", [lambda: render_table(FLEET, PLAN, width=400, color=False), lambda: render_markdown(FLEET, PLAN)]
 )

@@ -28,6 +28,16 @@ def test_the_table_has_a_row_for_each_service_and_a_column_for_each_interpreter(
     assert "| user-service | 2 | **not checked** | ⚠️ could not be checked | ❌ failed |" in text
 
 
+def test_owners_have_a_column_if_a_service_has_one() -> None:
+    owned = replace(service(), owners=("@shop/a|b", "payments team"))
+
+    lines = render(report_of(judged(), services=[owned])).splitlines()
+
+    assert next(line for line in lines if line.startswith("| Service")).endswith("| Owner |")
+    assert any(line.endswith("| @shop/a\\|b, payments team |") for line in lines)
+    assert "Owner" not in render(report_of(judged()))
+
+
 def test_the_verdict_comes_first() -> None:
     assert render(report_of(judged(finding()))).startswith("# Python 3.12: not proven: 1 service blocked")
 

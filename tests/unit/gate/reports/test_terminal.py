@@ -415,6 +415,19 @@ def test_a_cell_is_marked_as_cached_only_if_all_of_it_is() -> None:
     assert lines_of(report([service("a")], [*outcomes[:1], again]))[1] == "  a   ?      [?]      FAIL*"
 
 
+def test_owners_stand_beside_their_services_if_there_is_room() -> None:
+    owned = replace(service("api"), owners=("@shop/accounts", "@li"))
+    subject = report([owned, service("user")], [*well("api"), *well("user")])
+
+    wide, narrow = text_of(subject, width=80).splitlines(), text_of(subject, width=35).splitlines()
+
+    assert wide[0].endswith("  owner")
+    assert wide[1].index("@shop/accounts, @li") == wide[0].index("owner")
+    assert "@" not in wide[2]
+    assert "@" not in "".join(narrow)
+    assert all(len(line) <= 35 for line in narrow)
+
+
 def test_of_many_services_only_those_with_problems_have_a_row() -> None:
     names = [f"s{number:02}" for number in range(61)]
     outcomes = [*well(*names[1:]), *well("s00"), judged("s00", PY312, "source", broken_tests())]

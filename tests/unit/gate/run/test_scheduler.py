@@ -120,6 +120,20 @@ def test_a_check_of_the_gate_is_not_run_again_without_changes(
     assert runs_of_own_check(*fleet_of_one, own, monkeypatch) == 1
 
 
+def test_owners_are_no_part_of_the_key(
+    fleet_of_one: tuple[Path, Service], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or a line of CODEOWNERS would have every service checked again."""
+    root, of = fleet_of_one
+    own = ThirdPartyCheck(name=CHECKS[0].name)
+    monkeypatch.setattr("pytest_py312.gate.run.outcome_keys.CHECKS", (own,))
+    owned = replace(of, owners=("@a",), owners_source="CODEOWNERS:1", settings=replace(of.settings, owner=("@a",)))
+
+    runs = [runs_of_own_check(root, each, own, monkeypatch, ("UTC",)) for each in (of, owned)]
+
+    assert runs == [1, 1]
+
+
 def test_the_time_zone_is_part_of_the_key(fleet_of_one: tuple[Path, Service], monkeypatch: pytest.MonkeyPatch) -> None:
     """A cell of the local runner inherits it, and a suite may depend on it."""
     own = ThirdPartyCheck(name=CHECKS[0].name)
