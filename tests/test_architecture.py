@@ -27,7 +27,7 @@ ONLY_IN = {
     "scipy": ("gate.benchmarks.statistics",),
     "jinja2": ("core.html_page",),
     "markupsafe": ("gate.reports.html", "core.html_page"),
-    "vl_convert": ("gate.reports.charts",),
+    "vl_convert": ("gate.reports.benchmarks.charts",),
     "aiohttp": (
         "rollout.metrics.http_client", "rollout.metrics.load_generator", "rollout.reporting.prometheus_metrics"
     ),

@@ -63,7 +63,7 @@ class ReportWriter:
         """Return a hint if a page lacks something because an extra is not installed."""
         if self._formats[path] != "html" or not report.benchmarks:
             return ""
-        from pytest_py312.gate.reports import charts
+        from pytest_py312.gate.reports.benchmarks import charts
 
         return "" if charts.can_draw() else " (without charts: pip install 'pytest-py312[charts]' draws them)"
 

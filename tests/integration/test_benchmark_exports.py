@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pytest_py312.core.model.report import Report
-from pytest_py312.gate.reports.benchmark_export import ExportedSide, for_pyperf, for_pytest_benchmark
+from pytest_py312.gate.reports.benchmarks.export import ExportedSide, for_pyperf, for_pytest_benchmark
 from tests.support.report_samples import finding, judged, report_of, speed
 
 PAIRS = tuple((0.010 + number / 10_000, 0.020 + number / 10_000) for number in range(9))

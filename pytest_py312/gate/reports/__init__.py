@@ -61,8 +61,8 @@ def _render(report: Report, report_format: str, prefix: str) -> str:
         from pytest_py312.gate.reports import json_report
 
         return json_report.render(report)
-    from pytest_py312.gate.reports import benchmark_export
+    from pytest_py312.gate.reports.benchmarks import export
 
     side, _, tool = report_format.partition(".")
-    export = benchmark_export.for_pyperf if tool == "pyperf" else benchmark_export.for_pytest_benchmark
-    return export(report, benchmark_export.ExportedSide[side.upper()])
+    convert = export.for_pyperf if tool == "pyperf" else export.for_pytest_benchmark
+    return convert(report, export.ExportedSide[side.upper()])

@@ -4,22 +4,18 @@ Texts come from the services under test, so the template escapes all of them. As
 policy of the page allows only the script with the given digest and forbids loading anything.
 """
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import pytest_py312.gate.reports.charts as charts
 from pytest_py312.core import html_page
-from pytest_py312.core.model.measurements import BenchmarkComparison
 from pytest_py312.core.model.report import Report
 from pytest_py312.core.text import escape_control, escape_terminal
-from pytest_py312.gate.reports.html_view import BenchmarkView, benchmark_views, service_views
+from pytest_py312.gate.reports.benchmarks.views import benchmark_views, charts_or_reason
+from pytest_py312.gate.reports.html_view import service_views
 from pytest_py312.gate.reports.run_verdict import summarize, table_columns
 
 PAGE_DIR = Path(__file__).parent / "page"
 
-MAX_CHARTS = 150
-"""Only the first comparisons get charts, because drawing takes time. All of them have figures."""
 _MAX_EXPANDED_FINDINGS = 10
 """Blocking findings are expanded if there are at most this many."""
 
@@ -30,7 +26,7 @@ def render(report: Report, *, draw_charts: bool = True) -> str:
 
     style, script = html_page.stylesheet(), (PAGE_DIR / "page.js").read_text(encoding="utf-8")
     benchmarks = benchmark_views(report)
-    svgs, missing_charts_reason = _charts_or_reason(benchmarks) if draw_charts and benchmarks else ({}, "")
+    svgs, missing_charts_reason = charts_or_reason(benchmarks) if draw_charts and benchmarks else ({}, "")
     return html_page.load_template(PAGE_DIR / "page.html.j2").render(
         **_template_context(report),
         style=Markup(style),
@@ -94,43 +90,3 @@ def _template_context(report: Report) -> dict[str, Any]:
             if text
         ],
     }  # fmt: skip
-
-
-def _charts_or_reason(benchmarks: Iterable[BenchmarkView]) -> tuple[dict[str, str], str]:
-    """Return the charts, or a sentence that explains why there are none.
-
-    A failure to draw must not prevent the page.
-    """
-    if not charts.can_draw():
-        return {}, "Charts require vl-convert: pip install 'pytest-py312[charts]'."
-    try:
-        return _draw_charts(benchmarks), ""
-    except (ImportError, ValueError) as error:
-        return {}, f"Charts could not be drawn: {escape_terminal(str(error))}"
-
-
-def _draw_charts(benchmarks: Iterable[BenchmarkView]) -> dict[str, str]:
-    """Return SVG by its place in the page: ``axis``, ``ratio-1``, ``samples-1``, ``history-1``."""
-    chosen = list(benchmarks)[:MAX_CHARTS]
-    scale = charts.common_ratio_scale(view.speed for view in chosen)
-    svgs = {"axis": charts.ratio_axis(scale)}
-    for view in chosen:
-        speed, number = view.speed, view.number
-        if speed.ratio > 0.0:
-            svgs[f"ratio-{number}"] = charts.ratio_chart(speed, scale)
-            if speed.past_comparisons:
-                svgs[f"history-{number}"] = charts.history_chart(speed)
-        if speed.pairs:
-            svgs[f"samples-{number}"] = charts.samples_chart(speed, *_display_unit(speed))
-    return svgs
-
-
-def _display_unit(speed: BenchmarkComparison) -> tuple[float, str]:
-    """Return the size and the name of a unit in which the samples are short numbers."""
-    if speed.unit == "B":
-        return 1e6, "MB"
-    least = min(min(pair) for pair in speed.pairs)
-    for factor, unit in ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")):
-        if least >= factor:
-            return factor, unit
-    return 1e-9, "ns"

@@ -3,15 +3,12 @@
 The template turns these views into HTML and escapes them.
 """
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pytest_py312.core.model.findings import Confidence, Finding, Interpreter, Outcome, Severity, Status
-from pytest_py312.core.model.measurements import BenchmarkComparison, SpeedVerdict
 from pytest_py312.core.model.report import Report
 from pytest_py312.core.text import TerminalFormat, escape_control, escape_terminal, last_lines
-from pytest_py312.gate.reports.benchmark_table import OWN_BENCHMARK, format_measurement, format_ratio, sorted_for_table
 from pytest_py312.gate.reports.results import (
     ReportedFinding,
     merge_places,
@@ -23,8 +20,6 @@ from pytest_py312.gate.reports.run_verdict import CellState, all_cached, outcome
 
 MAX_FINDINGS_PER_SERVICE = 300
 """Findings shown per service. The other report formats contain all of them."""
-MAX_BENCHMARKS = 2_000
-"""Comparisons shown on the page."""
 _MAX_NAMES = 50
 _MAX_EVIDENCE_LINES = 30
 _MAX_PLACES = 200
@@ -121,45 +116,6 @@ class ServiceView:
     more_findings: int
     outcomes: tuple[OutcomeView, ...]
     suites: tuple[SuiteView, ...]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PastBenchmarkView:
-    """The result of an earlier run."""
-
-    timestamp: str
-    verdict: str
-    ratio: str
-    baseline_value: str
-    target_value: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BenchmarkView:
-    """A benchmark comparison. ``speed`` has the unformatted figures, for sorting and drawing."""
-
-    number: int
-    service: str
-    name: str
-    kind: str
-    versions: str
-    verdict: str
-    sign: str
-    ratio: str
-    baseline_value: str
-    target_value: str
-    pairs: int
-    threshold: str
-    control: str
-    note: str
-    more_pairs_note: str
-    p_value: str
-    confidence: str
-    conditions: tuple[tuple[str, str, str], ...]
-    past: tuple[PastBenchmarkView, ...]
-    expanded: bool
-    """Whether its details are visible at first: true for what blocks."""
-    speed: BenchmarkComparison
 
 
 def status_sign(state: CellState, *, cached: bool = False, baseline: bool = False) -> StatusSign:
@@ -300,66 +256,3 @@ def _suite_views(report: Report, service: str) -> Iterator[SuiteView]:
     for on in sorted(counts):
         summary = ", ".join(f"{number} {escape_control(end)}" for end, number in sorted(counts[on].items()))
         yield SuiteView(interpreter=str(on), counts=summary or "no tests")
-
-
-# ---- what was measured
-
-
-_VERDICT_SIGNS = {"slower": "▲", "faster": "▼", "same": "=", "inconclusive": "?", "not comparable": "≠"}
-
-
-def benchmark_views(report: Report) -> list[BenchmarkView]:
-    """Return the first comparisons in table order. The other report formats contain all of them."""
-    return [_benchmark_view(number, speed) for number, speed in enumerate(sorted_for_table(report)[:MAX_BENCHMARKS], 1)]
-
-
-def _benchmark_view(number: int, speed: BenchmarkComparison) -> BenchmarkView:
-    baseline_value, target_value = speed.medians
-    return BenchmarkView(
-        number=number,
-        service=escape_control(speed.service),
-        name=escape_control(speed.name),
-        kind="its own benchmark" if speed.kind == OWN_BENCHMARK else escape_control(speed.kind),
-        versions=f"{speed.baseline} → {speed.target}",
-        verdict=speed.verdict.value,
-        sign=_VERDICT_SIGNS[speed.verdict.value],
-        ratio=format_ratio(speed.ratio, speed.low, speed.high),
-        baseline_value=format_measurement(speed, baseline_value) if speed.pairs else "",
-        target_value=format_measurement(speed, target_value) if speed.pairs else "",
-        pairs=len(speed.pairs),
-        threshold=f"{100 * speed.threshold:g} %",
-        control=format_ratio(*speed.control) if speed.control is not None else "",
-        note=escape_terminal(speed.note),
-        more_pairs_note=_more_pairs_note(speed),
-        p_value=f"{speed.p_value:.2g}",
-        confidence=f"{math.floor(1000 * speed.confidence) / 10:g} %",
-        conditions=tuple(_condition_rows(speed)),
-        past=tuple(_past_views(speed)),
-        expanded=speed.kind == OWN_BENCHMARK and speed.verdict is SpeedVerdict.SLOWER,
-        speed=speed,
-    )
-
-
-def _more_pairs_note(speed: BenchmarkComparison) -> str:
-    if speed.pairs_needed is None:
-        return "more pairs would not decide it: the ratio is too close to the threshold"
-    return f"about {speed.pairs_needed} more pairs needed" if speed.pairs_needed else ""
-
-
-def _condition_rows(speed: BenchmarkComparison) -> Iterator[tuple[str, str, str]]:
-    for name in sorted(speed.conditions):
-        baseline_value, target_value = (escape_terminal(value) for value in speed.conditions[name])
-        if baseline_value or target_value:
-            yield escape_terminal(name), baseline_value, target_value
-
-
-def _past_views(speed: BenchmarkComparison) -> Iterator[PastBenchmarkView]:
-    """Yield the earlier runs, newest first."""
-    for past in reversed(speed.past_comparisons):
-        yield PastBenchmarkView(
-            timestamp=escape_control(past.ended_at),
-            verdict=past.verdict.value,
-            ratio=format_ratio(past.ratio, past.low, past.high),
-            baseline_value=format_measurement(speed, past.baseline_median),
-            target_value=format_measurement(speed, past.target_median),
-        )

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pytest_py312.core.model.findings import Interpreter, Outcome, Severity, Status
 from pytest_py312.core.model.report import Report
 from pytest_py312.core.text import escape_control, escape_markdown, escape_terminal, join_names, markdown_row, pluralize
-from pytest_py312.gate.reports.benchmark_table import benchmark_rows
+from pytest_py312.gate.reports.benchmarks.table import benchmark_rows
 from pytest_py312.gate.reports.results import (
     ReportedFinding,
     merge_places,

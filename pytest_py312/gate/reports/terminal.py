@@ -25,7 +25,7 @@ from pytest_py312.core.text import (
     shorten_middle,
     truncate,
 )
-from pytest_py312.gate.reports.benchmark_table import benchmark_lines
+from pytest_py312.gate.reports.benchmarks.table import benchmark_lines
 from pytest_py312.gate.reports.results import failure_findings
 from pytest_py312.gate.reports.run_verdict import (
     CellState,

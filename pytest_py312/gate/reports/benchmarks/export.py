@@ -13,7 +13,7 @@ from typing import Any
 from pytest_py312.core.model.measurements import BenchmarkComparison
 from pytest_py312.core.model.report import Report
 from pytest_py312.core.serialization import format_json
-from pytest_py312.gate.reports.benchmark_table import comparisons_by_service
+from pytest_py312.gate.reports.benchmarks.table import comparisons_by_service
 
 MIN_SAMPLES = 2
 """Benchmarks with fewer samples are left out: their spread cannot be computed."""

@@ -7,7 +7,7 @@ import pytest
 
 from pytest_py312.core.model.measurements import BenchmarkComparison, SpeedVerdict
 from pytest_py312.core.model.report import Report
-from pytest_py312.gate.reports.benchmark_table import comparisons_by_service, format_measurement, sorted_for_table
+from pytest_py312.gate.reports.benchmarks.table import comparisons_by_service, format_measurement, sorted_for_table
 from pytest_py312.gate.reports.markdown import render
 from pytest_py312.gate.reports.terminal import summary_lines
 from tests.support.fakes import service

@@ -8,7 +8,8 @@ import pytest
 
 from pytest_py312.core.model.measurements import BenchmarkComparison, PastComparison, SpeedVerdict
 from pytest_py312.core.model.report import Report
-from pytest_py312.gate.reports import charts, html
+from pytest_py312.gate.reports import html
+from pytest_py312.gate.reports.benchmarks import charts, views
 from tests.support.fakes import service
 from tests.support.report_samples import finding, judged, report_of, speed
 
@@ -66,7 +67,7 @@ def test_a_failure_to_draw_does_not_prevent_the_page(monkeypatch: pytest.MonkeyP
 
 
 def test_only_the_first_benchmarks_have_charts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(html, "MAX_CHARTS", 1)
+    monkeypatch.setattr(views, "MAX_CHARTS", 1)
     page = html.render(measured(speed(service="auth", kind="import", ratio=2.0), speed()))
     assert [label for label in labels(page) if label.startswith("Ratio")] == ["Ratio 1.42 (1.38 to 1.47)"]
 

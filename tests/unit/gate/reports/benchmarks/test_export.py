@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pytest_py312.core.model.measurements import BenchmarkComparison
 from pytest_py312.core.model.report import Report
-from pytest_py312.gate.reports.benchmark_export import ExportedSide, for_pyperf, for_pytest_benchmark
+from pytest_py312.gate.reports.benchmarks.export import ExportedSide, for_pyperf, for_pytest_benchmark
 from tests.support.report_samples import finding, judged, report_of, speed
 
 
