@@ -1,6 +1,7 @@
 """The git checkout around a folder: commit, branch, and whether its files differ from the commit."""
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,8 +14,11 @@ GIT_TIMEOUT = 120.0
 """Seconds until git is given up."""
 MAX_OUTPUT = 256 * 1024**2
 """Bytes of what git prints, such as a list of changed files."""
-_BRANCH_VARIABLES = ("GITHUB_HEAD_REF", "GITHUB_REF_NAME", "CI_COMMIT_REF_NAME")
+_BRANCH_VARIABLES = ("GITHUB_HEAD_REF", "GITHUB_REF_NAME", "CI_COMMIT_REF_NAME", "CHANGE_BRANCH", "BRANCH_NAME",
+                     "BUILD_SOURCEBRANCHNAME")  # fmt: skip
 """Where CI systems say the branch, since they check out a commit without one."""
+_LOCATION = re.compile(r"(?:[\w.+-]+://[^/]*/|[^/:]+:)(?P<name>.+)")
+"""An address with a host, or the short form of ssh. What follows is the name of the repository."""
 
 
 def run_git(folder: Path, *arguments: str) -> CommandResult:
@@ -32,20 +36,31 @@ def is_checkout(folder: Path) -> bool:
 
 
 def read_checkout(folder: Path, environ: Mapping[str, str]) -> Checkout:
-    """Return what is checked out in ``folder``; an empty value outside of a checkout, or if git does not answer.
+    """Return what is checked out in ``folder``. Outside of a checkout only the name of the folder is known.
 
     Only files under version control count as modified: reports and other outputs are no input of a run.
     """
+    top = checkout_root(folder.resolve())
     if not is_checkout(folder):
-        return Checkout()
+        return Checkout(repository=folder.resolve().name)
+    remote = run_git(folder, "config", "--get", "remote.origin.url").stdout.strip()
+    repository = repository_name(remote) or top.name
     head = run_git(folder, "rev-parse", "--verify", "HEAD")
     if not head.ok:
-        return Checkout()
+        return Checkout(repository=repository)
     branch = run_git(folder, "symbolic-ref", "--short", "--quiet", "HEAD")
     status = run_git(folder, "status", "--porcelain", "--untracked-files=no", "--", ".")
     by_variable = next((environ[name] for name in _BRANCH_VARIABLES if environ.get(name)), "")
     return Checkout(
+        repository=repository,
         commit=head.stdout.strip(),
         branch=branch.stdout.strip() if branch.ok else by_variable,
         modified=bool(status.stdout.strip()) or not status.ok,
     )
+
+
+def repository_name(address: str) -> str:
+    """Return the name in the address of a repository, such as ``owner/name``, without host and credentials."""
+    remote = _LOCATION.fullmatch(address)
+    path = remote["name"] if remote else address.rstrip("/").rpartition("/")[2]
+    return path.strip("/").removesuffix(".git")

@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import pytest
+
 from pytest_py312.core.model.report import Checkout
-from pytest_py312.repository.checkout import read_checkout, run_git
+from pytest_py312.repository.checkout import read_checkout, repository_name, run_git
 
 
 def commit_in(folder: Path) -> str:
@@ -17,7 +19,7 @@ def commit_in(folder: Path) -> str:
 
 def test_the_commit_and_the_branch_are_read(tmp_path: Path) -> None:
     commit = commit_in(tmp_path / "fleet")
-    assert read_checkout(tmp_path / "fleet", {}) == Checkout(commit=commit, branch="python-3.12")
+    assert read_checkout(tmp_path / "fleet", {}) == Checkout(repository="fleet", commit=commit, branch="python-3.12")
 
 
 def test_changed_files_count_and_reports_beside_them_do_not(tmp_path: Path) -> None:
@@ -36,6 +38,21 @@ def test_a_ci_job_without_a_branch_says_it_in_a_variable(tmp_path: Path) -> None
 
 
 def test_a_folder_without_git_and_one_without_a_commit_have_none(tmp_path: Path) -> None:
-    assert read_checkout(tmp_path, {}) == Checkout()
+    assert read_checkout(tmp_path, {}) == Checkout(repository=tmp_path.name)
     run_git(tmp_path, "init", "-q")
-    assert read_checkout(tmp_path, {}) == Checkout()
+    assert read_checkout(tmp_path, {}) == Checkout(repository=tmp_path.name)
+
+
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [
+        ("git@github.com:suoke/platform.git", "suoke/platform"),
+        ("https://user:secret@gitlab.example.org/a/b/c.git", "a/b/c"),
+        ("ssh://git@example.org:2222/suoke/platform", "suoke/platform"),
+        ("/srv/git/platform.git", "platform"),
+        ("../platform", "platform"),
+        ("", ""),
+    ],
+)
+def test_the_name_of_a_repository_is_read_from_its_address(address: str, name: str) -> None:
+    assert repository_name(address) == name

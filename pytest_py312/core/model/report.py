@@ -31,8 +31,10 @@ class RolloutReport:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Checkout:
-    """What was checked out when a run began. Empty outside of a git checkout."""
+    """Where the checked files come from. What is not known is empty, such as a commit outside of git."""
 
+    repository: str = ""
+    """``owner/name`` of the remote, else the name of the folder."""
     commit: str = ""
     branch: str = ""
     """Empty if a commit was checked out without one."""

@@ -161,7 +161,12 @@ def _stage(stage: Stage) -> dict[str, Any]:
 
 
 def _checkout(checkout: Checkout) -> dict[str, Any]:
-    return {"commit": checkout.commit, "branch": checkout.branch, "modified": checkout.modified}
+    return {
+        "repository": checkout.repository,
+        "commit": checkout.commit,
+        "branch": checkout.branch,
+        "modified": checkout.modified,
+    }
 
 
 def _service_verdict(name: str, verdict: RunVerdict) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from pytest_py312.core.errors import OptionError, StateError
 from pytest_py312.core.model.findings import SourceChange, SpecifierChange
 from pytest_py312.core.model.measurements import InterpreterBuild, PastComparison, SpeedVerdict, SuiteComparison
 from pytest_py312.core.model.plan import Stage, Waiver, with_resolution
-from pytest_py312.core.model.report import Report, RolloutReport
+from pytest_py312.core.model.report import Checkout, Report, RolloutReport
 from pytest_py312.core.model.shards import RunIdentity, ShardPart, WorkUnit
 from pytest_py312.gate.reports import FORMAT_OF_ENDING, render
 from pytest_py312.gate.run import stored_runs
@@ -56,6 +56,7 @@ def full_report() -> Report:
         end_signal="SIGTERM",
         builds=(build,),
         rollout=RolloutReport(environment="production", stage=1, status="passed", services=("user-service",)),
+        checkout=Checkout(repository="suoke/platform", commit="c", branch="main", modified=True),
         shard=ShardPart(
             part=1,
             parts=2,
