@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import re
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +11,11 @@ from pytest_py312.core.text import escape_terminal, pluralize
 
 if TYPE_CHECKING:
     from jinja2 import Template
+    from markupsafe import Markup
 
+_LONG_WORD = 20
+_BREAK = re.compile(r"(?<=[./_=,:-])(?=\w)|(?<=[a-z])(?=[A-Z])")
+"""Where a name may be broken: behind a separator, and between the words of ``CamelCase``."""
 PAGE_FOLDER = Path(__file__).parent / "page"
 
 
@@ -33,7 +38,16 @@ def load_template(file: Path) -> "Template":
     )
     environment.filters["pluralize"] = pluralize
     environment.filters["escape_terminal"] = lambda value: escape_terminal(str(value))
+    environment.filters["breakable"] = breakable
     return environment.get_template(file.name)
+
+
+def breakable(text: str) -> "Markup":
+    """Return a text whose long words may be broken at their dots, slashes and the like, rather than anywhere."""
+    from markupsafe import Markup, escape
+
+    words = (_BREAK.split(word) if len(word) > _LONG_WORD else [word] for word in re.split(r"( )", text))
+    return Markup("").join(Markup("<wbr>").join(map(escape, pieces)) for pieces in words)
 
 
 def render_page(template: Path, style: Path, **facts: object) -> str:

@@ -1,8 +1,14 @@
 """The browser for tests of HTML pages."""
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
@@ -23,3 +29,42 @@ def browser_obstacle() -> str:
     with sync_playwright() as playwright:
         own = Path(playwright.chromium.executable_path)
     return "" if own.exists() else "there is no Chromium"
+
+
+@contextmanager
+def launched_browser() -> "Iterator[Browser]":
+    """Start a Chromium, and end it afterwards."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        # a container's root may have no sandbox; the page is ours
+        chromium = playwright.chromium.launch(executable_path=browser_program() or None, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+class OpenedPage:
+    """An open page with its requests and console messages."""
+
+    def __init__(self, page: "Page", file: Path, fragment: str = "") -> None:
+        self.page = page
+        self.requested_urls: list[str] = []
+        self.console_messages: list[str] = []
+        page.on("request", lambda request: self.requested_urls.append(request.url))
+        page.on("console", lambda message: self.console_messages.append(message.text))
+        page.on("pageerror", lambda error: self.console_messages.append(str(error)))
+        page.goto(file.as_uri() + fragment)
+
+    def run(self, script: str) -> Any:
+        return self.page.evaluate(script)
+
+    def row_names(self, table: str) -> list[str]:
+        """Return the first word of each row of a table."""
+        return [str(text).split()[0] for text in self.page.locator(f"{table} > tbody > tr > th").all_inner_texts()]
+
+    def unfold_all(self) -> None:
+        self.run("document.querySelectorAll('details').forEach(one => one.open = true)")
+
+
+def open_page(browser: "Browser", file: Path, width: int = 1200, *, fragment: str = "", **settings: Any) -> OpenedPage:
+    return OpenedPage(browser.new_page(viewport={"width": width, "height": 800}, **settings), file, fragment)

@@ -19,8 +19,7 @@ from pytest_py312.rollout.live.live_view import build_view
 from pytest_py312.rollout.monitoring.soak import SoakSnapshot
 from pytest_py312.rollout.reporting.evidence import build_evidence
 from pytest_py312.rollout.reporting.evidence_bundle import write_bundle
-from tests.integration.browsers import browser_program
-from tests.integration.test_report_in_browser import OpenedPage
+from tests.integration.browsers import OpenedPage, browser_program
 from tests.unit.rollout.watchers import ME, MonitoredStage
 
 LONG = "user-" + "x" * 110

@@ -5,11 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pytest_py312.core.model.findings import Finding, Interpreter, Location, Outcome
+from pytest_py312.core.model.findings import Finding, Interpreter, Location, Outcome, Severity, SpecifierChange
 from pytest_py312.core.model.fleet import Cell, Service
 from pytest_py312.core.model.measurements import BenchmarkComparison, SpeedVerdict
-from pytest_py312.core.model.plan import Plan
-from pytest_py312.core.model.report import Report
+from pytest_py312.core.model.plan import Plan, Stage
+from pytest_py312.core.model.report import Checkout, Report
 from tests.support.fakes import service
 
 PY39, PY310, PY312 = (Interpreter(3, minor) for minor in (9, 10, 12))
@@ -71,3 +71,72 @@ def report_of(*outcomes: Outcome, services: Iterable[Service] = (), **changes: A
         exit_status=1,
     )
     return replace(made, **changes)
+
+
+# ---- a large platform
+
+
+def large_report(services: int = 400) -> Report:
+    """Return a report of a platform: ``services`` on four Pythons, in eight stages, with owners and common causes."""
+    members = [
+        service(f"{_AREAS[number % 8]}-{number:03}", stage=1 + number % 8, critical=number % 8 == 0, baseline=PY39)
+        for number in range(services)
+    ]
+    base = report_of(services=members)
+    stages = tuple(
+        Stage(number=number, name=f"{area.capitalize()} services", critical=number == 1)
+        for number, area in enumerate(_AREAS, 1)
+    )
+    outcomes = [outcome for number, member in enumerate(members) for outcome in _outcomes_of(number, member)]
+    return replace(
+        base,
+        plan=replace(base.plan, stages=stages),
+        cells=tuple(Cell(service=member, interpreter=on) for member in members for on in _PYTHONS),
+        outcomes=tuple(outcomes),
+        checks=("dependencies", "suite"),
+        checkout=Checkout(repository="suoke/platform", commit="4f2c9e7d" * 5, branch="main"),
+        owners=tuple((member.name, (f"@suoke/{_AREAS[number % 8]}",)) for number, member in enumerate(members)),
+    )
+
+
+_AREAS = ("core", "health", "agents", "diagnosis", "knowledge", "commerce", "devices", "tools")
+_PYTHONS = tuple(Interpreter(3, minor) for minor in (9, 10, 11, 12))
+
+
+def _outcomes_of(number: int, of: Service) -> Iterable[Outcome]:
+    for on in _PYTHONS:
+        findings = tuple(_findings_of(number, of)) if on == PY312 else ()
+        blocked = any(entry.blocks for entry in findings)
+        yield judged(*findings, on=on, of=of.name, check="dependencies")
+        if blocked:
+            yield errored("the suite has no environment to run in on 3.12 (see dependencies)", on=on, of=of.name)
+        elif number % 29 == 5 and on == PY312:
+            yield errored("the engine was lost while the suite ran", on=on, of=of.name)
+        else:
+            yield judged(on=on, of=of.name, check="suite")
+
+
+def _findings_of(number: int, of: Service) -> Iterable[Finding]:
+    path = f"{of.path}/requirements.txt"
+    for step, name, old, new in ((7, "pyyaml", "6.0", "6.0.1"), (11, "numpy", "1.24.0", "1.26.4")):
+        if number % step == 0:
+            yield finding(
+                "PY104",
+                path,
+                message=f"{name}=={old}: no wheel for 3.12, and its source fails to build",
+                remedy=f"{name}=={old} -> {name}=={new} (verified: resolves, installs and imports on 3.12 and 3.9)",
+                names=(name,),
+                changes=(SpecifierChange(path=path, line=3, name=name, old=f"=={old}", new=f"=={new}"),),
+                source_line=f"{name}=={old}",
+            )
+    for line in range(number % 4):
+        yield finding(
+            "PY230",
+            f"{of.path}/app/handlers.py",
+            10 + line,
+            message="datetime.datetime.utcnow() is deprecated since 3.12",
+            remedy="use datetime.datetime.now(datetime.UTC)",
+            severity=Severity.WARNING,
+            source_line="    now = datetime.datetime.utcnow()",
+            names=(f"datetime.datetime.utcnow:{line}",),
+        )

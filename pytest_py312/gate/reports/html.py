@@ -11,24 +11,30 @@ from pytest_py312.core import html_page
 from pytest_py312.core.model.report import Report
 from pytest_py312.core.text import escape_control, escape_terminal
 from pytest_py312.gate.reports.benchmarks.views import benchmark_views, charts_or_reason
-from pytest_py312.gate.reports.html_view import service_views
-from pytest_py312.gate.reports.run_verdict import summarize, table_columns
+from pytest_py312.gate.reports.html_overview import blocker_views, headline, masthead, remarks, stage_views
+from pytest_py312.gate.reports.html_view import StatusSign, service_filters, service_views, status_sign, used_signs
+from pytest_py312.gate.reports.run_verdict import CellState, RunVerdict, summarize, table_columns
 
 PAGE_DIR = Path(__file__).parent / "page"
 
 _MAX_EXPANDED_FINDINGS = 10
-"""Blocking findings are expanded if there are at most this many."""
+"""Services are expanded if there are at most this many blocking findings, and so are those of one service."""
+_MAX_FIRST_BLOCKERS = 5
+"""Causes that are shown at once; the others are folded."""
 
 
 def render(report: Report, *, draw_charts: bool = True) -> str:
     """Return the HTML page. Charts are omitted without ``draw_charts`` or without vl-convert."""
     from markupsafe import Markup
 
-    style, script = html_page.stylesheet(), (PAGE_DIR / "page.js").read_text(encoding="utf-8")
+    style = html_page.stylesheet() + (PAGE_DIR / "page.css").read_text(encoding="utf-8")
+    script = (PAGE_DIR / "page.js").read_text(encoding="utf-8")
     benchmarks = benchmark_views(report)
     svgs, missing_charts_reason = charts_or_reason(benchmarks) if draw_charts and benchmarks else ({}, "")
     return html_page.load_template(PAGE_DIR / "page.html.j2").render(
-        **_template_context(report),
+        **_overview(report),
+        **_services(report),
+        **_about(report),
         style=Markup(style),
         script=Markup(script),
         policy=html_page.content_security_policy(style, script),
@@ -39,24 +45,49 @@ def render(report: Report, *, draw_charts: bool = True) -> str:
     )
 
 
-def _template_context(report: Report) -> dict[str, Any]:
+def _overview(report: Report) -> dict[str, Any]:
     verdict = summarize(report)
-    services = service_views(report)
+    causes, more_causes = blocker_views(report)
     return {
         "target": str(report.plan.target),
-        "proven": verdict.proven,
-        "verdict": verdict.sentence,
+        "title": f"Python {report.plan.target}: {verdict.sentence}",
+        "mark": _mark(report, verdict),
+        "headline": headline(verdict),
+        "remarks": remarks(verdict),
         "complete": verdict.complete,
-        "tiles": [
-            ("ready", "passed", verdict.ready),
-            ("blocked", "failed", verdict.blocked),
-            ("could not be checked", "errored", verdict.errored),
-            ("incomplete", "unchecked", [name for name, _ in verdict.incomplete]),
-        ],
-        "incomplete": [(escape_control(name), escape_terminal(reason)) for name, reason in verdict.incomplete],
+        "masthead": masthead(report, verdict),
+        "stages": stage_views(report, verdict),
+        "blockers": causes,
+        "more_blockers": more_causes,
+        "top": _MAX_FIRST_BLOCKERS,
+    }
+
+
+def _mark(report: Report, verdict: RunVerdict) -> StatusSign:
+    """Return the sign of the verdict. A run that has passed has no cross, also if it does not prove everything."""
+    if verdict.proven:
+        return status_sign(CellState.PASSED)
+    if report.exit_status == 0:
+        return status_sign(CellState.UNCHECKED)
+    return status_sign(CellState.FAILED if verdict.blocked else CellState.ERRORED)
+
+
+def _services(report: Report) -> dict[str, Any]:
+    services = service_views(report, summarize(report))
+    names = [(stage.number, escape_terminal(stage.name)) for stage in report.plan.stages]
+    return {
         "columns": ["As a whole" if column is None else str(column) for column in table_columns(report)],
         "services": services,
-        "unfold": sum(service.blocking for service in services) <= _MAX_EXPANDED_FINDINGS,
+        "anchors": {service.name: service.number for service in services},
+        "filters": service_filters(services, dict(names)),
+        "legend": used_signs(services),
+        "blocking": sum(service.blocking for service in services),
+        "unfolded": _MAX_EXPANDED_FINDINGS,
+    }
+
+
+def _about(report: Report) -> dict[str, Any]:
+    return {
         "waivers": [
             (
                 escape_terminal(waiver.service),
@@ -80,6 +111,7 @@ def _template_context(report: Report) -> dict[str, Any]:
         "about": [
             (name, escape_terminal(text))
             for name, text in (
+                ("Verdict", summarize(report).sentence),
                 ("Created", report.generated),
                 ("Plan", report.plan.source or "none: defaults apply"),
                 ("Runner", report.runner),
@@ -89,4 +121,4 @@ def _template_context(report: Report) -> dict[str, Any]:
             )
             if text
         ],
-    }  # fmt: skip
+    }

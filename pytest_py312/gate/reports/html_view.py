@@ -3,12 +3,24 @@
 The template turns these views into HTML and escapes them.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pytest_py312.core.model.findings import Confidence, Finding, Interpreter, Outcome, Severity, Status
+from pytest_py312.core.model.fleet import Service
 from pytest_py312.core.model.report import Report
 from pytest_py312.core.text import TerminalFormat, escape_control, escape_terminal, last_lines
+from pytest_py312.gate.reports.html_overview import (
+    BLOCKED,
+    ERRORED,
+    INCOMPLETE,
+    READY,
+    STATUS_LABELS,
+    services_command,
+    status_by_service,
+    verification,
+)
 from pytest_py312.gate.reports.results import (
     ReportedFinding,
     merge_places,
@@ -16,7 +28,14 @@ from pytest_py312.gate.reports.results import (
     source_excerpt,
     worst_first,
 )
-from pytest_py312.gate.reports.run_verdict import CellState, all_cached, outcomes_by_cell, state_of, table_columns
+from pytest_py312.gate.reports.run_verdict import (
+    CellState,
+    RunVerdict,
+    all_cached,
+    outcomes_by_cell,
+    state_of,
+    table_columns,
+)
 
 MAX_FINDINGS_PER_SERVICE = 300
 """Findings shown per service. The other report formats contain all of them."""
@@ -54,7 +73,7 @@ class StatusSign:
     order: int
     cached: bool = False
     baseline: bool = False
-    checks: str = ""
+    checks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,6 +84,7 @@ class FindingView:
 
     level: str
     fails_check: bool
+    check: str
     code: str
     message: str
     location: str
@@ -73,6 +93,8 @@ class FindingView:
     names: tuple[str, ...]
     more_names: int
     remedy: str
+    verification: str
+    command: str
     evidence: str
     changes: tuple[str, ...]
 
@@ -99,7 +121,11 @@ class SuiteView:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ServiceView:
-    """A service. ``signs`` has one entry per column, ``None`` where nothing was to be checked."""
+    """A service. ``signs`` has one entry per column, ``None`` where nothing was to be checked.
+
+    ``status`` is a key of ``STATUS_LABELS``, ``status_reason`` why it was not fully checked. ``checks`` and ``codes``
+    are what the page's filters look for: checks that did not pass, and codes of all findings.
+    """
 
     number: int
     name: str
@@ -109,8 +135,13 @@ class ServiceView:
     critical: bool
     baseline: str
     baseline_source: str
+    owners: tuple[str, ...]
+    status: str
+    status_reason: str
     sign: StatusSign
     signs: tuple[StatusSign | None, ...]
+    checks: tuple[str, ...]
+    codes: tuple[str, ...]
     blocking: int
     findings: tuple[FindingView, ...]
     more_findings: int
@@ -118,65 +149,121 @@ class ServiceView:
     suites: tuple[SuiteView, ...]
 
 
-def status_sign(state: CellState, *, cached: bool = False, baseline: bool = False) -> StatusSign:
+def status_sign(state: CellState, *, calm: bool = False, cached: bool = False, baseline: bool = False) -> StatusSign:
+    """Return the sign of a state. ``calm``: the run has passed, so a failure that it accepts is no red cross."""
     sign, word = STATE_LABELS[state]
-    return StatusSign(
-        kind=state.value, sign=sign, word=word, order=_STATE_ORDER[state], cached=cached, baseline=baseline
-    )
+    kind = state.value
+    if calm and state is CellState.FAILED:
+        kind, sign = CellState.UNCHECKED.value, "!"
+    return StatusSign(kind=kind, sign=sign, word=word, order=_STATE_ORDER[state], cached=cached, baseline=baseline)
 
 
-def _cell_sign(outcomes: Sequence[Outcome], *, baseline: bool) -> StatusSign:
+def _cell_sign(outcomes: Sequence[Outcome], *, calm: bool, baseline: bool) -> StatusSign:
     """Summarize all checks of a cell; name the checks with the worst result unless all passed."""
     state = state_of(outcomes)
     names = sorted({escape_control(outcome.check) for outcome in outcomes if outcome.status.value == state.value})
-    check_names = ", ".join(names) if state in (CellState.FAILED, CellState.ERRORED) else ""
-    return replace(status_sign(state, cached=all_cached(outcomes), baseline=baseline), checks=check_names)
+    checks = tuple(names) if state in (CellState.FAILED, CellState.ERRORED) else ()
+    sign = status_sign(state, calm=calm, cached=all_cached(outcomes), baseline=baseline)
+    return replace(sign, checks=checks)
 
 
-def service_views(report: Report) -> list[ServiceView]:
-    """Return the views of all services in report order."""
-    columns = table_columns(report)
-    cells = outcomes_by_cell(report.outcomes)
-    planned_cells = {(cell.service.name, cell.interpreter) for cell in report.cells}
-    findings_by_service: dict[str, list[ReportedFinding]] = {}
-    for result in reported_findings(report):
-        findings_by_service.setdefault(result.service, []).append(result)
-    outcomes_by_service: dict[str, list[Outcome]] = {}
-    for outcome in report.outcomes:
-        outcomes_by_service.setdefault(outcome.service, []).append(outcome)
-    stages = {stage.number: stage for stage in report.plan.stages}
-    views = []
-    for number, service in enumerate(report.services, 1):
-        outcomes, service_findings = (
-            outcomes_by_service.get(service.name, []),
-            worst_first(merge_places(findings_by_service.get(service.name, []))),
+_SERVICE_STATES = {
+    READY: CellState.PASSED,
+    BLOCKED: CellState.FAILED,
+    ERRORED: CellState.ERRORED,
+    INCOMPLETE: CellState.UNCHECKED,
+}
+
+
+class _ServiceViews:
+    """Builder of the views of all services of one report."""
+
+    def __init__(self, report: Report, verdict: RunVerdict) -> None:
+        self._report = report
+        self._columns = table_columns(report)
+        self._cells = outcomes_by_cell(report.outcomes)
+        self._planned = {(cell.service.name, cell.interpreter) for cell in report.cells}
+        self._stages = {stage.number: stage for stage in report.plan.stages}
+        self._statuses = status_by_service(verdict)
+        self._reasons = dict(verdict.incomplete)
+        self._owners = dict(report.owners)
+        self._calm = report.exit_status == 0
+        self._findings: dict[str, list[ReportedFinding]] = {}
+        for result in reported_findings(report):
+            self._findings.setdefault(result.service, []).append(result)
+        self._outcomes: dict[str, list[Outcome]] = {}
+        for outcome in report.outcomes:
+            self._outcomes.setdefault(outcome.service, []).append(outcome)
+
+    def build(self, number: int, service: Service) -> ServiceView:
+        outcomes = self._outcomes.get(service.name, [])
+        findings = worst_first(merge_places(self._findings.get(service.name, [])))
+        shown = findings[:MAX_FINDINGS_PER_SERVICE]
+        stage = self._stages.get(service.stage)
+        status = self._statuses.get(service.name, INCOMPLETE)
+        not_passed = {outcome.check for outcome in outcomes if outcome.status in (Status.FAILED, Status.ERRORED)}
+        node_ids = {(outcome.check, outcome.interpreter): outcome.nodeid for outcome in outcomes}
+        return ServiceView(
+            number=number,
+            name=escape_control(service.name),
+            path=escape_control(service.path),
+            stage=service.stage,
+            stage_name=escape_terminal(stage.name) if stage else "",
+            critical=service.critical,
+            baseline=str(service.baseline),
+            baseline_source=escape_terminal(service.baseline_source),
+            owners=tuple(map(escape_control, self._owners.get(service.name, ()))),
+            status=status,
+            status_reason=escape_terminal(self._reasons.get(service.name, "")),
+            sign=replace(
+                status_sign(_SERVICE_STATES[status], calm=self._calm),
+                word=STATUS_LABELS[status],
+            ),
+            signs=tuple(self._sign(service, interpreter) for interpreter in self._columns),
+            checks=tuple(map(escape_control, sorted(not_passed | {result.check for result in findings}))),
+            codes=tuple(dict.fromkeys(escape_control(result.finding.code) for result in findings)),
+            blocking=sum(result.fails_check for result in findings),
+            findings=tuple(_finding_view(result, _node_id(result, node_ids)) for result in shown),
+            more_findings=len(findings) - len(shown),
+            outcomes=tuple(_outcome_view(outcome, self._calm) for outcome in sorted(outcomes, key=_outcome_sort_key)),
+            suites=tuple(_suite_views(self._report, service.name)),
         )
-        stage = stages.get(service.stage)
-        signs = []
-        for on in columns:
-            cell_outcomes = cells.get((service.name, on), ())
-            expected = bool(cell_outcomes) or (on is not None and (service.name, on) in planned_cells)
-            signs.append(_cell_sign(cell_outcomes, baseline=on == service.baseline) if expected else None)
-        views.append(
-            ServiceView(
-                number=number,
-                name=escape_control(service.name),
-                path=escape_control(service.path),
-                stage=service.stage,
-                stage_name=escape_terminal(stage.name) if stage else "",
-                critical=service.critical,
-                baseline=str(service.baseline),
-                baseline_source=escape_terminal(service.baseline_source),
-                sign=status_sign(state_of(outcomes)),
-                signs=tuple(signs),
-                blocking=sum(result.fails_check for result in service_findings),
-                findings=tuple(map(_finding_view, service_findings[:MAX_FINDINGS_PER_SERVICE])),
-                more_findings=max(0, len(service_findings) - MAX_FINDINGS_PER_SERVICE),
-                outcomes=tuple(map(_outcome_view, sorted(outcomes, key=_outcome_sort_key))),
-                suites=tuple(_suite_views(report, service.name)),
-            )
-        )
-    return views
+
+    def _sign(self, service: Service, interpreter: Interpreter | None) -> StatusSign | None:
+        outcomes = self._cells.get((service.name, interpreter), ())
+        if not outcomes and (interpreter is None or (service.name, interpreter) not in self._planned):
+            return None
+        return _cell_sign(outcomes, calm=self._calm, baseline=interpreter == service.baseline)
+
+
+def service_views(report: Report, verdict: RunVerdict) -> list[ServiceView]:
+    """Return the views of all services: the blocked ones first, then by stage, then in report order."""
+    builder = _ServiceViews(report, verdict)
+    views = [builder.build(number, service) for number, service in enumerate(report.services, 1)]
+    order = list(STATUS_LABELS)
+    return sorted(views, key=lambda view: (order.index(view.status), view.stage))
+
+
+def used_signs(services: Iterable[ServiceView]) -> list[tuple[str, str]]:
+    """Return the signs in the table with their words, the best first."""
+    signs = {(sign.order, sign.sign, sign.word) for view in services for sign in view.signs if sign is not None}
+    return [(sign, word) for _, sign, word in sorted(signs, reverse=True)]
+
+
+def service_filters(
+    services: Sequence[ServiceView], stage_names: Mapping[int, str]
+) -> list[tuple[str, str, list[tuple[str, str]]]]:
+    """Return the filters of the table: key, label, and the values that occur with their texts."""
+    stages = sorted({service.stage for service in services})
+    statuses = {service.status for service in services}
+    choices = [
+        ("stage", "Stage", [(str(number), f"{number} {stage_names.get(number, '')}".strip()) for number in stages]),
+        ("status", "Status", [(key, word) for key, word in STATUS_LABELS.items() if key in statuses]),
+        ("check", "Check", [(name, name) for name in sorted({name for view in services for name in view.checks})]),
+        ("code", "Code", [(code, code) for code in sorted({code for view in services for code in view.codes})]),
+        ("owner", "Owner", [(name, name) for name in sorted({name for view in services for name in view.owners})]),
+    ]
+    return [choice for choice in choices if choice[2]]
 
 
 # ---- the parts of a service
@@ -186,24 +273,30 @@ def _outcome_sort_key(outcome: Outcome) -> tuple[object, ...]:
     return outcome.interpreter is not None, outcome.interpreter or Interpreter(0, 0), outcome.check
 
 
-def _outcome_view(outcome: Outcome) -> OutcomeView:
+def _outcome_view(outcome: Outcome, calm: bool) -> OutcomeView:
     interpreter = outcome.interpreter
     return OutcomeView(
         check=escape_control(outcome.check),
         interpreter=str(interpreter) if interpreter else "as a whole",
         order=(interpreter.major, interpreter.minor) if interpreter else (0, 0),
-        sign=status_sign(CellState(outcome.status.value), cached=outcome.cached),
+        sign=status_sign(CellState(outcome.status.value), calm=calm, cached=outcome.cached),
         reason=escape_terminal(outcome.reason) or ("nothing is blocking" if outcome.status is Status.PASSED else ""),
         seconds="cached" if outcome.cached else f"{outcome.seconds:.1f} s",
     )
 
 
-def _finding_view(result: ReportedFinding) -> FindingView:
+def _node_id(result: ReportedFinding, node_ids: Mapping[tuple[str, Interpreter | None], str]) -> str:
+    """Return the item that reports a finding, on the newest interpreter that has it; empty if there is none."""
+    return node_ids.get((result.check, result.interpreters[-1] if result.interpreters else None), "")
+
+
+def _finding_view(result: ReportedFinding, node_id: str) -> FindingView:
     finding = result.finding
     lines = source_excerpt(finding, _PAGE, 0)
     return FindingView(
         level="blocking" if result.fails_check else result.level.value,
         fails_check=result.fails_check,
+        check=escape_control(result.check),
         code=escape_control(finding.code),
         message=escape_terminal(finding.message),
         location=escape_control(result.place),
@@ -212,6 +305,8 @@ def _finding_view(result: ReportedFinding) -> FindingView:
         names=tuple(escape_control(name[:400]) for name in finding.names[:_MAX_NAMES] if name not in finding.message),
         more_names=max(0, len(finding.names) - _MAX_NAMES),
         remedy=escape_terminal(finding.remedy),
+        verification=verification(escape_terminal(finding.remedy)),
+        command=_command(result, node_id),
         evidence="\n".join([*last_lines(finding.detail, _MAX_EVIDENCE_LINES), *_more_places(result)]),
         changes=tuple(_describe_changes(finding)),
     )
@@ -222,6 +317,15 @@ def _more_places(result: ReportedFinding) -> Iterator[str]:
     if places:
         hidden = len(places) - _MAX_PLACES
         yield f"also at {', '.join(places[:_MAX_PLACES])}{f' and {hidden} more' if hidden > 0 else ''}"
+
+
+def _command(result: ReportedFinding, node_id: str) -> str:
+    """Return the command that writes the remedy, or that checks again; only for what blocks."""
+    if not result.fails_check:
+        return ""
+    if result.finding.changes:
+        return services_command([result.service], fix=True)
+    return escape_control(f"pytest --py312 {shlex.quote(node_id)}") if node_id else ""
 
 
 def _notes(result: ReportedFinding) -> Iterator[str]:
