@@ -79,7 +79,13 @@ def report_of(*outcomes: Outcome, services: Iterable[Service] = (), **changes: A
 def large_report(services: int = 400) -> Report:
     """Return a report of a platform: ``services`` on four Pythons, in eight stages, with owners and common causes."""
     members = [
-        service(f"{_AREAS[number % 8]}-{number:03}", stage=1 + number % 8, critical=number % 8 == 0, baseline=PY39)
+        service(
+            f"{_AREAS[number % 8]}-{number:03}",
+            stage=1 + number % 8,
+            critical=number % 8 == 0,
+            baseline=PY39,
+            owners=(f"@suoke/{_AREAS[number % 8]}",),
+        )
         for number in range(services)
     ]
     base = report_of(services=members)
@@ -95,7 +101,6 @@ def large_report(services: int = 400) -> Report:
         outcomes=tuple(outcomes),
         checks=("dependencies", "suite"),
         checkout=Checkout(repository="suoke/platform", commit="4f2c9e7d" * 5, branch="main"),
-        owners=tuple((member.name, (f"@suoke/{_AREAS[number % 8]}",)) for number, member in enumerate(members)),
     )
 
 

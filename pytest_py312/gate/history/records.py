@@ -305,6 +305,7 @@ def _checkout(top: DocumentNode) -> Checkout:
         return Checkout()
     node = top.member("checkout")
     return Checkout(
+        repository=node.member("repository").text(),
         commit=node.member("commit").text(),
         branch=node.member("branch").text(),
         modified=node.member("modified").flag(),

@@ -116,7 +116,7 @@ def remarks(verdict: RunVerdict) -> list[str]:
 def masthead(report: Report, verdict: RunVerdict) -> list[tuple[str, str, str]]:
     """Return the label, the text and, where that is shortened, the whole text of each fact in the head."""
     checkout = report.checkout
-    commit = checkout.commit[:_SHORT_COMMIT] + (" with changes" if checkout.commit and checkout.is_modified else "")
+    commit = checkout.commit[:_SHORT_COMMIT] + (" with changes" if checkout.commit and checkout.modified else "")
     facts = [
         ("Repository", checkout.repository, ""),
         ("Branch", checkout.branch, ""),
@@ -140,7 +140,7 @@ def _who_to_ask(report: Report, verdict: RunVerdict) -> str:
     """Return the owners of the services that are not ready, of all if all are, those of most services first."""
     not_ready = set(status_by_service(verdict)) - set(verdict.ready)
     counts = Counter(
-        name for service, names in report.owners for name in names if not not_ready or service in not_ready
+        name for service in report.services for name in service.owners if not not_ready or service.name in not_ready
     )
     ordered = [name for name, _ in counts.most_common()]
     more = f" and {len(ordered) - _MAX_OWNERS} more" if len(ordered) > _MAX_OWNERS else ""

@@ -186,7 +186,6 @@ class _ServiceViews:
         self._stages = {stage.number: stage for stage in report.plan.stages}
         self._statuses = status_by_service(verdict)
         self._reasons = dict(verdict.incomplete)
-        self._owners = dict(report.owners)
         self._calm = report.exit_status == 0
         self._findings: dict[str, list[ReportedFinding]] = {}
         for result in reported_findings(report):
@@ -212,7 +211,7 @@ class _ServiceViews:
             critical=service.critical,
             baseline=str(service.baseline),
             baseline_source=escape_terminal(service.baseline_source),
-            owners=tuple(map(escape_control, self._owners.get(service.name, ()))),
+            owners=tuple(map(escape_control, service.owners)),
             status=status,
             status_reason=escape_terminal(self._reasons.get(service.name, "")),
             sign=replace(

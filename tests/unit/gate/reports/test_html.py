@@ -243,15 +243,14 @@ def every_text(text: str) -> Report:
     return report_of(
         judged(reported, of=text, check=text or "own"),
         errored(text.strip() or "lost", of=text),
-        services=[service(text, path=text, baseline_source=text)],
+        services=[service(text, path=text, baseline_source=text, owners=(text or "nobody",))],
         plan=Plan(root=report_of().plan.root, source=text, waivers=(waiver,), stages=(Stage(number=1, name=text),)),
         comparisons=(SuiteComparison(service=text, baseline=PY39, target=PY312, counts={PY312: {text: 1}}),),
         benchmarks=(measured,),
         assumptions=(text,),
         runner=text,
         resolver=text,
-        checkout=Checkout(repository=text, commit=text, branch=text, is_modified=True),
-        owners=((text, (text or "nobody",)),),
+        checkout=Checkout(repository=text, commit=text, branch=text, modified=True),
         builds=(build_of(version=text, origin=text, flags=text),),
         tool_version=text,
     )

@@ -101,9 +101,10 @@ def test_a_stage_has_a_bar_of_its_services() -> None:
 
 
 def test_the_head_names_where_the_files_come_from_and_who_to_ask() -> None:
-    checkout = Checkout(repository="suoke/platform", commit="0123456789abcdef", branch="main", is_modified=True)
-    owners = (("auth", ("@core",)), ("billing", ("@money",)), ("search", ("@find", "@money")))
-    report = replace(platform(), checkout=checkout, owners=owners)
+    checkout = Checkout(repository="suoke/platform", commit="0123456789abcdef", branch="main", modified=True)
+    owners = {"auth": ("@core",), "billing": ("@money",), "search": ("@find", "@money")}
+    services = tuple(replace(member, owners=owners.get(member.name, ())) for member in platform().services)
+    report = replace(platform(), checkout=checkout, services=services)
     assert masthead(report, summarize(report)) == [
         ("Repository", "suoke/platform", ""),
         ("Branch", "main", ""),

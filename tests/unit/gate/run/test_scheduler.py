@@ -120,9 +120,7 @@ def test_a_check_of_the_gate_is_not_run_again_without_changes(
     assert runs_of_own_check(*fleet_of_one, own, monkeypatch) == 1
 
 
-def test_owners_are_no_part_of_the_key(
-    fleet_of_one: tuple[Path, Service], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_owners_are_no_part_of_the_key(fleet_of_one: tuple[Path, Service], monkeypatch: pytest.MonkeyPatch) -> None:
     """Or a line of CODEOWNERS would have every service checked again."""
     root, of = fleet_of_one
     own = ThirdPartyCheck(name=CHECKS[0].name)
