@@ -18,6 +18,7 @@ from typing import Any
 from pytest_py312.core import process
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.measurements import InterpreterBuild
+from pytest_py312.core.progress.hub import PROGRESS
 from pytest_py312.runners.runner import CellUnavailable
 
 FINGERPRINT_SCRIPT = """
@@ -152,7 +153,8 @@ def find_local(interpreter: Interpreter, *, uv: str, fetch: bool, cache: "Finger
 
 
 def _fetch_with_uv(interpreter: Interpreter, uv: str, cache: "FingerprintCache") -> InterpreterBuild:
-    install = process.run([uv, "python", "install", "--no-bin", "--no-config", str(interpreter)], time_limit=600)
+    with PROGRESS.activity("downloading", f"Python {interpreter}"):
+        install = process.run([uv, "python", "install", "--no-bin", "--no-config", str(interpreter)], time_limit=600)
     location = process.run(
         [uv, "python", "find", "--no-config", "--managed-python", "--no-python-downloads", str(interpreter)]
     )

@@ -18,10 +18,11 @@ from pytest_py312.core import process
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.process import CommandResult, ExitReason
+from pytest_py312.core.progress.hub import PROGRESS
 from pytest_py312.runners.bubblewrap import confined_argv, confined_variables, find_bubblewrap
 from pytest_py312.runners.confinement import explain_exit, hand_over, memory_of_builds
 from pytest_py312.runners.interpreters import FingerprintCache, find_local
-from pytest_py312.runners.probe_records import is_complete, read_records, write_request
+from pytest_py312.runners.probe_records import RecordCounter, is_complete, read_records, write_request
 from pytest_py312.runners.runner import TOOL_VARIABLES, TOOLS_PER_CORE, ConfinedCommand, ProbeJob, ProbeResult
 
 PROBE = Path(__file__).parent / "agent" / "probe.py"
@@ -166,18 +167,19 @@ class LocalRunner:
         paths = {"source": str(job.root), "scratch": str(scratch), "folders": list(job.folders)}
         request = write_request(folder, {**job.request, **paths})
         records_file = folder / "records.jsonl"
-        result = process.run(
-            [str(job.environment / "bin" / "python"), str(PROBE), str(request), str(records_file)],
-            cwd=scratch,
-            env=self._variables(job),
-            time_limit=job.time_limit,
-            grace_period=job.grace,
-            memory_limit=job.memory_limit,
-            merge_stderr=True,
-            mark=f"{self._run_id}:{job.identifier}",
-            parent=CELL_PARENT,
-            cancelled=self._closed,
-        )
+        with PROGRESS.counting(RecordCounter(records_file).count):
+            result = process.run(
+                [str(job.environment / "bin" / "python"), str(PROBE), str(request), str(records_file)],
+                cwd=scratch,
+                env=self._variables(job),
+                time_limit=job.time_limit,
+                grace_period=job.grace,
+                memory_limit=job.memory_limit,
+                merge_stderr=True,
+                mark=f"{self._run_id}:{job.identifier}",
+                parent=CELL_PARENT,
+                cancelled=self._closed,
+            )
         records = read_records(records_file)
         exit_reason, failure = _exit_of(result, job, complete=is_complete(records), disk_free=_free_bytes(folder))
         return ProbeResult(

@@ -9,6 +9,8 @@ from typing import Any
 
 MAX_RECORDS_SIZE = 64 * 1024 * 1024
 """Bytes of records read from one cell; a suite of 100,000 tests writes about half of it."""
+MAX_COUNTED_SIZE = 1024 * 1024
+"""Bytes of records that are counted at once."""
 
 
 def write_request(folder: Path, request: Mapping[str, Any]) -> Path:
@@ -18,8 +20,8 @@ def write_request(folder: Path, request: Mapping[str, Any]) -> Path:
     return path
 
 
-def read_bounded(path: Path | str, limit: int, *, folder: int | None = None) -> bytes | None:
-    """Return the first ``limit`` bytes of a regular file; ``None`` for a missing one, a link, a pipe or a device.
+def read_bounded(path: Path | str, limit: int, *, folder: int | None = None, offset: int = 0) -> bytes | None:
+    """Return ``limit`` bytes of a regular file; ``None`` for a missing one, a link, a pipe or a device.
 
     A relative ``path`` is relative to ``folder``, an open descriptor, if given.
     """
@@ -32,6 +34,7 @@ def read_bounded(path: Path | str, limit: int, *, folder: int | None = None) -> 
         os.close(descriptor)
         return None
     with os.fdopen(descriptor, "rb") as file:
+        file.seek(offset)
         return file.read(limit)
 
 
@@ -58,3 +61,39 @@ def read_records(
 def is_complete(records: tuple[Mapping[str, Any], ...]) -> bool:
     """Return whether the probe has written its final record."""
     return bool(records) and records[-1].get("event") == "end"
+
+
+class RecordCounter:
+    """Counter of the tests in a file of records that the probe is writing.
+
+    ``folder`` is as for :func:`read_bounded`.
+    """
+
+    def __init__(self, path: Path | str, *, folder: int | None = None) -> None:
+        self._path = path
+        self._folder = folder
+        self._offset = 0
+        self._done = 0
+        self._total = 0
+
+    def count(self) -> tuple[int, int]:
+        """Return how many tests have ended, and how many there are; 0 if that is not known yet."""
+        limit = min(MAX_COUNTED_SIZE, MAX_RECORDS_SIZE - self._offset)
+        content = read_bounded(self._path, limit, folder=self._folder, offset=self._offset) or b""
+        complete, newline, _ = content.rpartition(b"\n")
+        self._offset += len(complete) + len(newline)
+        for line in complete.split(b"\n"):
+            # the probe writes the event last; only few records have to be parsed
+            if line.endswith(b'"event": "test"}'):
+                self._done += 1
+            elif line.endswith(b'"event": "collected"}'):
+                self._total = _collected(line)
+        return self._done, self._total
+
+
+def _collected(line: bytes) -> int:
+    try:
+        count = json.loads(line).get("count")
+    except (ValueError, RecursionError, AttributeError):
+        return 0
+    return count if isinstance(count, int) and 0 <= count < MAX_RECORDS_SIZE else 0

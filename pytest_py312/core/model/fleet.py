@@ -318,6 +318,11 @@ class Cell:
         return f"{self.service.name}-{self.interpreter.label}"
 
     @property
+    def title(self) -> str:
+        """``user-service 3.12``, for people."""
+        return f"{self.service.name} {self.interpreter}"
+
+    @property
     def is_baseline(self) -> bool:
         return self.interpreter == self.service.baseline
 

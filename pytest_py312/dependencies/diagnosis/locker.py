@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from pytest_py312.core.concurrency import SingleFlight, Work
 from pytest_py312.core.model.findings import Finding, Severity
 from pytest_py312.core.model.measurements import InterpreterBuild
+from pytest_py312.core.progress.hub import PROGRESS
 from pytest_py312.core.serialization import encode
 from pytest_py312.dependencies.resolution.failure_cache import FailureCache, sorted_by_location, with_locations
 from pytest_py312.dependencies.resolution.lock import (
@@ -201,11 +202,16 @@ class Locker:
         )
 
         uv, index = self._resolver.diagnoser, self.index_for(request, build)
+
+        def search() -> list[Finding]:
+            with PROGRESS.activity("searching for what blocks"):
+                return find_all_conflicts(
+                    request, build, uv, index, first_refusal=first, single_flight=self._single_flight
+                )
+
         findings = self._single_flight.run(
             _CONFLICTS.of(self._resolver.cache_key(request, build)),
-            lambda: find_all_conflicts(
-                request, build, uv, index, first_refusal=first, single_flight=self._single_flight
-            ),
+            search,
         )
         if _has_errors(findings) and not any(finding.code == UNDETERMINED_CODE for finding in findings):
             self._failures.put(request, build, findings, complete=True)

@@ -9,6 +9,7 @@ from pytest_py312.core.model.findings import Finding
 from pytest_py312.core.model.fleet import Cell, Service
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.model.plan import Plan
+from pytest_py312.core.progress.hub import PROGRESS
 from pytest_py312.dependencies.diagnosis.locker import Locker
 from pytest_py312.dependencies.installation.installed_distributions import tool_constraints
 from pytest_py312.dependencies.installation.lockfile_diagnosis import LockFileDiagnosis
@@ -159,6 +160,10 @@ class CellLocks:
         """Return the lock of a cell, or why it has none, without building the sources of a blocked set."""
 
         def resolve() -> DependencyLock | BlockedSet | Installation:
+            with PROGRESS.activity("resolving", cell.title):
+                return try_to_resolve()
+
+        def try_to_resolve() -> DependencyLock | BlockedSet | Installation:
             try:
                 build = self._builds.find(cell)
                 trees, build_findings = self._trees.build(cell, build)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pytest_py312.core.model.fleet import Cell
 from pytest_py312.core.model.measurements import InterpreterBuild
+from pytest_py312.core.progress.hub import PROGRESS
 from pytest_py312.dependencies.resolution.lock import Undetermined
 from pytest_py312.dependencies.store.environments import Environment, EnvironmentStore
 from pytest_py312.dependencies.system.system_packages import lacks_packages
@@ -40,10 +41,11 @@ class ImportChecker:
             return {str(name): str(detail) for name, detail in cached_result.items()}
         outcomes: dict[str, str] = {}
         remaining = list(modules)
-        while remaining:
-            batch_outcomes = self._import_batch(cell, build, environment, remaining)
-            outcomes.update(batch_outcomes)
-            remaining = [module for module in remaining if module not in outcomes]
+        with PROGRESS.activity("importing what is installed for", cell.title):
+            while remaining:
+                batch_outcomes = self._import_batch(cell, build, environment, remaining)
+                outcomes.update(batch_outcomes)
+                remaining = [module for module in remaining if module not in outcomes]
         if not lacks_packages(None, outcomes):  # a library of this machine is no content of the environment
             self._environments.store_result(environment.key, result_name, outcomes)
         return outcomes

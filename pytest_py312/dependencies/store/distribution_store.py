@@ -30,6 +30,8 @@ from pytest_py312.core.files import discard_folder
 from pytest_py312.core.model.findings import Finding
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.model.plan import DEFAULT_BUILD_LIMIT
+from pytest_py312.core.progress.hub import PROGRESS
+from pytest_py312.core.text import list_names
 from pytest_py312.dependencies.resolution.lock import Pin, ResolutionRequest, Undetermined, Unresolvable
 from pytest_py312.dependencies.store.build_failures import BuildFailureCache, unfinished_build
 from pytest_py312.dependencies.store.byte_code import compile_modules
@@ -305,7 +307,19 @@ class DistributionStore:
         ``tree`` is the source of the only pin. A folder is built in a copy: builds write into their source, and those
         of several interpreters run in parallel.
         """
-        work = self._temporary / uuid.uuid4().hex
+        with PROGRESS.activity(*_describe_installation(pins, build, tree)):
+            return self._install_in(self._temporary / uuid.uuid4().hex, pins, build, request, options, limit, tree)
+
+    def _install_in(
+        self,
+        work: Path,
+        pins: Sequence[Pin],
+        build: InterpreterBuild,
+        request: ResolutionRequest,
+        options: Sequence[str],
+        limit: float,
+        tree: SourceTree | None,
+    ) -> list[StoredDistribution]:
         work.mkdir(parents=True)
         # uv reads the nearest settings file above its folder: without this one, that of a parent of the cache
         (work / "uv.toml").write_text(self._settings(tuple(pins[0].index.splitlines()), build), encoding="utf-8")
@@ -440,6 +454,15 @@ class DistributionStore:
         if not distributions:
             raise Undetermined(f"{', '.join(pin.line for pin in pins)} installed nothing")
         return distributions
+
+
+def _describe_installation(pins: Sequence[Pin], build: InterpreterBuild, tree: SourceTree | None) -> tuple[str, str]:
+    """Return what is done, and with what: ``installing``, ``numpy 2.1, torch 2.5 and 41 more for 3.12``."""
+    if tree is not None:
+        return "building", ""  # what the activity around it is about
+    names = [f"{pin.name} {pin.version}".strip() for pin in pins]
+    is_built = any(pin.from_source for pin in pins)
+    return "building" if is_built else "installing", f"{list_names(names, 2)} for {build.interpreter}"
 
 
 def _install_command(pin: Pin, folder: str) -> list[str]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pytest_py312.core.model.findings import Interpreter, Location
 from pytest_py312.core.model.fleet import Cell, InstallStep, Service
 from pytest_py312.core.model.measurements import ImagePackages, InterpreterBuild
+from pytest_py312.core.progress.hub import PROGRESS
 from pytest_py312.dependencies.system.build_tools import (
     NETWORK,
     MissingTool,
@@ -187,7 +188,8 @@ class CellBuilds:
         for interpreter in interpreters:
             try:
                 build = runner.find_interpreter(interpreter)
-                equipped = runner.add_packages(build, packages)
+                with PROGRESS.activity("adding system packages to the image of", f"Python {interpreter}"):
+                    equipped = runner.add_packages(build, packages)
             except CellUnavailable as reason:
                 origin = f"that {location} installs" if location else "that its requirements need"
                 return f"the packages {origin} ({packages}) could not be added to the image: {reason}"

@@ -13,6 +13,7 @@ from pathlib import Path
 from pytest_py312.core.model.fleet import Cell, Service
 from pytest_py312.core.model.measurements import BenchmarkResults
 from pytest_py312.core.model.plan import Plan
+from pytest_py312.core.progress.hub import PROGRESS
 from pytest_py312.dependencies.installation.findings import incomplete_environment_reason, missing_environment_reason
 from pytest_py312.dependencies.installation.result import Installation, installed_versions
 from pytest_py312.gate.benchmarks.cpu_cores import exclusive_core
@@ -60,7 +61,11 @@ class BenchmarkRunner:
         if isinstance(old, str) or isinstance(new, str):
             return BenchmarkResults(unchecked=next(side for side in sides if isinstance(side, str)))
         module = entry_module(Tree(self.plan.root), cell.service, self.files_of(cell.service))
-        with self._exclusive_run(), exclusive_core(self.cache / "measured", self.run_ended) as core:
+        with (
+            self._exclusive_run(),
+            exclusive_core(self.cache / "measured", self.run_ended) as core,
+            PROGRESS.activity("measuring", cell.title),
+        ):
             if self.run_ended.is_set():
                 return BenchmarkResults(unchecked="the run was ended")
             benchmark = ServiceBenchmark(

@@ -15,6 +15,7 @@ from pytest_py312.core.model.findings import Finding
 from pytest_py312.core.model.fleet import Cell, Program, Service, StartModule, cells_of
 from pytest_py312.core.model.measurements import InterpreterBuild, SuiteRun
 from pytest_py312.core.model.plan import Plan
+from pytest_py312.core.progress.hub import PROGRESS
 from pytest_py312.dependencies.installation.installer import Installer
 from pytest_py312.dependencies.installation.result import Installation, installed_versions
 from pytest_py312.dependencies.resolution.lock import DependencyLock
@@ -279,7 +280,8 @@ class FactProvider:
             if installation.rest is not None
             for name in installation.rest.unavailable
         }
-        return repair(self.installer, cell, findings, self._plan.exclude_newer, frozenset(unavailable))
+        with PROGRESS.activity("trying other versions for", cell.title):
+            return repair(self.installer, cell, findings, self._plan.exclude_newer, frozenset(unavailable))
 
     def source_analysis(self, cell: Cell) -> "AnalysisResult":
         result = self._analyze_source(self.service_analyzer, cell)
@@ -350,9 +352,9 @@ class FactProvider:
         return lock.versions if isinstance(lock, DependencyLock) else None
 
     def library_analysis(self, cell: Cell) -> "AnalysisResult":
-        return self._components.run(_LIBRARY_ANALYZER, self._library_analyzer).analyze(
-            cell, self.installation(cell), self.installation(cell.baseline_cell)
-        )
+        installations = self.installation(cell), self.installation(cell.baseline_cell)
+        with PROGRESS.activity("reading the libraries of", cell.title):
+            return self._components.run(_LIBRARY_ANALYZER, self._library_analyzer).analyze(cell, *installations)
 
     def image_runs(self, cell: Cell) -> "Sequence[ImageCheckResult]":
         return self._components.run(_IMAGE_BUILDS, self._image_builds).results(cell)
@@ -422,7 +424,8 @@ class FactProvider:
                 return SuiteRun(
                     interpreter=cell.interpreter, results={}, complete=False, incomplete_reason="the run was ended"
                 )
-            run = run_suite(self._runner, job, cell, installed_versions(cell_installation))
+            with PROGRESS.activity("suite", cell.title):
+                run = run_suite(self._runner, job, cell, installed_versions(cell_installation))
             if self._runner.name == "local" and not self.installer.is_intact(cell_installation.environment):
                 run = replace(run, complete=False, incomplete_reason=WROTE_TO_ENVIRONMENT)
         if not select and run.complete:

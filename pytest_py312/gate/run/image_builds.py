@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pytest_py312.core.concurrency import SingleFlight, Work
 from pytest_py312.core.model.fleet import Cell
 from pytest_py312.core.model.plan import Plan
+from pytest_py312.core.progress.hub import PROGRESS
 from pytest_py312.gate.fixes.version_changes import plan_migrations
 from pytest_py312.repository.edits.declarations import MigrationTarget
 from pytest_py312.repository.services.images import (
@@ -49,7 +50,8 @@ class ImageBuilds:
         job = self._image_job(cell, image)
         if isinstance(job, str):
             return ImageCheckResult(dockerfile=image.dockerfile, unchecked=job)
-        return self.runner.check_image(job)
+        with PROGRESS.activity("building the image of", cell.title):
+            return self.runner.check_image(job)
 
     def startable_image(self, cell: Cell) -> ImageJob | str:
         """Return the first image of the service that declares a health check, or why none can be started."""

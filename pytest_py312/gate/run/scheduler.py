@@ -21,6 +21,7 @@ from pytest_py312.core.concurrency import PriorityExecutor, SingleFlight, Work
 from pytest_py312.core.model.findings import Interpreter, Status
 from pytest_py312.core.model.fleet import Cell
 from pytest_py312.core.model.measurements import SuiteRun
+from pytest_py312.core.progress.hub import PROGRESS
 from pytest_py312.core.serialization import decode, encode
 from pytest_py312.gate.checks import CHECKS
 from pytest_py312.gate.checks.check import CheckResult, CheckTraits
@@ -38,6 +39,8 @@ UNDETERMINED_CODES = frozenset(("PY111", "PY112", "PY113"))
 """Codes of findings on what could not be determined."""
 _ANALYZED: Work[None] = Work("analyzed")
 _PREPARED: Work[bool] = Work("prepared")
+_ITEM = "item "
+"""Prefix of the durations of items in the state file."""
 LAST = 2**30
 """Amount of work of what is done after everything else."""
 SERVICES_AT_ONCE = 8
@@ -90,7 +93,10 @@ class Scheduler:
         future = self._futures.get(task.name)
         if future is not None and not future.cancelled():
             return future.result()
-        return CheckResult(outcome=unread_outcome(task)) if task.cell.service.unread else self._run(task)
+        if task.cell.service.unread:
+            PROGRESS.answer([task.name])
+            return CheckResult(outcome=unread_outcome(task))
+        return self._run(task)
 
     def finished(self, task: CheckTask) -> CheckResult | None:
         """Return the result of ``task`` if it was prefetched and is there; ``None`` otherwise."""
@@ -106,6 +112,10 @@ class Scheduler:
         return result is not None and result.outcome.status is Status.PASSED
 
     def _run(self, task: CheckTask) -> CheckResult:
+        with PROGRESS.activity("checking", task.title, item=task.name):
+            return self._answer(task)
+
+    def _answer(self, task: CheckTask) -> CheckResult:
         started = clock.stopwatch()
         key = self._key(task)
         cached_result = self._cached_result(key, task) if key else None
@@ -116,6 +126,7 @@ class Scheduler:
         seconds = max(clock.stopwatch() - started, ahead)
         finalized = self._finalized(task, result, seconds=seconds)
         self._store(task, result, finalized.outcome.status)
+        self._state.store_duration(f"{_ITEM}{task.name}", seconds)
         return finalized
 
     def _finalized(
@@ -226,9 +237,13 @@ class Scheduler:
 
     def _pending(self, tasks: Sequence[CheckTask]) -> list[CheckTask]:
         """Return the tasks to compute: those without a valid result, of services of which something is known."""
+        recorded = self._state.durations(_ITEM)
+        PROGRESS.plan({task.name: recorded.get(task.name, 0.0) for task in tasks}, parallel=self._parallel)
         tasks = [task for task in tasks if not task.cell.service.unread]
         self._register(tasks)
-        return [task for task in tasks if not self._answer_from_cache(task)]
+        pending = [task for task in tasks if not self._answer_from_cache(task)]
+        PROGRESS.answer(self._futures)
+        return pending
 
     def _register(self, tasks: Sequence[CheckTask]) -> None:
         self.facts.installed_cells = frozenset(
@@ -242,7 +257,11 @@ class Scheduler:
         services = [task.cell.service for task in tasks if task.check.name == SourceCheck.name]
         if services:
             self.facts.service_analyzer.register(services)
-            self._submit((-1,), self.facts.service_analyzer.prefetch)
+            self._submit((-1,), self._analyze_source)
+
+    def _analyze_source(self) -> None:
+        with PROGRESS.activity("reading", "the source of all services"):
+            self.facts.service_analyzer.prefetch()
 
     def _prepare_interpreter(
         self, interpreter: Interpreter, cells: Sequence[Cell], readiness: "_Readiness", order: Mapping[str, int]
@@ -314,7 +333,7 @@ class Scheduler:
             task.cell.service for task in pending if task.check.name == SourceCheck.name
         )
         with suppress(Exception):  # raised again where the result is needed
-            self._single_flight.run(_ANALYZED, self.facts.service_analyzer.prefetch)
+            self._single_flight.run(_ANALYZED, self._analyze_source)
         for interpreter, cells in self.facts.installer.group_by_interpreter(
             [task.cell for task in pending if task.cell in self.facts.installed_cells]
         ).items():

@@ -65,6 +65,11 @@ class StateFile:
         rows = self._rows("SELECT seconds FROM durations WHERE name = ?", name)
         return float(rows[0][0]) if rows and isinstance(rows[0][0], int | float) else None
 
+    def durations(self, prefix: str) -> dict[str, float]:
+        """Return the last durations in seconds of all whose names begin with ``prefix``, by what follows it."""
+        rows = self._rows("SELECT name, seconds FROM durations WHERE substr(name, 1, ?) = ?", len(prefix), prefix)
+        return {str(name)[len(prefix) :]: float(value) for name, value in rows if isinstance(value, int | float)}
+
     def store_duration(self, name: str, seconds: float) -> None:
         """Store the duration of ``name`` in seconds."""
         self._write(lambda execute: execute("INSERT OR REPLACE INTO durations VALUES (?, ?)", (name, seconds)))

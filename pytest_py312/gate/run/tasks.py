@@ -42,6 +42,12 @@ class CheckTask:
         """The name of the task, such as ``user-service-py3.12-suite``."""
         return "-".join((self.cell.service.name, *self.node_parts))
 
+    @property
+    def title(self) -> str:
+        """``suite of user-service 3.12``, for people."""
+        subject = self.cell.service.name if self.interpreter is None else self.cell.title
+        return f"{self.check.name} of {subject}"
+
 
 def tasks_of(plan: Plan, service: Service, checks: Sequence[Check] = CHECKS) -> tuple[CheckTask, ...]:
     """Return all tasks of a service: checks of the whole service, then the other checks of each interpreter."""

@@ -12,11 +12,12 @@ from pathlib import Path
 from threading import Event
 
 from pytest_py312.core.process import ExitReason
+from pytest_py312.core.progress.hub import PROGRESS
 from pytest_py312.core.text import format_size
 from pytest_py312.runners.docker.container_specs import RunContext, cell_spec, request_for
 from pytest_py312.runners.docker.engine import ContainerState, DockerEngine, StartedContainer
 from pytest_py312.runners.docker.errors import EngineRefused, EngineUnavailable
-from pytest_py312.runners.probe_records import read_records
+from pytest_py312.runners.probe_records import RecordCounter, read_records
 from pytest_py312.runners.runner import ProbeJob, ProbeResult
 
 WATCH_INTERVAL = 2.0
@@ -50,7 +51,8 @@ def run_in_own_container(
         job_folder = Path(tempfile.mkdtemp(dir=folder))
         out = write_job_folder(job_folder / "out", request_for(job))
         container = _Container(engine, job, closing)
-        job_exit = container.run(context, image, out)
+        with PROGRESS.counting(RecordCounter(out / "records.jsonl").count):
+            job_exit = container.run(context, image, out)
         records = read_records(out / "records.jsonl")
         job_exit = check_full_disk(job_exit, out, complete=bool(records) and records[-1].get("event") == "end")
         seconds = container.seconds

@@ -21,6 +21,7 @@ from threading import Event, Lock
 from typing import Any
 
 from pytest_py312.core.process import ExitReason
+from pytest_py312.core.progress.hub import PROGRESS
 from pytest_py312.core.text import format_size
 from pytest_py312.runners.docker.cell_container import (
     OUT_LIMIT,
@@ -39,7 +40,7 @@ from pytest_py312.runners.docker.container_specs import (
 )
 from pytest_py312.runners.docker.engine import DockerEngine, StartedContainer
 from pytest_py312.runners.docker.errors import EngineUnavailable
-from pytest_py312.runners.probe_records import read_bounded, read_records
+from pytest_py312.runners.probe_records import RecordCounter, read_bounded, read_records
 from pytest_py312.runners.runner import ProbeJob, ProbeResult
 
 MIN_POLL_INTERVAL = 0.005
@@ -209,7 +210,8 @@ class JobContainer:
                 job_id, self._job_document(job, job_id), request_for(job, scratch=_scratch_of(job_id))
             )
             try:
-                report = self._wait_for_report(job, spool, job_folder)
+                with PROGRESS.counting(RecordCounter("records.jsonl", folder=job_folder).count):
+                    report = self._wait_for_report(job, spool, job_folder)
             except EngineUnavailable as unavailable:  # records written until then are still read
                 report = exit_of_unavailable(unavailable)
             seconds = time.monotonic() - begin

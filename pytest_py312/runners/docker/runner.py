@@ -20,6 +20,7 @@ from pytest_py312.core.model.measurements import ImagePackages, InterpreterBuild
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.core.process import CommandResult, ExitReason
 from pytest_py312.core.process_identity import this_process
+from pytest_py312.core.progress.hub import PROGRESS
 from pytest_py312.repository.services.images import ImageCheckResult, ImageJob, ImageStartup
 from pytest_py312.runners.agent import job_supervisor
 from pytest_py312.runners.confinement import hand_over, memory_of_builds
@@ -155,7 +156,8 @@ class DockerRunner:
         image = self._engine.image_id(name)
         if image is None:
             try:
-                self._engine.pull(name, time_limit=PULL_LIMIT)
+                with PROGRESS.activity("downloading the image", name):
+                    self._engine.pull(name, time_limit=PULL_LIMIT)
                 image = self._engine.image_id(name)
                 reason = "the registry has no image of that name"
             except (EngineUnavailable, EngineRefused) as error:
