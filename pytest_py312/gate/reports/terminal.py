@@ -68,13 +68,15 @@ def summary_lines(report: Report, *, width: int, unicode: bool, verbosity: int, 
 
     :param width: width of the terminal in columns.
     :param unicode: if false, all lines are ASCII.
-    :param verbosity: below 0, only what blocks and the closing sentence remain; from 1 on, nothing is left out.
+    :param verbosity: at -1, only the table, what blocks and the closing sentence remain, below that no table either;
+        from 1 on, nothing is left out.
     """
     page = TerminalFormat(width=width, unicode=unicode, verbosity=verbosity)
     verdict = summarize(report)
     sections = [blocking_section(report, page), errored_section(report, page), _incomplete_section(verdict, page)]
-    if verbosity >= 0:
+    if verbosity >= -1:
         sections.insert(0, readiness_table(report, page))
+    if verbosity >= 0:
         sections.append(benchmark_lines(report, page))
         sections += [
             _non_blocking_section(report, page),

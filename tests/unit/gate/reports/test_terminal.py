@@ -236,8 +236,15 @@ def test_unicode_and_v_add_the_evidence_and_cut_nothing() -> None:
     assert "diagnostic-listen: 1 test also fails on 3.9: tests/test_codec.py::test_opus\n" in wide
 
 
-def test_quiet_shows_what_blocks_and_one_closing_line() -> None:
-    quiet = lines_of(twenty_services(), verbosity=-1)
+def test_quiet_shows_the_table_what_blocks_and_one_closing_line() -> None:
+    complete, quiet = lines_of(twenty_services()), lines_of(twenty_services(), verbosity=-1)
+    table = complete[: complete.index("Blocking")]
+    assert quiet[: len(table)] == table
+    assert quiet[len(table) :] == lines_of(twenty_services(), verbosity=-2)
+
+
+def test_quieter_shows_what_blocks_and_one_closing_line() -> None:
+    quiet = lines_of(twenty_services(), verbosity=-2)
     assert quiet[0] == "Blocking"
     assert [line for line in quiet if line and not line.startswith(" ")] == [
         "Blocking",
@@ -246,10 +253,14 @@ def test_quiet_shows_what_blocks_and_one_closing_line() -> None:
     ]
 
 
-def test_a_quiet_run_without_problems_is_one_line() -> None:
+def test_a_quiet_run_without_problems_is_the_table_and_one_line() -> None:
     one = service("billing")
     outcomes = [passed("billing", on) for on in (PY39, PY310, PY312)]
-    assert lines_of(report([one], outcomes), verbosity=-1) == ["proven: 1 service ready for 3.12 (3 cells)"]
+    subject = report([one], outcomes)
+    closing_line = "proven: 1 service ready for 3.12 (3 cells)"
+    assert lines_of(subject, verbosity=-2) == [closing_line]
+    assert [line for line in lines_of(subject, verbosity=-1) if line.startswith("  billing ")]
+    assert lines_of(subject, verbosity=-1)[-1] == closing_line
 
 
 # ---- the closing sentence
@@ -527,7 +538,7 @@ def test_a_reason_that_is_not_a_finding_is_reported_as_well() -> None:
     outcome = Outcome(
         service="a", interpreter=PY312, check="suite", status=Status.FAILED, reason="the plan asks for 100 tests"
     )
-    assert lines_of(report([service("a")], [outcome]), verbosity=-1)[:3] == [
+    assert lines_of(report([service("a")], [outcome]), verbosity=-2)[:3] == [
         "Blocking",
         "  services/a::py3.12::suite",
         "    the plan asks for 100 tests",
