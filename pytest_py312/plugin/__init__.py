@@ -81,6 +81,7 @@ _FLAG_OPTIONS: tuple[tuple[str, str], ...] = (
         "update-known-findings",
         "remove fixed findings from the file of --py312-known-findings; create it if there is none",
     ),
+    ("no-progress", "do not show what the run does while it works (nor with -q)"),
     ("offline", "use only the cache; what is not in it cannot be checked"),
     ("diff", "show the changes that fix findings and migrate ready services, as a unified diff"),
     ("fix", "write these changes, and check the services again: the exit status is that of the second run"),

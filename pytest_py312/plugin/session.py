@@ -48,6 +48,7 @@ from pytest_py312.plugin.processes import (
     is_worker,
     shared_folder,
 )
+from pytest_py312.plugin.progress import register_progress
 from pytest_py312.plugin.shard_options import prepare_shard
 from pytest_py312.plugin.terminal_output import write_known_findings, write_lines, write_report_files
 from pytest_py312.repository.checkout import read_checkout
@@ -73,7 +74,9 @@ def register(config: pytest.Config) -> None:
     """
     enable_interrupts()
     try:
-        config.pluginmanager.register(GateSession(config), "py312-session")
+        session = GateSession(config)
+        config.pluginmanager.register(session, "py312-session")
+        register_progress(config, session.assembly.shared_folder)
     except Py312Error as error:
         raise pytest.UsageError(str(error)) from None
 
