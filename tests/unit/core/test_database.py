@@ -45,6 +45,14 @@ def test_outcomes_and_durations_are_stored(state: StateFile) -> None:
     assert state.duration("other") is None
 
 
+def test_durations_of_one_kind(state: StateFile, tmp_path: Path) -> None:
+    for name, seconds in (("item a", 1.5), ("item b_", 2.0), ("suite a", 3.0), ("item%", 4.0)):
+        state.store_duration(name, seconds)
+    assert state.durations("item ") == {"a": 1.5, "b_": 2.0}
+    execute(tmp_path, "UPDATE durations SET seconds = 'soon' WHERE name = 'item a'")
+    assert state.durations("item ") == {"b_": 2.0}
+
+
 def test_the_next_run_finds_them(tmp_path: Path) -> None:
     for word in ("first", "second"):
         opened = StateFile(tmp_path)

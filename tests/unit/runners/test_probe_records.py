@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_py312.runners import probe_records
-from pytest_py312.runners.probe_records import is_complete, read_records, write_request
+from pytest_py312.runners.probe_records import RecordCounter, is_complete, read_records, write_request
 
 
 def test_a_request_is_one_json_document(tmp_path: Path) -> None:
@@ -70,3 +70,33 @@ def test_no_bytes_crash_the_reader(tmp_path_factory: pytest.TempPathFactory, dat
     path.write_bytes(data)
 
     assert all(isinstance(record, dict) for record in read_records(path))
+
+
+def test_tests_are_counted_while_they_are_recorded(tmp_path: Path) -> None:
+    """A line that is not complete counts when it is."""
+    path = tmp_path / "records.jsonl"
+    counter = RecordCounter(path)
+    assert counter.count() == (0, 0)
+    path.write_text('{"python": "3.12", "event": "start"}\n{"count": 3, "event": "collected"}\n{"id": "a", "event": ')
+    assert counter.count() == (0, 3)
+    with path.open("a") as file:
+        file.write('"test"}\n{"id": "b", "event": "running"}\n{"id": "b", "event": "test"}\n')
+    assert counter.count() == (2, 3)
+    assert counter.count() == (2, 3)
+
+
+@pytest.mark.parametrize(
+    "line", ['{"count": "many", "event": "collected"}', '{"count": -1, "event": "collected"}', 'x"event": "collected"}']
+)
+def test_a_count_that_a_suite_has_written_is_no_number(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "records.jsonl"
+    path.write_text(f"{line}\n")
+    assert RecordCounter(path).count() == (0, 0)
+
+
+def test_what_is_no_regular_file_is_not_counted(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    folder = os.open(tmp_path, os.O_RDONLY)
+    counts = RecordCounter("pipe", folder=folder).count()
+    os.close(folder)
+    assert counts == (0, 0)

@@ -17,6 +17,8 @@ from pytest_py312.core.model.findings import Finding, Interpreter, Location, Out
 from pytest_py312.core.model.fleet import Cell, RequirementSource, Service
 from pytest_py312.core.model.measurements import SuiteRun, SuiteWarning
 from pytest_py312.core.model.plan import Plan, Waiver, with_resolution
+from pytest_py312.core.progress.events import ActivityStarted, ItemsAnswered, ProgressEvent, RunPlanned
+from pytest_py312.core.progress.hub import PROGRESS
 from pytest_py312.dependencies.installation.cell_locks import WITHOUT_LOCK, CellLocks
 from pytest_py312.dependencies.resolution.lock import DependencyLock, Pin
 from pytest_py312.gate.checks import CHECKS
@@ -708,3 +710,30 @@ def test_the_time_of_an_installation_is_shared_by_the_cells_that_it_was_for(
     gate.close()
 
     assert seconds == [4.0, 4.0]
+
+
+def test_a_run_reports_what_it_plans_and_does(
+    fleet_of_one: tuple[Path, Service], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the durations of an earlier run, and without work for what is cached."""
+    root, of = fleet_of_one
+    own = ThirdPartyCheck(name=CHECKS[0].name)
+    monkeypatch.setattr("pytest_py312.gate.run.outcome_keys.CHECKS", (own,))
+    task = CheckTask(cell=cell_of("3.12", of), check=own)
+    runs: list[list[ProgressEvent]] = []
+    for _ in range(2):
+        gate = gate_on(*INTERPRETERS, root=root)
+        monkeypatch.setattr(gate.facts.installer.locks, "cached", lambda cell: DependencyLock(pins=()))
+        events: list[ProgressEvent] = []
+        with PROGRESS.listening(events.append):
+            gate.prefetch([task])
+            gate.run(task)
+        gate.close()
+        runs.append(events)
+    first, second = ([event for event in events if isinstance(event, RunPlanned)] for events in runs)
+    assert first[0].items == {task.name: 0.0}
+    assert second[0].items[task.name] > 0
+    titles = [event.subject for event in runs[0] if isinstance(event, ActivityStarted) and event.item == task.name]
+    assert titles == [task.title]
+    assert [event for event in runs[1] if isinstance(event, ActivityStarted)] == []
+    assert [event.items for event in runs[1] if isinstance(event, ItemsAnswered)] == [(task.name,)]
