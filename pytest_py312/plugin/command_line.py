@@ -219,9 +219,21 @@ def selected_paths(config: pytest.Config) -> tuple[Selection, ...]:
         path, *parts = str(argument).split("::")
         absolute = (start / path).absolute()
         if not absolute.exists():
-            raise OptionError(f"{path}: there is no such file or folder")
+            absolute = _shown_path(config, path)
         selections.append(Selection(path=absolute.resolve(), parts=tuple(parts)))
     return tuple(selections)
+
+
+def _shown_path(config: pytest.Config, path: str) -> Path:
+    """Return the path of an id as this tool prints it: relative to pytest's root directory, or to the plan.
+
+    :raises OptionError: there is no such path.
+    """
+    plan = find_plan(config.invocation_params.dir.resolve())
+    for folder in (config.rootpath, *([plan.parent] if plan is not None else [])):
+        if (folder / path).exists():
+            return (folder / path).absolute()
+    raise OptionError(f"{path}: there is no such file or folder")
 
 
 def find_and_load_plan(config: pytest.Config, selections: tuple[Selection, ...]) -> Plan:

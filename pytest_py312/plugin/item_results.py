@@ -22,8 +22,8 @@ from pytest_py312.plugin.nodes import (
     CheckItem,
     GateFailed,
     finding_location,
-    printable_id,
     result_properties,
+    service_id,
 )
 from pytest_py312.plugin.processes import is_worker
 
@@ -69,7 +69,7 @@ class ItemResults:
         by_place: dict[tuple[str | Path, tuple[str, ...]], CheckTask] = {}
         for task in tasks:
             folder = root / task.cell.service.path
-            by_place[printable_id(folder, self._config.rootpath) or folder.resolve(), task.node_parts] = task
+            by_place[service_id(folder, self._config.rootpath, root) or folder.resolve(), task.node_parts] = task
         for nodeid in ids:
             path, *parts = nodeid.split("::")
             for place in (path, (self._config.rootpath / path).resolve()):

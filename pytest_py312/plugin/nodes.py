@@ -67,7 +67,7 @@ class FleetNode(pytest.Directory):
     def collect(self) -> Iterator[pytest.Collector]:
         for service, tasks in self.context.tasks:
             path = self.path / service.path
-            node_id = printable_id(path, self.config.rootpath)
+            node_id = service_id(path, self.config.rootpath, self.path)
             names: dict[str, Any] = {"name": node_id.rpartition("/")[2], "nodeid": node_id} if node_id else {}
             node = ServiceNode.from_parent(self, path=path, **names)
             node.service, node.tasks, node.run_task = service, tasks, self.context.run_task
@@ -75,15 +75,31 @@ class FleetNode(pytest.Directory):
         yield from self.context.extra_nodes(self)
 
 
-def printable_id(path: Path, rootpath: Path) -> str:
-    """Return the node id for a path that a terminal must not get as it is; empty for an ordinary one.
+def service_id(path: Path, rootpath: Path, root: Path) -> str:
+    """Return the node id of the service at ``path``; empty if that is the one that pytest would give it.
 
-    It ends with a digest of the path: two services never have one id, and so one result, whatever their names are.
+    Ids are relative to pytest's root directory. If that lies inside of ``root``, the fleet's root, as it does where a
+    service with a ``pytest.ini`` is named, they are relative to ``root``: a service has one id, whatever was typed.
+    What a terminal must not get is escaped. Such an id ends with a digest: two services never have one id, and so one
+    result, whatever their names are.
     """
+    is_inside = rootpath != root and rootpath.is_relative_to(root)
+    base = root if is_inside else rootpath
+    relative = (path.relative_to(base) if path.is_relative_to(base) else path).as_posix()
     if str(path).isprintable():
-        return ""
-    relative = (path.relative_to(rootpath) if path.is_relative_to(rootpath) else path).as_posix()
+        return relative if is_inside else ""
     return f"{escape_control(relative)}~{hashlib.sha256(os.fsencode(relative)).hexdigest()[:12]}"
+
+
+def show_own_ids(config: pytest.Config) -> None:
+    """Let pytest print node ids as they are, and not relative to the working directory.
+
+    Relative to the folder of a service, its own id would be ``.``.
+    """
+    reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None:
+        reporter.startpath = config.rootpath
+    config.cwd_relative_nodeid = lambda nodeid: nodeid  # type: ignore[method-assign]
 
 
 def directory_node(parent: pytest.Collector, path: Path, context: CollectionContext) -> pytest.Directory:

@@ -40,7 +40,14 @@ from pytest_py312.plugin.command_line import (
     read_options,
 )
 from pytest_py312.plugin.item_results import ItemResults
-from pytest_py312.plugin.nodes import CheckItem, CollectionContext, ServiceTasks, directory_node, no_extra_nodes
+from pytest_py312.plugin.nodes import (
+    CheckItem,
+    CollectionContext,
+    ServiceTasks,
+    directory_node,
+    no_extra_nodes,
+    show_own_ids,
+)
 from pytest_py312.plugin.processes import (
     TerminationHandler,
     garbage_collection_paused,
@@ -211,6 +218,7 @@ class GateSession:
         # a node id of a service is a folder with ::parts behind it, which pytest would refuse: the parts are in the
         # aim, and what pytest collects is the one folder of the plan
         session.config.args = [str(self.options.plan.root)]
+        show_own_ids(session.config)
         if self._is_stored:
             self._checkout = read_checkout(self.options.plan.root, os.environ)
             self._runs.begin(self.assembly.run_id, clock.now_text())

@@ -47,13 +47,32 @@ def test_what_is_chosen_on_the_command_line(faked: Faked, arguments: list[str], 
 
 
 def test_paths_hold_from_where_pytest_was_started(faked: Faked, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a service's folder its own path is ``.``; the ids stay relative to pytest's rootdir."""
+    """In a service's folder its own path is ``.``; the ids stay relative to pytest's rootdir, and can be typed."""
     faked.root.joinpath("pytest.ini").write_text("[pytest]\n")
     monkeypatch.chdir(faked.root / "services/user-service")
     assert faked.ids() == IDS
     assert faked.ids(".") == IDS[4:]
     assert faked.ids("tests") == IDS[4:]
     assert faked.ids("../auth-service::py3.12::suite") == [IDS[3]]
+    assert faked.ids(IDS[3]) == [IDS[3]]
+
+
+@pytest.mark.parametrize("folder", ["services", "services/user-service", "services/user-service/tests"])
+@pytest.mark.parametrize("settings", ["pytest.ini", "services/user-service/pytest.ini", "services/pytest.ini", ""])
+def test_an_item_has_one_id_wherever_pytest_was_started(
+    faked: Faked, monkeypatch: pytest.MonkeyPatch, folder: str, settings: str
+) -> None:
+    """Its service's, in the lines of pytest, the summary and the report, also if the rootdir is that service."""
+    if settings:
+        faked.root.joinpath(settings).write_text("[pytest]\n")
+    faked.gate.answers["user-service-py3.12-suite"] = ("failed", "1 test fails")
+    monkeypatch.chdir(faked.root / folder)
+    assert faked.ids() == IDS
+    assert faked.ids(IDS[9]) == [IDS[9]]
+    verbose = faked.run("-v", f"--py312-report={faked.root}/report.json")
+    verbose.stdout.fnmatch_lines([f"{IDS[0]} PASSED*", f"{IDS[9]} FAILED*", f"  {IDS[9]}", f"FAILED {IDS[9]}*"])
+    assert f'"{IDS[9]}"' in (faked.root / "report.json").read_text()
+    faked.run(str(faked.root / "services/user-service")).stdout.fnmatch_lines(["services/user-service .....F*"])
 
 
 def test_a_path_from_outside_the_repository(
