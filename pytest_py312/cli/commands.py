@@ -25,6 +25,9 @@ _JSON = argument("--json", action="store_true", help="print a JSON document")
 _JOURNAL = (*_LOCATION, _STATE_DIR, _ENVIRONMENT, _JSON)
 """The arguments of nearly every command of the rollout."""
 _DRY_RUN = argument("--dry-run", action="store_true", help="print what would be done, without doing it")
+_NO_PROGRESS = argument("--no-progress", action="store_true", help="do not show what the command does while it works")
+_CHANGING = (_DRY_RUN, _NO_PROGRESS)
+"""Arguments of a command that changes what serves."""
 _STAGE = argument("--stage", type=int, metavar="N")
 _REQUIRED_STAGE = argument("--stage", type=int, metavar="N", required=True)
 _STAGE_FILTER = argument("--stage", type=int, metavar="N", help="only the services of this stage")
@@ -58,7 +61,7 @@ _DECISION = (
     _REQUIRED_STAGE,
     _ENVIRONMENT,
     _JSON,
-    _DRY_RUN,
+    *_CHANGING,
     argument("--reason", required=True, metavar="TEXT", help="recorded in the journal"),
 )
 
@@ -226,7 +229,7 @@ _DEPLOYMENT_COMMANDS = (
             *_ROLLBACK,
             *_SOAK,
             argument("--rollback", action="store_true", help="the same as py312 rollback"),
-            _DRY_RUN,
+            *_CHANGING,
         ),
     ),
     RolloutCommand(
@@ -246,7 +249,7 @@ _DEPLOYMENT_COMMANDS = (
                 "--accept-new-engine", action="store_true", help="accept that the environment is now on another engine"
             ),
             argument("--start", action="store_true", help="start the stopped services that a rollback has skipped"),
-            _DRY_RUN,
+            *_CHANGING,
         ),
         works_from_journal=True,
     ),
@@ -254,7 +257,7 @@ _DEPLOYMENT_COMMANDS = (
         name="rollback",
         help="roll a stage, or some of its services, back to the previous version",
         function="rollout_commands:rollback",
-        arguments=(*_JOURNAL, *_ROLLBACK, _DRY_RUN),
+        arguments=(*_JOURNAL, *_ROLLBACK, *_CHANGING),
         works_from_journal=True,
     ),
     RolloutCommand(
@@ -289,7 +292,7 @@ _MONITOR_COMMANDS = (
         name="sample",
         help="take the sample that is due and exit; for cron, timers and scheduled pipelines",
         function="monitor_commands:watch",
-        arguments=_MONITOR,
+        arguments=(*_MONITOR, _NO_PROGRESS),
     ),
     RolloutCommand(
         name="promote",
@@ -437,7 +440,7 @@ _OPERATIONS_COMMANDS = (
                 help="with --fault stop: the service to stop (default: the last deployed)",
             ),
             argument("--force", action="store_true", help="run it even if the plan does not allow drills"),
-            _DRY_RUN,
+            *_CHANGING,
         ),
     ),
 )

@@ -1,6 +1,7 @@
 """Entry point of ``py312``: parse the command line, run one command, print what is wrong."""
 
 import argparse
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -113,12 +114,15 @@ def build_parsers() -> tuple[_ArgumentParser, Mapping[str, _ArgumentParser]]:
 
 
 def _run_in_rollout(command: RolloutCommand, options: argparse.Namespace) -> int:
+    from pytest_py312.core.progress.standard_streams import progress_on_stderr
     from pytest_py312.rollout.context import RolloutContext
     from pytest_py312.rollout.execution.target_factory import connect_target
 
     plan, plan_problem = _read_rollout_plan(command, options)
     state = Path(options.state_dir).expanduser() if options.state_dir else plan.root / STATE_FOLDER
     with ExitStack() as exit_stack:
+        if not getattr(options, "no_progress", True):  # only commands that may wait for long have the argument
+            exit_stack.enter_context(progress_on_stderr(os.environ))
         context = RolloutContext(
             plan=plan,
             state_dir=state.absolute(),

@@ -5,17 +5,16 @@ do to the controller.
 """
 
 import os
-import sys
 from collections.abc import Callable, Generator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from pytest_py312.core.progress.display import DisplayStyle, ProgressDisplay, is_live
 from pytest_py312.core.progress.output import LiveOutput
 from pytest_py312.core.progress.relay import EventReader, EventWriter
+from pytest_py312.core.progress.standard_streams import guard_standard_streams, replace_attribute
 from pytest_py312.gate.fixes.verification_run import is_second_run
 from pytest_py312.plugin.command_line import option_value
 from pytest_py312.plugin.processes import is_controller, shared_folder
@@ -51,7 +50,6 @@ class ProgressPlugin:
             return
         writer, file = reporter._tw, reporter._tw._file
         output = LiveOutput(file)
-        guarded = output.guard(file)
         style = DisplayStyle(
             live=is_live(file, os.environ),
             color=writer.hasmarkup,
@@ -59,24 +57,12 @@ class ProgressPlugin:
         )
         source = EventReader(self._folder()).read if is_controller(config) else tuple
         display = ProgressDisplay(output, style, source=source)
-        self._replace(writer, "_file", guarded)
+        replace_attribute(writer, "_file", output.guard(file), self._exit_stack)
         if config.option.capture == "no":
-            self._replace(sys, "stdout", guarded if sys.stdout is file else output.guard(sys.stdout))
-            self._replace(sys, "stderr", output.guard(sys.stderr))
+            guard_standard_streams(output, self._exit_stack)
         self._exit_stack.callback(display.stop)
         display.start()
         self._display = display
-
-    def _replace(self, owner: Any, name: str, value: object) -> None:
-        """Set an attribute until the end, unless somebody else has set it meanwhile."""
-        original = getattr(owner, name)
-
-        def restore() -> None:
-            if getattr(owner, name) is value:
-                setattr(owner, name, original)
-
-        setattr(owner, name, value)
-        self._exit_stack.callback(restore)
 
     def pytest_enter_pdb(self) -> None:
         if self._display is not None:

@@ -4,6 +4,7 @@ It knows what pytest, its plugins and the gate send: text, carriage return, line
 colours. Anything else fails, so that nothing is silently shown in another way than a terminal shows it.
 """
 
+import io
 import re
 
 from pytest_py312.core.text import display_width
@@ -93,3 +94,21 @@ class TerminalScreen:
     def cursor(self) -> tuple[int, int]:
         """Line and column."""
         return self._row, self._column
+
+
+class MemoryTerminal(io.StringIO):
+    """A file in memory that is shown on a screen, and can be lost."""
+
+    def __init__(self, width: int = 40, height: int = 6) -> None:
+        super().__init__()
+        self.screen = TerminalScreen(width, height)
+        self.is_lost = False
+
+    def isatty(self) -> bool:
+        return True
+
+    def write(self, text: str, /) -> int:
+        if self.is_lost:
+            raise OSError(5, "Input/output error")
+        self.screen.feed(text.replace("\n", "\r\n"))  # as the driver of a terminal does
+        return len(text)

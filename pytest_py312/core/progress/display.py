@@ -104,7 +104,10 @@ class ProgressDisplay:
             return
         width, height = self._output.size()
         layout = TerminalFormat(width=width, unicode=self._style.unicode, verbosity=0)
-        lines = live_lines(self._progress, started=self._started, now=now, layout=layout, height=height // 2 - 1)
+        progress = self._progress
+        is_known = progress.items or progress.activities  # of a command that only reads there is nothing to show
+        height = height // 2 - 1 if is_known else 0
+        lines = live_lines(progress, started=self._started, now=now, layout=layout, height=height)
         if lines != self._drawn or not self._output.is_drawn:
             self._output.draw(lines, width=width, color=self._style.color)
             self._drawn = lines

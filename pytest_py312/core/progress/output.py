@@ -113,8 +113,9 @@ class LiveOutput:
                 self.erase()
             else:
                 texts = [_styled(line) if color else line.text for line in lines]
-                drawn = "".join(f"\r\n{text}{_ERASE_LINE}" for text in texts)
-                self._put(f"{drawn}{_ERASE_BELOW}{self._back(len(texts))}")
+                drawn = "\r\n".join(f"{text}{_ERASE_LINE}" for text in texts)
+                begin, up = self._begin()
+                self._put(f"{begin}{drawn}{_ERASE_BELOW}{self._back(up + len(texts) - 1)}")
                 self._height = len(texts)
 
     def erase(self) -> None:
@@ -122,12 +123,17 @@ class LiveOutput:
         with self._lock:
             if self._height:
                 self._height = 0
-                self._put(f"\r\n{_ERASE_BELOW}{self._back(1)}")
+                begin, up = self._begin()
+                self._put(f"{begin}{_ERASE_BELOW}{self._back(up)}")
 
     @property
     def is_drawn(self) -> bool:
         """Whether there are lines below the output at this moment."""
         return self._height > 0
+
+    def _begin(self) -> tuple[str, int]:
+        """Return what moves the cursor to the first line below the output, and how many lines that is down."""
+        return ("\r\n", 1) if self._column() else ("\r", 0)
 
     def _column(self) -> int:
         return display_width(without_escapes(self._line.rpartition("\r")[2]))
@@ -140,7 +146,7 @@ class LiveOutput:
         column = self._column()
         self._is_behind_full_line = column > 0 and column % self._width == 0
         column = self._width - 1 if self._is_behind_full_line else column % self._width
-        return f"\x1b[{lines}A\r" + (f"\x1b[{column}C" if column else "")
+        return (f"\x1b[{lines}A\r" if lines else "\r") + (f"\x1b[{column}C" if column else "")
 
     def interject(self, lines: Iterable[str]) -> None:
         """Write whole lines; a part of a line that the program has written is repeated behind them."""

@@ -14,6 +14,7 @@ from xml.etree import ElementTree
 from pytest_py312.core import process
 from pytest_py312.core.model.fleet import Service
 from pytest_py312.core.process import Cancellation, CommandResult, ExitReason
+from pytest_py312.core.progress.hub import PROGRESS
 from pytest_py312.core.text import error_line, escape_control, format_duration, without_escapes
 from pytest_py312.repository.plan.rollout_settings import AcceptanceSettings, RolloutSettings
 from pytest_py312.rollout.canary_analysis.judge import BreachKind, reaction_to, severity_of
@@ -84,11 +85,12 @@ class AcceptanceRunner:
         if settings is None:
             missing = AcceptanceOutcomes(problem="the plan has no acceptance tests of that name any more")
             return self._answer(run, _judge(run, name, phase, missing))
-        outcomes = self._run_tests(settings, cancelled)
-        result = _judge(run, name, phase, outcomes)
-        if result.newly_failing or (phase is AcceptancePhase.BEFORE and result.known_failing):
-            outcomes = confirm_failures(outcomes, self._run_tests(settings, cancelled))
+        with PROGRESS.activity("running the acceptance tests", name):
+            outcomes = self._run_tests(settings, cancelled)
             result = _judge(run, name, phase, outcomes)
+            if result.newly_failing or (phase is AcceptancePhase.BEFORE and result.known_failing):
+                outcomes = confirm_failures(outcomes, self._run_tests(settings, cancelled))
+                result = _judge(run, name, phase, outcomes)
         if problem := verify():
             result = _judge(run, name, phase, AcceptanceOutcomes(problem=problem, output=outcomes.output))
         return self._answer(run, result)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from pytest_py312.core.model.findings import Interpreter
+from pytest_py312.core.progress.hub import PROGRESS
 from pytest_py312.rollout.domain.events import (
     BecameReady,
     ControlStarted,
@@ -53,7 +54,8 @@ class Actions:
 
         :raises WaitInterrupted: see there. Nothing is left behind that a rollback does not know.
         """
-        return _METHODS[act](self, run, deployment)
+        with PROGRESS.activity(_DESCRIPTIONS[act], deployment.service):
+            return _METHODS[act](self, run, deployment)
 
     def observe(self, run: StageRun, deployment: Deployment) -> Event:
         observed = self._target.observe(deployment.spec)
@@ -201,6 +203,17 @@ _METHODS: dict[Act, Callable[[Actions, StageRun, Deployment], Event]] = {
     Act.VERIFY: Actions.verify,
     Act.START_CONTROL: Actions.start_control,
 }
+
+
+_DESCRIPTIONS: dict[Act, str] = {
+    Act.OBSERVE: "looking at",
+    Act.PREPARE: "preparing",
+    Act.SWITCH: "switching",
+    Act.READY: "waiting for",
+    Act.VERIFY: "verifying",
+    Act.START_CONTROL: "starting the previous version beside",
+}
+"""What is shown while an act is performed, before the name of the service."""
 
 
 def _new_container(deployment: Deployment) -> Container:

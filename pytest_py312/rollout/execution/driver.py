@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from pytest_py312.core import clock
 from pytest_py312.core.errors import RolloutRefused
+from pytest_py312.core.progress.hub import PROGRESS
 from pytest_py312.rollout.domain.acceptance import describe_outcome
 from pytest_py312.rollout.domain.events import (
     AcceptanceInvalidated,
@@ -386,6 +387,10 @@ class Driver:
 
     def _restore(self, run: StageRun, deployment: Deployment) -> Event:
         """Restore the previous version; retry for a while if the target does not answer."""
+        with PROGRESS.activity("restoring", deployment.service):
+            return self._try_to_restore(run, deployment)
+
+    def _try_to_restore(self, run: StageRun, deployment: Deployment) -> Event:
         started_at = self._stopwatch()
         while True:
             try:

@@ -3,7 +3,9 @@
 import csv
 import io
 import json
+import os
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -229,3 +231,36 @@ def test_a_line_of_a_rollout_does_not_control_the_terminal(capsys: pytest.Captur
     assert escape_line("a\r\n") == "a\n"
     log("first \x1b]0;title\x07\nsecond\x9b1m")
     assert capsys.readouterr().err == "first \nsecond\n"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "deploy --stage 1",
+        "rollback --stage 1",
+        "recover",
+        "sample --stage 1",
+        "abort --stage 1 --reason x",
+        "promote --stage 1 --reason x",
+        "drill --stage 1",
+    ],
+)
+def test_commands_that_may_wait_for_long_show_what_they_do(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unless they are not to, and no other command does."""
+    shown: list[object] = []
+
+    def note(environ: object) -> AbstractContextManager[None]:
+        shown.append(environ)
+        return nullcontext()
+
+    monkeypatch.setattr("pytest_py312.core.progress.standard_streams.progress_on_stderr", note)
+    monkeypatch.setattr("pytest_py312.cli.command.RolloutCommand.load", lambda self: lambda *_: ("", 0))
+    (tmp_path / "py312.toml").write_text('target = "3.12"\n')
+    place = ["--plan", str(tmp_path / "py312.toml")]
+    assert main([*line.split(), *place, "--no-progress"]) == 0
+    assert main(["status", *place]) == 0
+    assert shown == []
+    assert main([*line.split(), *place]) == 0
+    assert shown == [os.environ]

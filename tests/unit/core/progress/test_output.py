@@ -8,27 +8,9 @@ import pytest
 
 from pytest_py312.core.progress.output import GuardedFile, LiveOutput
 from pytest_py312.core.text import StyledLine
-from tests.support.terminal_screen import TerminalScreen
+from tests.support.terminal_screen import MemoryTerminal
 
 BELOW = [StyledLine(segments=(("  suite a", "cyan"),)), StyledLine(segments=(("py312: 1 of 2", ""),))]
-
-
-class MemoryTerminal(io.StringIO):
-    """A file in memory that is shown on a screen, and can be lost."""
-
-    def __init__(self, width: int = 40, height: int = 6) -> None:
-        super().__init__()
-        self.screen = TerminalScreen(width, height)
-        self.is_lost = False
-
-    def isatty(self) -> bool:
-        return True
-
-    def write(self, text: str, /) -> int:
-        if self.is_lost:
-            raise OSError(5, "Input/output error")
-        self.screen.feed(text.replace("\n", "\r\n"))  # as the driver of a terminal does
-        return len(text)
 
 
 class Shown:
@@ -70,7 +52,7 @@ def test_drawing_again_replaces_them() -> None:
     shown = Shown()
     shown.draw()
     shown.output.draw(BELOW[1:], width=40, color=False)
-    assert shown.lines == ["", "py312: 1 of 2"]
+    assert shown.lines == ["py312: 1 of 2"]
     shown.output.draw([], width=40, color=False)
     assert shown.lines == [""]
 

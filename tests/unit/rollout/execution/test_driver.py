@@ -11,6 +11,8 @@ import pytest
 from pytest_py312.core.errors import RolloutRefused
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.process_identity import this_process
+from pytest_py312.core.progress.events import ActivityStarted, ProgressEvent
+from pytest_py312.core.progress.hub import PROGRESS
 from pytest_py312.rollout.domain.events import Judged, SoakCredited
 from pytest_py312.rollout.domain.journal import Journal, LostOwnership
 from pytest_py312.rollout.domain.model import (
@@ -100,6 +102,16 @@ def test_a_good_stage_is_brought_up_to_its_soak_and_holds_its_environment(journa
     assert target.locks["test"].run == "r1"
     kept = [one for one in target.containers.values() if not one.running]
     assert [one.image for one in kept] == [OLD] * 3
+
+
+def test_what_a_deployment_does_is_reported(journal: Journal, target: FakeTarget) -> None:
+    """As one service after another is deployed, and brought back."""
+    events: list[ProgressEvent] = []
+    target.unready.add(NEW)
+    with PROGRESS.listening(events.append):
+        driver(journal, target).deploy(run_of("auth"))
+    activities = [f"{event.what} {event.subject}" for event in events if isinstance(event, ActivityStarted)]
+    assert activities == ["looking at auth", "preparing auth", "switching auth", "waiting for auth", "restoring auth"]
 
 
 def test_a_run_is_brought_up_step_by_step(journal: Journal, target: FakeTarget) -> None:
