@@ -83,11 +83,18 @@ def test_lines_below_pytests_own(real: Real, options: tuple[str, ...], expected:
     assert text.count("proven: 1 service ready for 3.12") == 1
 
 
-def test_a_narrow_terminal(real: Real) -> None:
-    with waiting(real, width=60) as terminal:
+@pytest.mark.parametrize("width", [60, 240])
+def test_the_width_of_the_terminal(real: Real, width: int) -> None:
+    """Neither the progress nor the summary is folded, so the same lines are on a screen that is much wider."""
+    with waiting(real, width=width) as terminal:
         terminal.wait_for(shows_suite)
         text = end(real, terminal)
     assert re.fullmatch(r"services/auth-service \.{5} +\[100%\]", body(text)), body(text)
+    wide = TerminalScreen(1000, 200)
+    wide.feed(terminal.output)
+    summary = text[text.index("= py312: readiness") :]
+    assert summary == wide.text[wide.text.index("= py312: readiness") :]
+    assert "proven: 1 service ready for 3.12" in summary
 
 
 @pytest.mark.parametrize("options", [("-q",), ("--py312-no-progress",)], ids=" ".join)

@@ -8,6 +8,7 @@ from pytest_py312.core.model.report import Report
 from pytest_py312.core.text import (
     StyledLine,
     TerminalFormat,
+    display_width,
     escape_control,
     escape_terminal,
     join_names,
@@ -158,12 +159,7 @@ def _check_section(
 ) -> list[StyledLine]:
     failed_interpreters = tuple(outcome.interpreter for outcome in outcomes if outcome.interpreter)
     newest = outcomes[-1]
-    other_interpreters_note = (
-        f"  (on {', '.join(interpreter.label for interpreter in failed_interpreters)})"
-        if len(failed_interpreters) > 1
-        else ""
-    )
-    lines = [page.styled_line(("  " + node_id(newest, paths), "red"), (other_interpreters_note, ""))]
+    lines = _check_heading("  " + node_id(newest, paths), failed_interpreters, page)
     pairs = [(outcome.interpreter, finding) for outcome in outcomes for finding in failure_findings(outcome)]
     blocking_subjects = {_subject(finding) for _, finding in pairs if finding.blocks}
     if blocking_subjects:
@@ -180,6 +176,16 @@ def _check_section(
     for merged_finding in _visible_findings(findings, page):
         lines += _finding_lines(merged_finding, failed_interpreters, first_bad, page)
     return lines + _hidden_count_lines(findings, page)
+
+
+def _check_heading(name: str, interpreters: Sequence[Interpreter], page: TerminalFormat) -> list[StyledLine]:
+    """Return the line of a check with the interpreters on which it failed; two lines in a narrow terminal."""
+    if len(interpreters) < 2:
+        return [page.styled_line((name, "red"))]
+    note = f"(on {', '.join(interpreter.label for interpreter in interpreters)})"
+    if display_width(f"{name}  {note}") <= page.width:
+        return [page.styled_line((name, "red"), (f"  {note}", ""))]
+    return [page.styled_line((name, "red")), *page.paragraph(("    ", ""), note)]
 
 
 def _repeats_finding(outcome: Outcome) -> bool:

@@ -162,6 +162,9 @@ def _outcomes_of(cell: Cell) -> list[Outcome]:
     return [passed(name, on, check, cached=cell.service.stage == 1) for check in ("dependencies", "suite")]
 
 
+SUMMARIES = Path(__file__).parents[3] / "data/summaries"
+"""The summary of :func:`twenty_services`, by the width of the terminal."""
+
 IN_80_COLUMNS = """\
                                          service   3.9     3.10    3.11    3.12
 stage 1 core (critical)
@@ -226,6 +229,14 @@ not proven: 2 services blocked, 1 could not be checked; 17 ready for 3.12
 
 def test_the_whole_summary_in_80_columns_of_ascii() -> None:
     assert text_of(twenty_services()) == IN_80_COLUMNS
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 240])
+def test_the_whole_summary_in_a_terminal(width: int) -> None:
+    """As it was looked at in a terminal of that width, which has to fold no line."""
+    text = text_of(twenty_services(), width=width, unicode=True)
+    assert text == (SUMMARIES / f"{width}.txt").read_text(encoding="utf-8")
+    assert max(map(display_width, text.splitlines())) <= width
 
 
 def test_unicode_and_v_add_the_evidence_and_cut_nothing() -> None:
