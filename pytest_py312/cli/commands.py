@@ -205,7 +205,12 @@ _SHARD_COMMANDS = (
                 help="number of parts (default: auto, by the file of durations)",
             ),
             argument("--stage", default="", metavar="N[,N]", help="check the services of these stages only"),
+            argument("--by-stage", action="store_true", help="github: a job for each stage of the plan, not for parts"),
+            argument("--sarif", action="store_true", help="github: upload the findings to code scanning"),
+            argument("--comment", action="store_true", help="github: write the result as a comment of a pull request"),
             argument("--durations", metavar="FILE", help="divide the run by this file of `py312 merge`"),
+            argument("--path", default=".", metavar="PATH", help="the repository, for the stages of its plan"),
+            argument("--plan", metavar="FILE", help="the plan file (default: searched from PATH upwards)"),
             argument(
                 "--check", metavar="FILE", help="compare FILE with what would be printed; exit code 1 if it differs"
             ),
@@ -454,6 +459,13 @@ _TEST = Command(
         argument(
             "--services", nargs="+", default=[], metavar="NAME", help="only these services: names, paths or globs"
         ),
+        argument(
+            "--files",
+            nargs="*",
+            metavar="FILE",
+            help="only the services that these files belong to; runs nothing if there are none",
+        ),
+        argument("--check", action="append", default=[], metavar="NAME", help="only this check; may be repeated"),
         _STAGE_FILTER,
     ),
 )

@@ -6,19 +6,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from pytest_py312 import __version__
-from pytest_py312.cli.common import write_result
+from pytest_py312.cli.common import read_plan, write_result
 from pytest_py312.core.errors import OptionError, did_you_mean
 from pytest_py312.core.text import parse_count, shorten
 from pytest_py312.gate.sharding.durations import read_durations
-from pytest_py312.gate.sharding.workflows import (
-    MAX_JOBS,
-    WorkflowSettings,
-    github_workflow,
-    gitlab_pipeline,
-    parts_for,
-)
+from pytest_py312.gate.sharding.github_workflows import github_stage_workflow, github_workflow
+from pytest_py312.gate.sharding.workflows import MAX_JOBS, WorkflowSettings, gitlab_pipeline, parts_for
 
 _SYSTEMS: Mapping[str, Callable[[WorkflowSettings], str]] = {"github": github_workflow, "gitlab": gitlab_pipeline}
+_GITHUB = "github"
+_AUTO = "auto"
 
 
 def emit(options: argparse.Namespace) -> int:
@@ -29,22 +26,38 @@ def emit(options: argparse.Namespace) -> int:
     stages = [part.strip() for part in options.stage.split(",")] if options.stage else []
     if any(parse_count(stage) is None for stage in stages):
         raise OptionError(f"--stage {shorten(options.stage, 40)}: a stage is a number, as in --stage 2 or --stage 1,2")
+    if options.system != _GITHUB:
+        for name in ("by_stage", "sarif", "comment"):
+            if getattr(options, name):
+                raise OptionError(f"emit {options.system}: --{name.replace('_', '-')} is for {_GITHUB} only")
+    if options.by_stage and options.shards != _AUTO:
+        raise OptionError("give --by-stage or --shards: a job checks a stage, or a part of the run")
+    stages = stages or (_stages_of_plan(options) if options.by_stage else [])
     settings = WorkflowSettings(
-        parts=_parts(options),
+        parts=len(stages) if options.by_stage else _parts(options),
         tool_version=__version__,
         stage=",".join(stages),
         durations=options.durations or "",
+        sarif=options.sarif,
+        comment=options.comment,
     )
-    text = _SYSTEMS[options.system](settings)
+    text = github_stage_workflow(settings) if options.by_stage else _SYSTEMS[options.system](settings)
     if options.check is None:
         write_result(text)
         return 0
     return _compare(Path(options.check), text)
 
 
+def _stages_of_plan(options: argparse.Namespace) -> list[str]:
+    stages = [str(stage.number) for stage in read_plan(options).stages]
+    if not stages:
+        raise OptionError("--by-stage needs a plan with stages: `py312 init` writes one, or --stage names them")
+    return stages
+
+
 def _parts(options: argparse.Namespace) -> int:
     limit = MAX_JOBS[options.system]
-    if options.shards == "auto":
+    if options.shards == _AUTO:
         if not options.durations:
             raise OptionError(
                 "--shards auto needs --durations=FILE, which `py312 merge --durations=FILE` writes: give --shards N "

@@ -17,6 +17,7 @@ from pytest_py312.core.model.plan import Plan
 from pytest_py312.core.text import format_size, parse_size
 from pytest_py312.gate.reports.inventory import render_csv, render_json, render_markdown, render_table
 from pytest_py312.gate.run import cache_pruning
+from pytest_py312.gate.run.tasks import services_with_files
 from pytest_py312.repository.services.discovery import discover
 from pytest_py312.repository.services.requirement_sources import describe_sources_by_name
 from pytest_py312.repository.services.version_survey import with_all_declarations
@@ -159,8 +160,21 @@ def interpreters(options: argparse.Namespace) -> int:
 # ---- the gate
 
 
-def test(options: argparse.Namespace) -> NoReturn:
-    """Replace this process by pytest, so that signals, terminal and exit code are those of the gate."""
+def test(options: argparse.Namespace) -> int:
+    """Replace this process by pytest, so that signals, terminal and exit code are those of the gate.
+
+    It returns only if there is nothing to run: none of ``--files`` belongs to a service.
+    """
+    if options.files is not None:
+        names = _services_of_files(options)
+        if not names:
+            write_result("none of these files belongs to a service: nothing was checked\n")
+            return 0
+        options.services = [*options.services, *names]
+    return _run_pytest(options)
+
+
+def _run_pytest(options: argparse.Namespace) -> NoReturn:
     argv = pytest_argv(options)
     if options.path != ".":
         if options.plan is not None:
@@ -168,6 +182,21 @@ def test(options: argparse.Namespace) -> NoReturn:
         os.chdir(existing_folder(options.path))
     sys.stdout.flush()
     os.execv(argv[0], argv)
+
+
+def _services_of_files(options: argparse.Namespace) -> tuple[str, ...]:
+    """Return the services of ``--files``, which are relative to the current folder.
+
+    :raises OptionError: ``--services`` is given as well.
+    """
+    if options.services:
+        raise OptionError("test: give --services or --files, not both")
+    plan = read_plan(options)
+    root = plan.root.resolve()
+    paths = (Path(file).absolute() for file in options.files)
+    return services_with_files(
+        discover(plan), [path.relative_to(root).as_posix() for path in paths if path.is_relative_to(root)]
+    )
 
 
 def pytest_argv(options: argparse.Namespace) -> list[str]:
@@ -181,6 +210,7 @@ def pytest_argv(options: argparse.Namespace) -> list[str]:
     argv += [f"--py312-services={','.join(services)}"] if services else []
     argv += [f"--py312-stage={options.stage}"] if options.stage is not None else []
     argv += [f"--py312-plan={options.plan}"] if options.plan is not None else []
+    argv += ["-m", " or ".join(f"py312_{name}" for name in options.check)] if options.check else []
     return [*argv, *options.pytest_arguments]
 
 

@@ -1,7 +1,8 @@
 """The tasks of a run: each check of each cell, and the checks of services as a whole; and which are selected. Pure."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from pytest_py312.core.errors import OptionError, describe_internal_error
 from pytest_py312.core.model.findings import Interpreter, Outcome, Status
@@ -63,6 +64,31 @@ def tasks_of(plan: Plan, service: Service, checks: Sequence[Check] = CHECKS) -> 
             if not CheckTraits.of(check).per_service and (cell in endpoints or not CheckTraits.of(check).ends_only)
         ),
     )
+
+
+def services_with_files(fleet: Fleet, files: Iterable[str]) -> tuple[str, ...]:
+    """Return the names of the services that one of ``files``, relative to the root, belongs to, in order of the fleet.
+
+    A file belongs to the innermost service around it, to those that need its folder, and to those that declare
+    something in it: a Dockerfile elsewhere, a shared file of requirements.
+    """
+    names: set[str] = set()
+    by_path = {service.path: service.name for service in fleet.services}
+    declaring: dict[str, set[str]] = {}
+    for service in fleet.services:
+        for path in (*(each.location.path for each in service.declarations), *_requirement_paths(service)):
+            declaring.setdefault(path, set()).add(service.name)
+    for file in files:
+        folders = [folder.as_posix() for folder in PurePosixPath(file).parents]
+        names.update([by_path[folder] for folder in folders if folder in by_path][:1])
+        names.update(service.name for service in fleet.services if set(service.settings.needs).intersection(folders))
+        names.update(declaring.get(file, ()))
+    return tuple(service.name for service in fleet.services if service.name in names)
+
+
+def _requirement_paths(service: Service) -> Iterator[str]:
+    yield from (source.path for source in (*service.requirements, *service.test_requirements))
+    yield from (recipe.source for recipe in (service.recipe, service.test_recipe) if recipe is not None)
 
 
 def internal_error_outcome(task: CheckTask, error: Exception) -> Outcome:

@@ -1,4 +1,4 @@
-"""Workflows of CI systems that check the parts of a run on a machine each, and merge them. Pure.
+"""What workflows of CI systems run, and the one of GitLab: they check parts of a run on a machine each. Pure.
 
 They consist of one job for each part and of one that always runs: it alone knows that no part is missing, so it is the
 check to require.
@@ -7,7 +7,7 @@ check to require.
 import json
 import math
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from pytest_py312.gate.sharding.durations import Durations
@@ -17,17 +17,28 @@ MAX_JOBS: Mapping[str, int] = {"github": 256, "gitlab": 200}
 https://docs.gitlab.com/ci/yaml/#parallel"""
 SECONDS_PER_PART = 600
 """How long a part is to take if the number of parts is chosen by durations."""
-_PYTHON = "3.12"
+PYTHON = "3.12"
+"""The Python that runs the gate."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WorkflowSettings:
-    """What a workflow is to check: in how many parts, which stages (``1,2``, or empty), by which file of durations."""
+    """What a workflow is to check: in how many parts, which stages (``1,2``, or empty), by which file of durations.
+
+    ``sarif``: its findings are uploaded to GitHub's code scanning; ``comment``: they are a comment of a pull request.
+    """
 
     parts: int
     tool_version: str
     stage: str = ""
     durations: str = ""
+    sarif: bool = False
+    comment: bool = False
+
+    @property
+    def stages(self) -> list[str]:
+        """The numbers of the stages."""
+        return self.stage.split(",") if self.stage else []
 
     @property
     def cache_name(self) -> str:
@@ -53,10 +64,16 @@ class WorkflowSettings:
             f"--py312-report=shard-{part}.json"
         )
 
-    def merge(self, commit: str) -> str:
+    def check_stage(self, stage: str, formats: Iterable[str]) -> str:
+        """Return the command that checks a stage, which is a variable of the CI system."""
+        reports = " ".join(f"--py312-report=report.{ending}" for ending in formats)
+        return f"pytest --py312 -q --py312-stage={stage} --py312-cache-dir=.py312/cache --junitxml=report.xml {reports}"
+
+    def merge(self, commit: str, formats: Iterable[str] = ()) -> str:
         """Return the command that merges the parts, and writes the durations for the next run."""
+        reports = "".join(f"--report=report.{ending} " for ending in ("html", *formats))
         return (
-            f"py312 merge shard-*.json --commit={commit} --report=report.html --junitxml=report.xml "
+            f"py312 merge shard-*.json --commit={commit} {reports}--junitxml=report.xml "
             f"--durations={shlex.quote(self.durations_out)}"
         )
 
@@ -71,77 +88,6 @@ def parts_for(durations: Durations, limit: int) -> int:
     return max(1, min(math.ceil(sum(services.values()) / length), len(services), limit))
 
 
-def github_workflow(settings: WorkflowSettings) -> str:
-    """Return a workflow of GitHub."""
-    part = "${{ matrix.part }}"
-    cache = f"{settings.cache_name}-${{{{ runner.os }}}}-${{{{ runner.arch }}}}-{part}-of-{settings.parts}-"
-    own_cache = f"{cache}${{{{ github.run_id }}}}-${{{{ github.run_attempt }}}}"
-    return f"""\
-# Written by `py312 emit github`; `py312 emit github --check FILE` shows what has changed since.
-name: py312
-on:
-  push:
-  pull_request:
-permissions:
-  contents: read
-jobs:
-  part:
-    name: part {part} of {settings.parts}
-    runs-on: ubuntu-latest
-    strategy:
-      fail-fast: false
-      matrix:
-        part: {list(range(1, settings.parts + 1))}
-    steps:
-      - uses: actions/checkout@v4
-      - uses: actions/setup-python@v5
-        with:
-          python-version: "{_PYTHON}"
-      # what was resolved, installed and checked before; each entry is found by the digest of what it depends on
-      - uses: actions/cache/restore@v4
-        with:
-          path: .py312
-          key: {own_cache}
-          restore-keys: {cache}
-      - run: {json.dumps(settings.install)}
-      - run: {json.dumps(settings.check(part))}
-      - uses: actions/cache/save@v4
-        if: always()
-        with:
-          path: .py312
-          key: {own_cache}
-      - uses: actions/upload-artifact@v4
-        if: always()
-        with:
-          name: shard-{part}
-          path: shard-{part}.json
-  py312:
-    # the check to require: it fails if a part is missing
-    needs: part
-    if: always()
-    runs-on: ubuntu-latest
-    steps:
-      - uses: actions/checkout@v4
-      - uses: actions/setup-python@v5
-        with:
-          python-version: "{_PYTHON}"
-      - run: {json.dumps(settings.install)}
-      - uses: actions/download-artifact@v4
-        with:
-          pattern: shard-*
-          merge-multiple: true
-      - run: {json.dumps(settings.merge("${{ github.sha }}"))}
-      - uses: actions/upload-artifact@v4
-        if: always()
-        with:
-          name: py312-report
-          path: |
-            report.html
-            report.xml
-            {settings.durations_out}
-"""
-
-
 def gitlab_pipeline(settings: WorkflowSettings) -> str:
     """Return a pipeline of GitLab."""
     cache = f"{settings.cache_name}-$CI_NODE_INDEX-of-{settings.parts}"
@@ -152,7 +98,7 @@ stages:
   - gate
 part:
   stage: check
-  image: python:{_PYTHON}
+  image: python:{PYTHON}
   parallel: {settings.parts}
   cache:
     # what was resolved, installed and checked before; each entry is found by the digest of what it depends on
@@ -170,7 +116,7 @@ part:
 py312:
   # it fails if a part is missing; ordered by its stage, as a list of "needs" may have fewer jobs than there are parts
   stage: gate
-  image: python:{_PYTHON}
+  image: python:{PYTHON}
   when: always
   dependencies:
     - part

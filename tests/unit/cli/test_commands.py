@@ -172,6 +172,11 @@ def test_the_gate_accepts_services_separated_by_blanks() -> None:
     ]  # fmt: skip
 
 
+def test_only_some_checks_of_the_gate() -> None:
+    options = parse_arguments(["test", "--check", "source", "--check", "versions", "--files", "a", "b"])
+    assert (options.files, pytest_argv(options)[-2:]) == (["a", "b"], ["-m", "py312_source or py312_versions"])
+
+
 # ---- a journal that cannot be used
 
 

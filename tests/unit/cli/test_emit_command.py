@@ -123,3 +123,54 @@ def test_mistakes_are_named(
     monkeypatch.chdir(tmp_path)
     assert main(["emit", *arguments]) == 4
     assert message in capsys.readouterr().err
+
+
+PLAN = '[[stage]]\nnumber = 3\nservices = ["a"]\n[[stage]]\nnumber = 1\nservices = ["b"]\n'
+
+
+def test_github_has_a_job_for_each_stage_of_the_plan(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "py312.toml").write_text(PLAN, encoding="utf-8")
+
+    jobs = emitted(capsys, "github", "--by-stage")["jobs"]
+
+    assert jobs["stage"]["strategy"] == {"fail-fast": False, "matrix": {"stage": [1, 3]}}
+    assert (jobs["py312"]["needs"], jobs["py312"]["if"]) == ("stage", "always()")
+    assert len(jobs["py312"]["steps"]) == 1
+    assert "sarif" not in str(jobs)
+
+
+@pytest.mark.parametrize("kind", ["--by-stage", "--shards=2"])
+def test_what_is_written_elsewhere_needs_permissions(capsys: pytest.CaptureFixture[str], kind: str) -> None:
+    plain = emitted(capsys, "github", kind, "--stage=1")
+    full = emitted(capsys, "github", kind, "--stage=1", "--sarif", "--comment")
+
+    assert plain["permissions"] == {"contents": "read"}
+    assert full["permissions"] == {"contents": "read", "security-events": "write", "pull-requests": "write"}
+    for step in (step for job in full["jobs"].values() for step in job["steps"]):
+        if "upload-sarif" in step.get("uses", "") or step.get("run", "").startswith("gh "):
+            assert step["if"].startswith("always() && ")
+            assert "head.repo.full_name == github.repository" in step["if"]
+    assert str(full).count("gh pr comment") == 1
+    assert "report.sarif" in str(full)
+    assert "report.md" in str(full)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["gitlab", "--by-stage"], "emit gitlab: --by-stage is for github only"),
+        (["gitlab", "--shards=2", "--comment"], "emit gitlab: --comment is for github only"),
+        (["github", "--by-stage", "--shards=2"], "give --by-stage or --shards"),
+        (["github", "--by-stage"], "--by-stage needs a plan with stages: `py312 init` writes one"),
+    ],
+)
+def test_what_excludes_each_other_is_refused(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    assert main(["emit", *arguments]) == 4
+    assert message in capsys.readouterr().err

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_py312.core.errors import OptionError
-from pytest_py312.core.model.findings import Interpreter
-from pytest_py312.core.model.fleet import Fleet, Service, cells_of
-from pytest_py312.core.model.plan import Plan, Stage
-from pytest_py312.gate.run.tasks import select_cells, select_services
+from pytest_py312.core.model.findings import Interpreter, Location
+from pytest_py312.core.model.fleet import Declaration, Fleet, RequirementSource, Service, cells_of
+from pytest_py312.core.model.plan import Plan, ServiceSettings, Stage
+from pytest_py312.gate.run.tasks import select_cells, select_services, services_with_files
 from tests.support import fakes
 
 PY38, PY39, PY310, PY311, PY312, PY313 = (Interpreter(3, minor) for minor in range(8, 14))
@@ -141,3 +141,36 @@ def test_an_interpreter_that_no_cell_has() -> None:
         OptionError, match=r"no chosen service runs on Python 3\.13; their interpreters are 3\.10, 3\.11"
     ):
         select_cells(cells_of(PLAN, API), frozenset({PY312, PY313}))
+
+
+def test_files_belong_to_services() -> None:
+    shared = ServiceSettings(needs=("libs/common",))
+    image = Declaration(kind="image", text="python:3.9", location=Location(path="docker/a.Dockerfile"))
+    fleet = Fleet(
+        services=(
+            fakes.service("a", path="services/a", settings=shared, declarations=(image,), requirements=()),
+            fakes.service(
+                "inner", path="services/a/inner", requirements=(RequirementSource(path="requirements/all.txt"),)
+            ),
+            fakes.service("b", path="services/b", requirements=(RequirementSource(path="requirements/all.txt"),)),
+        )
+    )
+    owners = {
+        "services/a/x/y.py": ("a",),
+        "services/a/inner/x.py": ("inner",),
+        "services/ab/x.py": (),
+        "libs/common/x.py": ("a",),
+        "docker/a.Dockerfile": ("a",),
+        "requirements/all.txt": ("inner", "b"),
+        "README.md": (),
+    }
+
+    assert {file: services_with_files(fleet, [file]) for file in owners} == owners
+    assert services_with_files(fleet, owners) == ("a", "inner", "b")
+
+
+def test_all_files_belong_to_a_service_at_the_root() -> None:
+    fleet = Fleet(services=(fakes.service("root", path="."), fakes.service("a", path="a")))
+
+    assert services_with_files(fleet, ["README.md"]) == ("root",)
+    assert services_with_files(fleet, ["a/x.py"]) == ("a",)
