@@ -5,11 +5,15 @@ from collections.abc import Mapping, Sequence
 
 from pytest_py312.core.errors import did_you_mean
 from pytest_py312.repository.plan import values as read
-from pytest_py312.repository.plan.rollout_settings import EnvironmentSettings
+from pytest_py312.repository.plan.rollout_settings import EnvironmentSettings, MailSettings
 from pytest_py312.repository.plan.target_tables import engines, namespace
 from pytest_py312.repository.plan.values import FieldReaders, PlanNode, read_table, read_values
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}", re.ASCII)
+
+_VARIABLE = re.compile(r"\$[A-Za-z_][A-Za-z0-9_]{0,100}", re.ASCII)
+_MAIL_ADDRESS = re.compile(r"[^\s@<>,;:\"]{1,100}@[A-Za-z0-9][A-Za-z0-9.-]{0,200}", re.ASCII)
+_MAIL_SERVER = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,200}(?::[0-9]{1,5})?", re.ASCII)
 
 
 def read_environments(node: PlanNode) -> tuple[EnvironmentSettings, ...]:
@@ -25,6 +29,9 @@ def read_environments(node: PlanNode) -> tuple[EnvironmentSettings, ...]:
         "textfile": ("textfile", lambda node: node.text('"/var/lib/node_exporter/py312.prom"')),
         "webhooks": ("webhooks", lambda node: tuple(_url(item) for item in node.items('["https://chat/hook"]'))),
         "notify": ("notify", lambda node: tuple(_argv(item) for item in node.items('[["tell-us", "--urgent"]]'))),
+        "slack": ("slack", _hooks),
+        "teams": ("teams", _hooks),
+        "mail": ("mail", _mail),
         "drill": ("drill", PlanNode.flag),
     }
     environments = []
@@ -67,6 +74,40 @@ def _url(node: PlanNode) -> str:
     text = node.text('"http://prometheus:9090"')
     if not text.startswith(("http://", "https://")) or any(character.isspace() for character in text):
         raise node.unexpected("an address of HTTP", '"http://prometheus:9090"')
+    return text
+
+
+def _hooks(node: PlanNode) -> tuple[str, ...]:
+    """Read webhooks: addresses, or ``$NAME`` of variables that have them, as an address of these is a secret."""
+    items = node.items('["$PY312_SLACK"]')
+    return tuple(item.text("") if _VARIABLE.fullmatch(str(item.value)) else _url(item) for item in items)
+
+
+def _mail(node: PlanNode) -> MailSettings:
+    readers: FieldReaders = {
+        "to": ("to", lambda node: tuple(_mail_address(item) for item in node.items('["team@example.com"]'))),
+        "from": ("sender", _mail_address),
+        "server": ("server", _mail_server),
+        "security": ("security", lambda node: read.choice(node, ("starttls", "tls", "none"))),
+    }
+    table = read_table(node, tuple(readers), "`mail`")
+    for key, example in (("to", '["team@example.com"]'), ("from", '"py312@example.com"'), ("server", '"smtp:587"')):
+        if key not in table:
+            raise node.error(f'has no "{key}"; add one, such as {key} = {example}')
+    return MailSettings(**read_values(table, readers))
+
+
+def _mail_address(node: PlanNode) -> str:
+    text = node.text('"team@example.com"')
+    if not _MAIL_ADDRESS.fullmatch(text):
+        raise node.unexpected("an address of mail", '"team@example.com"')
+    return text
+
+
+def _mail_server(node: PlanNode) -> str:
+    text = node.text('"smtp.example.com:587"')
+    if not _MAIL_SERVER.fullmatch(text):
+        raise node.unexpected("a host, or a host and a port", '"smtp.example.com:587"')
     return text
 
 

@@ -280,6 +280,26 @@ class AcceptanceSettings:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class MailSettings:
+    """Who is notified by mail, and by which server (``host`` or ``host:port``)."""
+
+    to: tuple[str, ...]
+    sender: str
+    server: str
+    security: str = "starttls"
+    """``starttls``, ``tls`` or ``none``."""
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port of the server."""
+        host, _, port = self.server.rpartition(":")
+        return (host, int(port)) if host else (self.server, _MAIL_PORTS[self.security])
+
+
+_MAIL_PORTS = {"starttls": 587, "tls": 465, "none": 25}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class EnvironmentSettings:
     """An environment that stages are deployed to. ``after`` lists those that must accept the same stage first."""
 
@@ -301,6 +321,11 @@ class EnvironmentSettings:
     """URLs that notifications are posted to."""
     notify: tuple[tuple[str, ...], ...] = ()
     """Commands (an argv each) that get notifications on stdin."""
+    slack: tuple[str, ...] = ()
+    """Incoming webhooks of Slack: URLs, or ``$NAME`` of a variable that has one."""
+    teams: tuple[str, ...] = ()
+    """The same for workflows of Teams."""
+    mail: MailSettings | None = None
     shares_target_with: tuple[str, ...] = ()
     """Environments that deliberately share the engine, swarm or namespace."""
     drill: bool = False
@@ -405,7 +430,8 @@ _RECORDED_NAMES = {"control": "twin", "shares_target_with": "same_place_as"}
 
 
 _LATER_DEFAULTS = {
-    "requests": (), "p99": 0.0, "p999": 0.0, "worker_processes": "inconclusive", "acceptance": ()
+    "requests": (), "p99": 0.0, "p999": 0.0, "worker_processes": "inconclusive", "acceptance": (),
+    "slack": (), "teams": (), "mail": None,
 }  # fmt: skip
 """Fields that earlier versions did not have, with their defaults, which digests omit: otherwise a running soak would
 count as one whose settings have changed. In an override (pattern, section, changes) they differ from something."""

@@ -180,6 +180,7 @@ def _drill_settings(settings: RolloutSettings, run: StageRun) -> RolloutSettings
     """
     fast_soak = {"interval": DRILL_INTERVAL, "duration": 7 * 24 * 3600.0, "initial_delay": 0.0}
     silent_environments = tuple(
-        replace(environment, webhooks=(), notify=(), textfile="") for environment in settings.environments
+        replace(environment, webhooks=(), notify=(), slack=(), teams=(), mail=None, textfile="")
+        for environment in settings.environments
     )
     return replace(settings.with_soak_overrides(run.stage, fast_soak), environments=silent_environments)

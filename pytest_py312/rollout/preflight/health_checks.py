@@ -266,11 +266,25 @@ def _prometheus_row(subject: str, address: str, reading: MetricReading) -> Healt
 
 def _notification_rows(environment_settings: EnvironmentSettings) -> Iterator[HealthRow]:
     """Connect to webhooks without posting: people stop reading a chat that is full of tests."""
-    for url in environment_settings.webhooks:
+    addresses = (*environment_settings.slack, *environment_settings.teams)
+    variables = [address[1:] for address in addresses if address.startswith("$")]
+    for name in (name for name in variables if not os.environ.get(name)):
+        yield HealthRow(
+            area="notifications",
+            what=f"variable {name}",
+            health=HealthStatus.PROBLEM,
+            detail="is not set: its webhook would not be notified",
+            remedy="set it where stages are watched",
+        )
+    urls = [os.environ.get(address[1:], "") if address.startswith("$") else address for address in addresses]
+    if environment_settings.mail is not None:
+        host, port = environment_settings.mail.address
+        urls.append(f"smtp://{host}:{port}")
+    for url in (*environment_settings.webhooks, *filter(None, urls)):
         problem = _connection_problem(url)
         yield HealthRow(
             area="notifications",
-            what=f"webhook at {_host_and_port(url)}",
+            what=f"{'mail server' if url.startswith('smtp:') else 'webhook'} at {_host_and_port(url)}",
             health=HealthStatus.PROBLEM if problem else HealthStatus.OK,
             detail=problem or "accepts connections; nothing was posted",
             remedy="fix its address or the network: notifications of a held stage would be lost" if problem else "",

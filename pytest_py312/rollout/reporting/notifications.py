@@ -1,20 +1,24 @@
-"""Notifications about the state of a stage, or that its samples cannot be stored, sent to webhooks and commands.
+"""Notifications about the state of a stage, or that its samples cannot be stored: webhooks, commands, messages, mail.
 
 A failed notification does not affect the rollout. The failure is returned to the caller.
 """
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 from pytest_py312.core import process
 from pytest_py312.core.concurrency import run_in_thread
 from pytest_py312.core.process import ExitReason
+from pytest_py312.repository.plan.rollout_settings import MailSettings
 from pytest_py312.rollout.domain.model import StageRun, StageState
 from pytest_py312.rollout.metrics.http_client import NoResponse, RequestNotSent, http_request
 from pytest_py312.rollout.metrics.reading import single_line
+from pytest_py312.rollout.reporting.mail import send_mail
+from pytest_py312.rollout.reporting.messages import Message, compose_message, mail_of, slack_payload, teams_payload
 
 NOTIFY_TIMEOUT = 10.0
 """Seconds for each webhook and command."""
@@ -42,6 +46,10 @@ class Notice:
     def document(self) -> str:
         """Return the notification as JSON. Chat systems show its ``text``."""
         return json.dumps(asdict(self))
+
+    def message(self) -> Message:
+        """Return the notification for people, in the form of the template of all messages."""
+        return compose_message(**asdict(self))
 
 
 def notice_for_change(previous: StageRun, current: StageRun) -> Notice | None:
@@ -77,29 +85,50 @@ def notice_for_storage(run: StageRun, problem: str) -> Notice:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Notifier:
-    """Sender of notifications: ``webhooks`` get a POST of the JSON, ``commands`` (argv each) get the JSON on stdin."""
+    """Sender of notifications: ``webhooks`` get a POST of the JSON, ``commands`` (argv each) get the JSON on stdin.
+
+    ``slack``, ``teams`` and ``mail`` get a message for people.
+    """
 
     webhooks: tuple[str, ...] = ()
     commands: tuple[tuple[str, ...], ...] = ()
+    slack: tuple[str, ...] = ()
+    teams: tuple[str, ...] = ()
+    mail: MailSettings | None = None
     timeout: float = NOTIFY_TIMEOUT
 
     async def send(self, notice: Notice) -> list[str]:
         """Send a notification to all recipients and return the problems; never raises."""
-        problems = [await self._post(url, notice) for url in self.webhooks]
+        problems = [await self._post(url, json.loads(notice.document())) for url in self.webhooks]
+        message = notice.message()
+        problems += [await self._post(url, slack_payload(message), "Slack") for url in self.slack]
+        problems += [await self._post(url, teams_payload(message), "Teams") for url in self.teams]
+        problems += [await self._mail(self.mail, message)] if self.mail is not None else []
         problems += [await self._run_command(argv, notice) for argv in self.commands]
         return [problem for problem in problems if problem]
 
-    async def _post(self, url: str, notice: Notice) -> str:
+    async def _post(self, address: str, body: Mapping[str, Any], kind: str = "") -> str:
+        url = os.environ.get(address[1:], "").strip() if address.startswith("$") else address
+        if not url:
+            return f"the webhook of {kind}: the variable {address[1:]} is not set"
         host = urlsplit(url).hostname or "?"  # the rest of the URL often contains a secret
         if urlsplit(url).scheme not in ("http", "https"):
             return f"the webhook at {host} is not an HTTP URL"
         try:
-            response = await http_request(url, json=json.loads(notice.document()), timeout=self.timeout)
+            response = await http_request(url, json=body, timeout=self.timeout)
         except NoResponse as error:
             return f"the webhook at {host}: {error}"
         except RequestNotSent:
             return f"the webhook at {host} has an invalid or unknown address"
         return "" if response.status < 300 else f"the webhook at {host} answers with HTTP {response.status}"
+
+    async def _mail(self, settings: MailSettings, message: Message) -> str:
+        mail = mail_of(message, sender=settings.sender, recipients=settings.to)
+        timeout = self.timeout
+        try:
+            return await run_in_thread(lambda: send_mail(mail, settings, timeout=timeout), timeout=timeout + 5.0)
+        except TimeoutError:
+            return "the mail was not accepted in time"
 
     async def _run_command(self, argv: Sequence[str], notice: Notice) -> str:
         variables = {

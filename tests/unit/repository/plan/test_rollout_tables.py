@@ -17,6 +17,7 @@ from pytest_py312.repository.plan.rollout_settings import (
     ContractSettings,
     DeploySettings,
     EnvironmentSettings,
+    MailSettings,
     RolloutSettings,
     SoakSettings,
     TrafficRequest,
@@ -370,6 +371,9 @@ prometheus = "http://prometheus:9090"
 textfile = "/var/lib/node_exporter/py312.prom"
 webhooks = ["https://chat/hook"]
 notify = [["tell-us", "--urgent"]]
+slack = ["$PY312_SLACK", "https://hooks.slack.com/x"]
+teams = ["$PY312_TEAMS"]
+mail = { to = ["a@example.com"], from = "py312@example.com", server = "smtp.example.com" }
 """
     assert read(tmp_path, text).environment_settings("prod") == EnvironmentSettings(
         name="prod",
@@ -377,11 +381,45 @@ notify = [["tell-us", "--urgent"]]
         textfile="/var/lib/node_exporter/py312.prom",
         webhooks=("https://chat/hook",),
         notify=(("tell-us", "--urgent"),),
+        slack=("$PY312_SLACK", "https://hooks.slack.com/x"),
+        teams=("$PY312_TEAMS",),
+        mail=MailSettings(to=("a@example.com",), sender="py312@example.com", server="smtp.example.com"),
     )
 
 
 @pytest.mark.parametrize(
-    "written", ['webhooks = ["ftp://chat"]', 'prometheus = "prometheus:9090"', "notify = [[]]", 'notify = ["tell-us"]']
+    ("server", "security", "address"),
+    [("smtp", "starttls", ("smtp", 587)), ("smtp", "tls", ("smtp", 465)), ("smtp:2525", "none", ("smtp", 2525))],
+)
+def test_a_mail_server_has_a_port(server: str, security: str, address: tuple[str, int]) -> None:
+    assert MailSettings(to=(), sender="", server=server, security=security).address == address
+
+
+@pytest.mark.parametrize(
+    ("mail", "message"),
+    [
+        ('{ to = ["a@b"], from = "c@d" }', 'has no "server"; add one, such as server = "smtp:587"'),
+        ('{ to = ["a"], from = "c@d", server = "s" }', "expected an address of mail"),
+        ('{ to = ["a@b"], from = "c@d", server = "s:x" }', "expected a host, or a host and a port"),
+        ('{ to = ["a@b"], from = "c@d", server = "s", security = "ssl" }', "security"),
+        ('{ to = ["a@b"], from = "c@d", server = "s", password = "x" }', "password"),
+    ],
+)
+def test_mistakes_in_the_settings_of_mail(tmp_path: Path, mail: str, message: str) -> None:
+    with pytest.raises(PlanError, match=message):
+        read(tmp_path, f"[deploy.environments.prod]\nmail = {mail}\n")
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        'webhooks = ["ftp://chat"]',
+        'prometheus = "prometheus:9090"',
+        "notify = [[]]",
+        'slack = ["$1"]',
+        'teams = ["chat"]',
+        'notify = ["tell-us"]',
+    ],
 )
 def test_an_address_or_a_command_that_is_none_is_a_mistake(tmp_path: Path, written: str) -> None:
     with pytest.raises(PlanError, match=r"expected|empty list"):

@@ -308,6 +308,23 @@ def test_webhooks_are_connected_to_and_not_notified(tmp_path: Path, monkeypatch:
     assert "secret" not in shell("doctor", code=1)
 
 
+def test_chats_and_mail_servers_are_connected_to_and_not_notified(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, port: int
+) -> None:
+    monkeypatch.setenv("PY312_SLACK", f"http://127.0.0.1:{port}/secret")
+    monkeypatch.delenv("PY312_TEAMS", raising=False)
+    mail = '{ to = ["a@example.com"], from = "b@example.com", server = "127.0.0.1:1" }'
+    where = f'{{ slack = ["$PY312_SLACK"], teams = ["$PY312_TEAMS"], mail = {mail} }}'
+    shell = shell_in(tmp_path, monkeypatch, plan=f"{PLAN}\n[deploy.environments]\ntest = {where}\n")
+
+    rows = rows_of(shell, code=1)
+
+    assert rows["notifications", f"webhook at 127.0.0.1:{port}"]["health"] == "ok"
+    assert rows["notifications", "variable PY312_TEAMS"]["health"] == "trouble"
+    assert rows["notifications", "mail server at 127.0.0.1:1"]["health"] == "trouble"
+    assert "secret" not in shell("doctor", code=1)
+
+
 METRIC = '\n[[soak.metric]]\nname = "errors"\nprovider = "prometheus"\nquery = "e{service=\'{service}\'}"\n'
 
 
