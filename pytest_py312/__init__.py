@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pytest_py312.core.model.findings import Finding, Interpreter, Location, Outcome, Severity, Status
-    from pytest_py312.core.model.fleet import Cell, Fleet, Service
-    from pytest_py312.core.model.plan import Plan
-    from pytest_py312.core.model.report import Report
+    from pytest_py312.core.model.fleet import Cell, Fleet, RequirementSource, Service
+    from pytest_py312.core.model.plan import Plan, ServiceSettings, Suite, SuiteKind
+    from pytest_py312.core.model.report import Report, ReportSection
+    from pytest_py312.dependencies.resolution.resolvers import Resolver
     from pytest_py312.gate.checks.check import Check, CheckResult, Facts
+    from pytest_py312.rollout.targets.target import Target
+    from pytest_py312.runners.runner import Runner
 
 __version__ = "0.1.0"
 __all__ = [
@@ -26,18 +29,29 @@ __all__ = [
     "Outcome",
     "Plan",
     "Report",
+    "ReportSection",
+    "RequirementSource",
+    "Resolver",
+    "Runner",
     "Service",
+    "ServiceSettings",
     "Severity",
     "Status",
+    "Suite",
+    "SuiteKind",
+    "Target",
     "__version__",
 ]
 
 _MODULES = {
     "core.model.findings": ("Finding", "Interpreter", "Location", "Outcome", "Severity", "Status"),
-    "core.model.fleet": ("Cell", "Fleet", "Service"),
-    "core.model.plan": ("Plan",),
-    "core.model.report": ("Report",),
+    "core.model.fleet": ("Cell", "Fleet", "RequirementSource", "Service"),
+    "core.model.plan": ("Plan", "ServiceSettings", "Suite", "SuiteKind"),
+    "core.model.report": ("Report", "ReportSection"),
+    "dependencies.resolution.resolvers": ("Resolver",),
     "gate.checks.check": ("Check", "CheckResult", "Facts"),
+    "rollout.targets.target": ("Target",),
+    "runners.runner": ("Runner",),
 }
 
 

@@ -38,6 +38,12 @@ _VALUE_OPTIONS: tuple[tuple[str, str, Literal["args", "string"], str], ...] = (
         "string",
         "annotate a GitHub workflow (default: auto, if run by one)",
     ),
+    (
+        "inconclusive",
+        "fail|warn",
+        "string",
+        "exit code if nothing fails and something cannot be checked: 1 (default), or 76; it is never 0",
+    ),
     ("utc", "aware|naive", "string", "fix utcnow() as well: by times with a time zone, or naive ones as before"),
     ("known-findings", "FILE", "string", "findings that are recorded in this file do not block"),
     ("cache-dir", "DIR", "string", "where locks, distributions and environments are kept (default: the user's cache)"),

@@ -17,6 +17,7 @@ from pytest_py312.core.text import parse_count, shorten
 from pytest_py312.gate.fixes.verification_run import is_second_run
 from pytest_py312.gate.reports import FORMAT_OF_ENDING, format_of_file
 from pytest_py312.gate.run.known_findings_file import KnownFindings
+from pytest_py312.plugin.extensions import Extensions
 from pytest_py312.repository.plan.loader import default_plan, find_plan, load_plan
 from pytest_py312.repository.services.discovery import discover
 
@@ -75,6 +76,8 @@ class RunOptions:
     utc: str = ""
     """How UTC times are fixed: ``aware``, ``naive``, or empty for not at all."""
     annotations: str = "auto"
+    tolerates_inconclusive: bool = False
+    """Whether what could not be checked ends the run with an exit code of its own."""
     known_findings: Path | None = None
     """The file of recorded findings."""
     update_known_findings: bool = False
@@ -154,6 +157,7 @@ def read_options(config: pytest.Config, default_cache: Callable[[], Path]) -> Ru
         drop_old_versions=_drops_old_versions(config),
         utc=_option_text(config, "utc", ("aware", "naive")),
         annotations=_option_text(config, "annotations", ("auto", "github", "none")) or "auto",
+        tolerates_inconclusive=_option_text(config, "inconclusive", ("fail", "warn")) == "warn",
         known_findings=_known_findings_path(config),
         update_known_findings=bool(option_value(config, "update_known_findings")),
     )
@@ -340,13 +344,14 @@ _FLEET = pytest.StashKey[tuple[Plan, Fleet]]()
 
 
 def discover_fleet(config: pytest.Config, plan: Plan) -> Fleet:
-    """Return the fleet of ``plan``, discovered once per session.
+    """Return the fleet of ``plan``, discovered once per session, with what other plugins change.
 
+    :raises OptionError: another plugin fails.
     :raises NoFleetError, PlanError: see :func:`~pytest_py312.repository.services.discovery.discover`.
     """
     cached = config.stash.get(_FLEET, None)
     if cached is None or cached[0] != plan:
-        cached = (plan, discover(plan))
+        cached = (plan, Extensions(config).change_fleet(plan, discover(plan)))
         config.stash[_FLEET] = cached
     return cached[1]
 

@@ -168,6 +168,13 @@ class ItemResults:
             status = int(pytest.ExitCode.INTERRUPTED if cut_short else pytest.ExitCode.TESTS_FAILED)
         return status, cut_short
 
+    def is_inconclusive(self, session: pytest.Session, exit_status: int) -> bool:
+        """Return whether a run failed only because something could not be checked: all else passed, and all was run."""
+        statuses = [outcome.status for outcome in self.outcomes]
+        errored = statuses.count(Status.ERRORED)
+        only_errors = Status.FAILED not in statuses and session.testsfailed <= errored and not self.not_run
+        return exit_status == pytest.ExitCode.TESTS_FAILED and errored > 0 and only_errors
+
     def _missing(self, tasks: Sequence[CheckTask]) -> tuple[TaskKey, ...]:
         """Return the tasks without an outcome that the user has not left out."""
         planned: Mapping[TaskKey, CheckTask] = {task.key: task for task in self._selected.values()}

@@ -22,6 +22,7 @@ from pytest_py312.core.model.report import RolloutReport
 from pytest_py312.core.service_patterns import matches
 from pytest_py312.core.text import escape_terminal
 from pytest_py312.plugin.command_line import RunOptions
+from pytest_py312.plugin.extensions import Extensions
 from pytest_py312.plugin.processes import uses_xdist_workers
 from pytest_py312.rollout.context import RolloutContext, plan_rollout
 from pytest_py312.rollout.domain.contracts import contract_edges
@@ -249,7 +250,8 @@ class RolloutPlugin:
             plan=plan,
             state_dir=options.state,
             target=lambda: self._exit_stack.enter_context(
-                connect_target(context.settings(), options.request.environment)
+                Extensions(config).connect_target(context.settings(), options.request.environment)
+                or connect_target(context.settings(), options.request.environment)
             ),
             log=self._show_line,
             discovered_fleet=fleet,

@@ -7,6 +7,7 @@ reports) and xdist's workers (collect and check; shared results are computed by 
 import gc
 import os
 from collections.abc import Generator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from pytest_py312.core.errors import OptionError, Py312Error
 from pytest_py312.core.model.findings import Outcome
 from pytest_py312.core.model.fleet import Fleet, Service
 from pytest_py312.core.model.plan import SuiteKind
-from pytest_py312.core.model.report import Checkout, Report
+from pytest_py312.core.model.report import EXIT_INCONCLUSIVE, Checkout, Report, ReportSection
 from pytest_py312.core.process import enable_interrupts
 from pytest_py312.gate.checks import CHECKS
 from pytest_py312.gate.checks.check import Check, CheckTraits
@@ -39,6 +40,7 @@ from pytest_py312.plugin.command_line import (
     read_known_findings,
     read_options,
 )
+from pytest_py312.plugin.extensions import Extensions
 from pytest_py312.plugin.item_results import ItemResults
 from pytest_py312.plugin.nodes import (
     CheckItem,
@@ -100,6 +102,9 @@ class GateSession:
         self._checks = (*CHECKS, *self._optional_checks(), *extra)
         for check in extra:
             config.addinivalue_line("markers", f"py312_{check.name}: a check that was added to the gate's own")
+        self._extensions = Extensions(config)
+        self._objections: tuple[str, ...] = ()
+        self._sections: tuple[ReportSection, ...] = ()
         self.rollout = _make_rollout(config, self.options, self.fleet, self._find_unproven)
         self.tasks: ServiceTasks = [] if self.rollout is not None and self.rollout.verify_only else self._select_tasks()
         shard = prepare_shard(config, self.options)
@@ -109,6 +114,7 @@ class GateSession:
             shared_folder=shared_folder(config),
             fleet=self.fleet,
             known_findings=self._known_findings.entries if self._known_findings is not None else {},
+            plugins=self._extensions,
         )
         if not config.option.collectonly:
             self.assembly.describe_runner()  # reports a runner that does not work before the first item
@@ -327,7 +333,8 @@ class GateSession:
     def _find_unproven(self, services: Sequence[str]) -> list[str]:
         """Return the tasks of ``services`` that passed neither in this run nor in an earlier one that still holds."""
         tasks = [task for name in services for task in self._tasks_of(self.fleet[name])]
-        return unproven_tasks(tasks, self._results.outcomes, self.assembly.scheduler.is_proven)
+        unproven = unproven_tasks(tasks, self._results.outcomes, self.assembly.scheduler.is_proven)
+        return unproven or list(self._extensions.objections(self.report(0)))
 
     # -- reporting
 
@@ -365,7 +372,8 @@ class GateSession:
             rollout=self.rollout.report() if self.rollout is not None else None,
             checkout=self._checkout,
         )
-        return self.assembly.report(results, self._checks)
+        report = self.assembly.report(results, self._checks)
+        return replace(report, objections=self._objections, sections=self._sections)
 
     def pytest_keyboard_interrupt(self) -> None:
         self._results.end_early()
@@ -381,11 +389,13 @@ class GateSession:
         self._exit_status, self._cut_short = self._results.finish(
             session, int(exitstatus), self._selected, self.assembly.finished
         )
+        if self.options.tolerates_inconclusive and self._results.is_inconclusive(session, self._exit_status):
+            self._exit_status = EXIT_INCONCLUSIVE
         if self._exit_status != exitstatus:
             session.exitstatus = self._exit_status
         if self.rollout is not None:
             self._exit_status = self.rollout.finish(session, self._exit_status)
-        report = self.report(self._exit_status)
+        report = self._complete_report(session)
         if self._shard is not None:
             report = self._shard.attach(report)
         self.assembly.history.record(report.benchmarks, report.generated)
@@ -402,6 +412,16 @@ class GateSession:
                 exit_status = int(session.exitstatus)
                 self._runs.complete(self.assembly.run_id, report, summarize(report).sentence, exit_status)
                 HistoryStore(self.options.plan.root / STATE_FOLDER).add(self.assembly.run_id, report, exit_status)
+
+    def _complete_report(self, session: pytest.Session) -> Report:
+        """Return the report with what other plugins add; their objections turn a green run red."""
+        report = self.report(self._exit_status or 0)
+        self._objections = self._extensions.objections(report)
+        if self._objections and self._exit_status in (pytest.ExitCode.OK, EXIT_INCONCLUSIVE):
+            self._exit_status = session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        report = self.report(self._exit_status or 0)
+        self._sections = self._extensions.sections(report)
+        return replace(report, sections=self._sections)
 
     def pytest_terminal_summary(self, terminalreporter: Any, exitstatus: int, config: pytest.Config) -> None:
         if config.option.collectonly or (self.rollout is not None and self.rollout.verify_only):

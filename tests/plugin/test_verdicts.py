@@ -184,3 +184,55 @@ def test_without_a_terminal(mixed: Faked) -> None:
 def test_without_the_junit_and_cache_plugins(mixed: Faked) -> None:
     result = mixed.run("-p", "no:cacheprovider", "-p", "no:junitxml", "-p", "no:stepwise")
     result.assert_outcomes(passed=7, failed=1, skipped=1, errors=1)
+
+
+# ---- what could not be checked
+
+
+def test_what_could_not_be_checked_has_an_exit_code_of_its_own(faked: Faked) -> None:
+    """If asked for, and never 0: that means proven."""
+    faked.gate.answers["user-service-py3.12-suite"] = ("errored", "the index did not answer")
+
+    result = faked.run("--py312-inconclusive=warn", "--py312-report=all.json")
+
+    assert result.ret == 76
+    result.assert_outcomes(passed=9, errors=1)
+    result.stdout.fnmatch_lines(
+        [
+            "Could not be checked",
+            "*the index did not answer",
+            "not proven: 1 service could not be checked; 1 ready*exit code 76*",
+        ]
+    )
+    assert json.loads((faked.root / "all.json").read_text())["exit_status"] == 76
+    assert faked.run("--py312-inconclusive=fail").ret == pytest.ExitCode.TESTS_FAILED
+    assert faked.run("--py312-inconclusive=warm").ret == pytest.ExitCode.USAGE_ERROR
+
+
+@pytest.mark.parametrize(
+    ("answers", "options", "expected"),
+    [
+        ({}, (), 0),
+        ({"user-service-py3.9-suite": ("failed", "no")}, (), 1),
+        ({"auth-service-py3.10-suite": ("errored", "also")}, ("-x",), 1),
+    ],
+    ids=["all proven", "one failed", "not all was run"],
+)
+def test_it_is_for_nothing_else(
+    faked: Faked, answers: dict[str, tuple[str, str]], options: tuple[str, ...], expected: int
+) -> None:
+    if expected:
+        faked.gate.answers["user-service-py3.12-suite"] = ("errored", "lost")
+    faked.gate.answers |= answers
+
+    assert faked.run("--py312-inconclusive=warn", *options).ret == expected
+
+
+def test_an_objection_outweighs_it(faked: Faked) -> None:
+    faked.gate.answers["user-service-py3.12-suite"] = ("errored", "lost")
+    faked.root.joinpath("conftest.py").write_text("def pytest_py312_verdict(): return ['frozen']\n")
+
+    result = faked.run("--py312-inconclusive=warn")
+
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["not proven: 1 service could not be checked, frozen; 1 ready for 3.12"])

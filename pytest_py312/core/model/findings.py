@@ -111,6 +111,12 @@ class Finding:
     detail: str = ""
     source_line: str = ""
     """The line at ``location``; empty if it is not available."""
+    owner: str = ""
+    """Who is to act, if another plugin knows."""
+    lowered_from: Severity | None = None
+    """The severity that the check gave it, if another plugin has lowered that."""
+    lowered_by: str = ""
+    """The plugin that lowered it."""
     changes: tuple[SpecifierChange | SourceChange, ...] = ()
     """The remedy as edits. Changes of requirements were tested; changes of source keep its meaning."""
 

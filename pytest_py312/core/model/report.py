@@ -8,6 +8,9 @@ from pytest_py312.core.model.measurements import BenchmarkComparison, Interprete
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.core.model.shards import ShardPart
 
+EXIT_INCONCLUSIVE = 76
+"""Exit code with ``--py312-inconclusive=warn`` if nothing failed, and something could not be checked."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RolloutReport:
@@ -43,6 +46,14 @@ class Checkout:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ReportSection:
+    """A section that another plugin adds to the report: plain text, shown as it is."""
+
+    title: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Report:
     """Everything that a report may show of a run."""
 
@@ -72,5 +83,9 @@ class Report:
     """Benchmarks, ordered by service, then by name."""
     rollout: RolloutReport | None = None
     checkout: Checkout = Checkout()
+    objections: tuple[str, ...] = ()
+    """Why the run must not be green, by other plugins; as clauses."""
+    sections: tuple[ReportSection, ...] = ()
+    """Sections of other plugins."""
     shard: ShardPart | None = None
     """Which part of a divided run this is; ``None``: the run was not divided, or its parts are merged."""

@@ -41,7 +41,7 @@ from pytest_py312.dependencies.resolution.lock import (
     Unresolvable,
     preinstalled,
 )
-from pytest_py312.dependencies.resolution.resolvers import make_resolver
+from pytest_py312.dependencies.resolution.resolvers import Resolver, make_resolver
 from pytest_py312.dependencies.resolution.uv_resolver import UvResolver
 from pytest_py312.dependencies.store.distribution_store import DistributionStore
 from pytest_py312.dependencies.store.environments import Environment, EnvironmentStore
@@ -53,6 +53,10 @@ MAX_UNAVAILABLE = 5
 _WHEELS_ONLY = ResolutionRequest(lines=(), formats=FormatControl(wheel_only=frozenset({ALL})))
 _INSTALLATION: Work[Installation] = Work("installation")
 _ATTEMPT: Work[Installation] = Work("attempt")
+
+
+ChooseResolver = Callable[[Plan, Resolver, Runner], Resolver]
+"""Returns the resolver to use, given that of the plan."""
 
 
 class Installer:
@@ -74,11 +78,13 @@ class Installer:
         parallel: int,
         imported_names: Callable[[Cell], Collection[str]] = lambda _: (),
         started_programs: Callable[[Cell], Collection[Program]] = lambda _: (),
+        choose_resolver: ChooseResolver | None = None,
     ) -> None:
         """
         :param imported_names: returns the dotted names of other projects that the service of a cell imports whenever
             it runs; the last part may be an attribute.
         :param started_programs: returns the programs that the source of the service of a cell starts.
+        :param choose_resolver: may return another resolver than that of the plan.
         """
         self._plan = plan
         self._runner = runner
@@ -87,6 +93,12 @@ class Installer:
         self._single_flight = single_flight
         self._parallel = parallel
         resolver_of_plan = make_resolver(plan, resolver, cache=cache, runner=runner)
+        self.other_resolver: Resolver | None = None
+        """The resolver that is used in place of that of the plan."""
+        if choose_resolver is not None and (chosen := choose_resolver(plan, resolver_of_plan, runner)) is not (
+            resolver_of_plan
+        ):
+            self.other_resolver = resolver_of_plan = chosen
         self._locker = Locker(
             cache=cache, resolver=resolver_of_plan, single_flight=single_flight, lock_hours=plan.lock_hours
         )

@@ -83,6 +83,8 @@ def to_document(report: Report) -> dict[str, Any]:
         "shard": _shard(report.shard),
         "waivers": [_waiver(waiver) for waiver in report.plan.waivers],
         "assumptions": list(report.assumptions),
+        "objections": list(report.objections),
+        "sections": [{"title": section.title, "text": section.text} for section in report.sections],
         "exit_status": int(report.exit_status),
         "complete": verdict.complete,
     }
@@ -243,6 +245,9 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "preexisting": finding.preexisting,
         "waived": finding.waived,
         "known": finding.known,
+        "owner": finding.owner,
+        "lowered_from": finding.lowered_from.value if finding.lowered_from else None,
+        "lowered_by": finding.lowered_by,
         "detail": finding.detail,
         "changes": [_change(change) for change in finding.changes],
         "fingerprint": finding.fingerprint,

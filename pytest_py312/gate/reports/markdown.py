@@ -8,6 +8,7 @@ from pytest_py312.core.text import escape_control, escape_markdown, escape_termi
 from pytest_py312.gate.reports.benchmarks.table import benchmark_rows
 from pytest_py312.gate.reports.results import (
     ReportedFinding,
+    describe_lowering,
     merge_places,
     merge_reasons,
     reason_only_outcomes,
@@ -60,9 +61,22 @@ def _sections(report: Report) -> list[str]:
             "Could not be checked", [outcome for outcome in reason_only if outcome.status is Status.ERRORED]
         ),
         _benchmark_section(report),
-        _findings_section("Warnings", [result for result in unaccepted if result.level is Severity.WARNING]),
+        _findings_section(
+            "Warnings",
+            [result for result in unaccepted if result.level is Severity.WARNING and not result.finding.lowered_from],
+        ),
+        _findings_section("Lowered by a plugin", [result for result in unaccepted if result.finding.lowered_from]),
         _accepted_note(findings),
+        *(
+            f"## {escape_markdown(escape_terminal(section.title))}\n\n{_plain(section.text)}\n"
+            for section in report.sections
+        ),
     ]
+
+
+def _plain(text: str) -> str:
+    """Return text of a plugin with its lines kept."""
+    return "  \n".join(escape_markdown(escape_terminal(line)) for line in text.splitlines())
 
 
 def _readiness_table(report: Report) -> str:
@@ -118,6 +132,8 @@ def _findings_section(title: str, findings: Sequence[ReportedFinding]) -> str:
         finding = result.finding
         affected = f"{result.service} ({result.interpreter_labels})" if result.interpreters else result.service
         what = escape_terminal(finding.message)
+        what += f" ({describe_lowering(finding)})" if finding.lowered_from else ""
+        what += f" (owner: {escape_control(finding.owner)})" if finding.owner else ""
         names = [name for name in finding.names if name not in finding.message]
         if names:
             what += f" [{join_names(names, _MAX_NAMES)}]"

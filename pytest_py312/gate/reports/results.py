@@ -59,6 +59,15 @@ class ReportedFinding:
         return self.finding.waived or self.finding.known
 
 
+def describe_lowering(finding: Finding) -> str:
+    """Return ``an error, lowered to warning by house-rules``; empty if no plugin has lowered it."""
+    if finding.lowered_from is None:
+        return ""
+    article = "an" if finding.lowered_from is Severity.ERROR else "a"
+    by = escape_control(finding.lowered_by)
+    return f"{article} {finding.lowered_from.value}, lowered to {finding.severity.value} by {by}"
+
+
 def reported_findings(report: Report) -> list[ReportedFinding]:
     """Return all findings: the services in report order, then by location."""
     groups: dict[tuple[object, ...], list[tuple[Outcome, Finding, bool]]] = {}

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from pytest_py312.core.model.findings import Interpreter, Outcome, Status
+from pytest_py312.core.model.findings import Interpreter, Outcome, Severity, Status
 from pytest_py312.core.model.fleet import Service
-from pytest_py312.core.model.report import Report
-from pytest_py312.core.text import pluralize
+from pytest_py312.core.model.report import EXIT_INCONCLUSIVE, Report
+from pytest_py312.core.text import escape_terminal, pluralize
 from pytest_py312.gate.reports.results import reported_findings
 
 _INTERRUPTED_EXIT_CODES = (2, 3)  # pytest's exit codes INTERRUPTED and INTERNAL_ERROR
@@ -58,10 +58,17 @@ class RunVerdict:
     silent_files: int = 0
     """Test files of the ready services that prove nothing on the target, of :attr:`test_files` that are known."""
     test_files: int = 0
+    objections: tuple[str, ...] = ()
+    """Why the run is not accepted, by other plugins."""
+    inconclusive: bool = False
+    """Whether the run ended with the exit code for what could not be checked."""
+    lowered_findings: int = 0
+    """Number of errors that another plugin has lowered, so that they do not block."""
 
     @property
     def proven(self) -> bool:
-        return bool(self.ready) and not (self.blocked or self.errored or self.incomplete or self.interrupted)
+        problems = self.blocked or self.errored or self.incomplete or self.interrupted or self.objections
+        return bool(self.ready) and not problems
 
     @property
     def sentence(self) -> str:
@@ -71,7 +78,10 @@ class RunVerdict:
             return f"nothing was checked{skips}{', ' if self.interrupted else ''}{self._interruption_text}"
         if self.proven:
             return f"proven: {pluralize(len(self.ready), 'service')} ready for {self.target} ({self._scope_text})"
-        return f"not proven: {self._problems_text}"
+        note = (
+            f"; exit code {EXIT_INCONCLUSIVE}: nothing failed, not everything was checked" if self.inconclusive else ""
+        )
+        return f"not proven: {self._problems_text}{note}"
 
     @property
     def _scope_text(self) -> str:
@@ -85,6 +95,8 @@ class RunVerdict:
             parts.append(f"{self.silent_files} of {pluralize(self.test_files, 'test file')} {verb} nothing")
         if self.known_findings:
             parts.append(pluralize(self.known_findings, "known finding"))
+        if self.lowered_findings:
+            parts.append(f"{pluralize(self.lowered_findings, 'error')} lowered by a plugin")
         return "; ".join(parts)
 
     @property
@@ -106,6 +118,7 @@ class RunVerdict:
             parts[0] = f"{pluralize(int(number), 'service')} {problem}"
         if self.interrupted:
             parts.append(self._interruption_text)
+        parts += map(escape_terminal, self.objections)
         return ", ".join(parts) + (f"; {len(self.ready)} ready for {self.target}" if self.ready else "")
 
 
@@ -152,6 +165,7 @@ def summarize(report: Report) -> RunVerdict:
         planned.setdefault(cell.service.name, []).append(cell.interpreter)
     not_run = not_run_reasons(report)
     services = {service.name: service for service in report.services}
+    findings = reported_findings(report)
     ready, incomplete = [], []
     names = [name for name in dict.fromkeys([*services, *planned, *states]) if name in planned or name in states]
     for name in names:
@@ -189,7 +203,10 @@ def summarize(report: Report) -> RunVerdict:
         complete=not report.cut_short and not report.not_run and report.exit_status not in _INTERRUPTED_EXIT_CODES,
         judged=sum(name not in not_run for name in names),
         services=len(names),
-        known_findings=sum(result.finding.known for result in reported_findings(report)),
+        known_findings=sum(result.finding.known for result in findings),
+        objections=report.objections,
+        inconclusive=report.exit_status == EXIT_INCONCLUSIVE,
+        lowered_findings=sum(result.finding.lowered_from is Severity.ERROR for result in findings),
         silent_files=sum(len(comparison.silent_files) for comparison in on_target),
         test_files=sum(comparison.test_files for comparison in on_target),
     )

@@ -12,7 +12,7 @@ from pytest_py312.core.model.findings import Finding, Interpreter, Severity, Sta
 from pytest_py312.core.model.fleet import Service
 from pytest_py312.core.model.measurements import SuiteComparison
 from pytest_py312.core.model.plan import Waiver
-from pytest_py312.core.model.report import Report
+from pytest_py312.core.model.report import Report, ReportSection
 from pytest_py312.core.text import (
     StyledLine,
     TerminalFormat,
@@ -26,7 +26,7 @@ from pytest_py312.core.text import (
     truncate,
 )
 from pytest_py312.gate.reports.benchmarks.table import benchmark_lines
-from pytest_py312.gate.reports.results import failure_findings
+from pytest_py312.gate.reports.results import describe_lowering, failure_findings
 from pytest_py312.gate.reports.run_verdict import (
     CellState,
     OutcomesByCell,
@@ -82,6 +82,7 @@ def summary_lines(report: Report, *, width: int, unicode: bool, verbosity: int, 
             _non_blocking_section(report, page),
             _waivers_section(report, page, today),
             _assumptions_section(report, page),
+            *(_plugin_section(section, page) for section in report.sections),
         ]
     lines: list[StyledLine] = []
     for section in sections:
@@ -122,6 +123,10 @@ def _non_blocking_section(report: Report, page: TerminalFormat) -> list[StyledLi
             ],
         ),
         ("flaky", _flaky_lines(report)),
+        (
+            "lowered",
+            _finding_lines(report, reported_tests, page, lambda finding: finding.lowered_from is not None),
+        ),
         (
             "waived",
             _finding_lines(report, reported_tests, page, lambda finding: finding.waived and not finding.preexisting),
@@ -205,7 +210,9 @@ def _sorted_union(groups: Iterable[Iterable[str]]) -> list[str]:
 
 
 def _has_open_severity(severity: Severity) -> Callable[[Finding], bool]:
-    return lambda finding: finding.severity is severity and not finding.preexisting and not finding.waived
+    return lambda finding: (
+        finding.severity is severity and not (finding.preexisting or finding.waived or finding.lowered_from)
+    )
 
 
 def _finding_lines(
@@ -242,6 +249,7 @@ def _finding_line(service: str, merged_finding: MergedFinding, more_places: int)
     where = escape_control(str(finding.location)) if finding.location else escape_control(service)
     on = f" ({merged_finding.interpreter_labels})" if merged_finding.interpreter_labels else ""
     where += f" (and {pluralize(more_places, 'more place')})" if more_places else ""
+    where += f" ({describe_lowering(finding)})" if finding.lowered_from else ""
     return f"{escape_control(finding.code)} {where}: {escape_terminal(finding.message)}{on}"
 
 
@@ -286,6 +294,13 @@ def _assumptions_section(report: Report, page: TerminalFormat) -> list[StyledLin
         lines += page.paragraph(("  ", ""), escape_terminal(assumption))
     if len(report.assumptions) > limit:
         lines.append(page.styled_line((f"  and {len(report.assumptions) - limit} more, see -v", "dim")))
+    return lines
+
+
+def _plugin_section(section: ReportSection, page: TerminalFormat) -> list[StyledLine]:
+    lines = [page.styled_line((escape_terminal(section.title), "bold"))]
+    for line in section.text.splitlines():
+        lines += page.paragraph(("  ", ""), escape_terminal(line))
     return lines
 
 

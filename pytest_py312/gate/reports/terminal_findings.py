@@ -218,6 +218,8 @@ def _finding_lines(
         facts.append(("since", since, ""))
     if merged_finding.interpreters and merged_finding.interpreters != tuple(heading_interpreters):
         facts.append(("on", merged_finding.interpreter_labels, ""))
+    if finding.owner:
+        facts.append(("owner", escape_terminal(finding.owner), ""))
     lines += [page.styled_line(("      ", ""), *_join_facts(facts))] if facts else []
     lines += source_excerpt(finding, page, 8) if page.verbosity >= 0 else []
     if names := _names_to_show(finding):

@@ -12,12 +12,12 @@ from pytest_py312.core import directories
 from pytest_py312.core.concurrency import SingleFlight
 from pytest_py312.core.directories import STATE_FOLDER
 from pytest_py312.core.errors import RunnerUnavailable
-from pytest_py312.core.model.findings import Outcome
-from pytest_py312.core.model.fleet import Fleet
+from pytest_py312.core.model.findings import Finding, Outcome
+from pytest_py312.core.model.fleet import Fleet, Service
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.model.plan import Plan, with_resolution
 from pytest_py312.core.model.report import Report
-from pytest_py312.dependencies.resolution.resolvers import resolver_description
+from pytest_py312.dependencies.resolution.resolvers import Resolver, resolver_description
 from pytest_py312.gate.checks.check import Check, CheckResult
 from pytest_py312.gate.run.benchmark_history import BenchmarkHistory
 from pytest_py312.gate.run.fact_provider import FactProvider
@@ -57,6 +57,16 @@ class AssemblyOptions(Protocol):
     def offline(self) -> bool: ...
 
 
+class PluginAnswers(Protocol):
+    """What other plugins may answer; see :mod:`pytest_py312.plugin.hookspecs`."""
+
+    @property
+    def changes_findings(self) -> bool: ...
+    def change_finding(self, service: Service, finding: Finding) -> Finding: ...
+    def choose_runner(self, plan: Plan, runner: Runner) -> Runner: ...
+    def choose_resolver(self, plan: Plan, resolver: Resolver, runner: Runner) -> Resolver: ...
+
+
 class GateAssembly:
     """The parts of one run.
 
@@ -70,8 +80,10 @@ class GateAssembly:
         shared_folder: Path | None = None,
         fleet: Fleet | None = None,
         known_findings: KnownFindingsByKey | None = None,
+        plugins: PluginAnswers | None = None,
     ) -> None:
         self._options = options
+        self._plugins = plugins
         self._fleet = fleet
         self._known_findings = known_findings or {}
         self._shared_folder = shared_folder
@@ -84,6 +96,8 @@ class GateAssembly:
         self._is_open = False
         self._has_workers = False
         self._facts: FactProvider | None = None
+        self._other_runner = ""
+        """Description of the runner that another plugin has put in the place of that of the plan."""
 
     @cached_property
     def _chosen_runner(self) -> tuple[str, str]:
@@ -109,9 +123,13 @@ class GateAssembly:
         """Describe the runner and why it was chosen, for the header."""
         name, reason = self._chosen_runner
         isolation = f", one container for each {self._plan.isolation}" if name == "docker" else ""
-        return f"{name} ({reason})" + isolation if reason else name + isolation
+        text = f"{name} ({reason})" + isolation if reason else name + isolation
+        return f"{self._other_runner} (of another plugin, for {text})" if self._other_runner else text
 
     def describe_resolver(self) -> str:
+        other = self._facts.installer.other_resolver if self._facts is not None else None
+        if other is not None:
+            return f"{other.describe()} (of another plugin)"
         return resolver_description(self._plan, version("uv"))
 
     def shared_folder(self) -> Path:
@@ -130,6 +148,8 @@ class GateAssembly:
     @cached_property
     def _runner(self) -> Runner:
         runner = self._online_runner()
+        if self._plugins is not None and (chosen := self._plugins.choose_runner(self._plan, runner)) is not runner:
+            self._other_runner, runner = chosen.describe(), chosen
         if not self._options.offline:
             return runner
         from pytest_py312.dependencies.resolution.offline import offline_runner
@@ -175,6 +195,9 @@ class GateAssembly:
             waivers=self._plan.waivers,
             known_findings=self._known_findings,
             source_lines=SourceLines(self._plan.root),
+            change_finding=(
+                self._plugins.change_finding if self._plugins is not None and self._plugins.changes_findings else None
+            ),
         )
 
     @cached_property
@@ -191,6 +214,7 @@ class GateAssembly:
             parallel=self._parallel,
             single_flight=single_flight,
             services=services,
+            choose_resolver=self._plugins.choose_resolver if self._plugins is not None else None,
         )
         keys = OutcomeKeys(
             plan=self._plan,

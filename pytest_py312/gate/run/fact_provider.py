@@ -16,7 +16,7 @@ from pytest_py312.core.model.fleet import Cell, Program, Service, StartModule, c
 from pytest_py312.core.model.measurements import InterpreterBuild, SuiteRun
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.core.progress.hub import PROGRESS
-from pytest_py312.dependencies.installation.installer import Installer
+from pytest_py312.dependencies.installation.installer import ChooseResolver, Installer
 from pytest_py312.dependencies.installation.result import Installation, installed_versions
 from pytest_py312.dependencies.resolution.lock import DependencyLock
 from pytest_py312.dependencies.resolution.uv_resolver import UvResolver
@@ -79,6 +79,7 @@ class FactProvider:
         parallel: int,
         single_flight: SingleFlight,
         services: Sequence[Service] = (),
+        choose_resolver: ChooseResolver | None = None,
     ) -> None:
         """
         :param services: all services of the fleet; shared files are attributed to those that they name.
@@ -116,6 +117,7 @@ class FactProvider:
             parallel=parallel,
             imported_names=self._imported_names,
             started_programs=self._started_programs,
+            choose_resolver=choose_resolver,
         )
 
     def discarded_distributions(self) -> tuple[str, ...]:

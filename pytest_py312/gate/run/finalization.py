@@ -8,16 +8,18 @@ import re
 import threading
 import tokenize
 from collections import OrderedDict
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pytest_py312.core.files import UnsafeFile, read_regular_file
-from pytest_py312.core.model.findings import Finding, Location, Outcome, Severity
+from pytest_py312.core.model.findings import Finding, Location, Outcome, Severity, Status
+from pytest_py312.core.model.fleet import Service
 from pytest_py312.core.model.plan import Waiver
 from pytest_py312.gate.run.known_findings import KnownFindingsByKey, apply_known_findings
 from pytest_py312.gate.run.tasks import CheckTask
-from pytest_py312.gate.run.waivers import apply_waivers, waivers_for
+from pytest_py312.gate.run.waivers import apply_waivers, reevaluate, waivers_for
 from pytest_py312.repository.tree import decode_text
 
 SIZE_LIMIT = 2 * 1024 * 1024
@@ -79,13 +81,19 @@ def _decode_source(content: bytes, path: str) -> str:
     return decode_text(content)
 
 
+class HookFailure(Exception):
+    """A hook of another plugin has failed, or has changed what it may not. ``str()`` says which, and what."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finalizer:
-    """What completes the outcomes of a run: the plan's waivers, the recorded findings, and the lines of the source."""
+    """What completes the outcomes of a run: plugins, the plan's waivers, the recorded findings, lines of source."""
 
     waivers: tuple[Waiver, ...]
     known_findings: KnownFindingsByKey
     source_lines: SourceLines
+    change_finding: Callable[[Service, Finding], Finding] | None = None
+    """Asks other plugins; raises :class:`HookFailure`."""
 
     def finalize(
         self, outcome: Outcome, task: CheckTask, *, is_target: bool, seconds: float = 0.0, cached: bool = False
@@ -95,7 +103,17 @@ class Finalizer:
         :param is_target: the cell is the service's last, where a waiver that is not needed is reported.
         """
         waivers = waivers_for(self.waivers, task.cell)
+        outcome = self._with_changes(outcome, task.cell.service)
         outcome = apply_waivers(outcome, waivers, task.check.codes, is_target=is_target)
         if self.known_findings:
             outcome = apply_known_findings(outcome, self.known_findings)
         return replace(self.source_lines.annotate(outcome), seconds=round(seconds, 3), cached=cached)
+
+    def _with_changes(self, outcome: Outcome, service: Service) -> Outcome:
+        """Return the outcome with its findings as other plugins see them; errored if a plugin fails."""
+        if self.change_finding is None or not outcome.findings:
+            return outcome
+        try:
+            return reevaluate(outcome, [self.change_finding(service, finding) for finding in outcome.findings])
+        except HookFailure as failure:
+            return replace(outcome, status=Status.ERRORED, reason=str(failure))

@@ -13,7 +13,7 @@ from pytest_py312.core.errors import Py312Error
 from pytest_py312.core.model.findings import Interpreter, Outcome, Status
 from pytest_py312.core.model.fleet import Cell
 from pytest_py312.core.model.measurements import BenchmarkComparison, InterpreterBuild, SuiteComparison
-from pytest_py312.core.model.report import Report
+from pytest_py312.core.model.report import EXIT_INCONCLUSIVE, Report
 from pytest_py312.gate.run.run_report import with_shared_remedies
 from pytest_py312.gate.sharding.comparison import differing_builds, find_faults, incomplete_parts, measures
 from pytest_py312.gate.sharding.documents import ShardDocument
@@ -120,6 +120,8 @@ def _merged_report(documents: Sequence[ShardDocument], root: Path) -> Report:
         outcomes=with_shared_remedies(outcomes, first.plan.target),
         comparisons=tuple(sorted(chain.from_iterable(report.comparisons for report in reports), key=place)),
         benchmarks=tuple(sorted(chain.from_iterable(report.benchmarks for report in reports), key=place)),
+        objections=tuple(dict.fromkeys(text for report in reports for text in report.objections)),
+        sections=tuple(dict.fromkeys(section for report in reports for section in report.sections)),
         assumptions=tuple(dict.fromkeys(text for report in reports for text in report.assumptions)),
         runner="; ".join(dict.fromkeys(report.runner for report in reports)),
         generated=max(report.generated for report in reports),
@@ -142,6 +144,8 @@ def _exit_status(reports: Sequence[Report]) -> int:
     for status in _PRECEDENCE:
         if status in statuses:
             return status
+    if EXIT_INCONCLUSIVE in statuses and statuses <= {0, EXIT_INCONCLUSIVE, NO_TESTS_COLLECTED}:
+        return EXIT_INCONCLUSIVE
     is_blocked = any(
         outcome.status in (Status.FAILED, Status.ERRORED) for report in reports for outcome in report.outcomes
     )
