@@ -38,7 +38,7 @@ def pytest_py312_fleet(config: pytest.Config, plan: "Plan", fleet: "Fleet") -> N
 def pytest_py312_finding(config: pytest.Config, service: "Service", finding: "Finding") -> "Finding | None":
     """Return a finding with another severity, remedy or owner; ``None`` to leave it to others.
 
-    A severity that is lowered is shown as such in all reports. Nothing else of a finding can be changed.
+    A severity that is lowered is shown as such in the reports. Nothing else of a finding can be changed.
     """
 
 

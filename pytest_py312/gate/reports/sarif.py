@@ -20,6 +20,7 @@ from pytest_py312.core.serialization import format_json
 from pytest_py312.gate.reports.results import (
     ReportedFinding,
     ReportedReason,
+    describe_lowering,
     errored_outcomes,
     merge_reasons,
     reported_findings,
@@ -146,6 +147,7 @@ def _result(
             "preexisting": finding.preexisting,
             "waived": finding.waived,
             "known": finding.known,
+            "lowered": describe_lowering(finding),
             "names": list(finding.names),
         },
     }

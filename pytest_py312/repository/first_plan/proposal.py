@@ -119,7 +119,8 @@ def _questions(
         yield f"names that tell {_listed(group)} apart: one pattern matches all of them, so they are in one stage"
     if names.unnameable:
         yield f"a pattern that names {_listed(names.unnameable)}: no stage contains it"
-    yield "which services are critical, how they are deployed, and who owns them"
+    owned = all(service.owners for service in fleet.services)
+    yield "which services are critical, and how they are deployed" + ("" if owned else "; who owns each of them")
 
 
 def _question_about_links(links: Sequence[ServiceLink]) -> str:

@@ -207,6 +207,9 @@ def test_an_outcome_in_full() -> None:
                 "preexisting": False,
                 "waived": False,
                 "known": False,
+                "owner": "",
+                "lowered_from": None,
+                "lowered_by": "",
                 "detail": "",
                 "changes": [
                     {

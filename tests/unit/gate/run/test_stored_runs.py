@@ -9,10 +9,10 @@ import pytest
 
 from pytest_py312.core.database import Database
 from pytest_py312.core.errors import OptionError, StateError
-from pytest_py312.core.model.findings import SourceChange, SpecifierChange
+from pytest_py312.core.model.findings import Severity, SourceChange, SpecifierChange
 from pytest_py312.core.model.measurements import InterpreterBuild, PastComparison, SpeedVerdict, SuiteComparison
 from pytest_py312.core.model.plan import Stage, Waiver, with_resolution
-from pytest_py312.core.model.report import Checkout, Report, RolloutReport
+from pytest_py312.core.model.report import Checkout, Report, ReportSection, RolloutReport
 from pytest_py312.core.model.shards import RunIdentity, ShardPart, WorkUnit
 from pytest_py312.gate.reports import FORMAT_OF_ENDING, render
 from pytest_py312.gate.run import stored_runs
@@ -35,10 +35,11 @@ def full_report() -> Report:
         interpreter=PY312, version="3.12.1", executable="/usr/bin/python3.12", origin="PATH", digest="d", flags="pgo"
     )
     broken = judged(finding(changes=changes, source_line="\udc80 é", detail="a\x1b[31mb"), finding(waived=True))
+    lowered = finding(severity=Severity.WARNING, owner="a", lowered_from=Severity.ERROR, lowered_by="rules")
     made = report_of(
         replace(broken, nodeid="services/user-service::py3.12::source", seconds=1.25),
         replace(errored("killed"), nodeid="services/user-service::py3.12::suite"),
-        judged(finding(known=True, names=("a::b[\udcff]",)), on=PY39, check="suite"),
+        judged(finding(known=True, names=("a::b[\udcff]",)), lowered, on=PY39, check="suite"),
         services=(service(), service("auth-service", baseline=PY310)),
         checks=("source", "suite"),
         comparisons=(
@@ -55,6 +56,8 @@ def full_report() -> Report:
         not_run=(("auth-service", PY312, "suite"), ("auth-service", None, "source")),
         end_signal="SIGTERM",
         builds=(build,),
+        objections=("frozen",),
+        sections=(ReportSection(title="t", text="a\nb"),),
         rollout=RolloutReport(environment="production", stage=1, status="passed", services=("user-service",)),
         checkout=Checkout(repository="suoke/platform", commit="c", branch="main", modified=True),
         shard=ShardPart(

@@ -1,0 +1,61 @@
+"""What other plugins change of findings, before waivers and known findings are applied."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pytest_py312.core.model.findings import Finding, Outcome, Severity, Status
+from pytest_py312.core.model.fleet import Service
+from pytest_py312.gate.checks import CHECKS
+from pytest_py312.gate.checks.dependencies import PREVENT_INSTALLATION
+from pytest_py312.gate.run.finalization import Finalizer, HookFailure, SourceLines
+from pytest_py312.gate.run.tasks import CheckTask
+from tests.support.fakes import cell_of
+from tests.support.report_samples import errored, finding, judged
+
+
+def lower(service: Service, found: Finding) -> Finding:
+    return replace(found, severity=Severity.WARNING, lowered_from=found.severity, lowered_by="a plugin")
+
+
+def fail(service: Service, found: Finding) -> Finding:
+    raise HookFailure("the hook of a plugin failed")
+
+
+def finalized(outcome: Outcome, change: object) -> Outcome:
+    finalizer = Finalizer(
+        waivers=(), known_findings={}, source_lines=SourceLines(Path("/nowhere")), change_finding=change
+    )  # type: ignore[arg-type]  # one of the functions above
+    return finalizer.finalize(outcome, CheckTask(cell=cell_of(), check=CHECKS[0]), is_target=True)
+
+
+def test_a_severity_that_is_lowered_does_not_block() -> None:
+    outcome = finalized(judged(finding("PY203")), lower)
+
+    assert outcome.status is Status.PASSED
+    assert outcome.findings[0].lowered_from is Severity.ERROR
+
+
+@pytest.mark.parametrize("code", sorted(PREVENT_INSTALLATION))
+def test_a_set_that_cannot_be_installed_fails_all_the_same(code: str) -> None:
+    """Nothing of it was proven, whoever finds that tolerable."""
+    assert finalized(judged(finding(code), check="dependencies"), lower).status is Status.FAILED
+
+
+def test_what_could_not_be_checked_stays_so() -> None:
+    unknown = replace(errored("the index did not answer"), findings=(finding(),))
+
+    assert finalized(unknown, lower).status is Status.ERRORED
+
+
+def test_a_hook_that_fails_proves_nothing() -> None:
+    outcome = finalized(judged(finding(severity=Severity.NOTE)), fail)
+
+    assert (outcome.status, outcome.reason) == (Status.ERRORED, "the hook of a plugin failed")
+
+
+def test_without_plugins_nothing_changes() -> None:
+    outcome = judged(finding("PY203", path="missing.py"))
+
+    assert finalized(outcome, None) == outcome
