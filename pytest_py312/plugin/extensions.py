@@ -39,7 +39,7 @@ class Extensions:
         self._config = config
         self._hook = config.hook
 
-    def _names(self, hook: str) -> str:
+    def names_of(self, hook: str) -> str:
         """Return the names of the plugins that have a hook."""
         names = [each.plugin_name for each in getattr(self._hook, hook).get_hookimpls()]
         return join_names([Path(name).name if "/" in name else name for name in names])
@@ -51,7 +51,7 @@ class Extensions:
 
         :raises OptionError: a plugin fails, or two services have one name, or one is outside of the repository.
         """
-        if not self._names("pytest_py312_services"):
+        if not self.names_of("pytest_py312_services"):
             return fleet
         services = list(fleet.services)
         try:
@@ -64,7 +64,7 @@ class Extensions:
         return Fleet(services=ordered, assumptions=(*changes, *fleet.assumptions))
 
     def _check_services(self, plan: Plan, services: Sequence[Service]) -> None:
-        by = self._names("pytest_py312_services")
+        by = self.names_of("pytest_py312_services")
         names = [service.name for service in services]
         for service in services:
             if names.count(service.name) > 1:
@@ -76,7 +76,7 @@ class Extensions:
             raise OptionError(f"there is no service left: change pytest_py312_services of {by}")
 
     def _describe_changes(self, before: Sequence[Service], after: Sequence[Service]) -> Iterator[str]:
-        by = self._names("pytest_py312_services")
+        by = self.names_of("pytest_py312_services")
         old, new = ({service.name: service for service in services} for services in (before, after))
         kinds = (
             ("added", [name for name in new if name not in old]),
@@ -100,7 +100,7 @@ class Extensions:
             raise HookFailure(self._failure("pytest_py312_finding", error)) from error
         if changed is None or changed == finding:
             return finding
-        by = self._names("pytest_py312_finding")
+        by = self.names_of("pytest_py312_finding")
         if not isinstance(changed, Finding) or _without_changes(changed, finding) != finding:
             raise HookFailure(f"pytest_py312_finding of {by} may change severity, remedy and owner of a finding only")
         if _RANK[changed.severity] < _RANK[finding.severity]:
@@ -112,7 +112,7 @@ class Extensions:
     @property
     def changes_findings(self) -> bool:
         """Whether any plugin may change findings."""
-        return bool(self._names("pytest_py312_finding"))
+        return bool(self.names_of("pytest_py312_finding"))
 
     # -- what is run
 
@@ -157,7 +157,7 @@ class Extensions:
             return (ReportSection(title="A section is missing", text=failure),)
 
     def _failure(self, hook: str, error: Exception) -> str:
-        return f"{hook} of {self._names(hook)} failed: {type(error).__name__}: {error}"
+        return f"{hook} of {self.names_of(hook)} failed: {type(error).__name__}: {error}"
 
 
 def _without_changes(changed: Finding, finding: Finding) -> Finding:

@@ -62,6 +62,7 @@ class PluginAnswers(Protocol):
 
     @property
     def changes_findings(self) -> bool: ...
+    def names_of(self, hook: str) -> str: ...
     def change_finding(self, service: Service, finding: Finding) -> Finding: ...
     def choose_runner(self, plan: Plan, runner: Runner) -> Runner: ...
     def choose_resolver(self, plan: Plan, resolver: Resolver, runner: Runner) -> Resolver: ...
@@ -124,13 +125,21 @@ class GateAssembly:
         name, reason = self._chosen_runner
         isolation = f", one container for each {self._plan.isolation}" if name == "docker" else ""
         text = f"{name} ({reason})" + isolation if reason else name + isolation
-        return f"{self._other_runner} (of another plugin, for {text})" if self._other_runner else text
+        if self._other_runner:
+            return f"{self._other_runner} (of another plugin, for {text})"
+        return text + ("" if "_runner" in self.__dict__ else self._possible_change("pytest_py312_runner"))
+
+    def _possible_change(self, hook: str) -> str:
+        """Return which plugins may have put something else in place; with xdist only the workers know."""
+        names = self._plugins.names_of(hook) if self._plugins is not None else ""
+        return f", unless {names} has put another one in its place" if names else ""
 
     def describe_resolver(self) -> str:
         other = self._facts.installer.other_resolver if self._facts is not None else None
         if other is not None:
             return f"{other.describe()} (of another plugin)"
-        return resolver_description(self._plan, version("uv"))
+        text = resolver_description(self._plan, version("uv"))
+        return text + ("" if self._facts is not None else self._possible_change("pytest_py312_resolver"))
 
     def shared_folder(self) -> Path:
         """Return the folder for the xdist workers of this run, and create it if necessary."""

@@ -14,12 +14,24 @@ from pytest_py312.core.process_identity import this_process
 from pytest_py312.gate.run.assembly import GateAssembly
 
 
-def assembly(root: Path, **plan: Any) -> GateAssembly:
+def assembly(root: Path, plugins: Any = None, **plan: Any) -> GateAssembly:
     options = SimpleNamespace(
         plan=Plan(root=root, **plan), runner="local", isolation="", cache_folder=root / "cache", jobs=1,
         reuse_outcomes=True, resolver="", offline=False,
     )  # fmt: skip
-    return GateAssembly(options)
+    return GateAssembly(options, plugins=plugins)
+
+
+def test_a_runner_and_a_resolver_that_a_plugin_may_replace_are_described_so(tmp_path: Path) -> None:
+    """With xdist the report is written by a process that runs no cell, and does not know it."""
+    plain = assembly(tmp_path)
+    extended = assembly(tmp_path, SimpleNamespace(names_of=lambda hook: "house-rules"))
+
+    for described, own in (
+        (extended.describe_runner(), plain.describe_runner()),
+        (extended.describe_resolver(), plain.describe_resolver()),
+    ):
+        assert described == f"{own}, unless house-rules has put another one in its place"
 
 
 @pytest.mark.parametrize(("is_dead", "remaining"), [(True, []), (False, ["worker"])])

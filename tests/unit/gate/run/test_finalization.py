@@ -1,5 +1,6 @@
 """What other plugins change of findings, before waivers and known findings are applied."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,10 +24,10 @@ def fail(service: Service, found: Finding) -> Finding:
     raise HookFailure("the hook of a plugin failed")
 
 
-def finalized(outcome: Outcome, change: object) -> Outcome:
+def finalized(outcome: Outcome, change: Callable[[Service, Finding], Finding] | None) -> Outcome:
     finalizer = Finalizer(
         waivers=(), known_findings={}, source_lines=SourceLines(Path("/nowhere")), change_finding=change
-    )  # type: ignore[arg-type]  # one of the functions above
+    )
     return finalizer.finalize(outcome, CheckTask(cell=cell_of(), check=CHECKS[0]), is_target=True)
 
 

@@ -93,7 +93,7 @@ def test_a_service_of_which_nothing_is_left_is_reported_as_in_an_undivided_run()
         ((4, 2, 1), 4),
         ((0, 76, 5), 76),
         ((76, 1, 0), 1),
-    ],  # fmt: skip
+    ],
 )
 def test_the_exit_status_is_that_of_an_undivided_run(statuses: tuple[int, ...], expected: int) -> None:
     names = (("a-service", "d-service"), ("c-service",), ("c-service",))
