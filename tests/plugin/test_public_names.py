@@ -37,4 +37,4 @@ def test_the_check_of_the_page_runs(real: Real) -> None:
     run = real.run("-m", "py312_owner", "--py312-no-cache")
     assert run.code == pytest.ExitCode.TESTS_FAILED, run.out + run.err
     assert run.statuses == {"services/auth-service::owner": "passed", "services/user-service::owner": "failed"}
-    assert "OWN1 user-service has no owner" in run.out
+    assert "OWN001 user-service has no owner" in run.out
