@@ -6,7 +6,6 @@ left: its process group is killed, and so is every process with the environment 
 outside of that group. A ``parent`` that adopts orphans finds those as well that have neither.
 """
 
-import errno
 import os
 import selectors
 import signal
@@ -170,6 +169,7 @@ def run(
     mark: str = "",
     cancelled: Cancellation | None = None,
     parent: Sequence[str] = (),
+    scratch: Path | None = None,
 ) -> CommandResult:
     """Run ``argv`` and return its result.
 
@@ -180,7 +180,10 @@ def run(
     :param mark: value of :data:`MARK_VARIABLE` for the command; its leftover processes are found by it.
     :param cancelled: when it is set, by another thread or a signal handler, the command is killed.
     :param parent: a command that starts ``argv``, and ends only with all of its descendants; it gets SIGTERM instead of
-        SIGKILL, so that it can.
+        SIGKILL, so that it can. It gets three more arguments before ``argv``: the id of this process, with which it
+        ends as well; the descriptor of a pipe to which it writes the number of the error if ``argv`` cannot be started,
+        else 0; and ``scratch``.
+    :param scratch: a folder of the caller that the ``parent`` removes if this process is killed.
 
     Never raises because of the command, even if it cannot be started (``ExitReason.NOT_STARTED``, with the reason in
     ``stderr``).
@@ -189,9 +192,7 @@ def run(
     variables = {**(os.environ if env is None else env), **({MARK_VARIABLE: mark} if mark else {})}
     out, err = _TailBuffer(tail_limit), _TailBuffer(tail_limit)
     try:
-        if parent and not os.access(argv[0], os.X_OK):
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), argv[0])
-        process = _start_process([*parent, *argv], cwd, variables, stdin, merge_stderr=merge_stderr)
+        process = _start_process(argv, cwd, variables, stdin, merge_stderr=merge_stderr, parent=parent, scratch=scratch)
     except (OSError, ValueError) as error:
         return _not_started_result(argv, error)
     monitor = _ProcessMonitor(
@@ -219,16 +220,49 @@ def run(
 
 
 def _start_process(
-    argv: Sequence[str], cwd: Path | None, variables: Mapping[str, str], stdin: str, *, merge_stderr: bool
+    argv: Sequence[str],
+    cwd: Path | None,
+    variables: Mapping[str, str],
+    stdin: str,
+    *,
+    merge_stderr: bool,
+    parent: Sequence[str],
+    scratch: Path | None,
 ) -> "subprocess.Popen[bytes]":
     """Start the command in a new session. It reads ``stdin`` from a file, since a pipe could fill up and block."""
     with tempfile.TemporaryFile() as stdin_file:
         stdin_file.write(stdin.encode("utf-8", "surrogateescape"))
         stdin_file.seek(0)
-        return subprocess.Popen(
-            list(argv), cwd=cwd, env=variables, stdin=stdin_file, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT if merge_stderr else subprocess.PIPE, start_new_session=True,
-        )  # fmt: skip
+
+        def start(command: Sequence[str], descriptors: Sequence[int] = ()) -> "subprocess.Popen[bytes]":
+            return subprocess.Popen(
+                list(command), cwd=cwd, env=variables, stdin=stdin_file, stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT if merge_stderr else subprocess.PIPE, start_new_session=True,
+                pass_fds=descriptors,
+            )  # fmt: skip
+
+        return _start_by_parent(start, parent, argv, scratch) if parent else start(argv)
+
+
+def _start_by_parent(
+    start: "Callable[..., subprocess.Popen[bytes]]", parent: Sequence[str], argv: Sequence[str], scratch: Path | None
+) -> "subprocess.Popen[bytes]":
+    """Start ``argv`` by ``parent``; raise the error that it reports."""
+    reader, writer = os.pipe()
+    with os.fdopen(reader, "rb") as report:
+        try:
+            process = start([*parent, str(os.getpid()), str(writer), str(scratch or ""), *argv], (writer,))
+        finally:
+            os.close(writer)
+        try:
+            error = int(report.readline() or b"0")
+        except BaseException:  # an interruption
+            process.terminate()
+            raise
+    if error:
+        process.communicate()
+        raise OSError(error, os.strerror(error), argv[0])
+    return process
 
 
 def _not_started_result(argv: Sequence[str], error: Exception) -> CommandResult:

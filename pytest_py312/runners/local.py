@@ -9,7 +9,6 @@ and write whatever the user can, and use the network. The docker runner prevents
 import errno
 import os
 import shutil
-import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,15 +19,13 @@ from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.process import CommandResult, ExitReason
 from pytest_py312.core.progress.hub import PROGRESS
 from pytest_py312.runners.bubblewrap import confined_argv, confined_variables, find_bubblewrap
+from pytest_py312.runners.cell_parent import CELL_PARENT
 from pytest_py312.runners.confinement import explain_exit, hand_over, memory_of_builds
 from pytest_py312.runners.interpreters import FingerprintCache, find_local
 from pytest_py312.runners.probe_records import RecordCounter, is_complete, read_records, write_request
 from pytest_py312.runners.runner import TOOL_VARIABLES, TOOLS_PER_CORE, ConfinedCommand, ProbeJob, ProbeResult
 
 PROBE = Path(__file__).parent / "agent" / "probe.py"
-
-CELL_PARENT = (sys.executable, "-E", "-S", str(PROBE.with_name("cell_parent.py"))) if sys.platform == "linux" else ()
-"""The beginning of a command that ends with all of its descendants; empty where the system cannot give it orphans."""
 
 LOCAL = "local"
 """The runner's name."""

@@ -1,5 +1,7 @@
 """Acceptance tests in processes of their own: what they find, and that none of them is left."""
 
+import os
+import subprocess
 import sys
 import threading
 from collections.abc import Callable
@@ -122,6 +124,39 @@ def test_a_cancellation_ends_all_processes(tmp_path: Path) -> None:
     wait_until(lambda: not is_running(child), "a process of the tests was left")
 
 
+KILLED = """
+import sys, threading
+from pathlib import Path
+from pytest_py312.repository.plan.rollout_settings import AcceptanceSettings, RolloutSettings
+from pytest_py312.rollout.domain.model import AcceptancePhase
+from pytest_py312.rollout.execution.acceptance_runner import AcceptanceRunner
+from tests.unit.rollout.runs import planned
+
+tests = AcceptanceSettings(name="e2e", pytest="test_it.py")
+runner = AcceptanceRunner(settings=RolloutSettings(acceptance=((1, tests),)), services={}, root=Path(sys.argv[1]))
+runner.test(planned("auth", acceptance=("e2e",)), "e2e", AcceptancePhase.BEFORE, threading.Event())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel sends no signal when a parent ends")
+def test_nothing_is_left_if_the_tool_is_killed(tmp_path: Path) -> None:
+    """Neither a process in a session of its own without the variables of the tests, nor the folder of their report."""
+    hanging = HANGING.replace("start_new_session=True", "start_new_session=True, env={}")
+    root = service_tree(tmp_path / "root", {"pytest.ini": "[pytest]\n", "test_it.py": hanging})
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    variables = {**os.environ, "TMPDIR": str(temporary)}
+    with subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(root)], cwd=Path(__file__).parents[2], env=variables
+    ) as tool:
+        wait_until((root / "child").exists, "the tests have not started")
+        assert [*temporary.iterdir()]
+        tool.kill()
+    child = int((root / "child").read_text())
+    wait_until(lambda: not is_running(child), "a process of the tests was left")
+    wait_until(lambda: not [*temporary.iterdir()], "the folder of the report was left")
+
+
 @pytest.mark.parametrize(
     ("files", "settings", "reason"),
     [
@@ -132,8 +167,9 @@ def test_a_cancellation_ends_all_processes(tmp_path: Path) -> None:
          "pytest wrote no results"),
         ({"test_it.py": "import os\ndef test_it(): os.kill(os.getpid(), 9)"}, {}, "the process was ended by signal 9"),
         ({}, {"pytest": "", "command": ("no-such-command",)}, "no-such-command could not be started"),
+        ({"bare": "true"}, {"pytest": "", "command": ("./bare",)}, "./bare could not be started: [Errno 8]"),
     ],
-    ids=["nothing collected", "collection error", "no interpreter", "no pytest", "killed", "no command"],
+    ids=["nothing collected", "collection error", "no interpreter", "no pytest", "killed", "no command", "no program"],
 )  # fmt: skip
 def test_a_run_that_was_not_possible_is_inconclusive(
     tmp_path: Path, files: dict[str, str], settings: dict[str, Any], reason: str

@@ -38,6 +38,7 @@ from pytest_py312.rollout.domain.model import (
     stage_subject,
 )
 from pytest_py312.rollout.execution.actions import WaitInterrupted
+from pytest_py312.runners.cell_parent import CELL_PARENT
 from pytest_py312.runners.suite_ids import SuiteIds
 
 NESTED_VARIABLE = "PY312_ACCEPTANCE"
@@ -127,14 +128,21 @@ class AcceptanceRunner:
                 report = Path(scratch) / "junit.xml"
                 arguments = (str(self.root / settings.pytest), "-q", "--color=no", f"--junitxml={report}")
                 argv = (settings.interpreter(self.root), "-m", "pytest", *arguments)
-                return _pytest_outcomes(settings, self._run_process(settings, argv, folder, cancelled), report)
+                result = self._run_process(settings, argv, folder, cancelled, scratch=report.parent)
+                return _pytest_outcomes(settings, result, report)
         except OSError as error:
             return AcceptanceOutcomes(problem=f"no folder for the results could be made: {error.strerror or error}")
 
     def _run_process(
-        self, settings: AcceptanceSettings, argv: Sequence[str], folder: Path, cancelled: Cancellation
+        self,
+        settings: AcceptanceSettings,
+        argv: Sequence[str],
+        folder: Path,
+        cancelled: Cancellation,
+        *,
+        scratch: Path | None = None,
     ) -> CommandResult:
-        """Run one process to its end; none of its descendants is left.
+        """Run one process to its end. None of its descendants is left, nor ``scratch``, even if this process is killed.
 
         :raises WaitInterrupted: it was cancelled.
         """
@@ -151,6 +159,8 @@ class AcceptanceRunner:
             tail_limit=4 * MAX_OUTPUT,
             merge_stderr=True,
             mark=f"acceptance:{secrets.token_hex(8)}",
+            parent=CELL_PARENT,
+            scratch=scratch,
             cancelled=cancelled,
         )
         if result.exit_reason is ExitReason.CANCELLED:

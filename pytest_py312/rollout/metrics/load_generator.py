@@ -26,6 +26,7 @@ from pytest_py312.core.process import ExitReason
 from pytest_py312.core.serialization import decode, encode
 from pytest_py312.repository.plan.rollout_settings import TrafficRequest
 from pytest_py312.rollout.domain.model import Verdict
+from pytest_py312.runners.cell_parent import CELL_PARENT
 
 MAX_REQUESTS = 1_000_000
 MAX_RATE = 5_000.0
@@ -387,7 +388,7 @@ def run_loads(
     argv += [f"--{'step' if step.is_judged else 'warm-up'}={step.rate}x{step.seconds}" for step in steps]
     argv += [f"--request={json.dumps(encode(request))}" for request in requests]
     seconds = sum(step.seconds for step in steps) + time_limit + 30.0
-    result = process.run(argv, time_limit=seconds, cancelled=cancelled)
+    result = process.run(argv, time_limit=seconds, parent=CELL_PARENT, cancelled=cancelled)
     if result.exit_reason is not ExitReason.EXITED or result.exit_code:
         reason = f"the generator {result.exit_reason.value} ({result.exit_code}): {result.stderr.strip()[-300:]}"
         return [LoadReport(verdict=Verdict.INCONCLUSIVE, reason=reason)] * len(urls)
