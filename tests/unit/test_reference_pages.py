@@ -140,3 +140,27 @@ def test_every_plan_in_the_docs_is_valid(page: Path, tmp_path: Path) -> None:
         plan_file = plan_file_in(tmp_path)
         assert plan_file is not None
         assert load_plan(plan_file, today=date(2026, 11, 25)).source == "py312.toml"
+
+
+SECURITY = ROOT / "docs" / "explanation" / "security.md"
+NO_CLAIM = "What is not covered."
+CLAIMS = [
+    pytest.param(title, text, id=title)
+    for title, text in re.findall(
+        r"^\*\*([^*]+)\*\*(.*?)(?=^\*\*|^## |\Z)", SECURITY.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
+    if title != NO_CLAIM
+]
+
+
+@pytest.mark.parametrize(("title", "text"), CLAIMS)
+def test_each_claim_about_security_names_its_tests(title: str, text: str) -> None:
+    """A name is that of a module with tests, and what follows it in ``::`` is one of them."""
+    names = re.findall(r"\[(test_\w+)(?:::(\w+))?\]\(([^)]+)\)", text)
+    assert names, title
+    for name, test, target in names:
+        module = (SECURITY.parent / target).resolve()
+        assert (module.name, module.is_file()) == (f"{name}.py", True)
+        tests = re.findall(r"^(?:async )?def (test_\w+)", module.read_text(encoding="utf-8"), re.MULTILINE)
+        assert tests
+        assert not test or test in tests, f"{module}: no {test}"
