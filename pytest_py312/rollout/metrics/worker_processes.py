@@ -60,6 +60,20 @@ def result_beside_control(
     return measurement.result if measurement.metric == PROCESSES and has_lost_more else Result.SUCCESSFUL
 
 
+def missing_beside_control(measurement: Measurement, new: Sequence[Measurement], old: Sequence[Measurement]) -> str:
+    """Return that fewer processes run than of the control, once both have started; empty if that is not so.
+
+    A process that ended while the container started has never been expected, so that only the control shows it.
+    """
+    has_started = all(any(item.metric == WORKER_RESTARTS for item in side) for side in (new, old))
+    by_metric = {item.metric: item.value for item in old}
+    of_control = [by_metric.get(metric) or 0.0 for metric in (PROCESSES, CONTROL_EXPECTED_PROCESSES)]
+    if not has_started or measurement.metric != PROCESSES or measurement.result is not Result.SUCCESSFUL:
+        return ""
+    count, usual = measurement.value or 0.0, min(of_control)
+    return f"{_count_processes(round(count))}, and {round(usual)} of the control" if count < usual else ""
+
+
 def _lost_share(measurements: Sequence[Measurement], expected_metric: str) -> float:
     """Return the share of the expected processes that has ended: a service may have more replicas than its control."""
     values = {measurement.metric: measurement.value for measurement in measurements}

@@ -30,6 +30,7 @@ from pytest_py312.rollout.metrics.worker_processes import (
     CONTROL_EXPECTED_PROCESSES,
     EXPECTED_PROCESSES,
     PROCESS_METRICS,
+    missing_beside_control,
     result_beside_control,
 )
 from pytest_py312.rollout.monitoring.probes import (
@@ -198,6 +199,8 @@ def merge_with_control(
             result = result_beside_control(measurement, control_result, new, old)
         if result is not measurement.result:
             measurement = replace(measurement, result=result, detail=f"{EXCUSED_PREFIX}{measurement.detail}")
+        elif missing := missing_beside_control(measurement, new, old):
+            measurement = replace(measurement, result=Result.INCONCLUSIVE, detail=missing)
         merged.append(measurement)
     availability_results = [measurement.result for measurement in old if measurement.metric == AVAILABILITY]
     if availability_results and availability_results[0] in CONCLUSIVE:

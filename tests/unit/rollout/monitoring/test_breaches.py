@@ -165,6 +165,27 @@ def test_a_control_that_has_lost_fewer_workers_is_no_excuse(left: float, of_cont
     assert merge_with_control(watched(), new, old)[0].result is result
 
 
+@pytest.mark.parametrize(
+    ("count", "of_control", "expected_of_control", "detail"),
+    [
+        (2.0, 3.0, 3.0, "2 processes, and 3 of the control"),
+        (3.0, 3.0, 3.0, ""),
+        (4.0, 3.0, 3.0, ""),
+        (2.0, 2.0, 3.0, ""),
+        (2.0, 3.0, 2.0, ""),
+    ],
+    ids=["fewer", "as many", "more", "the control has lost one", "the control runs a job"],
+)
+def test_a_worker_that_ended_during_the_start_is_missing_beside_the_control(
+    count: float, of_control: float, expected_of_control: float, detail: str
+) -> None:
+    new = [well(PROCESSES, count), well(EXPECTED_PROCESSES, count), well(WORKER_RESTARTS, 0.0)]
+    old = [well(PROCESSES, of_control), well(CONTROL_EXPECTED_PROCESSES, expected_of_control)]
+    assert merge_with_control(watched(), new, old)[0].result is Result.SUCCESSFUL, "the control still starts"
+    merged = merge_with_control(watched(), new, [*old, well(WORKER_RESTARTS, 0.0)])[0]
+    assert (merged.result, merged.detail) == (Result.INCONCLUSIVE if detail else Result.SUCCESSFUL, detail)
+
+
 def test_workers_that_both_versions_replace_do_not_make_the_control_an_excuse() -> None:
     """Not for an outage: a control that fails for a reason of its own was not well before."""
     replaced = Measurement(metric=WORKER_RESTARTS, result=Result.INCONCLUSIVE, value=1.0)
