@@ -78,7 +78,10 @@ def describe_soak_status(status: SoakStatus, run: StageRun) -> str:
         parts.append(f"no sample for {format_duration(status.silent_for)}")
     else:
         parts.append(f"next sample in {format_duration(status.next_in)}" if status.next_in else "a sample is due")
-    watch_command = f"`py312 watch --stage {run.stage} --env {run.environment}`"
+    place = f"--stage {run.stage} --env {run.environment}"
+    watch_command = f"`py312 watch {place}`"
+    if run.state is StageState.HELD:
+        parts.append(f"decide by `py312 promote|abort {place} --reason TEXT`")
     if run.state is StageState.SOAKED and (pending := run.pending_acceptance(AcceptancePhase.END)):
         parts.append(f"run {watch_command} for the acceptance tests {', '.join(pending)}")
     if status.next_in is not None and (status.is_silent or status.silent_for is None):

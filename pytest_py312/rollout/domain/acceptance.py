@@ -24,7 +24,14 @@ class AcceptanceOutcomes:
     flaky: frozenset[str] = frozenset()
     """Those of ``passed`` that failed in one of two runs."""
     problem: str = ""
+    first_problem: str = ""
+    """Why the first of two runs was not possible; empty if it was."""
     output: str = ""
+
+
+def prefer_possible(first: AcceptanceOutcomes, second: AcceptanceOutcomes) -> AcceptanceOutcomes:
+    """Return the outcomes of a run that was repeated because it was not possible."""
+    return first if second.problem else replace(second, first_problem=first.problem)
 
 
 def confirm_failures(first: AcceptanceOutcomes, second: AcceptanceOutcomes) -> AcceptanceOutcomes:
@@ -35,7 +42,10 @@ def confirm_failures(first: AcceptanceOutcomes, second: AcceptanceOutcomes) -> A
     if second.problem:
         return second
     passed, failed = first.passed | second.passed, first.failed | second.failed
-    return replace(second, passed=passed, failed=second.failed - passed, flaky=passed & failed)
+    first_problem = first.first_problem or second.first_problem
+    return replace(
+        second, passed=passed, failed=second.failed - passed, flaky=passed & failed, first_problem=first_problem
+    )
 
 
 def judge_acceptance(
@@ -57,12 +67,13 @@ def judge_acceptance(
     had_passed = {*(baseline.passing if baseline and not outcomes.problem else ())}
     missing = had_passed - outcomes.passed - outcomes.failed
     result, reason = _verdict(outcomes, newly_failing, missing, baseline, is_reference=is_reference)
-    flaky = [_described(outcomes.flaky, "failed once of two times")] if outcomes.flaky else []
+    notes = [_described(outcomes.flaky, "failed once of two times")] if outcomes.flaky else []
+    notes += [f"a first run was not possible: {outcomes.first_problem}"] if outcomes.first_problem else []
     return AcceptanceResult(
         name=name,
         phase=phase,
         result=result,
-        reason="; ".join([*filter(None, [reason]), *flaky]),
+        reason="; ".join([*filter(None, [reason]), *notes]),
         passed=len(outcomes.passed),
         passing=tuple(sorted(outcomes.passed)) if is_reference else (),
         known_failing=tuple(sorted(outcomes.failed - newly_failing)),

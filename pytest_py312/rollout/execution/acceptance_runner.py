@@ -7,11 +7,11 @@ import os
 import secrets
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from xml.etree import ElementTree
 
-from pytest_py312.core import process
+from pytest_py312.core import clock, process
 from pytest_py312.core.model.fleet import Service
 from pytest_py312.core.process import Cancellation, CommandResult, ExitReason
 from pytest_py312.core.progress.hub import PROGRESS
@@ -25,6 +25,7 @@ from pytest_py312.rollout.domain.acceptance import (
     AcceptanceOutcomes,
     confirm_failures,
     judge_acceptance,
+    prefer_possible,
 )
 from pytest_py312.rollout.domain.events import AcceptanceTested
 from pytest_py312.rollout.domain.model import (
@@ -77,7 +78,7 @@ class AcceptanceRunner:
         """Run acceptance tests in a phase, and return the result with the reaction to it.
 
         A failure that decides something has to occur twice: a transient one must neither roll a stage back nor, before
-        the deployment, excuse one that lasts.
+        the deployment, excuse one that lasts. Nor must a run that was not possible once hold a stage.
 
         :param verify: returns why something else was tested; called afterwards.
         :raises WaitInterrupted: they were cancelled.
@@ -87,10 +88,10 @@ class AcceptanceRunner:
             missing = AcceptanceOutcomes(problem="the plan has no acceptance tests of that name any more")
             return self._answer(run, _judge(run, name, phase, missing))
         with PROGRESS.activity("running the acceptance tests", name):
-            outcomes = self._run_tests(settings, cancelled)
+            outcomes = self._run_if_possible(settings, cancelled)
             result = _judge(run, name, phase, outcomes)
             if result.newly_failing or (phase is AcceptancePhase.BEFORE and result.known_failing):
-                outcomes = confirm_failures(outcomes, self._run_tests(settings, cancelled))
+                outcomes = confirm_failures(outcomes, self._run_if_possible(settings, cancelled))
                 result = _judge(run, name, phase, outcomes)
         if problem := verify():
             result = _judge(run, name, phase, AcceptanceOutcomes(problem=problem, output=outcomes.output))
@@ -116,6 +117,15 @@ class AcceptanceRunner:
         return AcceptanceTested(result=result, breach=breach)
 
     # ---- processes
+
+    def _run_if_possible(self, settings: AcceptanceSettings, cancelled: Cancellation) -> AcceptanceOutcomes:
+        """Run the tests; repeat a run that was not possible once, in what is left of the time limit."""
+        started = clock.stopwatch()
+        outcomes = self._run_tests(settings, cancelled)
+        left = settings.timeout - (clock.stopwatch() - started)
+        if not outcomes.problem or left <= 0:
+            return outcomes
+        return prefer_possible(outcomes, self._run_tests(replace(settings, timeout=left), cancelled))
 
     def _run_tests(self, settings: AcceptanceSettings, cancelled: Cancellation) -> AcceptanceOutcomes:
         folder = self.root / settings.folder

@@ -15,6 +15,7 @@ target = "3.12"
 [deploy]
 image = "py312-rollout-test:{{version}}-good"
 drain = "2s"
+ready-timeout = "3m"
 
 [soak]
 interval = "1m"

@@ -32,13 +32,23 @@ class FakeSuite:
     skipped: Callable[[], Collection[str]] = lambda: ()
     ending: Callable[[Cancellation], CommandResult | None] = lambda cancelled: None
     calls: list[Sequence[str]] = field(default_factory=list)
+    limits: list[float] = field(default_factory=list)
+    """Seconds that each call had."""
     variables: Mapping[str, str] = field(default_factory=dict)
     folder: Path = Path()
 
     def run(
-        self, argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], cancelled: Cancellation, **limits: object
+        self,
+        argv: Sequence[str],
+        *,
+        cwd: Path,
+        env: Mapping[str, str],
+        cancelled: Cancellation,
+        time_limit: float,
+        **options: object,
     ) -> CommandResult:
         self.calls.append(argv)
+        self.limits.append(time_limit)
         self.variables, self.folder = env, cwd
         if result := self.ending(cancelled):
             return result

@@ -68,7 +68,8 @@ def test_a_held_stage_is_sampled_until_its_credit_is_whole() -> None:
     held = replace(soaking(), state=StageState.HELD)
     assert status_at(held, 320.0, user=(1, at(300))).next_in == 280.0
     whole = replace(held, credited=held.soak)
-    assert describe_soak_status(status_at(whole, 99999.0, user=(1, at(300))), whole) == "sampling has ended"
+    text = "sampling has ended; decide by `py312 promote|abort --stage 1 --env test --reason TEXT`"
+    assert describe_soak_status(status_at(whole, 99999.0, user=(1, at(300))), whole) == text
 
 
 def test_no_more_is_credited_than_is_needed() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_py312.core import clock
 from pytest_py312.core.process import Cancellation, CommandResult
 from pytest_py312.repository.plan.rollout_settings import AcceptanceSettings, RolloutSettings, SoakSettings
 from pytest_py312.rollout.domain.events import AcceptanceTested
@@ -149,6 +150,29 @@ def test_a_run_that_proves_nothing_holds_the_stage(
     assert event.breach is not None
     assert (event.breach.reaction, event.breach.detail) == (Reaction.HOLD, f"inconclusive: {event.result.reason}")
     assert answer(runner(tmp_path), BEFORE).breach is None
+
+
+@pytest.mark.parametrize("phase", [BEFORE, AFTER])
+def test_a_run_that_was_not_possible_once_is_repeated_and_reported(
+    tmp_path: Path, suite: FakeSuite, phase: AcceptancePhase
+) -> None:
+    runs = iter([command_result((), reason="KILLED", code=-9)])
+    suite.ending = lambda cancelled: next(runs, None)
+    event = answer(runner(tmp_path), phase)
+    assert (event.result.result, event.breach) == (Result.SUCCESSFUL, None)
+    assert event.result.reason == "a first run was not possible: the process was ended by signal 9"
+
+
+def test_both_runs_together_have_the_time_limit(
+    tmp_path: Path, suite: FakeSuite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = iter([0.0, 40.0, 100.0, 190.0])
+    monkeypatch.setattr(clock, "stopwatch", lambda: next(seconds))
+    suite.ending = lambda cancelled: command_result((), reason="KILLED", code=-9)
+    answer(runner(tmp_path, COMMAND))
+    assert suite.limits == [90.0, 50.0]
+    answer(runner(tmp_path, COMMAND))
+    assert suite.limits[2:] == [90.0], "it has taken all of it"
 
 
 @pytest.mark.parametrize(
