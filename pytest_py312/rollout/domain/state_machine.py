@@ -69,9 +69,14 @@ def is_in_progress(run: StageRun) -> bool:
 def has_pending_work(run: StageRun) -> bool:
     """Return whether something can be done without a decision.
 
-    That is to finish a deployment or rollback, or to remove a control.
+    That is to finish a deployment or rollback, to remove a control, or to end a drill.
     """
-    return is_in_progress(run) or next_act(run) is not None
+    return is_in_progress(run) or is_drill_up(run) or next_act(run) is not None
+
+
+def is_drill_up(run: StageRun) -> bool:
+    """Return whether a drill has deployed the stage: unlike a soak, it is not continued by another process."""
+    return run.is_drill and run.state in MONITORED
 
 
 class IllegalEvent(ValueError):
@@ -375,8 +380,9 @@ def _after_restore(run: StageRun) -> StageRun:
 
 
 def _on_resumed(run: StageRun, event: Resumed) -> StageRun:
-    """Undo what was unfinished. A version that was up and monitored stays up, and its soak continues."""
-    if run.state in (StageState.PLANNED, StageState.LOCKED, StageState.DEPLOYING, StageState.VERIFYING):
+    """Undo what was unfinished. A version that was up and monitored stays up for its soak, unless it is a drill."""
+    is_deploying = run.state in (StageState.PLANNED, StageState.LOCKED, StageState.DEPLOYING, StageState.VERIFYING)
+    if is_deploying or is_drill_up(run):
         return _start_rollback(run, f"the run ended while it was {run.state.value}")
     if run.state in (StageState.ROLLING_BACK, StageState.ROLLBACK_FAILED):
         return replace(run, state=StageState.ROLLING_BACK, unrestored=())

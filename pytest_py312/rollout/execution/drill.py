@@ -10,13 +10,13 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from pytest_py312.core import clock
+from pytest_py312.core.database import DiskFull
 from pytest_py312.core.errors import OptionError, RolloutRefused, did_you_mean
 from pytest_py312.repository.plan.rollout_settings import RolloutSettings
 from pytest_py312.rollout.context import PlannedRollout, RolloutContext
 from pytest_py312.rollout.domain.events import DrillFinished
 from pytest_py312.rollout.domain.journal import Journal
 from pytest_py312.rollout.domain.model import StageRun, StageState
-from pytest_py312.rollout.domain.state_machine import MONITORED
 from pytest_py312.rollout.domain.stop_signals import StopRequest, stop_loop_on_signals
 from pytest_py312.rollout.execution.driver import Driver
 from pytest_py312.rollout.execution.locking import current_operator
@@ -73,7 +73,6 @@ class Drill:
         """
         if fault != NO_FAULT and not isinstance(self.target, SupportsDrill):
             raise RolloutRefused(f"the target {self.target.name} cannot inject faults: drill with --fault none")
-        self._finish_earlier_drills(planned.run)
         run = replace(planned.run, is_drill=True, needs_drill=False, acceptance=())  # it is never accepted
         run = self.driver.begin(
             run,
@@ -89,7 +88,10 @@ class Drill:
         elif fault == NO_FAULT:
             problem = ""
         else:
-            problem = self._inject_fault(run, service)
+            try:
+                problem = self._inject_fault(run, service)
+            except (DiskFull, RolloutRefused) as error:  # it cannot be monitored, and is rolled back all the same
+                problem = str(error)
         run = self._roll_back(run.run)
         seconds = clock.stopwatch() - started_at
         if run.state is not StageState.ROLLED_BACK:
@@ -99,12 +101,6 @@ class Drill:
             passed=not problem, fault=fault, by=str(current_operator()), seconds=seconds, detail=detail[:1000]
         )
         return self.journal.record(run.run, event, owner=self.driver.owner), event
-
-    def _finish_earlier_drills(self, run: StageRun) -> None:
-        """Roll back what a killed drill has left up."""
-        for earlier_drill in self.journal.current_runs(run.environment):
-            if earlier_drill.stage == run.stage and earlier_drill.is_drill and earlier_drill.state in MONITORED:
-                self.driver.rollback(earlier_drill.run, reason="left by an unfinished drill")
 
     def _inject_fault(self, run: StageRun, service: str) -> str:
         """Make ``service`` fail and monitor; return why the fault was not noticed, empty if it was."""

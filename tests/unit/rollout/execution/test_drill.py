@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from pytest_py312.core.database import DiskFull
 from pytest_py312.core.errors import OptionError, RolloutRefused
 from pytest_py312.rollout.domain.events import DrillFinished, Judged, SoakCredited
 from pytest_py312.rollout.domain.journal import Journal
@@ -145,8 +146,9 @@ def test_a_drill_that_was_killed_is_no_pass_and_is_cleared_away_by_the_next(py31
     assert "passed" in py312("drill --stage 1")
 
 
+@pytest.mark.parametrize("command", ["drill --stage 1", "recover", "rollback --stage 1", "watch --stage 1"])
 def test_a_drill_that_was_killed_while_it_was_up_is_brought_back_first(
-    py312: Shell, monkeypatch: pytest.MonkeyPatch
+    py312: Shell, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
     def killed(target: object, container: object) -> None:
         raise MemoryError
@@ -155,13 +157,28 @@ def test_a_drill_that_was_killed_while_it_was_up_is_brought_back_first(
         patched.setattr(type(py312.target), "stop_for_drill", killed)
         with pytest.raises(MemoryError):
             py312("drill --stage 1 --fault stop")
-    assert serving(py312)["auth"] == "new-3.12", "left up, as any soak is"
-    assert "passed" in py312("drill --stage 1")
+    assert serving(py312)["auth"] == "new-3.12"
+    py312(command, code=1 if command.startswith("watch") else 0)
+    assert serving(py312)["auth"] == "old-3.9"
     journal = Journal(py312.context.state_dir)
     first = journal.load_run(journal.run_names("test", 1)[0])
     journal.close()
     assert (first.state, first.drill) == (StageState.ROLLED_BACK, "")
-    assert first.reason == "left by an unfinished drill"
+    assert first.reason == ("manual" if command.startswith("rollback") else "the run ended while it was soaking")
+
+
+@pytest.mark.parametrize(
+    "error", [DiskFull("no space"), RolloutRefused("unknown metric")], ids=["full disk", "refused"]
+)
+def test_a_drill_that_cannot_be_monitored_is_rolled_back(
+    py312: Shell, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def refuse(*arguments: object, **settings: object) -> None:
+        raise error
+
+    monkeypatch.setattr(drill, "Watcher", refuse)
+    assert f"the drill failed: {error}" in py312("drill --stage 1 --fault stop", code=1)
+    assert (py312.run().state, serving(py312)["auth"]) == (StageState.ROLLED_BACK, "old-3.9")
 
 
 # ---- what it is worth
