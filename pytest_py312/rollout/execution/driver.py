@@ -211,6 +211,7 @@ class Driver:
             run = self._journal.load_run(name)
         event = RollbackRequested(reason=reason, services=services, by=str(self._operator))
         if next_act(advance(run, event)) is None:  # nothing is left to restore
+            self._locks.release_abandoned(run.environment)
             return run
         self._locks.acquire(run, force_takeover=run.state in MONITORED)
         self._journal.acquire(name, owner=self.owner)

@@ -453,16 +453,20 @@ def test_a_target_may_finish_what_a_dead_process_asked_of_it_before_it_is_undone
     assert len(target.containers) == len(SERVICES)
 
 
+@pytest.mark.parametrize("command", ["recover", "rollback"])
 @pytest.mark.usefixtures("all_others_are_dead")
 def test_killed_when_all_was_done_but_the_lock_the_next_start_gives_it_back(
-    journal: Journal, target: FakeTarget
+    journal: Journal, target: FakeTarget, command: str
 ) -> None:
     mine = driver(journal, target)
     mine.deploy(run_of())
     left = replace(target.locks["test"], process=DEAD)
     mine.rollback("r1", reason="by hand")
     target.locks["test"] = left
-    assert driver(journal, target).recover("test") == []
+    if command == "recover":
+        assert driver(journal, target).recover("test") == []
+    else:
+        assert driver(journal, target).rollback("r1", reason="again").state is S.ROLLED_BACK
     assert target.locks == {}
 
 
