@@ -1,8 +1,12 @@
 """The load generator as a process, against a server on this machine."""
 
 import asyncio
+import subprocess
+import sys
+import time
 from collections import Counter
 
+import psutil
 import pytest
 
 from pytest_py312.repository.plan.rollout_settings import TrafficRequest
@@ -41,6 +45,25 @@ def test_all_requests_are_sent_and_counted() -> None:
     assert (step.sent, step.errors, step.not_sent) == (60, 0, 0)
     assert count == 70
     assert 0 < step.p50 <= step.p95 <= step.p99 <= step.longest
+
+
+KILLED = """
+from pytest_py312.rollout.metrics.load_generator import LoadLimits, LoadStep, run_load
+run_load("http://127.0.0.1:1/", [LoadStep(rate=1, seconds=600)], LoadLimits())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel sends no signal when a parent ends")
+def test_the_generator_ends_when_the_tool_is_killed() -> None:
+    """A version that is rolled back meanwhile gets no more requests."""
+    with subprocess.Popen([sys.executable, "-c", KILLED]) as tool:
+        deadline, started = time.monotonic() + 60, list[psutil.Process]()
+        while not any("load_generator" in " ".join(process.cmdline()) for process in started):
+            assert time.monotonic() < deadline, "the generator has not started"
+            time.sleep(0.05)
+            started = psutil.Process(tool.pid).children(recursive=True)
+        tool.kill()
+    assert not psutil.wait_procs(started, timeout=30)[1]
 
 
 def test_requests_of_several_kinds_go_to_their_paths_with_their_bodies() -> None:

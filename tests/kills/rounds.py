@@ -11,7 +11,7 @@ from enum import Enum
 from pytest_py312.rollout.domain.model import StageState
 from tests.kills.site import BROKEN_PLANS, CONTROLLED, SERVICES, STAGE, Site, wait_until_gone
 
-RETRIES_OF_POLL = 0.01
+POLL_SECONDS = 0.01
 
 
 class Operation(Enum):
@@ -37,13 +37,7 @@ class Condition(Enum):
 
 
 RECOVER, ROLL_BACK = ("recover",), ("rollback", *STAGE)
-BY_ONE_COMMAND: Mapping[Operation, tuple[tuple[str, ...], ...]] = {
-    Operation.DEPLOY: (RECOVER, ROLL_BACK),
-    Operation.WATCH: (RECOVER, ROLL_BACK),
-    Operation.ROLLBACK: (RECOVER, ROLL_BACK),
-    Operation.DRILL: (RECOVER, ROLL_BACK),
-}
-"""Each of them has to bring everything back."""
+"""Each of them has to bring everything back, whatever was killed."""
 UP = (StageState.SOAKING, StageState.SOAKED, StageState.HELD, StageState.ACCEPTED)
 
 
@@ -109,7 +103,7 @@ def plan_round(number: int, seed: int) -> Round:
         number=number,
         operation=operation,
         condition=conditions[number // len(operations) % len(conditions)],
-        command=rng.choice(BY_ONE_COMMAND[operation]),
+        command=rng.choice((RECOVER, ROLL_BACK)),
         moment=rng.random(),
         by_entries=rng.random() < 0.5,
         condition_moment=rng.random(),
@@ -187,7 +181,7 @@ def _kill(site: Site, planned: Round, length: Length) -> bool:
 
 def _wait(process: "subprocess.Popen[str]", share: Callable[[], float], wanted: float) -> None:
     while process.poll() is None and share() < wanted:
-        time.sleep(RETRIES_OF_POLL)
+        time.sleep(POLL_SECONDS)
 
 
 def _bring_back(site: Site, planned: Round) -> str:
