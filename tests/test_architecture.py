@@ -35,6 +35,8 @@ ONLY_IN = {
     "grpc": ("rollout.metrics.grpc_health",),
     "kubernetes": ("rollout.targets.kubernetes.api",),
     "websocket": ("rollout.targets.kubernetes.api",),
+    "dask": ("gate.cluster.connection", "gate.cluster.worker"),
+    "distributed": ("gate.cluster.connection", "gate.cluster.worker"),
     "pytest": ("plugin.*", "runners.agent.probe", "runners.agent.benchmark_probe"),
     "_pytest": ("plugin.*",),
     # the docker runner waits for an engine in loops of its own, with time limits that no test may turn back
@@ -44,7 +46,7 @@ ONLY_IN = {
 
 LAZY = frozenset(
     {"docker", "requests", "urllib3", "rich", "scipy", "sqlite3", "jinja2", "markupsafe", "vl_convert", "aiohttp",
-     "prometheus_client", "grpc", "kubernetes", "websocket"}
+     "prometheus_client", "grpc", "kubernetes", "websocket", "dask", "distributed"}
 )  # fmt: skip
 """Never imported before they are needed: the first is slow, and pytest starts without any of them."""
 MAY_BE_EAGER = {"sqlite3": ("core.database",)}

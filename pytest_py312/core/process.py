@@ -168,6 +168,7 @@ def run(
     merge_stderr: bool = False,
     mark: str = "",
     cancelled: Cancellation | None = None,
+    ends_itself: bool = False,
     parent: Sequence[str] = (),
     scratch: Path | None = None,
 ) -> CommandResult:
@@ -179,6 +180,7 @@ def run(
     :param merge_stderr: send stderr to stdout.
     :param mark: value of :data:`MARK_VARIABLE` for the command; its leftover processes are found by it.
     :param cancelled: when it is set, by another thread or a signal handler, the command is killed.
+    :param ends_itself: a cancelled command gets SIGTERM first, and ``grace_period`` seconds to end what it has started.
     :param parent: a command that starts ``argv``, and ends only with all of its descendants; it gets SIGTERM instead of
         SIGKILL, so that it can. It gets three more arguments before ``argv``: the id of this process, with which it
         ends as well; the descriptor of a pipe to which it writes the number of the error if ``argv`` cannot be started,
@@ -199,6 +201,7 @@ def run(
         process, [(process.stdout, out), (process.stderr, err)], time_limit, grace_period, memory_limit, cancelled
     )
     monitor.kill_signal = signal.SIGTERM if parent else signal.SIGKILL
+    monitor.ends_itself = ends_itself
     try:
         exit_reason = monitor.wait()
     finally:
@@ -291,6 +294,7 @@ class _ProcessMonitor:
         self._deadline = clock.stopwatch() + time_limit
         self._exit_reason = ExitReason.EXITED
         self.kill_signal = signal.SIGKILL
+        self.ends_itself = False
         self._selector = selectors.DefaultSelector()
         for pipe, tail in pipes:
             if pipe is not None:
@@ -342,8 +346,12 @@ class _ProcessMonitor:
 
     def _enforce_limits(self) -> None:
         now = clock.stopwatch()
-        if self._cancelled is not None and self._cancelled.is_set():
+        is_cancelled = self._cancelled is not None and self._cancelled.is_set()
+        if is_cancelled and not self.ends_itself:
             self._terminate(ExitReason.CANCELLED, self.kill_signal)
+        elif is_cancelled and self._exit_reason is ExitReason.EXITED:
+            self._terminate(ExitReason.CANCELLED, signal.SIGTERM)
+            self._deadline = now + self._grace_period
         elif now >= self._deadline:
             is_first_signal = self._exit_reason is ExitReason.EXITED
             self._terminate(ExitReason.TIMED_OUT, signal.SIGINT if is_first_signal else self.kill_signal)

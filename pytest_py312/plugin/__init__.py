@@ -49,6 +49,12 @@ _VALUE_OPTIONS: tuple[tuple[str, str, Literal["args", "string"], str], ...] = (
     ("cache-dir", "DIR", "string", "where locks, distributions and environments are kept (default: the user's cache)"),
     ("jobs", "N", "string", "number of parallel cells (default: the number of cores)"),
     (
+        "cluster",
+        "ADDRESS",
+        "string",
+        "check the services on the workers of a Dask cluster: tcp://HOST:PORT, or local:N for one on this machine",
+    ),
+    (
         "durations",
         "FILE",
         "string",

@@ -81,6 +81,8 @@ class RunOptions:
     known_findings: Path | None = None
     """The file of recorded findings."""
     update_known_findings: bool = False
+    cluster: str = ""
+    """The address of a Dask cluster that checks the services; empty: they are checked here."""
 
 
 ROLLOUT_OPTIONS = ("deploy", "soak", "verify_rollback")
@@ -160,6 +162,7 @@ def read_options(config: pytest.Config, default_cache: Callable[[], Path]) -> Ru
         tolerates_inconclusive=_option_text(config, "inconclusive", ("fail", "warn")) == "warn",
         known_findings=_known_findings_path(config),
         update_known_findings=bool(option_value(config, "update_known_findings")),
+        cluster=_option_text(config, "cluster"),
     )
 
 

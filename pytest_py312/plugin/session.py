@@ -22,7 +22,7 @@ from pytest_py312.core.model.plan import SuiteKind
 from pytest_py312.core.model.report import EXIT_INCONCLUSIVE, Checkout, Report, ReportSection
 from pytest_py312.core.process import enable_interrupts
 from pytest_py312.gate.checks import CHECKS
-from pytest_py312.gate.checks.check import Check, CheckTraits
+from pytest_py312.gate.checks.check import Check, CheckResult, CheckTraits
 from pytest_py312.gate.fixes.verification_run import is_second_run
 from pytest_py312.gate.history.history_store import HistoryStore
 from pytest_py312.gate.report_files import ReportWriter
@@ -109,13 +109,7 @@ class GateSession:
         self.tasks: ServiceTasks = [] if self.rollout is not None and self.rollout.verify_only else self._select_tasks()
         shard = prepare_shard(config, self.options)
         self._known_findings = read_known_findings(self.options, is_part=shard is not None)
-        self.assembly = GateAssembly(
-            self.options,
-            shared_folder=shared_folder(config),
-            fleet=self.fleet,
-            known_findings=self._known_findings.entries if self._known_findings is not None else {},
-            plugins=self._extensions,
-        )
+        self.assembly = self._make_assembly(config)
         if not config.option.collectonly:
             self.assembly.describe_runner()  # reports a runner that does not work before the first item
         self._results = ItemResults(config)
@@ -140,6 +134,20 @@ class GateSession:
             self._shard = register_shard(
                 config, shard, self.options, self.tasks, self.assembly, names, self._narrow_tasks
             )
+
+    def _make_assembly(self, config: pytest.Config) -> GateAssembly:
+        known_findings = self._known_findings.entries if self._known_findings is not None else {}
+        if self.options.cluster:
+            from pytest_py312.plugin.cluster import make_cluster_assembly
+
+            return make_cluster_assembly(config, self.options, self.fleet, known_findings)
+        return GateAssembly(
+            self.options,
+            shared_folder=shared_folder(config),
+            fleet=self.fleet,
+            known_findings=known_findings,
+            plugins=self._extensions,
+        )
 
     def _narrow_tasks(self, tasks: ServiceTasks) -> None:
         """Restrict the run to ``tasks``, those of its part, when they are known."""
@@ -242,7 +250,7 @@ class GateSession:
                 CollectionContext(
                     root=root,
                     tasks=self.tasks,
-                    run_task=lambda task: self.assembly.scheduler.run(task),
+                    run_task=lambda task: self.assembly.run(task),
                     extra_nodes=extra_nodes,
                 ),
             )
@@ -309,7 +317,7 @@ class GateSession:
             if tasks and is_worker(session.config):
                 self.assembly.scheduler.prepare_shared(tasks)
             elif tasks and not is_controller(session.config):
-                self.assembly.scheduler.prefetch(tasks)
+                self.assembly.prefetch(tasks)
         except Py312Error as error:
             raise pytest.UsageError(str(error)) from None
 
@@ -355,6 +363,11 @@ class GateSession:
         return tuple(
             task for service in self.fleet.services if service.name == name for task in self._tasks_of(service)
         )
+
+    @property
+    def results(self) -> list[CheckResult]:
+        """The results of the run so far."""
+        return self._results.results
 
     @property
     def _selected(self) -> list[CheckTask]:

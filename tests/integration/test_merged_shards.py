@@ -4,43 +4,18 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
-from tests.plugin.gate_helpers import REAL_FLEET
-from tests.support.fakes import service_tree
+from tests.integration.cloned_fleets import FLEET, commit_fleet, differences, git
 
 pytestmark = [pytest.mark.network, pytest.mark.timeout(900)]
 
 PARTS = 3
-WAIVER = """
-[[waiver]]
-service = "mail-service"
-code = "PY101"
-reason = "not needed"
-owner = "core"
-until = 2999-01-01
-"""
-FLEET = {
-    **REAL_FLEET,
-    "py312.toml": REAL_FLEET["py312.toml"].replace('["user-service"]', '["user-service", "mail-service"]') + WAIVER,
-    "services/mail-service/Dockerfile": "FROM python:3.10-slim\n",
-    "services/mail-service/requirements.txt": "iniconfig\n",
-    "services/mail-service/mail.py": "import asyncio\nimport iniconfig\n\n\nLOOP = asyncio.coroutine\n",
-    "services/mail-service/tests/test_mail.py": "import iniconfig\n\ndef test_mail():\n    assert iniconfig\n",
-}
-"""A service that is ready, one that fails and one with a finding in its source and a waiver that is not needed."""
-TIMES = frozenset({"generated", "seconds"})
-"""Names of the document whose values may differ from one run to another."""
-
-
-def git(root: Path, *arguments: str) -> str:
-    fixed = ["git", "-c", "user.name=a", "-c", "user.email=a@b.example", "-C", str(root)]
-    return subprocess.run([*fixed, *arguments], check=True, capture_output=True, text=True).stdout.strip()
 
 
 class Machines:
@@ -48,10 +23,7 @@ class Machines:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.origin = service_tree(folder / "origin", FLEET)
-        git(self.origin, "init", "-q")
-        git(self.origin, "add", "-A")
-        git(self.origin, "commit", "-qm", "first")
+        self.origin = commit_fleet(folder / "origin", FLEET)
 
     def run(self, name: str, *arguments: str, change: Callable[[Path], None] = lambda clone: None) -> Path:
         """Run the gate in a new clone, and return its report."""
@@ -93,19 +65,6 @@ def parts(machines: Machines) -> list[Path]:
 def whole(machines: Machines) -> Any:
     """The document of one run."""
     return json.loads(machines.run("whole").read_text(encoding="utf-8"))
-
-
-def differences(left: Any, right: Any, path: str = "") -> Iterator[str]:
-    """Yield where two documents differ, but for times."""
-    if isinstance(left, dict) and isinstance(right, dict):
-        for name in sorted({*left, *right}):
-            if name not in TIMES:
-                yield from differences(left.get(name), right.get(name), f"{path}.{name}")
-    elif isinstance(left, list) and isinstance(right, list) and len(left) == len(right):
-        for index, (one, other) in enumerate(zip(left, right, strict=True)):
-            yield from differences(one, other, f"{path}[{index}]")
-    elif left != right:
-        yield f"{path}: {left!r:.200} and {right!r:.200}"
 
 
 def test_each_service_is_judged_on_one_machine(parts: list[Path]) -> None:

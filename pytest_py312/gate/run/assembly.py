@@ -244,6 +244,17 @@ class GateAssembly:
             reuse_failures=self._options.reuse_failures,
         )
 
+    def prefetch(self, tasks: Sequence[CheckTask]) -> None:
+        """Compute ``tasks`` in the background.
+
+        :raises Py312Error: they cannot be computed at all.
+        """
+        self.scheduler.prefetch(tasks)
+
+    def run(self, task: CheckTask) -> CheckResult:
+        """Return the result of ``task``."""
+        return self.scheduler.run(task)
+
     def finished(self, task: CheckTask) -> CheckResult | None:
         """Return the result of ``task`` if it is there already, though pytest has not asked for it."""
         return self.scheduler.finished(task) if "scheduler" in self.__dict__ else None

@@ -129,12 +129,13 @@ def _merged_report(documents: Sequence[ShardDocument], root: Path) -> Report:
         cut_short=any(report.cut_short for report in reports),
         not_run=tuple(sorted((key for report in reports for key in report.not_run), key=lambda key: order[key[0]])),
         end_signal=next((report.end_signal for report in reports if report.end_signal), ""),
-        builds=tuple(sorted(dict.fromkeys(build for report in reports for build in report.builds), key=_build_key)),
+        builds=tuple(sorted(dict.fromkeys(build for report in reports for build in report.builds), key=build_order)),
         shard=None,
     )
 
 
-def _build_key(build: InterpreterBuild) -> tuple[object, ...]:
+def build_order(build: InterpreterBuild) -> tuple[object, ...]:
+    """Return the key by which the builds of a report are ordered."""
     return build.interpreter, build.version, build.origin, build.digest
 
 

@@ -1,0 +1,121 @@
+"""What the coordinator of a run sends to the workers of a cluster, and what they answer. Pure.
+
+Everything goes as JSON: a worker with other versions of this package, or of Python, is recognised instead of crashing.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pytest_py312.core.model.measurements import InterpreterBuild
+from pytest_py312.core.serialization import decode, encode
+from pytest_py312.gate.checks.check import CheckResult
+from pytest_py312.gate.run.tasks import TaskKey
+
+T = TypeVar("T")
+
+ALONE = "pytest-py312-alone"
+"""Dask resource of which each worker has one: what measures time takes it, so nothing else is measured beside it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FactsRequest:
+    """What a worker is asked for: the interpreters that a run needs, as ``3.12``."""
+
+    interpreters: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WorkerFacts:
+    """What a worker of a cluster is, and has."""
+
+    tool: str
+    """Version of this package, and the digest of its code."""
+    python: str
+    """The Python of the worker itself, as ``3.11``."""
+    host: str
+    clock: float
+    """Its Unix time when it answered."""
+    cores: int
+    memory: int
+    """Bytes that it may use."""
+    engine: str
+    """Version of its Docker engine; empty if none answers."""
+    interpreters: tuple[InterpreterBuild, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunSetup:
+    """What all services of a run have in common; sent to each worker once, with the archive of the tree.
+
+    ``folder`` is the plan's folder in the archive, ``arguments`` are options of pytest, ``known_findings`` is the
+    content of that file, ``cache`` a folder of this machine (empty: each worker has its own).
+    """
+
+    run_id: str
+    tree: str
+    """SHA-256 of the archive."""
+    folder: str
+    arguments: tuple[str, ...]
+    known_findings: str = ""
+    cache: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ServiceJob:
+    """The items of one service that a worker checks.
+
+    ``measures`` is true for benchmarks, which run after everything else. ``measured_elsewhere`` is the number of
+    services that other jobs measure.
+    """
+
+    run_id: str
+    service: str
+    items: tuple[TaskKey, ...]
+    measures: bool = False
+    measured_elsewhere: int = 0
+
+    @property
+    def id(self) -> tuple[str, bool]:
+        """What tells the job apart from others of the run, whatever the attempt."""
+        return self.service, self.measures
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ServiceRequest:
+    """What the process that checks the items of a job reads.
+
+    ``parent`` is the id of the worker's process: without it the check ends, and removes ``folder``.
+    """
+
+    items: tuple[TaskKey, ...]
+    measured_elsewhere: int
+    answer_file: str
+    parent: int
+    folder: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ServiceAnswer:
+    """What has become of a job. ``failure`` is not empty if the check did not come to its end."""
+
+    results: tuple[CheckResult, ...] = ()
+    builds: tuple[InterpreterBuild, ...] = ()
+    assumptions: tuple[str, ...] = ()
+    runner: str = ""
+    worker: str = ""
+    failure: str = ""
+
+
+def to_text(value: object) -> str:
+    """Return a message as text."""
+    return json.dumps(encode(value))
+
+
+def from_text(kind: type[T], text: str) -> T:
+    """Return the message that :func:`to_text` was given.
+
+    :raises ValueError, TypeError, KeyError: the text is something else.
+    """
+    document: Any = json.loads(text)
+    return decode(kind, document)

@@ -1,0 +1,80 @@
+"""Plugin of the process that checks one service on a worker of a cluster, loaded by ``-p``.
+
+It leaves the items of its job, writes the results to a file, and ends the session when its worker is gone: one that was
+killed can end nothing itself.
+"""
+
+import os
+import shutil
+import signal
+import threading
+from collections.abc import Generator
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from pytest_py312.core.files import write_atomically
+from pytest_py312.gate.cluster.jobs import ServiceAnswer, ServiceRequest, from_text, to_text
+from pytest_py312.gate.cluster.worker import REQUEST_VARIABLE
+from pytest_py312.plugin.nodes import CheckItem
+
+if TYPE_CHECKING:
+    from pytest_py312.plugin.session import GateSession
+
+WATCH_INTERVAL = 0.5
+
+
+class ClusterServicePlugin:
+    """Hooks of a session that checks the items of one job."""
+
+    def __init__(self, request: ServiceRequest) -> None:
+        self._request = request
+        self._is_ended = threading.Event()
+        threading.Thread(target=self._watch_parent, daemon=True, name="py312-parent").start()
+
+    def _watch_parent(self) -> None:
+        while not self._is_ended.wait(WATCH_INTERVAL):
+            if self._is_orphan():
+                os.kill(os.getpid(), signal.SIGTERM)
+                return
+
+    def _is_orphan(self) -> bool:
+        return os.getppid() != self._request.parent
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        wanted = frozenset(self._request.items)
+        items[:] = [item for item in items if isinstance(item, CheckItem) and item.task.key in wanted]
+        _session_of(config).assembly.scheduler.measured_elsewhere = self._request.measured_elsewhere
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None]:
+        """Write the answer, after the gate has accounted for all items."""
+        yield
+        if self._is_orphan():
+            return
+        gate = _session_of(session.config)
+        answer = ServiceAnswer(
+            results=tuple(gate.results),
+            builds=gate.assembly.builds(),
+            assumptions=gate.assembly.assumptions([result.outcome for result in gate.results]),
+            runner=gate.assembly.describe_runner(),
+        )
+        write_atomically(Path(self._request.answer_file), to_text(answer).encode("ascii"))
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_unconfigure(self) -> None:
+        self._is_ended.set()
+        if self._is_orphan():
+            shutil.rmtree(self._request.folder, ignore_errors=True)
+
+
+def _session_of(config: pytest.Config) -> "GateSession":
+    return cast("GateSession", config.pluginmanager.get_plugin("py312-session"))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    file = os.environ.pop(REQUEST_VARIABLE)  # not for cells
+    request = from_text(ServiceRequest, Path(file).read_text(encoding="ascii"))
+    config.pluginmanager.register(ClusterServicePlugin(request), "py312-cluster-service")

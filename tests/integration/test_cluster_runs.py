@@ -1,0 +1,82 @@
+"""A run on a Dask cluster has the report of a run on one machine."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_py312.core.directories import runs_folder
+from tests.integration.cloned_fleets import FLEET, commit_fleet, differences
+from tests.integration.dask_clusters import environment
+
+pytestmark = [pytest.mark.network, pytest.mark.timeout(600)]
+
+
+class Repository:
+    """A repository with a cache, on which the gate is run."""
+
+    def __init__(self, folder: Path, files: Mapping[str, str]) -> None:
+        self.folder = folder
+        self.root = commit_fleet(folder / "fleet", dict(files))
+
+    def run(self, name: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """Run the gate without outcomes of an earlier run."""
+        fixed = ["--py312", "--py312-runner=local", f"--py312-cache-dir={self.folder / 'cache'}", "--py312-no-cache"]
+        fixed += ["-p", "no:cacheprovider", f"--py312-report={self.folder / name}.json", f"--junitxml={name}.xml"]
+        return subprocess.run(
+            [sys.executable, "-m", "pytest", *fixed, *arguments],
+            cwd=self.root, env=environment(), check=False, capture_output=True, timeout=500, text=True,
+        )  # fmt: skip
+
+    def report(self, name: str) -> Any:
+        return json.loads((self.folder / f"{name}.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    """With an ignored file, which no worker gets."""
+    repository = Repository(tmp_path_factory.mktemp("cluster"), {**FLEET, ".gitignore": "*.secret\n*.xml\n"})
+    (repository.root / "services/user-service/key.secret").write_text("secret")
+    return repository
+
+
+@pytest.fixture(scope="module")
+def whole(repository: Repository) -> Any:
+    """The report of a run on one machine."""
+    assert repository.run("whole").returncode == 1
+    return repository.report("whole")
+
+
+def test_the_report_of_a_cluster_equals_that_of_one_machine(repository: Repository, whole: Any) -> None:
+    """Field by field, but for times."""
+    done = repository.run("cluster", "--py312-cluster=local:2")
+
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert list(differences(repository.report("cluster"), whole)) == []
+    assert {outcome["status"] for outcome in whole["outcomes"]} == {"passed", "failed"}
+    assert "py312: cluster: 2 workers at local:2; the tree has" in done.stdout
+    assert "(0 of 3 left)" in done.stdout
+
+
+def test_what_pytest_selects_is_checked(repository: Repository, whole: Any) -> None:
+    """The same as on one machine."""
+    selection = ["services/user-service::py3.12", "-k", "not libraries"]
+    alone = repository.run("selected", *selection)
+    done = repository.run("selected-cluster", "--py312-cluster=local:1", *selection)
+
+    assert done.returncode == alone.returncode == 1
+    assert list(differences(repository.report("selected-cluster"), repository.report("selected"))) == []
+    assert len(repository.report("selected")["outcomes"]) == 2
+
+
+def test_nothing_is_left_beside_the_repository(repository: Repository, whole: Any) -> None:
+    """Neither in it, nor in the folder of runs."""
+    status = subprocess.run(
+        ["git", "-C", str(repository.root), "status", "--porcelain"], check=True, capture_output=True, text=True
+    )
+    assert status.stdout == ""
+    assert not [folder for folder in runs_folder().iterdir() if list(folder.glob("tree"))]
