@@ -7,6 +7,7 @@ killed can end nothing itself.
 import os
 import shutil
 import signal
+import sys
 import threading
 from collections.abc import Generator
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from pytest_py312.core.files import write_atomically
+from pytest_py312.core.process import discard_output
 from pytest_py312.gate.cluster.jobs import ServiceAnswer, ServiceRequest, from_text, to_text
 from pytest_py312.gate.cluster.worker import REQUEST_VARIABLE
 from pytest_py312.plugin.nodes import CheckItem
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from pytest_py312.plugin.session import GateSession
 
 WATCH_INTERVAL = 0.5
+END_LIMIT = 60.0
+"""Seconds in which a session without a worker ends its cells."""
 
 
 class ClusterServicePlugin:
@@ -36,7 +40,11 @@ class ClusterServicePlugin:
     def _watch_parent(self) -> None:
         while not self._is_ended.wait(WATCH_INTERVAL):
             if self._is_orphan():
+                for stream in (sys.stdout, sys.stderr):  # nobody reads them any more: a write would end the process
+                    discard_output(stream)
                 os.kill(os.getpid(), signal.SIGTERM)
+                if not self._is_ended.wait(END_LIMIT):
+                    os.kill(os.getpid(), signal.SIGKILL)
                 return
 
     def _is_orphan(self) -> bool:

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-WAIT = 60.0
+WAIT = 180.0
 """Seconds that a test waits for a condition."""
 OPENER = [sys.executable, "-m"]
 
@@ -52,13 +52,15 @@ class DaskCluster:
     address: str = ""
     scheduler: "subprocess.Popen[bytes] | None" = None
     workers: "dict[str, subprocess.Popen[bytes]]" = field(default_factory=dict)
+    variables: dict[str, str] = field(default_factory=dict)
+    """Set for all of its processes."""
 
     def log(self, name: str) -> str:
         return (self.folder / f"{name}.log").read_text(encoding="utf-8", errors="replace")
 
     def start(self, name: str, argv: Sequence[str], variables: Mapping[str, str]) -> "subprocess.Popen[bytes]":
         with (self.folder / f"{name}.log").open("ab") as log:
-            variables = {**environment(), **variables}
+            variables = {**environment(), **self.variables, **variables}
             return subprocess.Popen(
                 argv,
                 cwd=self.folder,
@@ -91,6 +93,13 @@ class DaskCluster:
         os.kill(self.workers[name].pid, signal.SIGKILL)
         self.workers[name].wait()
 
+    def worker_of(self, pid: int) -> str:
+        """Return the name of the worker that a process descends from."""
+        names = {process.pid: name for name, process in self.workers.items()}
+        while pid not in names:
+            pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+        return names[pid]
+
     def gate(self, root: Path, *arguments: str, prefix: Sequence[str] = ()) -> GateOnCluster:
         """Start the gate on this cluster."""
         report = self.folder / "report.json"
@@ -101,7 +110,12 @@ class DaskCluster:
         log = self.folder / "gate.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                argv, cwd=root, stdout=output, stderr=output, env=environment(), start_new_session=True
+                argv,
+                cwd=root,
+                stdout=output,
+                stderr=output,
+                env={**environment(), **self.variables},
+                start_new_session=True,
             )
         return GateOnCluster(process=process, log=log, report=report)
 
@@ -127,14 +141,13 @@ def dask_cluster(folder: Path) -> Iterator[DaskCluster]:
         cluster.stop()
 
 
-def processes_with(text: str) -> list[str]:
-    """Return the command lines of processes that have ``text`` in them or in their environment."""
+def commands_with(*texts: str) -> list[str]:
+    """Return the command lines of processes that have all of ``texts`` in them."""
     commands = []
     for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit() or int(entry.name) == os.getpid():
-            continue
-        with suppress(OSError):
-            command = (entry / "cmdline").read_bytes()
-            if text.encode() in command or text.encode() in (entry / "environ").read_bytes():
-                commands.append(command.replace(b"\0", b" ").decode("utf-8", "replace"))
+        if entry.name.isdigit():
+            with suppress(OSError):
+                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+                if all(text in command for text in texts):
+                    commands.append(command)
     return commands

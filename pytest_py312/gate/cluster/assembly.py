@@ -212,6 +212,7 @@ class ClusterAssembly(GateAssembly):
                 answer = future.result(timeout=WAIT_INTERVAL)
             except TimeoutError:
                 continue
+            self._flush()
             return self._result(task, answer)
 
     def finished(self, task: CheckTask) -> CheckResult | None:

@@ -184,7 +184,7 @@ class Dispatcher:
         workers = join_names([self._pool.name(address) for address in state.starts[:MAX_RUNS]], MAX_RUNS)
         reason = (
             f"{MAX_RUNS} workers were lost while they checked it, one after the other: {workers}. It may take more "
-            "memory than they have: give them more, or limit it in the plan (memory)"
+            "memory than they have: give them more, or limit it in the plan (memory-limit)"
         )
         self._finish(state, ServiceAnswer(failure=reason))
         self._connection.cancel([state.future])
@@ -268,24 +268,21 @@ class Dispatcher:
 
     def _finish(self, state: _JobState, answer: ServiceAnswer) -> None:
         job = state.placed.job
-        state.answer.set_result(answer)
-        left = sum(state.is_open for state in self._jobs.values())
+        left = sum(state.is_open for state in self._jobs.values()) - 1
         remaining = f"{left} of {len(self._jobs)} left"
         if answer.failure:
             self._notify(f"{job.service} could not be checked ({remaining}): {answer.failure}")
         else:
             what = "was measured" if job.measures else "was checked"
-            worker = self._pool.name(state.starts[-1]) if state.starts else "a worker"
             seconds = format_duration(clock.stopwatch() - state.begun)
-            self._notify(f"{job.service} {what} by {worker} in {seconds} ({remaining})")
+            where = f" by {self._pool.name(state.starts[-1])} in {seconds}" if state.starts else ""
+            self._notify(f"{job.service} {what}{where} ({remaining})")
+        state.answer.set_result(answer)
         if self._thread.is_alive():
             self._submit_measurements()
 
     def _fail_all(self, reason: str) -> None:
+        self._notify(f"{reason}: what has not ended is not checked")
         for state in self._jobs.values():
             if state.is_open:
-                self._finish_silently(state, reason)
-        self._notify(f"{reason}: what has not ended is not checked")
-
-    def _finish_silently(self, state: _JobState, reason: str) -> None:
-        state.answer.set_result(ServiceAnswer(failure=reason))
+                state.answer.set_result(ServiceAnswer(failure=reason))

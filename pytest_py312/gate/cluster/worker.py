@@ -263,7 +263,7 @@ def _command(job: ServiceJob, preparation: _Preparation, *, jobs: int) -> list[s
     setup, folder = preparation.setup, preparation.folder
     assert setup is not None
     command = [
-        sys.executable, "-m", "pytest", "-q", "-c", str(folder / "pytest.ini"), f"--rootdir={_root(preparation)}",
+        sys.executable, "-m", "pytest", "-q", "-s", "-c", str(folder / "pytest.ini"), f"--rootdir={_root(preparation)}",
         "-p", "no:cacheprovider", "-p", PLUGIN, *setup.arguments, f"--py312-jobs={jobs}",
     ]  # fmt: skip
     if not is_glob(job.service) and "," not in job.service:  # otherwise all are collected, and the items chosen by key

@@ -56,14 +56,14 @@ class WorkerPool:
         return joined, left
 
     def _ask(self, addresses: Collection[str], objection: Objection) -> list[str]:
-        before = clock.timestamp()
+        asked = clock.timestamp()
         answers = self.connection.run(worker.describe_worker, to_text(self.request), workers=addresses)
-        after = clock.timestamp()
+        answered = clock.timestamp()
         joined = []
         for address in addresses:
             facts, reason = _facts_of(answers.get(address))
             if facts is not None:
-                offset = min(0.0, facts.clock - before) or max(0.0, facts.clock - after)
+                offset = min(0.0, facts.clock - asked) or max(0.0, facts.clock - answered)
                 python = f"{sys.version_info.major}.{sys.version_info.minor}"
                 reason = refusal(facts, tool=tool_identity(), python=python, clock_offset=offset) or objection(facts)
             if facts is None or reason:
