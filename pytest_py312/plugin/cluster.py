@@ -7,6 +7,7 @@ import pytest
 from pytest_py312.core.errors import OptionError
 from pytest_py312.core.model.fleet import Fleet
 from pytest_py312.core.text import escape_terminal
+from pytest_py312.gate.cluster.address import parse_cluster
 from pytest_py312.gate.cluster.assembly import ClusterAssembly
 from pytest_py312.gate.run.known_findings import KnownFindingsByKey
 from pytest_py312.plugin.command_line import ROLLOUT_OPTIONS, RunOptions
@@ -16,13 +17,7 @@ from pytest_py312.plugin.processes import uses_xdist_workers
 def make_cluster_assembly(
     config: pytest.Config, options: RunOptions, fleet: Fleet, known_findings: KnownFindingsByKey
 ) -> ClusterAssembly:
-    """Return the assembly of a run on the cluster that the options name.
-
-    :raises OptionError: the address is none, an option cannot be combined with it, or Dask is not installed.
-    """
-    _refuse_combinations(config, options)
-    if find_spec("distributed") is None:
-        raise OptionError("--py312-cluster needs Dask: pip install 'pytest-py312[cluster]'")
+    """Return the assembly of a run on the cluster that the options name."""
     plugin = ClusterPlugin(config)
     assembly = ClusterAssembly(options, fleet=fleet, known_findings=known_findings, show=plugin.show)
     plugin.warning = assembly.warning
@@ -59,7 +54,15 @@ def _write(terminal: pytest.TerminalReporter, line: str) -> None:
     terminal.flush()
 
 
-def _refuse_combinations(config: pytest.Config, options: RunOptions) -> None:
+def refuse_combinations(config: pytest.Config, options: RunOptions) -> None:
+    """Refuse what needs this machine, or divides the run in another way.
+
+    :raises OptionError: an option cannot be combined with ``--py312-cluster``, its value is no address, or Dask is not
+        installed.
+    """
+    parse_cluster(options.cluster)
+    if find_spec("distributed") is None:
+        raise OptionError("--py312-cluster needs Dask: pip install 'pytest-py312[cluster]'")
     cluster = f"--py312-cluster={options.cluster}"
     if uses_xdist_workers(config):
         raise OptionError(f"{cluster} checks services in parallel on its workers: remove -n and --dist")

@@ -96,6 +96,10 @@ class GateSession:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self.options: RunOptions = read_options(config, default_cache_folder)
+        if self.options.cluster:
+            from pytest_py312.plugin.cluster import refuse_combinations
+
+            refuse_combinations(config, self.options)
         self.fleet: Fleet = discover_fleet(config, self.options.plan)
         config.hook.pytest_py312_fleet(config=config, plan=self.options.plan, fleet=self.fleet)
         extra = [check for checks in config.hook.pytest_py312_checks(config=config) or () for check in checks]

@@ -124,7 +124,8 @@ class ClusterAssembly(GateAssembly):
             )
             self._dispatcher.start()
         except BaseException:
-            connection.close()
+            if self._dispatcher is None:  # otherwise it closes the connection, after it has ended what it has sent
+                connection.close()
             raise
         self._flush()
 

@@ -4,6 +4,7 @@ The archive is addressed by the SHA-256 of its content. It has no history: a rep
 ``git describe`` answers as in the checkout, with the same index, since some builds and suites ask for these.
 """
 
+import gzip
 import hashlib
 import io
 import json
@@ -26,6 +27,8 @@ SIZE_LIMIT = 512 * 1024**2
 GIT_TIMEOUT = 120.0
 LIST_LIMIT = 256 * 1024**2
 _SHOWN_FILES = 3
+_MODIFIED = 1_577_836_800
+"""Unix time of all files: not before 1980, which wheels cannot express."""
 _TREE = "tree"
 _VERSION = "version.json"
 _INDEX = "index"
@@ -52,7 +55,8 @@ def pack_tree(root: Path) -> TreeArchive:
     paths = sorted(set(_listed(top) if is_checkout else _walked(top)))
     _refuse_large(top, paths)
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=1) as archive:
+    packed = gzip.GzipFile(fileobj=buffer, mode="wb", compresslevel=1, mtime=0)
+    with packed, tarfile.open(fileobj=packed, mode="w") as archive:
         if is_checkout:
             _add(archive, _VERSION, json.dumps(encode(describe(top))).encode("ascii"))
             index = _git(top, "rev-parse", "--git-path", "index").strip()
@@ -60,7 +64,7 @@ def pack_tree(root: Path) -> TreeArchive:
                 _add(archive, _INDEX, (top / index).read_bytes())
         for path in paths:
             try:
-                archive.add(top / path, f"{_TREE}/{path}", recursive=False, filter=_without_owner)
+                archive.add(top / path, f"{_TREE}/{path}", recursive=False, filter=_without_origin)
             except OSError as error:
                 raise StateError(f"{path}: cannot be sent to the cluster: {error.strerror or error}") from None
     content = buffer.getvalue()
@@ -98,9 +102,10 @@ def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
     archive.addfile(member, io.BytesIO(content))
 
 
-def _without_owner(member: tarfile.TarInfo) -> tarfile.TarInfo:
+def _without_origin(member: tarfile.TarInfo) -> tarfile.TarInfo:
     member.uid = member.gid = 0
     member.uname = member.gname = ""
+    member.mtime = _MODIFIED
     return member
 
 
