@@ -6,6 +6,7 @@ its scheduler, and, since it watches for that itself, when the worker's process 
 """
 
 import asyncio
+import atexit
 import os
 import platform
 import shutil
@@ -44,6 +45,7 @@ from pytest_py312.runners.runner import CellUnavailable
 
 REQUEST_VARIABLE = "PY312_CLUSTER_REQUEST"
 """Environment variable with the file of the request, for the process that checks a service."""
+KNOWN_FINDINGS = "known-findings.json"
 PLUGIN = "pytest_py312.plugin.cluster_service"
 TIME_LIMIT = 24 * 3600.0
 """Seconds for one service. The limits of cells and commands normally end it long before."""
@@ -67,11 +69,24 @@ class _Preparation:
     """How a worker takes part in a run: the setup with the unpacked tree, or why it does not."""
 
     setup: RunSetup | None = None
-    top: Path = Path()
-    folder: Path = Path()
+    folder: Path | None = None
+    """The folder of the run; ``None`` until it is created."""
+    root: Path | None = None
+    """The plan's folder in the tree."""
     refusal: str = ""
     is_over: threading.Event = field(default_factory=threading.Event)
     running: int = 0
+
+    def remove(self) -> None:
+        """Remove the tree, if there is one."""
+        if self.folder is not None:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _remove_trees() -> None:
+    """Remove the trees of a worker that ends by itself: it has lost its scheduler, or is closed."""
+    for preparation in _preparations.values():
+        preparation.remove()
 
 
 _changed = threading.Condition()
@@ -126,23 +141,24 @@ async def prepare(text: str, content: bytes, dask_worker: Any) -> str:
     setup = from_text(RunSetup, text)
     preparation = _Preparation(setup=setup)
     try:
-        await asyncio.to_thread(_unpack, preparation, content, dask_worker.address)
+        await asyncio.to_thread(_unpack, preparation, setup, content, dask_worker.address)
     except (Py312Error, OSError) as error:
-        shutil.rmtree(preparation.folder, ignore_errors=True)
+        preparation.remove()
         preparation.refusal = f"the tree cannot be unpacked there: {error}"
     await dask_worker.set_resources(**{ALONE: 1})
     _set_preparation(setup.run_id, dask_worker, preparation)
     return preparation.refusal
 
 
-def _unpack(preparation: _Preparation, content: bytes, address: str) -> None:
-    assert preparation.setup is not None
+def _unpack(preparation: _Preparation, setup: RunSetup, content: bytes, address: str) -> None:
+    atexit.unregister(_remove_trees)
+    atexit.register(_remove_trees)
     remove_abandoned_runs()
     port = address.rpartition(":")[2]
-    preparation.folder = create_run_folder(f"{preparation.setup.run_id}-{os.getpid()}-{port}")
-    preparation.top = unpack_tree(content, preparation.setup.tree, preparation.folder)
-    (preparation.folder / "pytest.ini").write_text("[pytest]\n", encoding="ascii")
-    (preparation.folder / "known-findings.json").write_text(preparation.setup.known_findings, encoding="utf-8")
+    folder = preparation.folder = create_run_folder(f"{setup.run_id}-{os.getpid()}-{port}")
+    preparation.root = unpack_tree(content, setup.tree, folder) / setup.folder
+    (folder / "pytest.ini").write_text("[pytest]\n", encoding="ascii")
+    (folder / KNOWN_FINDINGS).write_text(setup.known_findings, encoding="utf-8")
 
 
 def refuse(run_id: str, reason: str, dask_worker: Any) -> None:
@@ -167,7 +183,7 @@ def _dismiss(run_id: str, address: str) -> None:
         if preparation is not None:
             preparation.is_over.set()
             _changed.wait_for(lambda: not preparation.running, timeout=GRACE + 10.0)
-            shutil.rmtree(preparation.folder, ignore_errors=True)
+            preparation.remove()
     remove_abandoned_runs()
 
 
@@ -223,21 +239,25 @@ def _preparation_for(run_id: str, address: str, cancelled: _TaskCancellation) ->
 
 
 def _check(job: ServiceJob, preparation: _Preparation, worker: Any, cancelled: _TaskCancellation) -> ServiceAnswer:
-    with TemporaryDirectory(prefix="service-", dir=preparation.folder) as folder:
+    setup, run_folder, root = preparation.setup, preparation.folder, preparation.root
+    assert setup is not None
+    assert run_folder is not None
+    assert root is not None
+    with TemporaryDirectory(prefix="service-", dir=run_folder) as folder:
         answer_file = Path(folder) / "answer.json"
         request = ServiceRequest(
             items=job.items,
             measured_elsewhere=job.measured_elsewhere,
             answer_file=str(answer_file),
             parent=os.getpid(),
-            folder=str(preparation.folder),
+            folder=str(run_folder),
         )
         request_file = Path(folder) / "request.json"
         write_atomically(request_file, to_text(request).encode("ascii"))
         variables = {name: value for name, value in os.environ.items() if name not in _NOT_PASSED_ON}
         result = process.run(
-            _command(job, preparation, jobs=max(1, available_cores() // max(1, worker.state.nthreads))),
-            cwd=_root(preparation),
+            _command(job, setup, run_folder, root, jobs=max(1, available_cores() // max(1, worker.state.nthreads))),
+            cwd=root,
             env={**variables, REQUEST_VARIABLE: str(request_file)},
             time_limit=TIME_LIMIT,
             grace_period=GRACE,
@@ -254,22 +274,15 @@ def _check(job: ServiceJob, preparation: _Preparation, worker: Any, cancelled: _
     return ServiceAnswer(failure=f"its check ended without an answer ({ended}): {lines}")
 
 
-def _root(preparation: _Preparation) -> Path:
-    assert preparation.setup is not None
-    return preparation.top / preparation.setup.folder
-
-
-def _command(job: ServiceJob, preparation: _Preparation, *, jobs: int) -> list[str]:
-    setup, folder = preparation.setup, preparation.folder
-    assert setup is not None
+def _command(job: ServiceJob, setup: RunSetup, folder: Path, root: Path, *, jobs: int) -> list[str]:
     command = [
-        sys.executable, "-m", "pytest", "-q", "-s", "-c", str(folder / "pytest.ini"), f"--rootdir={_root(preparation)}",
+        sys.executable, "-m", "pytest", "-q", "-s", "-c", str(folder / "pytest.ini"), f"--rootdir={root}",
         "-p", "no:cacheprovider", "-p", PLUGIN, *setup.arguments, f"--py312-jobs={jobs}",
     ]  # fmt: skip
     if not is_glob(job.service) and "," not in job.service:  # otherwise all are collected, and the items chosen by key
         command.append(f"--py312-services={job.service}")
     if setup.known_findings:
-        command.append(f"--py312-known-findings={folder / 'known-findings.json'}")
+        command.append(f"--py312-known-findings={folder / KNOWN_FINDINGS}")
     if setup.cache:
         command.append(f"--py312-cache-dir={setup.cache}")
     return command
