@@ -86,7 +86,9 @@ class DaskCluster:
         fixed = ["--name", name, "--nthreads", "1", "--no-nanny", "--no-dashboard", "--local-directory", str(scratch)]
         argv = [*prefix, *OPENER, "distributed.cli.dask_worker", self.address, *fixed, *options]
         self.workers[name] = self.start(name, argv, {"TMPDIR": str(scratch), **variables})
-        wait_until(lambda: "Registered to" in self.log(name), f"worker {name}")
+        process = self.workers[name]
+        wait_until(lambda: "Registered to" in self.log(name) or process.poll() is not None, f"worker {name}")
+        assert process.poll() is None, self.log(name)
 
     def kill(self, name: str) -> None:
         """Kill the process of a worker, and nothing else."""

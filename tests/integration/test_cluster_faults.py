@@ -210,6 +210,7 @@ def test_a_killed_run_ends_the_checks_on_all_workers(
     gate = cluster.gate(fleet.root, *SELECTION, prefix=machines.inside())
     fleet.await_starts(3)
     gate.process.kill()
+    gate.wait()
     assert_no_processes(cluster, fleet)
 
 

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
+from enum import Enum
 from typing import Any
 
 from pytest_py312.core.errors import Py312Error
@@ -22,11 +23,19 @@ class ClusterUnavailable(Py312Error):
     """The cluster of ``--py312-cluster`` cannot be used."""
 
 
-class AttemptFailed(Exception):
-    """An attempt at a job brought no answer. ``is_over``: another one is of no use."""
+class Failure(Enum):
+    """Why an attempt at a job brought no answer."""
 
-    def __init__(self, reason: str, *, is_over: bool) -> None:
-        self.is_over = is_over
+    FINAL = "another attempt is of no use"
+    REFUSED = "it came to a worker that takes no part in the run"
+    LOST = "its worker was lost"
+
+
+class AttemptFailed(Exception):
+    """An attempt at a job brought no answer."""
+
+    def __init__(self, reason: str, failure: Failure) -> None:
+        self.failure = failure
         super().__init__(reason)
 
 
@@ -68,18 +77,21 @@ class ClusterConnection:
         """Whether the scheduler is connected. A connection that was lost stays so: its tasks are cancelled."""
         return bool(self._client.status == "running")
 
-    def workers(self) -> Mapping[str, str]:
-        """Return address and name of the workers that are present."""
-        workers = self._client.scheduler_info(n_workers=-1)["workers"]
-        return {str(address): str(info.get("name", address)) for address, info in workers.items()}
+    def workers(self) -> list[str]:
+        """Return the addresses of the workers that are present."""
+        return [str(address) for address in self._client.nthreads()]  # scheduler_info answers from a cache
 
     def run(self, function: Callable[..., Any], *arguments: object, workers: Collection[str]) -> Mapping[str, Any]:
         """Call a function on workers, outside of their tasks; return results, or the exceptions instead."""
         try:
-            answers = self._client.run(function, *arguments, workers=list(workers), on_error="return")
-        except (OSError, RuntimeError, TimeoutError, ValueError) as error:  # one of them has just left
-            return dict.fromkeys(workers, error)
-        return dict(answers)
+            return dict(self._client.run(function, *arguments, workers=list(workers), on_error="return"))
+        except Exception as error:  # Dask cannot return all of them; and one that has just left fails the whole call
+            if len(workers) == 1 or not self.is_alive:
+                return dict.fromkeys(workers, error)
+        answers: dict[str, Any] = {}
+        for address in workers:
+            answers |= self.run(function, *arguments, workers=[address])
+        return answers
 
     def subscribe(self, topic: str, handler: Callable[[Mapping[str, Any]], None]) -> None:
         """Call ``handler`` with each message that workers send about ``topic``."""
@@ -113,18 +125,18 @@ class ClusterConnection:
         from distributed import KilledWorker
 
         if future.status == "cancelled":
-            raise AttemptFailed("its task was cancelled on the cluster by someone else", is_over=True)
+            raise AttemptFailed("its task was cancelled on the cluster by someone else", Failure.FINAL)
         try:
             return str(future.result(timeout=ANSWER_LIMIT))
         except worker.WorkerNotPrepared as error:
-            raise AttemptFailed(str(error), is_over=False) from None
+            raise AttemptFailed(str(error), Failure.REFUSED) from None
         except KilledWorker:
-            raise AttemptFailed("its workers were lost", is_over=False) from None
+            raise AttemptFailed("its workers were lost", Failure.LOST) from None
         except TimeoutError:
-            raise AttemptFailed("the worker that had its answer was lost", is_over=False) from None
+            raise AttemptFailed("the worker that had its answer was lost", Failure.LOST) from None
         except Exception as error:
             raise AttemptFailed(
-                f"the cluster could not run it ({type(error).__name__}: {error})", is_over=True
+                f"the cluster could not run it ({type(error).__name__}: {error})", Failure.FINAL
             ) from None
 
     def cancel(self, futures: Collection[Any]) -> None:

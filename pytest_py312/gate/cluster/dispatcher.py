@@ -17,7 +17,7 @@ from typing import Any
 from pytest_py312.core import clock
 from pytest_py312.core.errors import describe_internal_error
 from pytest_py312.core.text import format_duration, join_names, pluralize
-from pytest_py312.gate.cluster.connection import AttemptFailed, ClusterConnection
+from pytest_py312.gate.cluster.connection import AttemptFailed, ClusterConnection, Failure
 from pytest_py312.gate.cluster.jobs import RunSetup, ServiceAnswer, ServiceJob, WorkerFacts, from_text, to_text
 from pytest_py312.gate.cluster.placement import ServiceNeeds, cannot_be_placed, missing
 from pytest_py312.gate.cluster.tree_archive import TreeArchive
@@ -198,18 +198,20 @@ class Dispatcher:
         try:
             answer = from_text(ServiceAnswer, self._connection.answer(future))
         except AttemptFailed as failure:
-            if failure.is_over:
+            if failure.failure is Failure.FINAL:
                 self._finish(state, ServiceAnswer(failure=str(failure)))
             else:
-                self._try_again(state)
+                self._try_again(state, failure.failure)
         except (ValueError, TypeError, KeyError):
             self._finish(state, ServiceAnswer(failure="the worker's answer cannot be read"))
         else:
             self._finish(state, answer)
 
-    def _try_again(self, state: _JobState) -> None:
-        state.refusals += 1
-        if len(state.starts) - state.refusals >= MAX_RUNS:
+    def _try_again(self, state: _JobState, failure: Failure) -> None:
+        if failure is Failure.REFUSED and state.starts:
+            self._pool.forget(state.starts.pop())  # it did not run, and the worker is asked again
+            state.refusals += 1
+        if len(state.starts) >= MAX_RUNS:
             self._give_up(state)
         elif state.refusals > MAX_REFUSALS:
             self._finish(state, ServiceAnswer(failure="it came to workers again and again that take no part"))

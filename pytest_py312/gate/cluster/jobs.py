@@ -33,7 +33,7 @@ class WorkerFacts:
     """Version of this package, and the digest of its code."""
     python: str
     """The Python of the worker itself, as ``3.11``."""
-    host: str
+    name: str
     clock: float
     """Its Unix time when it answered."""
     cores: int

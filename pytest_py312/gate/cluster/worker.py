@@ -8,7 +8,6 @@ its scheduler, and, since it watches for that itself, when the worker's process 
 import asyncio
 import atexit
 import os
-import platform
 import shutil
 import sys
 import threading
@@ -107,7 +106,7 @@ def _facts(request: FactsRequest, worker: Any) -> WorkerFacts:
     return WorkerFacts(
         tool=tool_identity(),
         python=f"{sys.version_info.major}.{sys.version_info.minor}",
-        host=platform.node(),
+        name=str(worker.name),
         clock=clock.timestamp(),
         cores=available_cores(),
         memory=_memory_of(worker),
@@ -139,6 +138,9 @@ def _builds(interpreters: tuple[str, ...]) -> list[InterpreterBuild]:
 async def prepare(text: str, content: bytes, dask_worker: Any) -> str:
     """Unpack the tree of a run; return what keeps this worker from it, or an empty text."""
     setup = from_text(RunSetup, text)
+    known = _preparations.get((setup.run_id, dask_worker.address))
+    if known is not None and known.root is not None:
+        return ""
     preparation = _Preparation(setup=setup)
     try:
         await asyncio.to_thread(_unpack, preparation, setup, content, dask_worker.address)

@@ -33,27 +33,29 @@ class WorkerPool:
     """Those that are present and take part, by address."""
     refused: dict[str, str] = field(default_factory=dict)
     """Those that do not, with the reason."""
-    names: dict[str, str] = field(default_factory=dict)
+    _names: dict[str, str] = field(default_factory=dict)
     _prepared: set[str] = field(default_factory=set)
 
     def name(self, address: str) -> str:
-        """Return what users call a worker: its name with its host, else its address."""
-        name = self.names.get(address, address)
+        """Return what users call a worker: its name with its address."""
+        name = self._names.get(address, address)
         return address if name == address else f"{name} ({address})"
 
     def refresh(self, objection: Objection = no_objection) -> tuple[list[str], list[str]]:
         """Ask workers that are new; return the addresses of those that joined, and of those that have left."""
         present = self.connection.workers()
-        self.names |= present
         left = [address for address in self.facts if address not in present]
-        for address in left:
-            del self.facts[address]
-            self._prepared.discard(address)
-        for address in [address for address in self.refused if address not in present]:
-            del self.refused[address]
+        for address in (*left, *(address for address in self.refused if address not in present)):
+            self.forget(address)
         new = [address for address in present if address not in self.facts and address not in self.refused]
         joined = self._ask(new, objection) if new else []
         return joined, left
+
+    def forget(self, address: str) -> None:
+        """Forget a worker: if it is there again, it is asked and prepared again."""
+        self.facts.pop(address, None)
+        self.refused.pop(address, None)
+        self._prepared.discard(address)
 
     def _ask(self, addresses: Collection[str], objection: Objection) -> list[str]:
         asked = clock.timestamp()
@@ -63,6 +65,7 @@ class WorkerPool:
         for address in addresses:
             facts, reason = _facts_of(answers.get(address))
             if facts is not None:
+                self._names[address] = facts.name
                 offset = min(0.0, facts.clock - asked) or max(0.0, facts.clock - answered)
                 python = f"{sys.version_info.major}.{sys.version_info.minor}"
                 reason = refusal(facts, tool=tool_identity(), python=python, clock_offset=offset) or objection(facts)

@@ -1,5 +1,6 @@
 """Each job is answered once, whatever happens to workers and scheduler; with a cluster that the test plays."""
 
+import sys
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -7,17 +8,20 @@ from typing import Any
 
 import pytest
 
+from pytest_py312.core import clock
 from pytest_py312.gate.cluster import dispatcher as dispatching
-from pytest_py312.gate.cluster.connection import AttemptFailed
+from pytest_py312.gate.cluster.connection import AttemptFailed, Failure
 from pytest_py312.gate.cluster.dispatcher import Dispatcher, PlacedJob
 from pytest_py312.gate.cluster.jobs import FactsRequest, RunSetup, ServiceAnswer, ServiceJob, from_text, to_text
 from pytest_py312.gate.cluster.placement import ServiceNeeds
 from pytest_py312.gate.cluster.tree_archive import TreeArchive
 from pytest_py312.gate.cluster.worker_pool import WorkerPool
+from pytest_py312.gate.sharding.documents import tool_identity
 from tests.unit.gate.cluster.worker_facts import facts_of, pythons
 
 SETUP = RunSetup(run_id="run", tree="digest", folder=".", arguments=())
 ARCHIVE = TreeArchive(content=b"", digest="digest", files=0, folder=".")
+THIS_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 WORKERS = ("w1", "w2", "w3", "w4")
 
 
@@ -40,13 +44,15 @@ class PlayedCluster:
     submitted: list[PlayedFuture] = field(default_factory=list)
     handler: Callable[[Mapping[str, Any]], None] | None = None
     is_closed: bool = False
+    is_submitted: threading.Condition = field(default_factory=threading.Condition)
     is_measuring: threading.Event = field(default_factory=threading.Event)
 
-    def workers(self) -> Mapping[str, str]:
-        return {address: address for address in self.present}
+    def workers(self) -> list[str]:
+        return list(self.present)
 
     def run(self, function: Callable[..., Any], *arguments: object, workers: Collection[str]) -> Mapping[str, Any]:
-        answer = to_text(facts_of("3.12", clock=0.0)) if function.__name__ == "describe_worker" else ""
+        facts = facts_of("3.12", tool=tool_identity(), python=THIS_PYTHON, clock=clock.timestamp())
+        answer = to_text(facts) if function.__name__ == "describe_worker" else ""
         return dict.fromkeys(workers, answer)
 
     def subscribe(self, topic: str, handler: Callable[[Mapping[str, Any]], None]) -> None:
@@ -56,7 +62,9 @@ class PlayedCluster:
         self, job: str, key: str, *, workers: Collection[str], alone: bool, priority: int, on_end: Callable[[Any], None]
     ) -> PlayedFuture:
         future = PlayedFuture(job=from_text(ServiceJob, job), workers=frozenset(workers), alone=alone, on_end=on_end)
-        self.submitted.append(future)
+        with self.is_submitted:
+            self.submitted.append(future)
+            self.is_submitted.notify_all()
         if alone:
             self.is_measuring.set()
         return future
@@ -82,6 +90,12 @@ class PlayedCluster:
     def end(self, future: PlayedFuture, result: "ServiceAnswer | AttemptFailed") -> None:
         future.result = result
         future.on_end(future)
+
+    def await_attempt(self, after: PlayedFuture) -> PlayedFuture:
+        """Return the attempt at the same job that follows another one, when it is submitted."""
+        with self.is_submitted:
+            self.is_submitted.wait_for(lambda: self.last(after.job.service) is not after, timeout=10)
+        return self.last(after.job.service)
 
     def last(self, service: str) -> PlayedFuture:
         return [future for future in self.submitted if future.job.service == service][-1]
@@ -155,7 +169,7 @@ def test_a_late_answer_changes_nothing(start: Start) -> None:
     """The first attempt was given up for another one; only that one counts, and once."""
     play = start(placed("a"), placed("b"))
     first = play.cluster.last("a")
-    play.cluster.end(first, AttemptFailed("its worker takes no part", is_over=False))
+    play.cluster.end(first, AttemptFailed("its worker takes no part", Failure.REFUSED))
     play.cluster.start("b", "w2")
     play.cluster.end(play.cluster.last("b"), ServiceAnswer(runner="b"))
     assert play.answer("b").runner == "b"
@@ -168,6 +182,20 @@ def test_a_late_answer_changes_nothing(start: Start) -> None:
     play.cluster.end(second, ServiceAnswer(runner="doubled"))
     assert play.answer("a").runner == "second"
     assert first.is_cancelled
+
+
+def test_a_start_on_a_worker_that_takes_no_part_does_not_count(start: Start) -> None:
+    """It did not run there."""
+    play = start(placed("a"))
+    for worker in WORKERS:
+        attempt = play.cluster.last("a")
+        play.cluster.start("a", worker)
+        play.cluster.end(attempt, AttemptFailed("not prepared", Failure.REFUSED))
+        assert play.cluster.await_attempt(after=attempt) is not attempt
+    play.cluster.start("a", "w1")
+    play.cluster.end(play.cluster.last("a"), ServiceAnswer(runner="local"))
+
+    assert play.answer("a") == ServiceAnswer(runner="local")
 
 
 def test_a_lost_scheduler_fails_what_has_not_ended(start: Start) -> None:
@@ -223,7 +251,7 @@ def test_closing_cancels_what_is_not_answered(start: Start) -> None:
 
 def test_another_failure_is_not_tried_again(start: Start) -> None:
     play = start(placed("a"))
-    play.cluster.end(play.cluster.last("a"), AttemptFailed("the cluster could not run it", is_over=True))
+    play.cluster.end(play.cluster.last("a"), AttemptFailed("the cluster could not run it", Failure.FINAL))
 
     assert play.answer("a").failure == "the cluster could not run it"
     assert len(play.cluster.submitted) == 1

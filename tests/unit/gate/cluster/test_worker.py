@@ -19,6 +19,7 @@ from pytest_py312.gate.sharding.documents import tool_identity
 class PlayedWorker:
     """As much of Dask's worker as is used outside of its tasks."""
 
+    name: str = "worker-1"
     address: str = "tcp://10.0.0.1:1234"
     resources: dict[str, float] = field(default_factory=dict)
     memory_manager: Any = field(default_factory=lambda: SimpleNamespace(memory_limit=5_000))
@@ -49,6 +50,7 @@ def test_a_worker_gets_the_tree_and_removes_it(runs: Path, tree: Path) -> None:
     setup = RunSetup(run_id="run-1", tree=archive.digest, folder=".", arguments=(), known_findings="{}")
 
     assert asyncio.run(worker.prepare(to_text(setup), archive.content, dask_worker=played)) == ""
+    assert asyncio.run(worker.prepare(to_text(setup), b"", dask_worker=played)) == ""  # once is enough
     (folder,) = runs.iterdir()
     assert (folder / "tree/py312.toml").read_text() == 'target = "3.12"\n'
     assert (folder / "known-findings.json").read_text() == "{}"

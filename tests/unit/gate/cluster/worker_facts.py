@@ -14,7 +14,7 @@ def facts_of(*interpreters: str, **changes: Any) -> WorkerFacts:
     values: dict[str, Any] = {
         "tool": TOOL,
         "python": PYTHON,
-        "host": "host",
+        "name": "worker",
         "clock": 0.0,
         "cores": 2,
         "memory": 8 * 1024**3,
