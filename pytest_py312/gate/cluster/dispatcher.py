@@ -7,6 +7,7 @@ by the worker, so it is known which services took their workers with them. All e
 import queue
 import threading
 import uuid
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
@@ -30,6 +31,8 @@ MAX_RUNS = 3
 """How often a service is started: once, and twice again after its worker was lost."""
 MAX_REFUSALS = 10
 """How often a service may come to a worker that takes no part in the run."""
+
+SCHEDULER_LOST = "the scheduler of the cluster was lost"
 
 JobId = tuple[str, bool]
 Notify = Callable[[str], None]
@@ -87,6 +90,8 @@ class Dispatcher:
         self._fetches = fetches
         self._notify = notify
         self._jobs: dict[JobId, _JobState] = {placed.job.id: _JobState(placed=placed) for placed in jobs}
+        self._open = Counter(placed.job.measures for placed in jobs)
+        """How many checks and how many measurements are not answered."""
         self._events: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._is_closing = threading.Event()
         self._workers_seen_at = clock.stopwatch()
@@ -130,7 +135,7 @@ class Dispatcher:
     def _handle_events(self) -> None:
         polled = clock.stopwatch()
         try:
-            while not self._is_closing.is_set() and any(state.is_open for state in self._jobs.values()):
+            while not self._is_closing.is_set() and self._open.total():
                 with suppress(queue.Empty):
                     self._events.get(timeout=POLL_INTERVAL)()
                 if clock.stopwatch() - polled >= POLL_INTERVAL:
@@ -142,7 +147,7 @@ class Dispatcher:
     def _poll(self) -> None:
         """Look for workers that have joined or left, and for a scheduler that is lost."""
         if not self._connection.is_alive:
-            self._fail_all("the scheduler of the cluster was lost")
+            self._fail_all(SCHEDULER_LOST)
             return
         joined, left = self._pool.refresh(self._objection)
         for address in left:
@@ -192,13 +197,12 @@ class Dispatcher:
     def _on_end(self, state: _JobState, future: Any) -> None:
         if not state.is_open or future is not state.future:
             return
-        if not self._connection.is_alive:
-            self._fail_all("the scheduler of the cluster was lost")
-            return
         try:
             answer = from_text(ServiceAnswer, self._connection.answer(future))
         except AttemptFailed as failure:
-            if failure.failure is Failure.FINAL:
+            if not self._connection.is_alive:
+                self._fail_all(SCHEDULER_LOST)
+            elif failure.failure is Failure.FINAL:
                 self._finish(state, ServiceAnswer(failure=str(failure)))
             else:
                 self._try_again(state, failure.failure)
@@ -261,8 +265,7 @@ class Dispatcher:
 
     def _submit_measurements(self) -> None:
         """Submit the benchmarks once nothing else runs."""
-        is_busy = any(state.is_open and not state.placed.job.measures for state in self._jobs.values())
-        if not is_busy and not self._are_measured:
+        if not self._open[False] and not self._are_measured:
             self._are_measured = True
             self._submit_phase(measures=True)
 
@@ -270,8 +273,8 @@ class Dispatcher:
 
     def _finish(self, state: _JobState, answer: ServiceAnswer) -> None:
         job = state.placed.job
-        left = sum(state.is_open for state in self._jobs.values()) - 1
-        remaining = f"{left} of {len(self._jobs)} left"
+        self._open[job.measures] -= 1
+        remaining = f"{self._open.total()} of {len(self._jobs)} left"
         if answer.failure:
             self._notify(f"{job.service} could not be checked ({remaining}): {answer.failure}")
         else:
@@ -288,3 +291,4 @@ class Dispatcher:
         for state in self._jobs.values():
             if state.is_open:
                 state.answer.set_result(ServiceAnswer(failure=reason))
+        self._open.clear()
