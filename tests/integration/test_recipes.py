@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from pytest_py312.cli.main import main, parse_arguments
-from tests.integration.test_merged_shards import git
+from tests.integration.cloned_fleets import git
 from tests.plugin.gate_helpers import REAL_FLEET
 from tests.support.fakes import service_tree
 
