@@ -98,9 +98,10 @@ class LiveOutput:
 
     def size(self) -> os.terminal_size:
         """Return columns and lines of the terminal, also while pytest captures standard output."""
-        with suppress(OSError, TypeError):
-            return os.get_terminal_size(self._descriptor)  # type: ignore[arg-type]  # without one it is a TypeError
-        return shutil.get_terminal_size()
+        with suppress(OSError):
+            if self._descriptor is not None and all(size := os.get_terminal_size(self._descriptor)):
+                return size
+        return shutil.get_terminal_size()  # also for a terminal without a size, which has 0 columns
 
     def draw(self, lines: Sequence[StyledLine], *, width: int, color: bool) -> None:
         """Show ``lines`` below what the program has written, in place of those shown so far.

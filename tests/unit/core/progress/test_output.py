@@ -1,7 +1,10 @@
 """Lines below the output of a program never mix with what it writes, wherever its cursor is."""
 
+import fcntl
 import io
 import os
+import struct
+import termios
 from collections.abc import Iterator
 
 import pytest
@@ -171,3 +174,19 @@ def test_what_is_captured_meanwhile_is_not_taken_for_output(
     os.close(original)
     os.close(captured)
     assert os.read(read, 1000) == b"py312: waits\n"
+
+
+def test_a_terminal_without_a_size_has_that_of_an_ordinary_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one that a container was started with."""
+    for name in ("COLUMNS", "LINES"):
+        monkeypatch.delenv(name, raising=False)
+    own, its = os.openpty()
+    with os.fdopen(its, "w") as file:
+        output = LiveOutput(file)
+        unknown = tuple(output.size())
+        fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 132, 0, 0))
+        known = tuple(output.size())
+        output.close()
+    os.close(own)
+    assert min(unknown) > 0
+    assert known == (132, 50)
