@@ -81,11 +81,17 @@ class ProgressDisplay:
     def receive(self, event: ProgressEvent) -> None:
         """Take note of an event."""
         with self._lock:
-            ended = self._progress.activities.get(event.activity) if isinstance(event, ActivityEnded) else None
-            is_slow = ended is not None and isinstance(event, ActivityEnded) and ended.seconds(event.at) >= SLOW_SECONDS
-            if ended is not None and is_slow and not self._progress.is_inside_another(ended):
-                self._took.append(took_line(ended, clock.stopwatch()))
+            if isinstance(event, ActivityEnded) and not self._style.live:
+                self._note_end(event)
             self._progress = self._progress.after(event)
+
+    def _note_end(self, event: ActivityEnded) -> None:
+        """Note a line about what took long, unless it is a part of something that still goes on."""
+        ended = self._progress.activities.get(event.activity)
+        if ended is None or ended.seconds(event.at) < SLOW_SECONDS:
+            return
+        if not self._progress.is_inside_another(ended):
+            self._took.append(took_line(ended, event.at))
 
     def tick(self, now: float) -> None:
         """Show the progress of this moment, unless the program is writing itself."""

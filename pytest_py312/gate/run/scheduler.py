@@ -241,7 +241,8 @@ class Scheduler:
         PROGRESS.plan({task.name: recorded.get(task.name, 0.0) for task in tasks}, parallel=self._parallel)
         tasks = [task for task in tasks if not task.cell.service.unread]
         self._register(tasks)
-        pending = [task for task in tasks if not self._answer_from_cache(task)]
+        with PROGRESS.activity("reading", "the results of earlier runs"):
+            pending = [task for task in tasks if not self._answer_from_cache(task)]
         PROGRESS.answer(self._futures)
         return pending
 
