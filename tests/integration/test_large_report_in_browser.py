@@ -130,8 +130,11 @@ def test_links_of_stages_and_causes_lead_to_their_services(browser: "Browser", f
     page.page.get_by_text("50 services (of 400)").wait_for(timeout=10_000)
     assert {number % 8 for number in numbers(shown_services(page))} == {1}
     # a service that the filter hides is shown when a link names it
-    page.run("location.hash = document.querySelector('.fleet th a[href]:not([href=\"\"])').getAttribute('href')")
-    page.page.locator("details.service[open]:visible").first.wait_for(timeout=10_000)
+    page.run(f"location.hash = 's{SERVICES}'")
+    last = page.page.locator("details.service[open]:visible")
+    last.wait_for(timeout=10_000)
+    assert last.locator("h3").inner_text() == "tools-399" == shown_services(page)[-1]
+    assert page.run("location.hash") == "#s400"
     page.page.go_back()
     page.page.get_by_text("50 services (of 400)").wait_for(timeout=10_000)
 

@@ -38,7 +38,6 @@ class Blocker:
     title: str
     message: str
     code: str
-    check: str
     remedy: str
     has_one_remedy: bool
     is_fixable: bool
@@ -52,7 +51,6 @@ class _Cause:
 
     findings: list[ReportedFinding] = field(default_factory=list)
     reason: str = ""
-    check: str = ""
     services: dict[str, None] = field(default_factory=dict)
 
 
@@ -73,15 +71,15 @@ def _causes(report: Report) -> Mapping[CauseKey, _Cause]:
             by_service.setdefault(result.service, []).append(result)
     for service, results in by_service.items():
         for result in _without_consequences(results):
-            cause = causes.setdefault(_key(result), _Cause(check=result.check))
+            cause = causes.setdefault(_key(result), _Cause())
             cause.findings.append(result)
             cause.services[service] = None
     remaining = [outcome for outcome in reason_only_outcomes(report) if outcome.service not in by_service]
     failed = {outcome.service for outcome in remaining if outcome.status is Status.FAILED}
-    for reason in merge_reasons(outcome for outcome in remaining):
+    for reason in merge_reasons(remaining):
         for outcome in reason.outcomes:
             if outcome.status is Status.FAILED or outcome.service not in failed:
-                cause = causes.setdefault(("", reason.text), _Cause(reason=reason.text, check=outcome.check))
+                cause = causes.setdefault(("", reason.text), _Cause(reason=reason.text))
                 cause.services[outcome.service] = None
     return causes
 
@@ -118,7 +116,7 @@ def _blocker(cause: _Cause, causes_of: Mapping[str, int], order: Mapping[str, in
     freed = tuple(name for name in services if causes_of[name] == 1)
     if not cause.findings:
         return Blocker(
-            title=cause.reason, message="", code="", check=cause.check, remedy="", has_one_remedy=False,
+            title=cause.reason, message="", code="", remedy="", has_one_remedy=False,
             is_fixable=False, services=tuple(services), freed=freed,
         )  # fmt: skip
     remedies = Counter(result.finding.remedy for result in cause.findings if result.finding.remedy)
@@ -128,7 +126,6 @@ def _blocker(cause: _Cause, causes_of: Mapping[str, int], order: Mapping[str, in
         title=title,
         message="" if first.finding.message == title else first.finding.message,
         code=first.finding.code,
-        check=first.check,
         remedy=remedies.most_common(1)[0][0] if remedies else "",
         has_one_remedy=len(remedies) == 1,
         is_fixable=all(result.finding.changes for result in cause.findings),
@@ -145,8 +142,16 @@ def _title(results: Sequence[ReportedFinding]) -> str:
         return error[0] if error else first.message
     if len(first.names) != 1:
         return ", ".join(first.names) if 1 < len(first.names) <= _MIN_NAME else first.message
+    name = _as_written(first)
     versions = {_version(result.finding, first.names[0]) for result in results}
-    return f"{first.names[0]} {versions.pop()}".strip() if len(versions) == 1 else first.names[0]
+    return f"{name} {versions.pop()}".strip() if len(versions) == 1 else name
+
+
+def _as_written(finding: Finding) -> str:
+    """Return the name of a finding as its requirement spells it, such as ``PyYAML`` for ``pyyaml``."""
+    name = finding.names[0]
+    written = re.match(r"[\w.-]*\w", finding.source_line.strip())
+    return written[0] if written and re.sub(r"[-_.]+", "-", written[0]).lower() == name else name
 
 
 def _version(finding: Finding, name: str) -> str:

@@ -27,10 +27,9 @@ _SHORT_COMMIT = 10
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BarPart:
-    """A part of a bar: its kind, its number of services, and where it begins and how wide it is, in percent."""
+    """A part of a bar: its kind, where it begins and how wide it is, in percent."""
 
     kind: str
-    count: int
     start: float
     width: float
 
@@ -42,7 +41,6 @@ class StageView:
     number: int
     name: str
     critical: bool
-    services: int
     parts: tuple[BarPart, ...]
     summary: str
 
@@ -54,7 +52,6 @@ class BlockerView:
     title: str
     message: str
     code: str
-    check: str
     effect: str
     remedy: str
     verification: str
@@ -81,20 +78,21 @@ def headline(verdict: RunVerdict) -> str:
     if not verdict.anything_checked:
         return "Nothing was checked."
     total, ready = verdict.services, len(verdict.ready)
-    target = f"Python {verdict.target}"
+    blocked, unchecked = len(verdict.blocked), len(verdict.errored) + len(verdict.incomplete)
     if verdict.proven:
-        subject = "The service is" if total == 1 else f"All {total} services are"
-        return f"{subject} ready for {target}."
-    blocked = len(verdict.blocked)
-    unchecked = len(verdict.errored) + len(verdict.incomplete)
-    subject = "The service" if total == 1 else f"{ready or 'None'} of {total} services"
-    verb = "is not" if total == 1 and not ready else "is" if ready == 1 or total == 1 else "are"
-    parts = [f"{blocked} {'is' if blocked == 1 else 'are'} blocked"] * bool(blocked)
-    parts += [f"{unchecked} {'was' if unchecked == 1 else 'were'} not fully checked"] * bool(unchecked)
-    if total == 1:
-        parts = ["it is blocked"] * bool(blocked) + ["it was not fully checked"] * bool(unchecked)
-    end = f": {' and '.join(parts)}" if parts else ", but the run was ended early" if verdict.interrupted else ""
-    return f"{subject} {verb} ready for {target}{end}."
+        subject, causes = "The service is" if total == 1 else f"All {total} services are", []
+    elif total == 1:
+        subject = "The service is" if ready else "The service is not"
+        causes = ["it is blocked"] * blocked + ["it was not fully checked"] * unchecked
+    else:
+        subject = f"{ready or 'None'} of {total} services {'is' if ready == 1 else 'are'}"
+        causes = [f"{blocked} {'is' if blocked == 1 else 'are'} blocked"] * bool(blocked)
+        causes += [f"{unchecked} {'was' if unchecked == 1 else 'were'} not fully checked"] * bool(unchecked)
+    start = "nothing is blocked, but " if verdict.incomplete and not (blocked or verdict.errored) else ""
+    end = ", but the run was ended early" if verdict.interrupted else ""
+    if causes:
+        end = f": {start}{' and '.join(causes)}"
+    return f"{subject} ready for Python {verdict.target}{end}."
 
 
 def remarks(verdict: RunVerdict) -> list[str]:
@@ -171,7 +169,6 @@ def _stage_view(number: int, stage: object, statuses: Sequence[str]) -> StageVie
         number=number,
         name=escape_terminal(getattr(stage, "name", "")),
         critical=bool(getattr(stage, "critical", False)),
-        services=len(statuses),
         parts=tuple(_bar_parts(counts, len(statuses))),
         summary=", ".join(f"{count} {words[kind]}" for kind, count in counts.items() if count),
     )
@@ -182,7 +179,7 @@ def _bar_parts(counts: Mapping[str, int], total: int) -> Iterator[BarPart]:
     for kind, count in counts.items():
         if count:
             width = 100 * count / total
-            yield BarPart(kind=kind, count=count, start=round(start, 3), width=round(width, 3))
+            yield BarPart(kind=kind, start=round(start, 3), width=round(width, 3))
             start += width
 
 
@@ -201,7 +198,6 @@ def _blocker_view(blocker: Blocker) -> BlockerView:
         title=escape_terminal(blocker.title),
         message=escape_terminal(blocker.message),
         code=escape_control(blocker.code),
-        check=escape_control(blocker.check),
         effect=effect_of(blocker),
         remedy=escape_terminal(blocker.remedy),
         verification=verification(escape_terminal(blocker.remedy)),
@@ -211,11 +207,11 @@ def _blocker_view(blocker: Blocker) -> BlockerView:
 
 
 def effect_of(blocker: Blocker) -> str:
-    """Return what a cause does and what its removal achieves, such as ``7 services, one change fixes them``."""
+    """Return what a cause does and what its removal achieves, such as ``7 services, the same change frees 5``."""
     total, freed = len(blocker.services), len(blocker.freed)
     subject = pluralize(total, "service")
     if not blocker.code:
-        return f"keeps {subject} from being checked" if not blocker.remedy else subject
+        return f"holds up {subject}"
     if total == 1:
         return f"{subject}, nothing else blocks it" if freed else f"{subject}, which has other causes as well"
     change = "the same change" if blocker.has_one_remedy else "a change in each"

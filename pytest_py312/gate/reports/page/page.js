@@ -70,6 +70,7 @@ const form = document.querySelector(".filters");
 const pager = document.querySelector(".pager");
 const LISTS = ["check", "code", "owner"];
 let pageNumber = 0;
+let findingFilter = " ";
 
 const services = new Map(); // row -> its card, its text and its lists
 if (fleet) {
@@ -104,17 +105,21 @@ const show = () => {
       element.classList.toggle("off-page", !onPage.has(row));
     }
   }
-  for (const row of fitting) {
-    for (const finding of all(":scope > .finding", services.get(row).card)) {
-      finding.hidden = ["check", "code"].some((key) => wanted[key] && finding.dataset[key] !== wanted[key]);
-    }
-  }
+  showFindings(wanted.check ?? "", wanted.code ?? "");
   describe(rows.length, fitting.length, first, shown.length);
   pager.hidden = pages === 1;
   document.getElementById("page").textContent = `Page ${pageNumber + 1} of ${pages}`;
   const [previous, next] = all("button", pager);
   previous.disabled = pageNumber === 0;
   next.disabled = pageNumber === pages - 1;
+};
+
+const showFindings = (check, code) => {
+  if (findingFilter === `${check} ${code}`) return;
+  findingFilter = `${check} ${code}`;
+  for (const finding of all("details.finding")) {
+    finding.hidden = Boolean((check && finding.dataset.check !== check) || (code && finding.dataset.code !== code));
+  }
 };
 
 const describe = (total, fitting, first, shown) => {
@@ -145,7 +150,7 @@ const restore = (parameters) => {
 
 const reveal = (card) => {
   const row = [...services.keys()].find((row) => services.get(row).card === card);
-  if (row?.hidden) form.reset();
+  if (row?.hidden) restore(new URLSearchParams());
   if (row) pageNumber = Math.floor([...fleet.tBodies[0].rows].filter((other) => !other.hidden).indexOf(row) / PAGE_SIZE);
   if (row) show();
   card.open = true;

@@ -21,6 +21,7 @@ def pyyaml(path: str, old: str = "==6.0") -> Finding:
         remedy=REMEDY,
         names=("pyyaml",),
         changes=(SpecifierChange(path=path, line=1, name="pyyaml", old=old, new="==6.0.1"),),
+        source_line=f"PyYAML{old}  # pinned",
     )
 
 
@@ -37,7 +38,7 @@ def test_the_same_project_in_several_services_is_one_cause() -> None:
         judged(pyyaml("a"), of="billing", check="dependencies"), judged(pyyaml("b"), of="auth", check="dependencies")
     )
     assert (cause.title, cause.code, cause.services, cause.freed) == (
-        "pyyaml 6.0",
+        "PyYAML 6.0",
         "PY104",
         ("auth", "billing"),
         ("auth", "billing"),
@@ -50,7 +51,7 @@ def test_a_project_with_several_versions_is_named_without_one() -> None:
         judged(pyyaml("a"), of="auth", check="dependencies"),
         judged(pyyaml("b", "==5.4"), of="billing", check="dependencies"),
     )
-    assert cause.title == "pyyaml"
+    assert cause.title == "PyYAML"
 
 
 def test_what_frees_most_services_is_first() -> None:
@@ -62,7 +63,7 @@ def test_what_frees_most_services_is_first() -> None:
     )
     assert [(cause.title, len(cause.services), cause.freed) for cause in result] == [
         ("asyncio.coroutine", 3, ("search",)),
-        ("pyyaml 6.0", 2, ()),
+        ("PyYAML 6.0", 2, ()),
     ]
 
 
@@ -98,7 +99,7 @@ def test_what_could_not_be_checked_counts_only_where_nothing_else_blocks() -> No
         errored("the engine was lost", of="search", on=PY39),
     )
     assert (first.title, first.code, first.services) == ("the engine was lost", "", ("billing", "search"))
-    assert (second.title, second.freed) == ("pyyaml 6.0", ("auth",))
+    assert (second.title, second.freed) == ("PyYAML 6.0", ("auth",))
 
 
 def test_what_does_not_block_is_no_cause() -> None:

@@ -52,7 +52,10 @@ def verdict(ready: int = 0, blocked: int = 0, errored: int = 0, incomplete: int 
             verdict(ready=1, blocked=1, errored=2, incomplete=1),
             "1 of 5 services is ready for Python 3.12: 1 is blocked and 3 were not fully checked.",
         ),
-        (verdict(incomplete=3), "None of 3 services are ready for Python 3.12: 3 were not fully checked."),
+        (
+            verdict(incomplete=3),
+            "None of 3 services are ready for Python 3.12: nothing is blocked, but 3 were not fully checked.",
+        ),
         (verdict(blocked=1), "The service is not ready for Python 3.12: it is blocked."),
         (verdict(errored=1), "The service is not ready for Python 3.12: it was not fully checked."),
         (
@@ -94,8 +97,8 @@ def test_a_stage_has_a_bar_of_its_services() -> None:
     first, second = stage_views(report, summarize(report))
     assert (first.number, first.name, first.critical, first.summary) == (1, "Core", True, "1 ready, 1 blocked")
     assert first.parts == (
-        BarPart(kind="ready", count=1, start=0.0, width=50.0),
-        BarPart(kind="blocked", count=1, start=50.0, width=50.0),
+        BarPart(kind="ready", start=0.0, width=50.0),
+        BarPart(kind="blocked", start=50.0, width=50.0),
     )
     assert (second.number, second.name, second.summary) == (2, "", "2 not checked")
 
@@ -122,7 +125,7 @@ def test_what_is_not_known_is_left_out_of_the_head() -> None:
 
 def cause(services: int, freed: int, **changes: object) -> Blocker:
     made = Blocker(
-        title="pyyaml 6.0", message="", code="PY104", check="dependencies", remedy="", has_one_remedy=True,
+        title="pyyaml 6.0", message="", code="PY104", remedy="", has_one_remedy=True,
         is_fixable=True, services=("a",) * services, freed=("a",) * freed,
     )  # fmt: skip
     return replace(made, **changes)  # type: ignore[arg-type]
@@ -137,7 +140,7 @@ def cause(services: int, freed: int, **changes: object) -> Blocker:
         (cause(3, 0), "3 services, which all have other causes as well"),
         (cause(1, 1), "1 service, nothing else blocks it"),
         (cause(1, 0), "1 service, which has other causes as well"),
-        (cause(4, 4, code=""), "keeps 4 services from being checked"),
+        (cause(4, 4, code=""), "holds up 4 services"),
     ],
 )
 def test_a_cause_says_what_its_removal_achieves(blocker: Blocker, words: str) -> None:
