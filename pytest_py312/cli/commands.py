@@ -133,7 +133,7 @@ _HISTORY_COMMANDS = (
     Command(
         name="diff",
         help="show what has changed between two JSON reports: newly ready, newly blocked, and why",
-        function="history_commands:diff",
+        function="overview.history_commands:diff",
         arguments=(
             argument("old", metavar="OLD.json", help="the report of before"),
             argument("new", metavar="NEW.json", help="the report of now"),
@@ -149,7 +149,7 @@ _HISTORY_COMMANDS = (
     Command(
         name="history",
         help="show the counts of each run over time, from the stored runs or from JSON reports",
-        function="history_commands:history",
+        function="overview.history_commands:history",
         arguments=(
             argument(
                 "path",
@@ -378,14 +378,40 @@ _OPERATIONS_COMMANDS = (
     ),
     RolloutCommand(
         name="roadmap",
-        help="print all stages as Markdown: services, their current and planned Python, their state, the next step",
-        function="operations_commands:roadmap",
+        help="show the whole migration: stages, what the gate found, dates, states, the next step, what is left",
+        function="overview.roadmap_command:roadmap",
         arguments=(
             *_LOCATION,
             _STATE_DIR,
             argument("--env", metavar="NAME", help="only this environment (default: all)"),
+            argument(
+                "--report",
+                action="append",
+                default=[],
+                metavar="FILE.json",
+                help="what the gate found, by this JSON report; may be repeated (default: the stored runs)",
+            ),
+            argument("--format", metavar="md|html|json", help="default: by the ending of the file, else md"),
+            argument("--output", metavar="FILE", help="default: standard output"),
             _JSON,
         ),
+    ),
+    RolloutCommand(
+        name="postmortem",
+        help="write the draft of the analysis of a rollback: what was seen, timeline, blast radius, open questions",
+        function="overview.postmortem_command:postmortem",
+        arguments=(
+            argument("stage", nargs="?", type=int, metavar="STAGE", help="the stage (default: the last rollback)"),
+            argument("--stage", dest="stage_option", type=int, metavar="N", help="the same as STAGE"),
+            argument("--path", default=".", metavar="PATH", help="the repository, or a folder in it"),
+            argument("--plan", metavar="FILE", help="the plan file (default: searched from PATH upwards)"),
+            _STATE_DIR,
+            _ENVIRONMENT,
+            argument("--run", default="", metavar="RUN", help="the run of this name, or whose name begins so"),
+            argument("--output", metavar="FILE", help="default: standard output"),
+            _JSON,
+        ),
+        works_from_journal=True,
     ),
     RolloutCommand(
         name="compare",

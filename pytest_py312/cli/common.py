@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TextIO
 
 from pytest_py312.core import clock
-from pytest_py312.core.errors import OptionError, PlanError, StateError
+from pytest_py312.core.errors import OptionError, PlanError, StateError, did_you_mean
+from pytest_py312.core.files import write_document
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.core.process import discard_output, print_or_discard
 from pytest_py312.core.text import StyledLine, escape_control
@@ -102,3 +103,35 @@ def escape_line(line: str) -> str:
     """Escape what controls a terminal: reasons contain answers of services, logs, and names in the plan."""
     content = line.rstrip("\r\n")
     return escape_control(content) + line[len(content) :].replace("\r", "")
+
+
+def chosen_format(wanted: str | None, output: str | None, endings: Mapping[str, tuple[str, ...]]) -> str:
+    """Return the format that is asked for, else that of the ending of the output file, else the first.
+
+    :param endings: the endings of files by format.
+    :raises OptionError: there is no such format, or the ending does not say it.
+    """
+    formats = list(endings)
+    if wanted:
+        if wanted not in formats:
+            hint = did_you_mean(wanted, formats)
+            raise OptionError(f"--format {wanted}: expected one of {', '.join(formats)}{hint}")
+        return wanted
+    if not output:
+        return formats[0]
+    by_ending = next((name for name, suffixes in endings.items() if Path(output).name.endswith(suffixes)), "")
+    if not by_ending:
+        suffixes = ", ".join(suffix for group in endings.values() for suffix in group)
+        raise OptionError(f"--output {output}: give --format, or one of these endings: {suffixes}")
+    return by_ending
+
+
+def write_file(path: Path, content: str | bytes) -> None:
+    """Write a file as a whole.
+
+    :raises StateError: it cannot be written.
+    """
+    try:
+        write_document(path, content if isinstance(content, bytes) else content.encode("utf-8", "backslashreplace"))
+    except OSError as error:
+        raise StateError(f"{path} could not be written: {error.strerror or error}") from None

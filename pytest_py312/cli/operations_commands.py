@@ -10,11 +10,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pytest_py312.cli.rollout_commands import current_status
 from pytest_py312.cli.rollout_common import CommandOutput, describe_dry_run, open_journal
 from pytest_py312.core.errors import OptionError, RolloutRefused
 from pytest_py312.core.serialization import encode
-from pytest_py312.rollout.canary_analysis.soak_status import SoakStatus
 from pytest_py312.rollout.context import RolloutContext
 from pytest_py312.rollout.domain.journal import JOURNAL_FILE, Journal
 from pytest_py312.rollout.domain.model import StageRun
@@ -175,37 +173,6 @@ def _confirms_run(current_runs: Mapping[str, Any], recorded_run: Mapping[str, An
         ):
             return False
     return True
-
-
-# ---- roadmap
-
-
-def roadmap(options: argparse.Namespace, context: RolloutContext) -> CommandOutput:
-    """Print all stages with their state and next step."""
-    from pytest_py312.rollout.reporting import roadmap
-
-    settings = context.settings()
-    runs, statuses = newest_runs_with_status(context)
-    environments = [options.env] if options.env else roadmap.ordered_environments(settings, runs)
-    # also the environments before the requested one, because it may have to wait for them
-    all_environments = list(dict.fromkeys([*environments, *roadmap.ordered_environments(settings, runs)]))
-    lines = roadmap.build_roadmap(context.plan, context.fleet(), settings, all_environments, runs, statuses)
-    predecessors = {environment.name: environment.after for environment in settings.environments}
-    if options.json:
-        return json.dumps(roadmap.to_document(context.plan, lines, environments, predecessors), indent=2) + "\n", 0
-    return roadmap.format_markdown(context.plan, lines, environments, predecessors), 0
-
-
-def newest_runs_with_status(context: RolloutContext) -> tuple[list[StageRun], dict[str, SoakStatus | None]]:
-    """Return the newest run of each stage in each environment, and their statuses; nothing without a journal."""
-    if not (context.state_dir / JOURNAL_FILE).exists():
-        return [], {}
-    journal = Journal(context.state_dir)
-    try:
-        runs = journal.current_runs()
-        return runs, {run.run: current_status(context, journal, run) for run in runs}
-    finally:
-        journal.close()
 
 
 # ---- compare

@@ -4,9 +4,9 @@ import argparse
 import sys
 from pathlib import Path
 
+from pytest_py312.cli.common import write_file
 from pytest_py312.core.directories import STATE_FOLDER, path_in_checkout
-from pytest_py312.core.errors import OptionError, StateError, did_you_mean
-from pytest_py312.core.files import write_document
+from pytest_py312.core.errors import OptionError, did_you_mean
 from pytest_py312.core.text import escape_terminal
 from pytest_py312.gate.reports import FORMAT_OF_ENDING, FORMATS, format_of_file, render
 from pytest_py312.gate.reports.run_verdict import summarize
@@ -26,7 +26,7 @@ def report(options: argparse.Namespace) -> int:
     stored = store.report(run)
     content = render(stored, report_format, prefix=path_in_checkout(root))
     if options.output:
-        _write(Path(options.output), content)
+        write_file(Path(options.output), content)
     else:
         sys.stdout.flush()
         sys.stdout.buffer.write(content)
@@ -71,10 +71,3 @@ def _describe(run: StoredRun) -> str:
     else:
         end = f"exit {run.exit_status}  {escape_terminal(run.summary)}"
     return f"{escape_terminal(run.id)}  {escape_terminal(run.began)}  {end}"
-
-
-def _write(path: Path, content: bytes) -> None:
-    try:
-        write_document(path, content)
-    except OSError as error:
-        raise StateError(f"{path} could not be written: {error.strerror or error}") from None

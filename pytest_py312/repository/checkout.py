@@ -19,6 +19,8 @@ _BRANCH_VARIABLES = ("GITHUB_HEAD_REF", "GITHUB_REF_NAME", "CI_COMMIT_REF_NAME",
 """Where CI systems say the branch, since they check out a commit without one."""
 _LOCATION = re.compile(r"(?:[\w.+-]+://[^/]*/|[^/:]+:)(?P<name>.+)")
 """An address with a host, or the short form of ssh. What follows is the name of the repository."""
+_INPUTS = ("--", ".", ":(exclude,glob)**/*.md")
+"""The files that a run may depend on."""
 
 
 def run_git(folder: Path, *arguments: str) -> CommandResult:
@@ -38,7 +40,8 @@ def is_checkout(folder: Path) -> bool:
 def read_checkout(folder: Path, environ: Mapping[str, str]) -> Checkout:
     """Return what is checked out in ``folder``. Outside of a checkout only the name of the folder is known.
 
-    Only files under version control count as modified: reports and other outputs are no input of a run.
+    Only files under version control count as modified, without Markdown: reports and other outputs, such as a roadmap
+    that is kept in the repository, are no input of a run.
     """
     top = checkout_root(folder.resolve())
     if not is_checkout(folder):
@@ -49,7 +52,7 @@ def read_checkout(folder: Path, environ: Mapping[str, str]) -> Checkout:
     if not head.ok:
         return Checkout(repository=repository)
     branch = run_git(folder, "symbolic-ref", "--short", "--quiet", "HEAD")
-    status = run_git(folder, "status", "--porcelain", "--untracked-files=no", "--", ".")
+    status = run_git(folder, "status", "--porcelain", "--untracked-files=no", *_INPUTS)
     by_variable = next((environ[name] for name in _BRANCH_VARIABLES if environ.get(name)), "")
     return Checkout(
         repository=repository,
@@ -64,3 +67,11 @@ def repository_name(address: str) -> str:
     remote = _LOCATION.fullmatch(address)
     path = remote["name"] if remote else address.rstrip("/").rpartition("/")[2]
     return path.strip("/").removesuffix(".git")
+
+
+def has_same_files(folder: Path, commit: str) -> bool:
+    """Return whether the files under version control are those of ``commit``, Markdown apart.
+
+    They are not if git does not know the commit.
+    """
+    return run_git(folder, "diff", "--quiet", "--end-of-options", commit, *_INPUTS).ok

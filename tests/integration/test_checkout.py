@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pytest_py312.core.model.report import Checkout
-from pytest_py312.repository.checkout import read_checkout, repository_name, run_git
+from pytest_py312.repository.checkout import has_same_files, read_checkout, repository_name, run_git
 
 
 def commit_in(folder: Path) -> str:
@@ -56,3 +56,18 @@ def test_a_folder_without_git_and_one_without_a_commit_have_none(tmp_path: Path)
 )
 def test_the_name_of_a_repository_is_read_from_its_address(address: str, name: str) -> None:
     assert repository_name(address) == name
+
+
+def test_a_commit_has_the_same_files_if_only_markdown_differs(tmp_path: Path) -> None:
+    """A roadmap that is kept in the repository does not make a proof out of date."""
+    root = tmp_path / "fleet"
+    commit = commit_in(root)
+    (root / "ROADMAP.md").write_text("one\n")
+    run_git(root, "add", ".")
+    run_git(root, "-c", "user.name=x", "-c", "user.email=x@example.org", "commit", "-qm", "two")
+    (root / "ROADMAP.md").write_text("two\n")
+    assert has_same_files(root, commit)
+    assert not read_checkout(root, {}).modified
+    (root / "app.py").write_text("two\n")
+    assert not has_same_files(root, commit)
+    assert not has_same_files(root, "0" * 40)

@@ -16,10 +16,11 @@ PYYAML = Cause(
     remedy="pyyaml==6.0 -> pyyaml==6.0.1 (verified)",
     place="services/a/requirements.txt:2",
     check="dependencies",
+    about_projects=True,
 )
 IMP = Cause(
     fingerprint="f2",
-    subject="PY201 module 'imp' was removed in 3.12",
+    subject="module 'imp' was removed in 3.12",
     message="module 'imp' was removed in 3.12",
     code="PY201",
     remedy="use importlib",

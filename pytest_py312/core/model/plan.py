@@ -100,6 +100,15 @@ class ServiceSettings:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class StageDates:
+    """When a stage is to be deployed in an environment, and when it is to be accepted there. Both days are included."""
+
+    environment: str
+    start: date | None = None
+    end: date | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Stage:
     """A numbered group of services that are migrated together. ``services`` are names, paths or globs of either."""
 
@@ -107,6 +116,14 @@ class Stage:
     name: str = ""
     services: tuple[str, ...] = ()
     critical: bool = False
+    dates: tuple[StageDates, ...] = ()
+    """The planned dates, for the roadmap; nothing else depends on them."""
+
+    def dates_in(self, environment: str) -> StageDates:
+        """Return the planned dates in an environment; both are ``None`` if the plan has none."""
+        return next(
+            (dates for dates in self.dates if dates.environment == environment), StageDates(environment=environment)
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

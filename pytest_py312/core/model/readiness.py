@@ -26,8 +26,8 @@ class Cause:
     """Why a service is not ready: a blocking finding, or the reason of a check that failed or could not be made.
 
     ``fingerprint`` identifies the same problem of the same service in other runs; of a reason without a finding it is
-    the check with the reason. ``subject`` is what many services may have in common: the project to blame, or the code
-    with the message.
+    the check with the reason. ``subject`` is what many services may have in common: the project to blame, or the
+    message.
     """
 
     fingerprint: str
@@ -162,12 +162,13 @@ class KnownVerdict:
 class GateKnowledge:
     """What is known of the services, from all reports that were read.
 
-    Only verdicts for the target of the plan are in it. ``checkout`` is what is checked out now. ``remarks`` are
-    sentences on what could not be read.
+    Only verdicts for the target of the plan are in it. ``checkout`` is what is checked out now, and ``same_commits``
+    are the commits with the same files. ``remarks`` are sentences on what could not be read.
     """
 
     verdicts: Mapping[str, KnownVerdict]
     checkout: Checkout = field(default_factory=Checkout)
+    same_commits: frozenset[str] = frozenset()
     benchmarks: tuple[BenchmarkRecord, ...] = ()
     """Those of the newest run of each service that measured anything."""
     remarks: tuple[str, ...] = ()

@@ -261,7 +261,7 @@ def _cause(finding: DocumentNode, check: str) -> Cause:
     path, line = finding.member("path").optional_text(), finding.member("line")
     return Cause(
         fingerprint=finding.member("fingerprint").text(),
-        subject=join_with_and(names) if is_about_projects else f"{code} {message}",
+        subject=join_with_and(names) if is_about_projects else message,
         message=message,
         code=code,
         remedy=finding.member("remedy").text(),

@@ -19,6 +19,7 @@ from pytest_py312.core.model.plan import (
     Plan,
     ServiceSettings,
     Stage,
+    StageDates,
     Suite,
     SuiteKind,
     Waiver,
@@ -53,7 +54,8 @@ TOP_KEYS = (
     "soak",
     "contract",
 )
-STAGE_KEYS = ("number", "name", "services", "critical", "deploy", "soak", "acceptance")
+STAGE_KEYS = ("number", "name", "services", "critical", "dates", "deploy", "soak", "acceptance")
+_STAGE_DATES_KEYS = ("start", "end")
 WAIVER_KEYS = ("service", "code", "test", "reason", "owner", "until")
 _SUITE_KEYS = ("suite", "junit", "reason")
 
@@ -287,8 +289,35 @@ def _stages(node: PlanNode) -> tuple[Stage, ...]:
             name=_read_or_default(keys, "name", lambda name: name.text('"Core"'), ""),
             services=read.patterns(_required_member(item, keys, "services", '["api-gateway"]')),
             critical=_read_or_default(keys, "critical", PlanNode.flag, False),
+            dates=_read_or_default(keys, "dates", _stage_dates, ()),
         )
     return tuple(stages[number] for number in sorted(stages))
+
+
+def _stage_dates(node: PlanNode) -> tuple[StageDates, ...]:
+    """Read the planned dates of a stage, by environment."""
+    example = "test = { start = 2027-01-11, end = 2027-01-15 }"
+    environments = _declared_environments(node.file.table)
+    dates = []
+    for name, item in node.members(example).items():
+        if environments and name not in environments:
+            raise item.error(
+                f"the plan has no environment {name}{did_you_mean(name, environments)}; "
+                f"[deploy.environments] has {', '.join(environments)}"
+            )
+        keys = _read_known_members(item, _STAGE_DATES_KEYS, example, f"the dates in {name}")
+        start = _read_or_default(keys, "start", read.calendar_date, None)
+        end = _read_or_default(keys, "end", read.calendar_date, None)
+        if start and end and end < start:
+            raise keys["end"].error(f"is before the start, {start.isoformat()}")
+        dates.append(StageDates(environment=name, start=start, end=end))
+    return tuple(dates)
+
+
+def _declared_environments(table: Mapping[str, Any]) -> list[str]:
+    deploy = table.get("deploy")
+    environments = deploy.get("environments") if isinstance(deploy, Mapping) else None
+    return list(environments) if isinstance(environments, Mapping) else []
 
 
 def _overrides(node: PlanNode, defaults: ServiceSettings) -> tuple[tuple[str, ServiceSettings], ...]:

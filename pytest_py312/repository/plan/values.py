@@ -278,11 +278,17 @@ def utc_timestamp(node: PlanNode) -> str:
         raise node.error(f"{describe_value(value)} is not on the calendar in UTC") from None
 
 
-def end_date(node: PlanNode, today: date) -> date:
-    """Read a TOML date that is not in the past."""
+def calendar_date(node: PlanNode) -> date:
+    """Read a TOML date."""
     value = node.value
     if not isinstance(value, date) or isinstance(value, datetime):
         raise node.unexpected("a date without quotes", "2027-01-31")
+    return value
+
+
+def end_date(node: PlanNode, today: date) -> date:
+    """Read a TOML date that is not in the past."""
+    value = calendar_date(node)
     if value < today:
         raise node.error(f"ended on {value.isoformat()}; remove the waiver, or agree on a new date with its owner")
     return value

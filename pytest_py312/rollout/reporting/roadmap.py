@@ -1,19 +1,26 @@
-"""Roadmap of a migration: stages with their services, current and target Python, state and next step. Pure."""
+"""Roadmap of a migration: its stages, what the gate found of them, where they are deployed, and the next step. Pure.
+
+A deployment is the next step only of a stage whose services are all proven, by what is known of the gate's runs.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from datetime import date
 
 from pytest_py312.core.model.fleet import Fleet, Service
 from pytest_py312.core.model.plan import Plan, Stage
-from pytest_py312.core.serialization import encode
-from pytest_py312.core.text import escape_markdown, escape_terminal, format_duration, markdown_row, pluralize
+from pytest_py312.core.model.readiness import GateKnowledge
+from pytest_py312.core.model.report import Checkout
 from pytest_py312.repository.plan.rollout_settings import RolloutSettings
 from pytest_py312.rollout.canary_analysis.soak_status import SoakStatus, describe_soak_status
 from pytest_py312.rollout.domain.model import StageRun, StageState
 from pytest_py312.rollout.domain.state_machine import MONITORED
+from pytest_py312.rollout.reporting.last_phase import LastPhase
+from pytest_py312.rollout.reporting.stage_dates import StageSchedule
+from pytest_py312.rollout.reporting.stage_readiness import StageReadiness, stage_readiness, step_before_deployment
 
 NOT_DEPLOYED = "not deployed"
+_UNKNOWN_CHECKOUT = Checkout()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,6 +30,11 @@ class StageStatus:
     environment: str
     run: StageRun | None = None
     soak_status: SoakStatus | None = None
+    schedule: StageSchedule | None = None
+
+    @property
+    def is_completed(self) -> bool:
+        return self.run is not None and self.run.is_completed
 
     @property
     def state(self) -> str:
@@ -47,12 +59,18 @@ class StageStatus:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RoadmapStage:
-    """A stage of the plan, with its soak in seconds and its status in each environment."""
+    """A stage of the plan, with its soak in seconds, its status in each environment, and what the gate found."""
 
     stage: Stage
     services: tuple[Service, ...]
     soak: float
     statuses: tuple[StageStatus, ...]
+    readiness: StageReadiness = field(default_factory=StageReadiness)
+
+    @property
+    def title(self) -> str:
+        """``1: Core``, or only the number."""
+        return f"{self.stage.number}: {self.stage.name}" if self.stage.name else str(self.stage.number)
 
 
 def build_roadmap(
@@ -62,21 +80,37 @@ def build_roadmap(
     environments: Sequence[str],
     runs: Iterable[StageRun],
     soak_statuses: Mapping[str, SoakStatus | None],
+    *,
+    knowledge: GateKnowledge | None = None,
+    schedules: Mapping[tuple[str, int], StageSchedule] | None = None,
 ) -> list[RoadmapStage]:
     """Return the stages in order.
 
     :param runs: the newest run of each stage in each environment.
     :param soak_statuses: status of the soak by name of the run.
+    :param knowledge: what the gate found; without it, nothing is proven.
+    :param schedules: the dates of each stage, by environment and stage.
     """
     run_by_stage = {(run.environment, run.stage): run for run in runs}
     stages = sorted(plan.stages, key=lambda stage: stage.number) or [Stage(number=1)]
+    services = {
+        stage.number: tuple(service for service in fleet.services if service.stage == stage.number) for stage in stages
+    }
     return [
         RoadmapStage(
             stage=stage,
-            services=tuple(service for service in fleet.services if service.stage == stage.number),
+            services=services[stage.number],
+            readiness=stage_readiness(
+                [service.name for service in services[stage.number]], knowledge or GateKnowledge(verdicts={})
+            ),
             soak=settings.soak_settings_for(stage=stage.number).duration,
             statuses=tuple(
-                StageStatus(environment=name, run=run, soak_status=soak_statuses.get(run.run) if run else None)
+                StageStatus(
+                    environment=name,
+                    run=run,
+                    soak_status=soak_statuses.get(run.run) if run else None,
+                    schedule=(schedules or {}).get((name, stage.number)),
+                )
                 for name in environments
                 for run in [run_by_stage.get((name, stage.number))]
             ),
@@ -111,8 +145,13 @@ class NextStep:
     why: str = ""
 
 
-def next_step(stages: Sequence[RoadmapStage], environment: str, after: Sequence[str]) -> NextStep:
-    """Return the next step in an environment that depends on the environments ``after``."""
+def next_step(
+    stages: Sequence[RoadmapStage], environment: str, after: Sequence[str], now: Checkout = _UNKNOWN_CHECKOUT
+) -> NextStep:
+    """Return the next step in an environment that depends on the environments ``after``.
+
+    :param now: what is checked out.
+    """
     for roadmap_stage in stages:
         statuses = {status.environment: status for status in roadmap_stage.statuses}
         run = statuses[environment].run
@@ -123,20 +162,22 @@ def next_step(stages: Sequence[RoadmapStage], environment: str, after: Sequence[
                 why=f"stage {roadmap_stage.stage.number} has no service: add one, or remove the stage from the plan"
             )
         if run is None or run.state in (StageState.ACCEPTED, StageState.ROLLED_BACK):
-            missing = [name for name in after if name in statuses and not _is_completed(statuses[name])]
+            missing = [name for name in after if name in statuses and not statuses[name].is_completed]
             if missing:
                 return NextStep(why=f"stage {roadmap_stage.stage.number} waits for {', '.join(missing)}")
-        return _next_step_of_run(run, roadmap_stage.stage.number, environment)
-    return NextStep(why="nothing: all stages are accepted")
+            gate_step = step_before_deployment(roadmap_stage.stage.number, roadmap_stage.readiness, now)
+            if gate_step is not None:
+                return NextStep(command=gate_step.command, why=gate_step.why)
+        return _next_step_of_run(run, roadmap_stage, environment)
+    return NextStep(why="verify and optimise, as all stages are accepted")
 
 
-def _next_step_of_run(run: StageRun | None, number: int, environment: str) -> NextStep:
+def _next_step_of_run(run: StageRun | None, roadmap_stage: RoadmapStage, environment: str) -> NextStep:
+    number = roadmap_stage.stage.number
     options = f"--stage {number} --env {environment}"
-    if run is None:
-        return NextStep(command=f"py312 deploy {options}")
-    if run.state in (StageState.ACCEPTED, StageState.ROLLED_BACK):
-        why = run.stale or ("" if run.is_drill else f"it was rolled back: {run.reason}")
-        return NextStep(command=f"py312 deploy {options}", why=why)
+    if run is None or run.state in (StageState.ACCEPTED, StageState.ROLLED_BACK):
+        proof = f"proven {roadmap_stage.readiness.proof}" if roadmap_stage.readiness.proof else ""
+        return NextStep(command=f"py312 deploy {options}", why="; ".join(filter(None, [_why_again(run), proof])))
     if run.state in MONITORED and run.is_drill:
         return NextStep(command=f"py312 rollback {options}", why="a drill has left it deployed")
     if run.state is StageState.HELD:
@@ -147,117 +188,37 @@ def _next_step_of_run(run: StageRun | None, number: int, environment: str) -> Ne
     return NextStep(command=f"py312 recover --env {environment}", why=why)
 
 
-def _is_completed(status: StageStatus) -> bool:
-    return status.run is not None and status.run.is_completed
+def _why_again(run: StageRun | None) -> str:
+    """Return why a stage that was deployed before has to be deployed again."""
+    if run is None or (run.is_drill and not run.stale):
+        return ""
+    return run.stale or f"it was rolled back ({run.reason}): see `py312 postmortem {run.stage} --env {run.environment}`"
 
 
-def format_markdown(
-    plan: Plan, stages: Sequence[RoadmapStage], environments: Sequence[str], after: Mapping[str, Sequence[str]]
-) -> str:
-    """Format the roadmap as Markdown."""
-    done = {
-        name: sum(
-            _is_completed(status)
-            for roadmap_stage in stages
-            for status in roadmap_stage.statuses
-            if status.environment == name
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Roadmap:
+    """Everything that the formats show. ``after`` are the environments on which each environment depends."""
+
+    plan: Plan
+    today: date
+    stages: tuple[RoadmapStage, ...]
+    environments: tuple[str, ...]
+    after: Mapping[str, Sequence[str]]
+    knowledge: GateKnowledge
+    last_phase: LastPhase
+
+    def next_step(self, environment: str) -> NextStep:
+        return next_step(self.stages, environment, self.after.get(environment, ()), self.knowledge.checkout)
+
+    def accepted(self, environment: str) -> int:
+        """Return the number of stages that are accepted in an environment."""
+        return sum(
+            status.is_completed
+            for stage in self.stages
+            for status in stage.statuses
+            if status.environment == environment
         )
-        for name in environments
-    }
-    text = [f"# Roadmap to Python {plan.target}", ""]
-    text += [
-        f"* {_escape(name)}: {done[name]} of {pluralize(len(stages), 'stage')} accepted. "
-        f"Next: {_format_step(next_step(stages, name, after.get(name, ())))}."
-        for name in environments
-    ]
-    text += [
-        "",
-        markdown_row(["Stage", "Services", "Soak", *map(_escape, environments)]),
-        markdown_row(["---"] * (3 + len(environments))),
-    ]
-    for roadmap_stage in stages:
-        states = [
-            _escape(status.state) + (f"<br>{_escape(status.detail)}" if status.detail else "")
-            for status in roadmap_stage.statuses
-            if status.environment in environments
-        ]
-        text.append(
-            markdown_row(
-                [_title(roadmap_stage), str(len(roadmap_stage.services)), format_duration(roadmap_stage.soak), *states]
-            )
-        )
-    for roadmap_stage in stages:
-        text += ["", f"## Stage {_title(roadmap_stage)}", ""]
-        if not roadmap_stage.services:
-            text.append("No service.")
-            continue
-        text += [markdown_row(["Service", "Python now", "to", "", "Where"]), markdown_row(["---"] * 5)]
-        text += [
-            markdown_row(
-                [
-                    _escape(service.name),
-                    _current_python(service, plan, roadmap_stage.statuses),
-                    str(plan.target),
-                    "critical" if service.critical else "",
-                    _escape(service.path),
-                ]
-            )
-            for service in roadmap_stage.services
-        ]
-    return "\n".join(text) + "\n"
 
-
-def _format_step(step: NextStep) -> str:
-    return ": ".join(filter(None, [f"`{step.command}`" if step.command else "", _escape(step.why)]))
-
-
-def _title(roadmap_stage: RoadmapStage) -> str:
-    return f"{roadmap_stage.stage.number}" + (
-        f": {_escape(roadmap_stage.stage.name)}" if roadmap_stage.stage.name else ""
-    )
-
-
-def _current_python(service: Service, plan: Plan, statuses: Sequence[StageStatus]) -> str:
-    """Return the version that its files declare, and the environments in which the target serves already."""
-    moved_environments = [status.environment for status in statuses if _is_completed(status)]
-    moved_text = f"{plan.target} in {', '.join(map(_escape, moved_environments))}; " if moved_environments else ""
-    return moved_text + (f"{service.baseline} in its files" if moved_environments else str(service.baseline))
-
-
-def _escape(text: str) -> str:
-    return escape_markdown(escape_terminal(text))
-
-
-def to_document(
-    plan: Plan, stages: Sequence[RoadmapStage], environments: Sequence[str], after: Mapping[str, Sequence[str]]
-) -> dict[str, Any]:
-    """Return the roadmap as a JSON document."""
-    return {
-        "schema": 1,
-        "target": str(plan.target),
-        "environments": [
-            {"name": name, "next": encode(next_step(stages, name, after.get(name, ())))} for name in environments
-        ],
-        "stages": [
-            {
-                "stage": roadmap_stage.stage.number,
-                "name": roadmap_stage.stage.name,
-                "soak": roadmap_stage.soak,
-                "services": [
-                    {
-                        "service": service.name,
-                        "path": service.path,
-                        "baseline": str(service.baseline),
-                        "critical": service.critical,
-                    }
-                    for service in roadmap_stage.services
-                ],
-                "states": {
-                    status.environment: status.state
-                    for status in roadmap_stage.statuses
-                    if status.environment in environments
-                },
-            }
-            for roadmap_stage in stages
-        ],
-    }
+    def shown_statuses(self, stage: RoadmapStage) -> list[StageStatus]:
+        """Return the statuses of a stage in the environments that are shown."""
+        return [status for status in stage.statuses if status.environment in self.environments]

@@ -22,6 +22,7 @@ LOOKING = {
     "compare": "compare --stage 1",
     "export": "export alert-rules",
     "roadmap": "roadmap",
+    "postmortem": "postmortem 1",
 }
 ACTING = {
     "deploy": "deploy --stage 1",
@@ -77,6 +78,8 @@ def test_each_command_has_help(command: str, capsys: pytest.CaptureFixture[str])
 
 @pytest.mark.parametrize("command", LOOKING)
 def test_each_reading_command_prints_one_document(py312: Shell, command: str) -> None:
+    if command == "postmortem":
+        py312("rollback --stage 1")
     tables_before = journal_tables(py312)
     document = py312.document(LOOKING[command], code=1 if command == "compare" else 0)
     assert document
@@ -209,7 +212,7 @@ TROUBLES = {
 OPENING = [
     "status", "deploy --stage 1", "rollback --stage 1", "recover", "unlock", "watch --stage 1", "sample --stage 1",
     "promote --stage 1 --reason fine", "compare --stage 1", "evidence --stage 1", "test-contracts --stage 1",
-    "roadmap",
+    "roadmap", "postmortem",
 ]  # fmt: skip
 
 

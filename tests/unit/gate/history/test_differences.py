@@ -177,7 +177,7 @@ def test_a_waiver_that_was_changed_or_removed_is_shown() -> None:
     assert "PY1 of user-*: removed" in text
 
 
-def test_what_the_comparison_cannot_show_is_said() -> None:
+def test_what_the_comparison_cannot_show_is_reported() -> None:
     old = run_record(service_record("a"), origin="old.json", ended_at="2025-03-02T13:00:00+01:00")
     new = run_record(
         service_record("a"), tool_version="0.2.0", complete=False, checkout=Checkout(commit="0d1f", modified=True)

@@ -1,4 +1,4 @@
-"""What is read of a JSON report, and what is said of a file that is none."""
+"""What is read of a JSON report, and the fault of a file that is none."""
 
 import json
 from collections.abc import Callable
@@ -56,7 +56,7 @@ def test_a_record_has_the_verdict_on_each_service_and_why() -> None:
     blocked, unknown, ready = record.services
     assert [(cause.code, cause.subject, cause.place) for cause in blocked.causes] == [
         ("PY104", "numpy", "services/user-service/requirements.txt:3"),
-        ("PY202", "PY202 asyncio.coroutine was removed in 3.11", "services/user-service/app.py:9"),
+        ("PY202", "asyncio.coroutine was removed in 3.11", "services/user-service/app.py:9"),
     ]
     assert [(cause.code, cause.accepted) for cause in blocked.accepted] == [("PY203", "waived")]
     assert [cause.message for cause in unknown.causes] == ["no network"]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pytest_py312.core.errors import PlanError
 from pytest_py312.core.model.findings import Interpreter, Location
-from pytest_py312.core.model.plan import Plan, ServiceSettings, Stage, Suite, SuiteKind, Waiver
+from pytest_py312.core.model.plan import Plan, ServiceSettings, Stage, StageDates, Suite, SuiteKind, Waiver
 from pytest_py312.repository.plan.fleet_check import settings_for
 from pytest_py312.repository.plan.loader import SERVICE_KEYS, default_plan, find_plan, load_plan
 
@@ -79,6 +79,41 @@ def error_of(folder: Path, text: str, name: str = "py312.toml") -> PlanError:
     with pytest.raises(PlanError) as caught:
         plan_of(folder, text, name)
     return caught.value
+
+
+# ---- planned dates of stages
+
+STAGE = '[[stage]]\nnumber = 1\nservices = ["a"]\n'
+ENVIRONMENTS = "[deploy.environments]\ntest = {}\nproduction = { after = ['test'] }\n"
+
+
+def test_a_stage_has_planned_dates_by_environment(tmp_path: Path) -> None:
+    dates = "dates = { test = { start = 2027-01-11, end = 2027-01-15 }, production = { end = 2027-01-29 } }\n"
+    (stage,) = plan_of(tmp_path, f"{ENVIRONMENTS}{STAGE}{dates}").stages
+    assert stage.dates_in("test") == StageDates(environment="test", start=date(2027, 1, 11), end=date(2027, 1, 15))
+    assert stage.dates_in("production") == StageDates(environment="production", end=date(2027, 1, 29))
+    assert stage.dates_in("lab") == StageDates(environment="lab")
+    assert plan_of(tmp_path, f"{STAGE}dates = {{ anything = {{ start = 2027-01-11 }} }}").stages[0].dates
+
+
+@pytest.mark.parametrize(
+    ("dates", "message"),
+    [
+        (
+            "{ tset = { start = 2027-01-11 } }",
+            'no environment tset, perhaps you meant "test"; [deploy.env',
+        ),
+        ("{ test = { begin = 2027-01-11 } }", "the dates in test has no such key; its keys are start, end"),
+        ("{ test = { start = 2027-01-11, end = 2027-01-10 } }", "is before the start, 2027-01-11"),
+        ('{ test = { start = "2027-01-11" } }', "expected a date without quotes"),
+        ("{ test = 2027-01-11 }", "expected a table"),
+        ("2027-01-11", "expected a table"),
+    ],
+)
+def test_a_wrong_date_of_a_stage_is_named(tmp_path: Path, dates: str, message: str) -> None:
+    error = error_of(tmp_path, f"{ENVIRONMENTS}{STAGE}dates = {dates}\n")
+    assert message in str(error)
+    assert str(error).startswith("py312.toml:7: stage[1].dates")
 
 
 # ---- where it is found

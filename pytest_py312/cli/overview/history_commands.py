@@ -4,12 +4,10 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
 
-from pytest_py312.cli.common import log, output_width, print_lines, write_result
+from pytest_py312.cli.common import chosen_format, log, output_width, print_lines, write_file, write_result
 from pytest_py312.core.directories import STATE_FOLDER
-from pytest_py312.core.errors import OptionError, StateError, did_you_mean
-from pytest_py312.core.files import write_document
+from pytest_py312.core.errors import OptionError
 from pytest_py312.core.model.readiness import PastRun, RunRecord
 from pytest_py312.core.serialization import format_json
 from pytest_py312.core.text import TerminalFormat, pluralize
@@ -27,7 +25,8 @@ PIPE_WIDTH = 100
 """Columns of what is not printed to a terminal."""
 _STATE_FILES = (HISTORY_FILE, RUNS_FILE, "state.sqlite")
 _MAX_DOCUMENTS = 5000
-_T = TypeVar("_T")
+_DIFF_ENDINGS = {"text": (".txt",), "md": (".md",), "html": (".html", ".htm")}
+_HISTORY_ENDINGS = {"text": (".txt",), "md": (".md",), "json": (".json",)}
 
 
 # ---- diff
@@ -35,12 +34,14 @@ _T = TypeVar("_T")
 
 def diff(options: argparse.Namespace) -> int:
     """Show what has changed from one report to another; return 1 if something is worse."""
-    chosen = _chosen_format(options, {"text": (".txt",), "md": (".md",), "html": (".html", ".htm")})
-    old, new = _read_records([options.old, options.new])
+    chosen = chosen_format(
+        options.format, options.output, {"text": (".txt",), "md": (".md",), "html": (".html", ".htm")}
+    )
+    old, new = read_records([options.old, options.new])
     difference = compare_runs(old, new)
     view = view_of(difference)
     if options.output:
-        _write(Path(options.output), _difference_text(view, chosen, options))
+        write_file(Path(options.output), _difference_text(view, chosen, options))
     elif chosen == "text":
         print_lines(format_text(view, _page(options, output_width(PIPE_WIDTH))))
     else:
@@ -59,7 +60,7 @@ def _page(options: argparse.Namespace, width: int) -> TerminalFormat:
     return TerminalFormat(width=width, unicode=unicode, verbosity=int(options.verbose))
 
 
-def _read_records(files: Sequence[str]) -> list[RunRecord]:
+def read_records(files: Sequence[str]) -> list[RunRecord]:
     """Read all reports.
 
     :raises OptionError: some cannot be read; each is named.
@@ -80,7 +81,7 @@ def _read_records(files: Sequence[str]) -> list[RunRecord]:
 
 def history(options: argparse.Namespace) -> int:
     """Show the counts of runs over time; return 1 if a report in the folder cannot be read."""
-    chosen = _chosen_format(options, {"text": (".txt",), "md": (".md",), "json": (".json",)})
+    chosen = chosen_format(options.format, options.output, _HISTORY_ENDINGS)
     runs, faults = _past_runs(options.path)
     rows = run_history.history_rows(runs)
     formats: dict[str, Callable[[Sequence[run_history.HistoryRow]], str]] = {
@@ -90,7 +91,7 @@ def history(options: argparse.Namespace) -> int:
     }
     text = formats[chosen](rows)
     if options.output:
-        _write(Path(options.output), text)
+        write_file(Path(options.output), text)
     else:
         write_result(text)
     for fault in faults:
@@ -110,7 +111,7 @@ def _past_runs(text: str) -> tuple[list[PastRun], list[str]]:
             raise OptionError(f"no run is stored in {state}: `pytest --py312` stores each run")
         return runs, []
     if path.is_file():
-        return [past_run_of(record) for record in _read_records([text])], []
+        return [past_run_of(record) for record in read_records([text])], []
     return _runs_of_reports(path)
 
 
@@ -152,31 +153,3 @@ def _runs_of_reports(folder: Path) -> tuple[list[PastRun], list[str]]:
             or f"{folder} has no report among {pluralize(others, 'JSON file')}: --py312-report=FILE.json writes one"
         )
     return list(runs.values()), faults
-
-
-# ---- shared
-
-
-def _chosen_format(options: argparse.Namespace, endings: dict[str, tuple[str, ...]]) -> str:
-    """Return the format that is asked for, else that of the ending of the file, else the first."""
-    formats = list(endings)
-    if options.format:
-        if options.format not in formats:
-            hint = did_you_mean(options.format, formats)
-            raise OptionError(f"--format {options.format}: expected one of {', '.join(formats)}{hint}")
-        return str(options.format)
-    if not options.output:
-        return formats[0]
-    name = Path(options.output).name
-    by_ending = next((chosen for chosen, suffixes in endings.items() if name.endswith(suffixes)), "")
-    if not by_ending:
-        known = ", ".join(suffix for suffixes in endings.values() for suffix in suffixes)
-        raise OptionError(f"--output {options.output}: give --format, or one of these endings: {known}")
-    return by_ending
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        write_document(path, text.encode("utf-8", "backslashreplace"))
-    except OSError as error:
-        raise StateError(f"{path} could not be written: {error.strerror or error}") from None
