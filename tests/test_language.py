@@ -14,7 +14,7 @@ WHERE = {
     "examples": ["examples/suoke/README.md", "examples/suoke/TROUBLE.md", "examples/suoke/serve.py"],
     "tests": [
         "conftest.py", "tests/conftest.py", "tests/architecture.py", "tests/test_architecture.py", "tests/support",
-        "tests/unit", "tests/plugin", "tests/integration", "tests/benchmarks", "tests/corpus",
+        "tests/unit", "tests/plugin", "tests/integration", "tests/benchmarks", "tests/corpus", "tests/documentation",
     ],
 }  # fmt: skip
 GUIDE = ROOT / "docs" / "contributing.md"

@@ -6,10 +6,11 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mkdocs.config.defaults import MkDocsConfig
-from mkdocs.structure.pages import Page
+if TYPE_CHECKING:  # the tests of these functions need no MkDocs
+    from mkdocs.config.defaults import MkDocsConfig
+    from mkdocs.structure.pages import Page
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # MkDocs loads this file by its path, and restores sys.path
 
@@ -17,7 +18,8 @@ from tests.documentation.translations import is_translation, state_of
 
 LOGGER = logging.getLogger("mkdocs.hooks.pytest_py312")
 """A warning of it fails a strict build."""
-HOW_TO = "how-to"
+SECTIONS = {"how-to": "How to", "reference": "Reference", "explanation": "Explanation"}
+"""Folder of pages -> section of the navigation to which a page of it is added that is not listed."""
 OUT_OF_DATE = (
     '!!! warning "译文可能已过时"\n    本页译自英文版的较早版本, 英文版之后有改动. 如有出入, 以英文版为准.\n\n'
 )
@@ -32,21 +34,23 @@ _LOADED = re.compile(
 """What a browser loads by itself; a link that a reader follows is none of it."""
 
 
-def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Add the pages of ``how-to/`` that the navigation lacks to its section."""
-    pages = sorted(file.relative_to(config.docs_dir).as_posix() for file in Path(config.docs_dir, HOW_TO).glob("*.md"))
-    add_unlisted_pages(config.nav or [], [page for page in pages if page.count(".") == 1])
+def on_config(config: "MkDocsConfig") -> "MkDocsConfig":
+    """Add the pages that the navigation lacks to the sections of their folders."""
+    docs = Path(config.docs_dir)
+    for folder in SECTIONS:
+        pages = sorted(file.relative_to(docs).as_posix() for file in docs.glob(f"{folder}/*.md"))
+        add_unlisted_pages(config.nav or [], folder, [page for page in pages if not is_translation(Path(page))])
     return config
 
 
-def add_unlisted_pages(nav: list[Any], pages: list[str]) -> None:
-    """Append the pages that a navigation lacks to its section *How to*."""
+def add_unlisted_pages(nav: list[Any], folder: str, pages: list[str]) -> None:
+    """Append the pages that a navigation lacks to the section of a folder."""
     for section in nav:
-        if isinstance(section, dict) and isinstance(listed := section.get("How to"), list):
+        if isinstance(section, dict) and isinstance(listed := section.get(SECTIONS[folder]), list):
             listed.extend(page for page in pages if page not in listed)
 
 
-def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, **_: Any) -> str:
+def on_page_markdown(markdown: str, *, page: "Page", config: "MkDocsConfig", **_: Any) -> str:
     """Name files outside of the site instead of linking to them, and mark translations that are out of date."""
     docs = Path(config.docs_dir)
     text = replace_foreign_links(markdown, page.file.src_uri, docs)
@@ -71,7 +75,7 @@ def is_out_of_date(file: Path) -> bool:
     return is_translation(file) and not state_of(file).is_current
 
 
-def on_post_build(config: MkDocsConfig) -> None:
+def on_post_build(config: "MkDocsConfig") -> None:
     """Warn of everything that a browser would load from another host."""
     for file in sorted(Path(config.site_dir).rglob("*")):
         if file.suffix in (".html", ".css"):

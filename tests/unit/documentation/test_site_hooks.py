@@ -17,7 +17,7 @@ def test_a_link_out_of_the_docs_becomes_a_path() -> None:
 
 def test_pages_that_the_navigation_lacks_are_added() -> None:
     nav: list[Any] = [{"Home": "index.md"}, {"How to": ["how-to/index.md", "how-to/a.md"]}]
-    add_unlisted_pages(nav, ["how-to/a.md", "how-to/new.md"])
+    add_unlisted_pages(nav, "how-to", ["how-to/a.md", "how-to/new.md"])
     assert nav[1] == {"How to": ["how-to/index.md", "how-to/a.md", "how-to/new.md"]}
 
 
