@@ -40,7 +40,7 @@ def test_a_severity_that_is_lowered_does_not_block() -> None:
 
 @pytest.mark.parametrize("code", sorted(PREVENT_INSTALLATION))
 def test_a_set_that_cannot_be_installed_fails_all_the_same(code: str) -> None:
-    """Nothing of it was proven, whoever finds that tolerable."""
+    """Nothing of it was proven, also where a plugin tolerates that."""
     assert finalized(judged(finding(code), check="dependencies"), lower).status is Status.FAILED
 
 
