@@ -380,9 +380,8 @@ def _after_restore(run: StageRun) -> StageRun:
 
 
 def _on_resumed(run: StageRun, event: Resumed) -> StageRun:
-    """Undo what was unfinished. A version that was up and monitored stays up for its soak, unless it is a drill."""
-    is_deploying = run.state in (StageState.PLANNED, StageState.LOCKED, StageState.DEPLOYING, StageState.VERIFYING)
-    if is_deploying or is_drill_up(run):
+    """Undo what was unfinished. A version that was up and monitored stays up, and its soak continues."""
+    if run.state in (StageState.PLANNED, StageState.LOCKED, StageState.DEPLOYING, StageState.VERIFYING):
         return _start_rollback(run, f"the run ended while it was {run.state.value}")
     if run.state in (StageState.ROLLING_BACK, StageState.ROLLBACK_FAILED):
         return replace(run, state=StageState.ROLLING_BACK, unrestored=())

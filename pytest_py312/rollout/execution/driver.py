@@ -40,6 +40,7 @@ from pytest_py312.rollout.domain.state_machine import (
     PHASE_OF_ACT,
     advance,
     has_pending_work,
+    is_drill_up,
     is_in_progress,
     next_act,
 )
@@ -192,9 +193,10 @@ class Driver:
             self._journal.acquire(run.run, owner=self.owner)
             if self._journal.open_intent(run.run) is not None:
                 self._pause(SETTLE_SECONDS)
-            recovered.append(
-                self._run_to_end(self._journal.record(run.run, Resumed(by=str(self._operator)), owner=self.owner))
-            )
+            event: Event = Resumed(by=str(self._operator))
+            if is_drill_up(run):
+                event = RollbackRequested(reason="left by an unfinished drill", services=(), by=str(self._operator))
+            recovered.append(self._run_to_end(self._journal.record(run.run, event, owner=self.owner)))
         self._locks.release_abandoned(environment)
         return recovered
 

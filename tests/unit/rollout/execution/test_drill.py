@@ -164,7 +164,7 @@ def test_a_drill_that_was_killed_while_it_was_up_is_brought_back_first(
     first = journal.load_run(journal.run_names("test", 1)[0])
     journal.close()
     assert (first.state, first.drill) == (StageState.ROLLED_BACK, "")
-    assert first.reason == ("manual" if command.startswith("rollback") else "the run ended while it was soaking")
+    assert first.reason == ("manual" if command.startswith("rollback") else "left by an unfinished drill")
 
 
 @pytest.mark.parametrize(
