@@ -177,7 +177,7 @@ def test_a_watch_reports_the_first_sample_that_is_not_stored(
     let_pass(monkeypatch, passes)
     shell("watch --stage 1")
     lines = [line for line in shell.logged if ", sample " in line]
-    is_lost = ["not stored, so it does not count" in line for line in lines]
+    is_lost = ["not stored, so it earns no credit" in line for line in lines]
     assert [is_lost_first for is_lost_first, _ in itertools.groupby(is_lost)] == [False, True, False], lines
     assert not any("all well" in line for line in lines if "not stored" in line)
     is_shown = ["was not stored" in page for page in pages]
@@ -257,3 +257,47 @@ def test_a_breach_in_a_running_watch_is_rolled_back_on_a_full_disk(
     assert shell.target.serving()["auth"] == OLD
     assert shell.run().state is StageState.ROLLED_BACK
     assert notices(shell) == ["rolling_back", "rolled_back"]
+
+
+def test_an_outage_on_a_full_disk_is_rolled_back(shell: Shell, disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """None of the samples that show it is stored, and none of the good ones before it earns credit."""
+
+    async def passes(seconds: float) -> None:
+        shell.seconds += seconds
+        if len(credited) == 1:
+            fill(disk / "filler")
+        credited.append(shell.run().credited)
+        if len(credited) == 100:
+            shell.target.usage = Usage(cpu_seconds=1.0, memory=5, restarts=0, out_of_memory=True)
+
+    credited: list[float] = []
+    let_pass(monkeypatch, passes)
+    shell("watch --stage 1", code=1)
+    assert len(credited) >= 100
+    assert credited[-1] < shell.run().soak / 2
+    assert shell.target.serving()["auth"] == OLD
+    assert notices(shell) == ["samples_not_stored", "rolling_back", "rolled_back"]
+
+
+def test_good_samples_on_a_full_disk_complete_no_soak(
+    shell: Shell, disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor do they once there is space again: what counts is what is stored."""
+    waits: list[float] = []
+
+    async def passes(seconds: float) -> None:
+        shell.seconds += seconds
+        waits.append(seconds)
+        if len(waits) == 1:
+            fill(disk / "filler")
+        if sum(waits) > 2 * 3600 and "samples_stored" not in notices(shell):
+            assert shell.run().state is StageState.SOAKING
+            enlarge(disk, "8m")
+
+    let_pass(monkeypatch, passes)
+    shell("watch --stage 1")
+    run = shell.run()
+    assert run.state is StageState.ACCEPTED
+    journal = Journal(disk)
+    assert run.soak <= run.credited <= 60.0 * len(journal.samples(run.run, "auth"))
+    journal.close()

@@ -84,7 +84,7 @@ class LiveView:
         """The view as one line for a log."""
         run = self.progress.run
         problem = self.progress.storage_problem
-        problems = [f"not stored, so it does not count: {problem}"] if problem else []
+        problems = [f"not stored, so it earns no credit: {problem}"] if problem else []
         problems += [f"{service.service}: {service.summary}" for service in self.services if service.summary != "well"]
         state = f"{run.state.value}, sample {self.progress.slot}: {'; '.join(problems) or 'all well'}"
         missed = f"; {self.progress.missed} missed" if self.progress.missed else ""

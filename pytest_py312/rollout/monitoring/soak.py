@@ -25,6 +25,7 @@ from pytest_py312.rollout.domain.journal import Journal
 from pytest_py312.rollout.domain.model import (
     AcceptancePhase,
     Measurement,
+    Reaction,
     Result,
     Sample,
     StageRun,
@@ -125,6 +126,7 @@ class SoakMonitor:
         self._on_storage_problem = on_storage_problem
         self._run_acceptance_tests = run_acceptance_tests
         self._storage_problem = ""
+        self._has_unstored = False
         self._now = now
         self._sleep = sleep
         self._run = journal.load_run(run_name)
@@ -270,6 +272,7 @@ class SoakMonitor:
     def _replay(self) -> None:
         """Recompute metrics and credit from the journal, at the start and after the counting rules changed."""
         ignored = ignored_metrics(self._run)
+        self._has_unstored = False
         self._metrics_by_service = {
             monitored.service: ServiceMetrics(monitored.value_metrics) for monitored in self._services
         }
@@ -291,12 +294,15 @@ class SoakMonitor:
                 if sample.slot >= self._run.first_slot:
                     self._count(sample)
 
-    def _count(self, sample: Sample) -> None:
+    def _count(self, sample: Sample, *, is_stored: bool = True) -> None:
+        """Count a sample. One that is not stored shows what is wrong, but earns no credit."""
+        self._has_unstored = self._has_unstored or not is_stored
         if describe_drift(sample):
             self._metrics_by_service[sample.service].last_sample = sample
             return
         self._metrics_by_service[sample.service].add(sample)
-        self._credit.add(sample)
+        if is_stored:
+            self._credit.add(sample)
 
     # ---- one slot
 
@@ -310,17 +316,24 @@ class SoakMonitor:
             problem = "" if stored_count == len(samples) else "the journal has a sample with a timestamp in the future"
         except DiskFull as error:
             problem = str(error)
-        if problem:  # a sample that was not stored does not count, neither for nor against the service
+            for sample in samples:  # it may show an outage
+                self._count(sample, is_stored=False)
+        if problem:  # a sample that was not stored earns no credit
             self._missed += 1
             self._slot = slot
             self._journal.add_note(self._run_name, f"the sample of slot {slot} could not be stored: {problem}")
             await self._set_storage_problem(problem)
+            if self._has_unstored:
+                await self._record_breaches()
             return
         await self._set_storage_problem("")
         self._missed += slot - self._slot - 1
         self._slot = slot
-        for sample in samples:
-            self._count(sample)
+        if self._has_unstored:  # from now on only what every process reads in the journal
+            self._replay()
+        else:
+            for sample in samples:
+                self._count(sample)
         await self._judge()
 
     async def _set_storage_problem(self, problem: str) -> None:
@@ -405,7 +418,7 @@ class SoakMonitor:
 
     # ---- judgement
 
-    async def _judge(self) -> None:
+    async def _record_breaches(self) -> None:
         for monitored in self._services:
             service_metrics = self._metrics_by_service[monitored.service]
             drift = describe_drift(service_metrics.last_sample)
@@ -413,14 +426,16 @@ class SoakMonitor:
                 await self._record(Drifted(service=monitored.service, detail=drift, slot=self._slot))
                 self._replay()
             for breach in [] if drift else find_breaches(monitored, service_metrics):
-                if (
-                    breach.key in self._reported_breaches
-                    or breach.key in self._run.accepted_breaches
-                    or not self._is_monitored
-                ):
+                is_known = breach.key in self._reported_breaches or breach.key in self._run.accepted_breaches
+                # on a full disk there is only space for decisions
+                is_pending = self._has_unstored and breach.reaction is Reaction.RECORD
+                if is_known or is_pending or not self._is_monitored:
                     continue
                 self._reported_breaches.add(breach.key)
                 await self._record(Breached(breach=breach))
+
+    async def _judge(self) -> None:
+        await self._record_breaches()
         await self._record_credit(CREDIT_RECORD_STEP)
         while self._run.state is StageState.SOAKED and (pending := self._run.pending_acceptance(AcceptancePhase.END)):
             await self._record(await self._run_acceptance_tests(self._run, pending[0]))

@@ -76,7 +76,7 @@ def notice_for_change(previous: StageRun, current: StageRun) -> Notice | None:
 def notice_for_storage(run: StageRun, problem: str) -> Notice:
     """Return the notification that samples of a run cannot be stored or, without a problem, that they can be again."""
     reason = single_line(problem)
-    phrase = f"takes no samples that count: {reason}" if problem else "stores its samples again"
+    phrase = f"earns no credit, its samples cannot be stored: {reason}" if problem else "stores its samples again"
     return Notice(
         event="samples_not_stored" if problem else "samples_stored", environment=run.environment, stage=run.stage,
         run=run.run, services=run.services, reason=reason, text=f"Stage {run.stage} in {run.environment} {phrase}",

@@ -71,7 +71,7 @@ def test_a_sample_that_was_not_stored_is_not_well() -> None:
     metrics_by_service = {"user": metrics_of(measured("availability", value=1.0))}
     progress = SoakSnapshot(run=soaking(), slot=2, storage_problem="the disk is full")
     line = build_view(progress, 60.0, metrics_by_service).log_line
-    assert line.startswith("soaking, sample 2: not stored, so it does not count: the disk is full; 1 m credited")
+    assert line.startswith("soaking, sample 2: not stored, so it earns no credit: the disk is full; 1 m credited")
 
 
 def test_an_error_of_an_earlier_sample_does_not_go_on() -> None:

@@ -48,7 +48,7 @@ def test_other_changes_need_no_notification() -> None:
 def test_samples_that_are_not_stored_are_notified() -> None:
     lost, stored = notice_for_storage(soaking(), "the disk\nis full"), notice_for_storage(soaking(), "")
     assert (lost.event, lost.reason) == ("samples_not_stored", "the disk is full")
-    assert lost.text == "Stage 1 in test takes no samples that count: the disk is full"
+    assert lost.text == "Stage 1 in test earns no credit, its samples cannot be stored: the disk is full"
     assert (stored.event, stored.text) == ("samples_stored", "Stage 1 in test stores its samples again")
 
 
