@@ -153,3 +153,15 @@ def commands_with(*texts: str) -> list[str]:
                 if all(text in command for text in texts):
                     commands.append(command)
     return commands
+
+
+def session_of(leader: int) -> list[int]:
+    """Return the processes of a session: what its first process has started, also after it has ended."""
+    members = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with suppress(OSError):
+                state, _, _, session, *_ = (entry / "stat").read_text().rpartition(")")[2].split()
+                if int(session) == leader and state != "Z":
+                    members.append(int(entry.name))
+    return members

@@ -21,6 +21,7 @@ from tests.integration.dask_clusters import (
     commands_with,
     dask_cluster,
     environment,
+    session_of,
     wait_until,
 )
 from tests.integration.network_namespaces import HUB_ADDRESS, MachineNetwork, can_make_namespaces, network
@@ -202,6 +203,23 @@ def test_an_interrupt_ends_the_checks_on_all_workers(
 
     assert gate.wait(60) == pytest.ExitCode.INTERRUPTED, gate.output
     assert_nothing_left(cluster, fleet)
+
+
+def test_an_interrupt_in_a_terminal_ends_a_cluster_of_this_machine(fleet: HeldFleet, tmp_path: Path) -> None:
+    """It reaches all processes: the gate, and the workers that it has started."""
+    scratch = tmp_path / "worker-local"
+    scratch.mkdir()
+    with dask_cluster(tmp_path) as cluster:
+        cluster.address = "local:2"
+        cluster.variables = {**fleet.variables, "TMPDIR": str(scratch)}
+        gate = cluster.gate(fleet.root, *SELECTION)
+        fleet.await_starts(2)
+        os.killpg(gate.process.pid, signal.SIGINT)
+
+        assert gate.wait() == pytest.ExitCode.INTERRUPTED, gate.output
+        assert_nothing_left(cluster, fleet)
+        wait_until(lambda: not session_of(gate.process.pid), "the end of the workers")
+        assert session_of(gate.process.pid) == []
 
 
 def test_a_killed_run_ends_the_checks_on_all_workers(

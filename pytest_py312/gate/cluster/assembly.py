@@ -20,6 +20,7 @@ from pytest_py312.gate.cluster.tree_archive import TreeArchive, pack_tree
 from pytest_py312.gate.cluster.worker_pool import WorkerPool
 from pytest_py312.gate.run.assembly import AssemblyOptions, GateAssembly
 from pytest_py312.gate.run.known_findings import KnownFindingsByKey
+from pytest_py312.gate.run.scheduler import available_cores
 from pytest_py312.gate.run.tasks import CheckTask, unfinished_outcome, unread_outcome
 from pytest_py312.gate.sharding.estimates import weighed_items
 from pytest_py312.gate.sharding.merging import build_order
@@ -150,7 +151,7 @@ class ClusterAssembly(GateAssembly):
             self._notify(sentence)
 
     def _setup(self, archive: TreeArchive, runner: str) -> RunSetup:
-        options = self._cluster_options
+        options, local_workers = self._cluster_options, self._address.workers
         values = {"runner": runner, "isolation": options.isolation, "resolver": options.resolver}
         flags = {
             "offline": options.offline,
@@ -171,7 +172,8 @@ class ClusterAssembly(GateAssembly):
                 *(f"--py312-{name}" for name, is_set in flags.items() if is_set),
             ),
             known_findings=known_findings.read_text("utf-8") if known_findings and known_findings.exists() else "",
-            cache=str(options.cache_folder) if self._address.workers else "",
+            cache=str(options.cache_folder) if local_workers else "",
+            jobs=options.jobs or (max(1, available_cores() // local_workers) if local_workers else 0),
         )
 
     def _jobs(self, tasks: Sequence[CheckTask]) -> list[PlacedJob]:

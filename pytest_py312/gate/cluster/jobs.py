@@ -59,6 +59,8 @@ class RunSetup:
     arguments: tuple[str, ...]
     known_findings: str = ""
     cache: str = ""
+    jobs: int = 0
+    """Parallel cells of a service; 0: the cores of the worker, divided among its threads."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -245,6 +245,7 @@ def _check(job: ServiceJob, preparation: _Preparation, worker: Any, cancelled: _
     assert setup is not None
     assert run_folder is not None
     assert root is not None
+    own_share = max(1, available_cores() // max(1, worker.state.nthreads))
     with TemporaryDirectory(prefix="service-", dir=run_folder) as folder:
         answer_file = Path(folder) / "answer.json"
         request = ServiceRequest(
@@ -258,7 +259,7 @@ def _check(job: ServiceJob, preparation: _Preparation, worker: Any, cancelled: _
         write_atomically(request_file, to_text(request).encode("ascii"))
         variables = {name: value for name, value in os.environ.items() if name not in _NOT_PASSED_ON}
         result = process.run(
-            _command(job, setup, run_folder, root, jobs=max(1, available_cores() // max(1, worker.state.nthreads))),
+            _command(job, setup, run_folder, root, jobs=setup.jobs or own_share),
             cwd=root,
             env={**variables, REQUEST_VARIABLE: str(request_file)},
             time_limit=TIME_LIMIT,
