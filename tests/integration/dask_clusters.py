@@ -70,11 +70,14 @@ class DaskCluster:
                 start_new_session=True,
             )
 
-    def start_scheduler(self, host: str = "127.0.0.1", *, prefix: Sequence[str] = ()) -> None:
+    def start_scheduler(
+        self, host: str = "127.0.0.1", *, prefix: Sequence[str] = (), options: Sequence[str] = ()
+    ) -> None:
         file = self.folder / "scheduler.json"
         file.unlink(missing_ok=True)
-        options = ["--host", host, "--port", "0", "--no-dashboard", "--no-show", "--scheduler-file", str(file)]
-        self.scheduler = self.start("scheduler", [*prefix, *OPENER, "distributed.cli.dask_scheduler", *options], {})
+        fixed = ["--host", host, "--port", "0", "--no-dashboard", "--scheduler-file", str(file)]
+        argv = [*prefix, *OPENER, "distributed.cli.dask_scheduler", *fixed, *options]
+        self.scheduler = self.start("scheduler", argv, {})
         wait_until(lambda: file.exists() and '"address"' in file.read_text(), "a scheduler")
         self.address = file.read_text().split('"address": "')[1].split('"')[0]
 

@@ -1,6 +1,7 @@
 """Workers of a cluster that take no part in a run, or cannot take all of its services."""
 
 import json
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -66,3 +67,37 @@ def test_unfit_workers_are_named_and_what_nobody_can_take_is_errored(cluster: Da
     assert "is not used: it has pytest-py312 0.0.9 (abc), and this run is by " in gate.output
     assert "is not used: its clock is 2 h behind: synchronise it" in gate.output
     assert gate.output.index("beta could not be checked") < gate.output.index("alpha was checked by one-python")
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """A certificate that is its own authority, with its key in the same file."""
+    file = tmp_path / "cert.pem"
+    fixed = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"]
+    subprocess.run([*fixed, "-keyout", str(tmp_path / "key.pem"), "-out", str(file)], check=True, capture_output=True)
+    return file
+
+
+def test_tls_is_configured_as_for_dask(tmp_path: Path, certificate: Path) -> None:
+    """With its configuration alone; there is no warning."""
+    files = {"CA_FILE": certificate, "CLIENT__CERT": certificate, "CLIENT__KEY": tmp_path / "key.pem"}
+    options = [
+        "--tls-ca-file",
+        str(certificate),
+        "--tls-cert",
+        str(certificate),
+        "--tls-key",
+        str(tmp_path / "key.pem"),
+    ]
+    root = commit_fleet(tmp_path / "fleet", FILES)
+    with dask_cluster(tmp_path) as cluster:
+        cluster.variables = {f"DASK_DISTRIBUTED__COMM__TLS__{name}": str(file) for name, file in files.items()}
+        cluster.variables["XDG_CACHE_HOME"] = str(tmp_path / "home")
+        cluster.start_scheduler(options=["--protocol", "tls", *options])
+        cluster.start_worker("worker-1", options=["--protocol", "tls", *options])
+        gate = cluster.gate(root, "-m", "py312_versions")
+
+        assert gate.wait(200) == 0, gate.output
+    assert cluster.address.startswith("tls://")
+    assert "without TLS" not in gate.output
+    assert "was checked by worker-1 (tls://" in gate.output
