@@ -54,7 +54,9 @@ PREPARATION_LIMIT = 120.0
 """Seconds that a service waits for the tree."""
 _OUTPUT_LIMIT = 64 * 1024
 _SHOWN_LINES = 5
-_NOT_PASSED_ON = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PY312_AGAIN", "PY312_ACCEPTANCE")
+_NOT_PASSED_ON = (
+    "PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_DISABLE_PLUGIN_AUTOLOAD", "PY312_AGAIN", "PY312_ACCEPTANCE",
+)  # fmt: skip
 _RUNNING = ("executing", "long-running")
 """States of a task of Dask's worker that is still wanted."""
 
