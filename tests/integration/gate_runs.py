@@ -1,8 +1,9 @@
 """Runs the gate as a process on a repository that a test has written."""
 
 import subprocess
-import sys
 from pathlib import Path
+
+from tests.support.child_pytest import PYTEST
 
 
 def gate(
@@ -15,7 +16,7 @@ def gate(
     fixed = ["--py312", "--py312-runner=local", f"--py312-cache-dir={cache}"]
     fixed += ["-m", checks, "-p", "no:cacheprovider"]
     return subprocess.run(
-        [sys.executable, "-m", "pytest", *fixed, *arguments],
+        [*PYTEST, *fixed, *arguments],
         cwd=root,
         capture_output=True,
         text=True,

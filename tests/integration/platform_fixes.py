@@ -4,7 +4,6 @@ import json
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from uv import find_uv_bin
 
 from pytest_py312.core.model.findings import Interpreter
 from tests.integration.local_runners import local_runner
+from tests.support.child_pytest import PYTEST
 
 Line = tuple[str, int]
 """A path relative to the root, and a line of it (from 1)."""
@@ -39,7 +39,7 @@ def gate(root: Path, cache: Path, report: Path, *options: str) -> int:
     """Run ``pytest --py312`` on the target with the dependencies check only; return the exit status."""
     fixed = ["--py312", "-m", "py312_dependencies", "--py312-runner=local", "--py312-python=3.12", "-q"]
     fixed += ["-p", "no:cacheprovider", f"--py312-cache-dir={cache}", f"--py312-report={report}"]
-    command = [sys.executable, "-m", "pytest", *fixed, *options]
+    command = [*PYTEST, *fixed, *options]
     done = subprocess.run(command, cwd=root, check=False, capture_output=True, text=True)
     assert report.exists(), done.stdout + done.stderr
     return done.returncode

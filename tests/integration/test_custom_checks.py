@@ -1,11 +1,11 @@
 """A check that a repository adds to the gate, in a separate pytest process."""
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.support.child_pytest import PYTEST
 from tests.support.fakes import service_tree
 
 CONFTEST = """
@@ -31,9 +31,7 @@ def test_the_marker_of_an_added_check_is_registered(tmp_path: Path) -> None:
     )
     options = ["--py312", "--collect-only", "-q", "--strict-markers", "-m", "py312_licence"]
 
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", *options], cwd=root, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([*PYTEST, *options], cwd=root, capture_output=True, text=True, check=False)
 
     assert done.returncode == pytest.ExitCode.OK, done.stdout + done.stderr
     for interpreter in ("3.9", "3.10", "3.12"):

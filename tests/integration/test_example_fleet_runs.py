@@ -7,13 +7,14 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
+
+from tests.support.child_pytest import PYTEST
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "suoke"
 EXPECTED: dict[str, Any] = json.loads((EXAMPLE / "expected.json").read_text(encoding="utf-8"))
@@ -60,7 +61,7 @@ def fleet(tmp_path: Path) -> Path:
 def check(fleet: Path, cache: Path, *arguments: str, code: int = 1, start: Path | None = None) -> dict[str, Any]:
     """Run the gate in ``fleet`` (or started in ``start``) as a user does, and return its report."""
     file = fleet / "report.json"
-    argv = [sys.executable, "-m", "pytest", f"--py312-cache-dir={cache}", f"--py312-report={file}", *arguments]
+    argv = [*PYTEST, f"--py312-cache-dir={cache}", f"--py312-report={file}", *arguments]
     variables = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     done = subprocess.run(
         argv, cwd=start or fleet, env=variables, capture_output=True, text=True, timeout=900, check=False

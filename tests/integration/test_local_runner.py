@@ -26,6 +26,7 @@ from pytest_py312.dependencies.store.environments import EnvironmentStore
 from pytest_py312.runners.local import LocalRunner
 from pytest_py312.runners.runner import ProbeJob, ProbeResult
 from tests.integration.small_disks import small_disk
+from tests.support.child_pytest import PYTEST
 from tests.support.fakes import service_tree
 
 HERE = Interpreter(*sys.version_info[:2])
@@ -286,7 +287,7 @@ def test_the_next_run_cleans_up_after_a_killed_run(tmp_path: Path, monkeypatch: 
     os.mkfifo(started)
     root = service_tree(tmp_path / "fleet", SLEEPING)
     (root / "py312.toml").write_text(PLAN.format(target=HERE, started=started))
-    argv = [sys.executable, "-m", "pytest", "-q", "--py312", "--py312-runner=local"]
+    argv = [*PYTEST, "-q", "--py312", "--py312-runner=local"]
     argv += [f"--py312-cache-dir={tmp_path / 'cache'}", "-p", "no:cacheprovider"]
     output = (tmp_path / "output").open("wb")
     run = subprocess.Popen(

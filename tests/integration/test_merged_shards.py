@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 import pytest
 
 from tests.integration.cloned_fleets import FLEET, commit_fleet, differences, git
+from tests.support.child_pytest import PYTEST
 
 pytestmark = [pytest.mark.network, pytest.mark.timeout(900)]
 
@@ -33,7 +34,7 @@ class Machines:
         fixed = ["--py312", "--py312-runner=local", f"--py312-cache-dir={self.folder / 'cache'}", "-q"]
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST_", "GITHUB_"))}
         done = subprocess.run(
-            [sys.executable, "-m", "pytest", *fixed, f"--py312-report={report}", f"--junitxml={name}.xml", *arguments],
+            [*PYTEST, *fixed, f"--py312-report={report}", f"--junitxml={name}.xml", *arguments],
             cwd=clone, env=kept, check=False, capture_output=True, timeout=600, text=True,
         )  # fmt: skip
         assert report.exists() == (done.returncode >= 0), done.stdout + done.stderr

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.child_pytest import PYTEST
+
 pytestmark = pytest.mark.network
 
 PATCHES_A_LIBRARY = """
@@ -24,7 +26,7 @@ def gate(folder: Path, cache: Path) -> "subprocess.CompletedProcess[str]":
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     plan = f'target = "{version}"\ninterpreters = ["{version}"]\n'
     (folder / "py312.toml").write_text(plan)
-    command = [sys.executable, "-m", "pytest", "--py312", "--py312-runner=local", f"--py312-cache-dir={cache}"]
+    command = [*PYTEST, "--py312", "--py312-runner=local", f"--py312-cache-dir={cache}"]
     return subprocess.run(
         [*command, "-p", "no:cacheprovider"], cwd=folder, capture_output=True, text=True, check=False, timeout=300
     )

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.child_pytest import PYTEST
+
 MAKER = Path(__file__).parents[3] / "shared" / "bin" / "make_real_fleet.py"
 
 pytestmark = [
@@ -40,7 +42,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     shutil.rmtree(root / "services" / "future")
     (root / "py312.toml").write_text(PLAN)
     file = root / "report.json"
-    argv = [sys.executable, "-m", "pytest", "--py312", "--py312-runner=local", "--py312-python=3.9,3.12"]
+    argv = [*PYTEST, "--py312", "--py312-runner=local", "--py312-python=3.9,3.12"]
     argv += [f"--py312-report={file}", f"--py312-cache-dir={root / 'cache'}"]
     variables = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     done = subprocess.run(argv, cwd=root, env=variables, capture_output=True, text=True, timeout=900, check=False)

@@ -2,7 +2,6 @@
 
 import shutil
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.runners.runner import CellUnavailable
 from tests.integration.local_runners import local_runner
+from tests.support.child_pytest import PYTEST
 
 TOGETHER = ("3.9", "3.10", "3.12")
 EXAMPLE = Path(__file__).parents[2] / "examples" / "suoke"
@@ -89,7 +89,7 @@ class Repository:
     def gate(self, *arguments: str) -> "subprocess.CompletedProcess[bytes]":
         fixed = ["--py312", "-m", "py312_source", "--py312-runner=local", f"--py312-cache-dir={self.cache}"]
         return subprocess.run(
-            [sys.executable, "-m", "pytest", *fixed, "-p", "no:cacheprovider", *arguments],
+            [*PYTEST, *fixed, "-p", "no:cacheprovider", *arguments],
             cwd=self.root,
             capture_output=True,
             check=False,

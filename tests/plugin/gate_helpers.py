@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from pytest_py312.gate.checks.check import CheckResult, CheckTraits
 from pytest_py312.gate.run.assembly import AssemblyOptions
 from pytest_py312.gate.run.finalization import Finalizer
 from pytest_py312.gate.run.tasks import CheckTask
+from tests.support.child_pytest import PYTEST
 
 PLAN = """
 target = "3.12"
@@ -217,7 +217,7 @@ class Real:
     def command(self, *arguments: str) -> list[str]:
         """The command line of :meth:`run`."""
         fixed = ["--py312", "--py312-runner=local", f"--py312-cache-dir={self.cache}"]
-        return [sys.executable, "-m", "pytest", *fixed, *arguments]
+        return [*PYTEST, *fixed, *arguments]
 
     @property
     def variables(self) -> dict[str, str]:

@@ -6,7 +6,6 @@ that they copied no longer existed.
 
 import re
 import subprocess
-import sys
 import time
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -25,6 +24,7 @@ from pytest_py312.runners.docker.container_specs import OWNER_LABEL
 from pytest_py312.runners.docker.engine import DockerEngine, connect
 from pytest_py312.runners.docker.image_build import has_buildkit
 from tests.integration.docker_runner.conftest import Bench, unavailable
+from tests.support.child_pytest import PYTEST
 from tests.support.fakes import service_tree
 from tests.support.migrations import migrate_files
 from tests.unit.repository.edits.test_moving_a_platform import COPIES_PACKAGES, platform
@@ -264,7 +264,7 @@ def test_the_gate_reports_the_image_that_breaks(engine: DockerEngine, tmp_path: 
             "services/broken/Dockerfile": "FROM python:3.10-slim\nRUN python -c 'import asyncore'\n",
         },
     )
-    argv = [sys.executable, "-m", "pytest", "--py312", "--py312-images", "--py312-runner=docker", "-m", "py312_image"]
+    argv = [*PYTEST, "--py312", "--py312-images", "--py312-runner=docker", "-m", "py312_image"]
     argv += [f"--py312-cache-dir={tmp_path / 'cache'}", "-p", "no:cacheprovider"]
     done = subprocess.run(argv, cwd=root, capture_output=True, text=True, timeout=280, check=False)
     assert done.returncode == 1, done.stdout + done.stderr

@@ -2,7 +2,6 @@
 
 import functools
 import subprocess
-import sys
 from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -14,6 +13,7 @@ from pytest_py312.core.model.measurements import ImagePackages
 from pytest_py312.core.process import ExitReason
 from pytest_py312.runners.runner import CellUnavailable
 from tests.integration.docker_runner.conftest import INTERPRETERS, Bench, unavailable
+from tests.support.child_pytest import PYTEST
 from tests.support.fakes import service_tree
 
 pytestmark = pytest.mark.docker
@@ -82,7 +82,7 @@ def test_a_source_that_needs_a_compiler_is_built_where_the_image_has_one(images:
         },
     )
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "--py312", "--py312-runner=docker", f"--py312-cache-dir={tmp_path / 'cache'}",
+        [*PYTEST, "--py312", "--py312-runner=docker", f"--py312-cache-dir={tmp_path / 'cache'}",
          "-p", "no:cacheprovider", "-m", "py312_dependencies or py312_libraries or py312_suite"],
         cwd=root, capture_output=True, text=True, check=False, timeout=400,
     )  # fmt: skip
@@ -121,7 +121,7 @@ def test_a_requirement_from_git_is_fetched_in_an_image_without_git(
         },
     )
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "--py312", "--py312-runner=docker", f"--py312-cache-dir={tmp_path / 'cache'}",
+        [*PYTEST, "--py312", "--py312-runner=docker", f"--py312-cache-dir={tmp_path / 'cache'}",
          "-p", "no:cacheprovider", "-m", "py312_dependencies"],
         cwd=root, capture_output=True, text=True, check=False, timeout=400,
     )  # fmt: skip

@@ -29,6 +29,7 @@ from pytest_py312.rollout.targets.docker.target import DockerTarget
 from pytest_py312.runners.docker.engine import DockerEngine, connect
 from pytest_py312.runners.docker.errors import EngineRefused, translate_errors
 from tests.integration.rollouts.docker_environments import LABEL
+from tests.support.child_pytest import PYTEST
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "suoke"
 SITE = "/site"
@@ -126,7 +127,7 @@ class Fleet:
 
     def run_pytest(self, *arguments: str) -> tuple[int, str]:
         """Run pytest and return exit status and output."""
-        argv = [sys.executable, "-m", "pytest", "--py312-runner=local", f"--py312-cache-dir={self.cache}", *arguments]
+        argv = [*PYTEST, "--py312-runner=local", f"--py312-cache-dir={self.cache}", *arguments]
         variables = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
         done = subprocess.run(
             argv, cwd=self.root, env=variables, capture_output=True, text=True, timeout=600, check=False

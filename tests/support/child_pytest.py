@@ -1,0 +1,7 @@
+"""The command with which tests run pytest in a process of its own, as a user does."""
+
+import sys
+
+PYTEST = (sys.executable, "-m", "pytest", "-p", "no:hypothesispytest", "-p", "no:benchmark")
+"""Without two plugins of this project's tests, which users need not have and which are slow: the summary of the one
+imports hypothesis in every process (half of the time that a small run takes), the other asks git and the platform."""
