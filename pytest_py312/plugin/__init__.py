@@ -203,6 +203,9 @@ def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) 
     _check_spelling(args)
     if not _is_enabled(early_config):
         return (yield)
+    from pytest_py312.plugin.plain_imports import import_plainly
+
+    import_plainly()
     from pytest_py312.plugin.processes import garbage_collection_paused
 
     with garbage_collection_paused():

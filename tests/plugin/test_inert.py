@@ -28,6 +28,14 @@ WATCH = (
     "sys.addaudithook(watch)\n"
 )
 
+REWRITTEN = (
+    "import sys\n"
+    "def pytest_unconfigure(config):\n"
+    "    for name, module in list(sys.modules.items()):\n"
+    "        if 'Rewriting' in type(getattr(module, '__loader__', None)).__name__:\n"
+    "            print('REWRITTEN', name)\n"
+)
+
 
 def loaded(faked: Faked, monkeypatch: pytest.MonkeyPatch, *options: str) -> set[str]:
     """What modules a run in a process of its own, with this plugin and no other, has imported."""
@@ -98,3 +106,19 @@ def test_a_list_of_items_starts_no_process_and_asks_no_network(real: Real, monke
         assert done.returncode == 0, done.stdout + done.stderr
         assert "WATCHED" not in done.stdout
         assert "2 services" in done.stdout or f"{len(REAL_IDS)} tests collected" in done.stdout
+
+
+def test_the_gate_is_not_rewritten_by_pytest(real: Real) -> None:
+    """Which would compile it in each run where no byte code may be written."""
+    service_tree(real.root, {**FLEET, "watching.py": REWRITTEN})
+    argv = real.command("--collect-only", "-q", "-p", "watching")
+    done = subprocess.run(
+        argv, cwd=real.root, env=real.variables, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    rewritten = {line.split()[1] for line in done.stdout.splitlines() if line.startswith("REWRITTEN")}
+    assert "watching" in rewritten
+    assert {name for name in rewritten if name.startswith("pytest_py312")} <= {
+        *OWN,
+        "pytest_py312.plugin.plain_imports",
+    }
