@@ -156,8 +156,10 @@ def test_the_whole_gate_sends_no_request(tmp_path: Path, monkeypatch: pytest.Mon
     service_tree(
         root, {"services/app/requirements.txt": "fine\n", "services/app/Dockerfile": "FROM python:3.12-slim\n"}
     )
-    if resolver == "pip-tools":  # the tool itself comes from the real index
+    if resolver == "pip-tools":  # the tool itself comes from the real index, where there is a large project named fine
+        requirements.write_text("iniconfig\n")
         gate(root, cache, f"--py312-resolver={resolver}")
+        requirements.write_text("fine\n")
     with running(tmp_path / "uv", monkeypatch) as server:
         online = gate(root, cache, f"--py312-resolver={resolver}")
         asked = server.asked.total()
