@@ -10,6 +10,7 @@ import pytest
 
 from pytest_py312.cli.main import main
 from tests.integration.rollouts.docker_environments import DockerEnvironment, eventually, start_environment
+from tests.support.child_pytest import PYTEST
 from tests.support.fakes import service_tree
 
 pytestmark = pytest.mark.docker
@@ -86,7 +87,12 @@ class Operator:
 
     def __init__(self, folder: Path, environment: DockerEnvironment, *, forbidden: str) -> None:
         plan = PLAN.format(container=f"{environment.name}-auth", forbidden=forbidden)
-        files = {"services/auth/requirements.txt": "", "tests/e2e/test_shop.py": SUITE, "py312.toml": plan}
+        files = {
+            "services/auth/requirements.txt": "",
+            "tests/e2e/test_shop.py": SUITE,
+            "pytest.ini": f"[pytest]\naddopts = {' '.join(PYTEST[3:])}\n",
+            "py312.toml": plan,
+        }
         self.root = service_tree(folder, files)
         self._environment = environment
 
