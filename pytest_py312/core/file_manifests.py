@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 
-def state_digest(folder: Path, *, ignored: str) -> str:
+def state_digest(folder: Path, *, ignored: str = "") -> str:
     """Return a digest of the paths, sizes, times of change and inodes of all files but ``ignored`` (a path in it)."""
     digest = hashlib.sha256()
     for path, entry in _files(folder):
@@ -21,7 +21,7 @@ def state_digest(folder: Path, *, ignored: str) -> str:
     return digest.hexdigest()
 
 
-def content_digest_of(folder: Path, *, ignored: str) -> str:
+def content_digest_of(folder: Path, *, ignored: str = "") -> str:
     """Return a digest of the paths and the content of all files but ``ignored``; of a link, of where it points."""
     digest = hashlib.sha256()
     for path, entry in _files(folder):

@@ -25,7 +25,6 @@ from pathlib import Path
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from pytest_py312.core import clock
-from pytest_py312.core.file_manifests import content_digest_of, state_digest
 from pytest_py312.core.files import discard_folder
 from pytest_py312.core.model.findings import Finding
 from pytest_py312.core.model.measurements import InterpreterBuild
@@ -45,6 +44,8 @@ from pytest_py312.dependencies.store.stored_distribution import (
     ENTRY,
     OF_REPOSITORY,
     StoredDistribution,
+    installed_content,
+    installed_state,
     is_unchanged,
     load_distribution,
     top_level_modules,
@@ -444,8 +445,8 @@ class DistributionStore:
             )
             facts = asdict(distribution) | {"folder": "", "prefix": self._runner.path_inside(environment)}
             facts |= {
-                "state": state_digest(staging, ignored=ENTRY),
-                "content": content_digest_of(staging, ignored=ENTRY),
+                "installed_state": installed_state(staging),
+                "installed_content": installed_content(staging),
             }
             (staging / ENTRY).write_text(json.dumps(facts), encoding="utf-8")
             shutil.rmtree(target, ignore_errors=True)  # an entry whose entry.json is damaged

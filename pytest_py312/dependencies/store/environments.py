@@ -175,7 +175,7 @@ class EnvironmentStore:
 def _states(store_folders: Iterable[str]) -> dict[str, str]:
     """Return the state of each stored distribution, which is another one once it is installed again."""
     return {
-        folder: str(json.loads((Path(folder) / "entry.json").read_text(encoding="utf-8")).get("state", ""))
+        folder: str(json.loads((Path(folder) / "entry.json").read_text(encoding="utf-8")).get("installed_state", ""))
         for folder in store_folders
     }
 

@@ -37,6 +37,20 @@ class StoredDistribution:
         return self.folder.name.startswith(OF_REPOSITORY)
 
 
+def installed_state(folder: Path) -> str:
+    """Return a digest of what the file system says of the installed files; what others keep beside them is none."""
+    return " ".join(state_digest(part) for part in _installed_folders(folder))
+
+
+def installed_content(folder: Path) -> str:
+    """Return a digest of the content of the installed files."""
+    return " ".join(content_digest_of(part) for part in _installed_folders(folder))
+
+
+def _installed_folders(folder: Path) -> list[Path]:
+    return [folder / name for name in ("lib", "data") if (folder / name).is_dir()]
+
+
 def is_unchanged(folder: Path) -> bool:
     """Return whether the files of an entry are those that were installed.
 
@@ -44,12 +58,12 @@ def is_unchanged(folder: Path) -> bool:
     """
     try:
         facts = json.loads((folder / ENTRY).read_text(encoding="utf-8"))
-        state = state_digest(folder, ignored=ENTRY)
-        if state == facts["state"]:
+        state = installed_state(folder)
+        if state == facts["installed_state"]:
             return True
-        if content_digest_of(folder, ignored=ENTRY) != facts["content"]:
+        if installed_content(folder) != facts["installed_content"]:
             return False
-        write_json_atomically(folder / ENTRY, {**facts, "state": state})
+        write_json_atomically(folder / ENTRY, {**facts, "installed_state": state})
     except (OSError, ValueError, KeyError, TypeError):
         return False
     return True
@@ -58,7 +72,7 @@ def is_unchanged(folder: Path) -> bool:
 def load_distribution(folder: Path) -> StoredDistribution | None:
     try:
         facts = dict(json.loads((folder / ENTRY).read_text(encoding="utf-8")))
-        for key in ("prefix", "state", "content"):
+        for key in ("prefix", "installed_state", "installed_content"):
             facts.pop(key)
         lists = {key: tuple(facts[key]) for key in ("modules", "requires")}
         return StoredDistribution(**{**facts, **lists, "folder": folder})

@@ -575,14 +575,26 @@ def test_an_entry_that_was_only_copied_is_kept(tmp_path: Path) -> None:
     first, _ = store(tmp_path)
     first.fill([NUMPY], BUILD, ResolutionRequest(lines=()))
     entry = changed_file(first).parents[2] / "entry.json"
-    old_state = json.loads(entry.read_text())["state"]
+    old_state = json.loads(entry.read_text())["installed_state"]
     os.utime(changed_file(first), (1, 1))
 
     second, _ = store(tmp_path)
 
     assert second.get(NUMPY, BUILD) is not None
     assert second.discarded == []
-    assert json.loads(entry.read_text())["state"] != old_state
+    assert json.loads(entry.read_text())["installed_state"] != old_state
+
+
+def test_what_others_keep_beside_the_installed_files_is_no_change(tmp_path: Path) -> None:
+    """As the summary of its source, which the check of libraries keeps there."""
+    first, _ = store(tmp_path)
+    first.fill([NUMPY], BUILD, ResolutionRequest(lines=()))
+    (changed_file(first).parents[2] / "source-1.json").write_text("{}")
+
+    second, _ = store(tmp_path)
+
+    assert second.get(NUMPY, BUILD) is not None
+    assert second.discarded == []
 
 
 def test_an_entry_without_digests_is_installed_again(tmp_path: Path) -> None:
@@ -591,7 +603,7 @@ def test_an_entry_without_digests_is_installed_again(tmp_path: Path) -> None:
     first.fill([NUMPY], BUILD, ResolutionRequest(lines=()))
     entry = changed_file(first).parents[2] / "entry.json"
     facts = json.loads(entry.read_text())
-    entry.write_text(json.dumps({key: facts[key] for key in facts if key not in ("state", "content")}))
+    entry.write_text(json.dumps({key: facts[key] for key in facts if key not in ("installed_state", "installed_content")}))
 
     second, _ = store(tmp_path)
 

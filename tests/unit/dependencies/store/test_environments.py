@@ -153,7 +153,7 @@ def test_an_environment_that_has_changed_is_not_used_by_another_run(
     if changed == "environment":
         (folder / "lib" / "python3.12" / "site-packages" / "planted.pth").write_text("import evil")
     else:
-        (entries[0].folder / "entry.json").write_text(json.dumps({"prefix": "", "state": "another"}))
+        (entries[0].folder / "entry.json").write_text(json.dumps({"prefix": "", "installed_state": "another"}))
 
     assert made.get("key") is not None  # this run has built it
     assert EnvironmentStore(cache=tmp_path / "cache", runner=FakeRunner()).get("key") is None
