@@ -188,7 +188,7 @@ _SHARD_COMMANDS = (
             ),
             argument("--commit", metavar="SHA", help="refuse parts of another commit"),
             argument("--annotations", default="auto", metavar="auto|github|none", help="default: auto"),
-            argument("-q", "--quiet", action="store_true", help="show only what blocks, and the verdict"),
+            argument("-q", "--quiet", action="store_true", help="show only the table, what blocks, and the verdict"),
             argument("-v", "--verbose", action="store_true", help="shorten nothing"),
         ),
     ),

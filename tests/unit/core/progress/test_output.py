@@ -183,10 +183,10 @@ def test_a_terminal_without_a_size_has_that_of_an_ordinary_one(monkeypatch: pyte
     own, its = os.openpty()
     with os.fdopen(its, "w") as file:
         output = LiveOutput(file)
-        unknown = tuple(output.size())
+        default_size = tuple(output.size())
         fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 132, 0, 0))
-        known = tuple(output.size())
+        given_size = tuple(output.size())
         output.close()
     os.close(own)
-    assert min(unknown) > 0
-    assert known == (132, 50)
+    assert min(default_size) > 0
+    assert given_size == (132, 50)
