@@ -15,7 +15,7 @@ from pytest_py312.gate.history import run_history
 from pytest_py312.gate.history.difference_formats import format_html, format_markdown, format_text
 from pytest_py312.gate.history.difference_view import DifferenceView, view_of
 from pytest_py312.gate.history.differences import compare_runs
-from pytest_py312.gate.history.documents import DocumentFault, NoReport
+from pytest_py312.gate.history.documents import DocumentFault, NoReport, PartOfRun
 from pytest_py312.gate.history.history_store import FILE_NAME as HISTORY_FILE
 from pytest_py312.gate.history.history_store import HistoryStore, past_run_of
 from pytest_py312.gate.history.records import read_record
@@ -100,39 +100,54 @@ def history(options: argparse.Namespace) -> int:
 
 
 def _past_runs(text: str) -> tuple[list[PastRun], list[str]]:
-    """Return the runs of a state folder, or of a folder with reports, and what is wrong with some of these."""
+    """Return the runs of a state folder, or of a folder with reports, and what is wrong with some of these.
+
+    The nearest state folder above counts if the given folder has no report.
+    """
     path = Path(text)
     if not path.exists():
         raise OptionError(f"{text}: there is no such file or folder")
-    state = _state_folder(path)
-    if state is not None:
-        runs = HistoryStore(state).runs()
-        if not runs:
-            raise OptionError(f"no run is stored in {state}: `pytest --py312` stores each run")
-        return runs, []
+    own, above = _own_state_folder(path), _state_folder_above(path)
+    if own is not None:
+        return _stored_runs(own), []
     if path.is_file():
         return [past_run_of(record) for record in read_records([text])], []
-    return _runs_of_reports(path)
+    if text == "." and above is not None:
+        return _stored_runs(above), []
+    runs, faults, others = _runs_of_reports(path)
+    if runs or faults:
+        return runs, faults
+    if above is not None:
+        return _stored_runs(above), []
+    raise OptionError(
+        f"{path} has no report of a whole run among {pluralize(others, 'JSON file')}: "
+        "--py312-report=FILE.json writes one"
+    )
 
 
-def _state_folder(path: Path) -> Path | None:
-    """Return the state folder that ``path`` is, is in, or has, or the nearest one above it; ``None`` if there is none.
+def _stored_runs(state: Path) -> list[PastRun]:
+    runs = HistoryStore(state).runs()
+    if not runs:
+        raise OptionError(f"no run is stored in {state}: `pytest --py312` stores each run")
+    return runs
 
-    A folder that has no state, but JSON files, is one with reports.
-    """
+
+def _own_state_folder(path: Path) -> Path | None:
+    """Return the state folder that ``path`` is, is a file of, or has."""
     if path.is_file():
         return path.parent if path.name in _STATE_FILES else None
     if any((path / name).is_file() for name in _STATE_FILES):
         return path
-    if (path / STATE_FOLDER).is_dir():
-        return path / STATE_FOLDER
-    if next(path.rglob("*.json"), None) is not None:
-        return None
+    return path / STATE_FOLDER if (path / STATE_FOLDER).is_dir() else None
+
+
+def _state_folder_above(path: Path) -> Path | None:
     above = (folder / STATE_FOLDER for folder in path.resolve().parents)
     return next((folder for folder in above if folder.is_dir()), None)
 
 
-def _runs_of_reports(folder: Path) -> tuple[list[PastRun], list[str]]:
+def _runs_of_reports(folder: Path) -> tuple[list[PastRun], list[str], int]:
+    """Return the runs of the reports in a folder, the faults of damaged ones, and the number of other JSON files."""
     files = sorted(folder.rglob("*.json"))
     if len(files) > _MAX_DOCUMENTS:
         raise OptionError(f"{folder} has {len(files)} JSON files, more than {_MAX_DOCUMENTS}: choose a smaller folder")
@@ -141,15 +156,10 @@ def _runs_of_reports(folder: Path) -> tuple[list[PastRun], list[str]]:
     for file in files:
         try:
             past = past_run_of(read_record(file))
-        except NoReport:
+        except (NoReport, PartOfRun):
             others += 1
         except DocumentFault as fault:
             faults.append(f"{file} {fault}")
         else:
             runs.setdefault(past.without_origin, past)
-    if not runs:
-        raise OptionError(
-            "\n".join(faults)
-            or f"{folder} has no report among {pluralize(others, 'JSON file')}: --py312-report=FILE.json writes one"
-        )
-    return list(runs.values()), faults
+    return list(runs.values()), faults, others

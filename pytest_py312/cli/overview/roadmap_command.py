@@ -4,7 +4,7 @@ import argparse
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from pytest_py312.cli.rollout_common import CommandOutput
 from pytest_py312.core import clock
 from pytest_py312.core.errors import StateError
 from pytest_py312.core.model.fleet import Fleet
-from pytest_py312.core.model.readiness import GateKnowledge
+from pytest_py312.core.model.readiness import GateKnowledge, RunRecord
 from pytest_py312.gate.history.latest_verdicts import gate_knowledge, newest_first, stored_records
 from pytest_py312.repository.checkout import has_same_files, read_checkout
 from pytest_py312.repository.tree import Tree
@@ -101,24 +101,27 @@ def _missing_environments(stages: Sequence[RoadmapStage]) -> dict[str, tuple[str
 
 def _read_knowledge(reports: Sequence[str], context: RolloutContext, fleet: Fleet) -> GateKnowledge:
     """Return what the reports show, or the stored runs if there are none; damaged stored runs are a remark."""
-    knowledge = _newest_verdicts(reports, context, fleet)
-    commits = {verdict.checkout.commit for verdict in knowledge.verdicts.values()}
-    same = {commit for commit in commits if _COMMIT.fullmatch(commit) and has_same_files(context.plan.root, commit)}
-    return replace(knowledge, same_commits=frozenset(same))
+    root = context.plan.root
+    checkout = read_checkout(root, os.environ)
 
+    def knowledge(records: Iterable[RunRecord]) -> GateKnowledge:
+        names = [service.name for service in fleet.services]
+        return gate_knowledge(
+            records,
+            names,
+            str(context.plan.target),
+            checkout,
+            lambda commit: bool(_COMMIT.fullmatch(commit)) and has_same_files(root, commit),
+        )
 
-def _newest_verdicts(reports: Sequence[str], context: RolloutContext, fleet: Fleet) -> GateKnowledge:
-    checkout = read_checkout(context.plan.root, os.environ)
-    names = [service.name for service in fleet.services]
-    target = str(context.plan.target)
     if reports:
-        return gate_knowledge(newest_first(read_records(reports)), names, target, checkout)
+        return knowledge(newest_first(read_records(reports)))
     try:
-        return gate_knowledge(stored_records(context.state_dir), names, target, checkout)
+        return knowledge(stored_records(context.state_dir))
     except StateError as error:
         log(f"py312: {error}")
         remark = "The stored runs of the gate cannot be read, so nothing counts as proven."
-        return replace(gate_knowledge([], names, target, checkout), remarks=(remark,))
+        return replace(knowledge([]), remarks=(remark,))
 
 
 # ---- what the journal has recorded

@@ -29,6 +29,10 @@ class NoReport(DocumentFault):
     """A file is something else: other JSON, or none at all."""
 
 
+class PartOfRun(DocumentFault):
+    """A file is the report of one part of a divided run."""
+
+
 def read_content(path: Path) -> bytes:
     """Return the content of a file.
 

@@ -25,7 +25,7 @@ from pytest_py312.core.model.readiness import (
 )
 from pytest_py312.core.model.report import Checkout
 from pytest_py312.core.text import join_with_and
-from pytest_py312.gate.history.documents import DocumentFault, misspelling, parse_document, read_content
+from pytest_py312.gate.history.documents import DocumentFault, PartOfRun, misspelling, parse_document, read_content
 
 _E = TypeVar("_E", bound=Enum)
 _DEPENDENCIES = "dependencies"
@@ -153,7 +153,7 @@ def _refuse_part(top: DocumentNode) -> None:
     shard = top.value.get("shard")
     if shard is not None:
         part = DocumentNode(shard, "shard")
-        raise DocumentFault(
+        raise PartOfRun(
             f"is part {part.member('part').integer()} of {part.member('parts').integer()} of a run: "
             "`py312 merge` joins the parts, and its --report=FILE.json is the document of the whole"
         )

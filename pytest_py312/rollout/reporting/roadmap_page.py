@@ -6,7 +6,7 @@ from datetime import date
 from pathlib import Path
 
 from pytest_py312.core.html_page import render_page
-from pytest_py312.rollout.reporting.roadmap import NOT_DEPLOYED, Roadmap, StageStatus
+from pytest_py312.rollout.reporting.roadmap import Roadmap, StageStatus
 from pytest_py312.rollout.reporting.roadmap_formats import (
     DATE_TITLES,
     LEFTOVER_TITLES,
@@ -76,7 +76,6 @@ def format_html(roadmap: Roadmap) -> str:
         places=phase.needless_places[:_MAX_PLACES],
         benchmark_summary=benchmark_summary(phase).replace("`", ""),
         benchmarks=benchmark_sentences(phase),
-        not_deployed=NOT_DEPLOYED,
     )
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from pytest_py312.cli.main import main
 from pytest_py312.core.model.report import Report
+from pytest_py312.core.model.shards import ShardPart
 from pytest_py312.gate.history.history_store import HistoryStore
 from pytest_py312.gate.reports.json_report import render
 from tests.support.fakes import service
@@ -129,7 +130,7 @@ def test_a_folder_without_a_report_is_refused(folder: Path, capsys: pytest.Captu
     Path("other").mkdir()
     Path("other/a.json").write_text("{}")
     assert main(["history", "other"]) == 4
-    assert "other has no report among 1 JSON file: --py312-report=FILE.json writes one" in capsys.readouterr().err
+    assert "other has no report of a whole run among 1 JSON file: --py312-report=FILE" in capsys.readouterr().err
     Path("empty").mkdir()
     assert main(["history", "empty"]) == 4
 
@@ -141,6 +142,35 @@ def test_the_history_of_the_stored_runs(folder: Path, capsys: pytest.CaptureFixt
     HistoryStore(folder / ".py312").add("r1", BLOCKED, exit_status=1)
     assert main(["history", where]) == 0
     assert "3.12    1         0      1        0            1" in capsys.readouterr().out
+
+
+def test_parts_of_a_run_are_no_runs(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """CI keeps the report of each part beside the merged one."""
+    part = ShardPart(part=2, parts=8, identity=None, units=(), prefix="", record="")
+    write("runs/part.json", replace(BLOCKED, shard=part))
+    write("runs/merged.json", BLOCKED)
+    assert main(["history", "runs"]) == 0
+    out, err = capsys.readouterr()
+    assert (len(out.splitlines()), err) == (2, "")
+
+
+def test_a_folder_of_the_repository_with_other_json_has_the_stored_runs(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    HistoryStore(folder / ".py312").add("r1", BLOCKED, exit_status=1)
+    Path("web").mkdir()
+    Path("web/package.json").write_text("{}")
+    assert main(["history", "web"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+def test_only_damaged_reports_are_no_history(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("runs").mkdir()
+    Path("runs/8.json").write_bytes(render(BLOCKED).encode()[:900])
+    assert main(["history", "runs"]) == 1
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == 1
+    assert err.startswith("py312: runs/8.json is not whole")
 
 
 def test_without_a_run_there_is_no_history(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
