@@ -37,22 +37,22 @@ def test_a_run_of_some_checks_does_not_replace_a_verdict_on_the_same_commit() ->
 
 def test_a_verdict_on_the_files_that_are_checked_out_counts_before_a_newer_one() -> None:
     """After a change that broke a service was taken back, what was proven before it holds again."""
-    here = run_record(service_record("a"), origin="here", checkout=HERE)
+    proven = run_record(service_record("a"), origin="here", checkout=HERE)
     later = run_record(service_record("a", BLOCKED, IMP), origin="later", checkout=Checkout(commit="77aa"))
-    knowledge = gate_knowledge([later, here], ["a"], "3.12", HERE, lambda commit: commit == HERE.commit)
+    knowledge = gate_knowledge([later, proven], ["a"], "3.12", HERE, lambda commit: commit == HERE.commit)
     assert (knowledge.verdicts["a"].origin, knowledge.same_commits) == ("here", frozenset({HERE.commit}))
-    changed = replace(here, checkout=replace(HERE, modified=True))
+    changed = replace(proven, checkout=replace(HERE, modified=True))
     assert gate_knowledge([later, changed], ["a"], "3.12", HERE, lambda commit: True).verdicts["a"].origin == "later"
 
 
 def test_records_are_read_until_nothing_can_be_replaced() -> None:
-    here = run_record(service_record("a"), checkout=HERE)
-    records = iter([here, here])
+    proven = run_record(service_record("a"), checkout=HERE)
+    records = iter([proven, proven])
     gate_knowledge(records, ["a"], "3.12", HERE, lambda commit: True)
-    assert list(records) == [here]
-    records = iter([here, here])
+    assert list(records) == [proven]
+    records = iter([proven, proven])
     gate_knowledge(records, ["a"], "3.12", Checkout())
-    assert list(records) == [here]
+    assert list(records) == [proven]
 
 
 def test_other_targets_count_for_nothing() -> None:
