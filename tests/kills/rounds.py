@@ -134,7 +134,7 @@ def perform(site: Site, planned: Round, length: Length) -> Outcome:
         state = _bring_back(site, planned)
         left = sorted(volumes & site.existing_volumes())
         assert not left, f"volumes are left: {left}"
-    except AssertionError as error:
+    except Exception as error:  # whatever it is, it is the result of this round
         problem = str(error) or repr(error)
     finally:
         _reset(site)
@@ -233,6 +233,8 @@ def assert_previous_versions(site: Site) -> None:
     assert serving == environment.all_old(), f"{serving} serve, and not {environment.all_old()}"
     expected = {f"{environment.name}-{service}" for service in SERVICES}
     assert names == expected, f"containers are left: {sorted(names - expected)}"
+    networks = [network["Name"] for network in environment.engine.client.networks(names=[environment.name])]
+    assert not networks, f"networks are left: {networks}"
     holder = environment.target.environment_lock(environment.name).holder()
     assert holder is None, f"it is locked by {holder}"
 
