@@ -162,9 +162,10 @@ def test_a_foreign_signal_is_distinguished() -> None:
     assert (done.exit_reason, done.exit_code) == (ExitReason.KILLED, -signal.SIGTERM)
 
 
-def test_a_command_can_be_cancelled_from_another_thread(tmp_path: Path) -> None:
+def cancelled_once_started(folder: Path, code: str, **options: object) -> CommandResult:
+    """Run ``code``, and cancel it from another thread when it has begun to sleep."""
     cancelled = threading.Event()
-    started = tmp_path / "started"
+    started = folder / "started"
     os.mkfifo(started)
 
     def cancel() -> None:
@@ -173,10 +174,31 @@ def test_a_command_can_be_cancelled_from_another_thread(tmp_path: Path) -> None:
 
     thread = threading.Thread(target=cancel)
     thread.start()
-    done = python(f"import time; open({str(started)!r}, 'w').write('x'); time.sleep(600)", cancelled=cancelled)
+    sleep = f"import time; open({str(started)!r}, 'w').write('x'); time.sleep(600)"
+    done = python(f"{code}\n{sleep}", cancelled=cancelled, **options)
     thread.join(10)
+    return done
 
-    assert done.exit_reason is ExitReason.CANCELLED
+
+def test_a_command_can_be_cancelled_from_another_thread(tmp_path: Path) -> None:
+    code = "import signal; signal.signal(signal.SIGTERM, lambda *_: print('ended by itself', flush=True))"
+    done = cancelled_once_started(tmp_path, code)
+
+    assert (done.exit_reason, done.stdout) == (ExitReason.CANCELLED, "")
+
+
+def test_a_cancelled_command_may_end_what_it_has_started(tmp_path: Path) -> None:
+    code = "import signal, sys\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit('ended by itself'))"
+    done = cancelled_once_started(tmp_path, code, ends_itself=True, grace_period=60.0)
+
+    assert (done.exit_reason, done.stderr) == (ExitReason.CANCELLED, "ended by itself\n")
+
+
+def test_a_cancelled_command_that_does_not_end_is_killed(tmp_path: Path) -> None:
+    code = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)"
+    done = cancelled_once_started(tmp_path, code, ends_itself=True, grace_period=0.1)
+
+    assert (done.exit_reason, done.exit_code) == (ExitReason.CANCELLED, -signal.SIGKILL)
 
 
 FORKS: dict[str, str] = {
