@@ -3,21 +3,52 @@
 import os
 import subprocess
 from functools import cache
+from itertools import chain, zip_longest
+from pathlib import Path
 
 import pytest
 
 pytest_plugins = ["pytester"]
 
 INTERPRETERS = ("3.9", "3.10", "3.11", "3.12")
+INTEGRATION = Path(__file__).parent / "tests" / "integration"
+LONGEST = (
+    "test_example_fleet_runs.py",
+    "rollouts/test_whole_fleet_rollout.py",
+    "test_real_fleet.py",
+    "rollouts/test_injected_faults.py",
+    "test_fixed_platform.py",
+    "rollouts/test_kill_during_deployment.py",
+    "test_fixed_truth_set.py",
+    "rollouts/test_kill_during_soak.py",
+)
+"""Files of a minute or more, below :data:`INTEGRATION`."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Have xdist hand out files in their order: the slowest, which have few tests, are first in ``testpaths``.
+    """Have xdist hand out files in the order of their items: the slowest have few tests.
 
     By itself it hands out those with most tests first, so that at the end one worker runs a slow one alone.
     """
     if hasattr(config.option, "loadscopereorder"):
         config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with the longest files under xdist, and alternate those that wait for an engine with those that compute.
+
+    In the order of their folders all workers would wait at the same time, and later all compute.
+    """
+    if not hasattr(config, "workerinput"):
+        return
+    files = dict.fromkeys(item.path for item in items)
+    longest = [INTEGRATION / name for name in LONGEST if INTEGRATION / name in files]
+    others = [file for file in files if file not in longest]
+    waiting = [file for file in others if file.parent.parent == INTEGRATION]
+    computing = [file for file in others if file.parent.parent != INTEGRATION]
+    mixed = chain.from_iterable(zip_longest(waiting, computing))
+    places = {file: place for place, file in enumerate(chain(longest, filter(None, mixed)))}
+    items.sort(key=lambda item: places[item.path])
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

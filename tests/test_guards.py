@@ -49,6 +49,22 @@ def test_docker_tests_fail_in_ci_without_an_engine(project: pytest.Pytester, mon
     result.stdout.fnmatch_lines(["*CI=true, and no Docker engine answers*"])
 
 
+def test_workers_begin_with_long_files_and_do_not_all_wait(project: pytest.Pytester) -> None:
+    """Files that wait for an engine are in folders below tests/integration."""
+    names = ("integration/rollouts/test_a", "integration/rollouts/test_b", "integration/test_c", "unit/core/test_d")
+    for name in (*names, "integration/test_real_fleet", "integration/rollouts/test_whole_fleet_rollout"):
+        file = project.path / "tests" / f"{name}.py"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("def test_it(): pass\n", encoding="utf-8")
+    result = project.runpytest_inprocess("-v", "-n1", "--dist=loadfile", "tests")
+    result.assert_outcomes(passed=6)
+    begun = [line.partition("tests/")[2].partition(".py")[0] for line in result.outlines if "PASSED" in line]
+    assert begun == [
+        "integration/rollouts/test_whole_fleet_rollout", "integration/test_real_fleet",
+        "integration/rollouts/test_a", "integration/test_c", "integration/rollouts/test_b", "unit/core/test_d",
+    ]  # fmt: skip
+
+
 STARTS = "import subprocess, sys\ndef test_it():\n    subprocess.run([sys.executable, '-c', ''], check=True)\n"
 
 
