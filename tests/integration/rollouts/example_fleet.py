@@ -212,9 +212,10 @@ def example_fleet(
     )
     try:
         made.write_plan(today)
-        for path in made.folders:
-            for python in (today, "3.12"):
-                build(engine, root / path, site, python)
+        for python in (today, "3.12"):
+            build_base(engine, site, python)
+            for path in made.folders:
+                build(engine, root / path, python)
         made.start_old(today)
         yield made
     finally:
@@ -234,39 +235,45 @@ def _site(folder: Path) -> Path:
     return site
 
 
-def build(engine: DockerEngine, service: Path, site: Path, python: str) -> None:
+def build_base(engine: DockerEngine, site: Path, python: str) -> None:
+    """Build the image of ``python`` with the distributions, on which those of all services are based."""
+    lines = [
+        f"FROM python:{python}-slim",
+        "WORKDIR /service",
+        f"ENV PYTHONPATH=/service/src:/service:{SITE} PYTHONUNBUFFERED=1",
+        "COPY root/ /",
+    ]
+    _build(engine, f"{TAG}/base:{python}", lines, {f"root{SITE}": site})
+
+
+def build(engine: DockerEngine, service: Path, python: str) -> None:
     """Build an image of a service on ``python``, with what the last stage of its Dockerfile copies, runs and starts."""
     file = next(place for place in (service / "Dockerfile", service / "deploy/docker/Dockerfile") if place.is_file())
     last = re.split(r"(?m)^FROM ", file.read_text(encoding="utf-8"))[-1]
     copied = [line.split()[1:] for line in last.splitlines() if line.startswith("COPY ") and "--from" not in line]
     kept = [line for line in last.splitlines() if line.startswith(("CMD ", "RUN python "))]
-    dockerfile = "\n".join(
-        [
-            f"FROM python:{python}-slim",
-            "WORKDIR /service",
-            "COPY root/ /",
-            f"ENV PYTHONPATH=/service/src:/service:{SITE} PYTHONUNBUFFERED=1",
-            *kept,
-        ]
+    sources = {source.rstrip("/"): service / source for *sources, _ in copied for source in sources}
+    _build(
+        engine,
+        f"{TAG}/{service.name}:{python}",
+        [f"FROM {TAG}/base:{python}", "COPY root/ /service/", *kept],
+        {f"root/{name}": path for name, path in sources.items()},
     )
+
+
+def _build(engine: DockerEngine, tag: str, lines: Sequence[str], files: Mapping[str, Path]) -> None:
+    dockerfile = "\n".join(lines).encode()
     context = io.BytesIO()
     with tarfile.open(fileobj=context, mode="w") as archive:
         entry = tarfile.TarInfo("Dockerfile")
-        entry.size = len(dockerfile.encode())
-        archive.addfile(entry, io.BytesIO(dockerfile.encode()))
-        archive.add(site, f"root{SITE}", filter=_reproducible_entry)
-        for *sources, _ in copied:
-            for source in sources:
-                archive.add(service / source, f"root/service/{source.rstrip('/')}", filter=_reproducible_entry)
+        entry.size = len(dockerfile)
+        archive.addfile(entry, io.BytesIO(dockerfile))
+        for name, path in files.items():
+            archive.add(path, name, filter=_reproducible_entry)
     context.seek(0)
     with translate_errors():
         messages: Iterator[Any] = engine.client.build(
-            fileobj=context,
-            custom_context=True,
-            tag=f"{TAG}/{service.name}:{python}",
-            rm=True,
-            labels={LABEL: "image"},
-            decode=True,
+            fileobj=context, custom_context=True, tag=tag, rm=True, labels={LABEL: "image"}, decode=True
         )
         for message in messages:
             assert "error" not in message, message
