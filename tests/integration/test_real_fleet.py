@@ -6,7 +6,6 @@ the network and takes minutes.
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -38,8 +37,13 @@ baseline = "3.9"
 def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Run the gate on the fleet with the local runner and return its report."""
     root = tmp_path_factory.mktemp("real-fleet")
-    subprocess.run([sys.executable, str(MAKER), str(root)], check=True, timeout=300)
-    shutil.rmtree(root / "services" / "future")
+    left_out = root / "services" / "future"
+    left_out.mkdir(parents=True)  # what is there already is not made
+    # pip would compile the setuptools of each build
+    subprocess.run(
+        [sys.executable, str(MAKER), str(root)], env={**os.environ, "PIP_COMPILE": "0"}, check=True, timeout=300
+    )
+    left_out.rmdir()
     (root / "py312.toml").write_text(PLAN)
     file = root / "report.json"
     argv = [*PYTEST, "--py312", "--py312-runner=local", "--py312-python=3.9,3.12"]
