@@ -203,10 +203,10 @@ def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) 
     _check_spelling(args)
     if not _is_enabled(early_config):
         return (yield)
-    from pytest_py312.plugin.plain_imports import import_plainly
+    from pytest_py312.plugin.pytest_support.plain_imports import import_plainly
 
     import_plainly()
-    from pytest_py312.plugin.processes import garbage_collection_paused
+    from pytest_py312.plugin.pytest_support.processes import garbage_collection_paused
 
     with garbage_collection_paused():
         from pytest_py312.core.errors import Py312Error
@@ -224,7 +224,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for kind in CHECK_KINDS:
         config.addinivalue_line("markers", f"py312_{kind}: the gate's checks of this kind")
     if _is_enabled(config):
-        from pytest_py312.plugin.processes import garbage_collection_paused
+        from pytest_py312.plugin.pytest_support.processes import garbage_collection_paused
 
         with garbage_collection_paused():
             from pytest_py312.plugin.session import register

@@ -11,7 +11,7 @@ from pytest_py312.gate.cluster.address import parse_cluster
 from pytest_py312.gate.cluster.assembly import ClusterAssembly
 from pytest_py312.gate.run.known_findings import KnownFindingsByKey
 from pytest_py312.plugin.command_line import ROLLOUT_OPTIONS, RunOptions
-from pytest_py312.plugin.processes import uses_xdist_workers
+from pytest_py312.plugin.pytest_support.processes import uses_xdist_workers
 
 
 def make_cluster_assembly(

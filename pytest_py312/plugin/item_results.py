@@ -25,7 +25,7 @@ from pytest_py312.plugin.nodes import (
     result_properties,
     service_id,
 )
-from pytest_py312.plugin.processes import is_worker
+from pytest_py312.plugin.pytest_support.processes import is_worker
 
 RESULT_ATTRIBUTE = "py312_judgement"
 """Attribute of a test report that carries the check's result, serialized, from xdist's workers to the controller."""

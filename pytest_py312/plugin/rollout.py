@@ -23,7 +23,7 @@ from pytest_py312.core.service_patterns import matches
 from pytest_py312.core.text import escape_terminal
 from pytest_py312.plugin.command_line import RunOptions
 from pytest_py312.plugin.extensions import Extensions
-from pytest_py312.plugin.processes import uses_xdist_workers
+from pytest_py312.plugin.pytest_support.processes import uses_xdist_workers
 from pytest_py312.rollout.context import RolloutContext, plan_rollout
 from pytest_py312.rollout.domain.contracts import contract_edges
 from pytest_py312.rollout.domain.deployment_plan import stage_services

@@ -50,16 +50,16 @@ from pytest_py312.plugin.nodes import (
     no_extra_nodes,
     show_own_ids,
 )
-from pytest_py312.plugin.processes import (
+from pytest_py312.plugin.progress import register_progress
+from pytest_py312.plugin.pytest_support.processes import (
     TerminationHandler,
     garbage_collection_paused,
     is_controller,
     is_worker,
     shared_folder,
 )
-from pytest_py312.plugin.progress import register_progress
+from pytest_py312.plugin.pytest_support.terminal_output import write_known_findings, write_lines, write_report_files
 from pytest_py312.plugin.shard_options import prepare_shard
-from pytest_py312.plugin.terminal_output import write_known_findings, write_lines, write_report_files
 from pytest_py312.repository.checkout import read_checkout
 from pytest_py312.repository.tree import relative_to
 

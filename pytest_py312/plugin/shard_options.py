@@ -17,7 +17,7 @@ from pytest_py312.gate.reports import format_of_file
 from pytest_py312.gate.sharding.durations import SIZE_LIMIT, Durations, parse_durations
 from pytest_py312.gate.sharding.packing import MAX_PARTS
 from pytest_py312.plugin.command_line import ROLLOUT_OPTIONS, RunOptions, option_value
-from pytest_py312.plugin.processes import is_worker
+from pytest_py312.plugin.pytest_support.processes import is_worker
 
 _REFUSED = (
     # name of pytest's option, what is typed, why, what to do

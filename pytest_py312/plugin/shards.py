@@ -32,7 +32,7 @@ from pytest_py312.gate.sharding.packing import divide, loads_of
 from pytest_py312.gate.sharding.tree_state import read_tree_state
 from pytest_py312.plugin.command_line import RunOptions
 from pytest_py312.plugin.nodes import CheckItem, ServiceTasks
-from pytest_py312.plugin.processes import is_worker, shared_folder
+from pytest_py312.plugin.pytest_support.processes import is_worker, shared_folder
 from pytest_py312.plugin.shard_options import ShardOptions, options_of_run, plan_digest
 from pytest_py312.repository.tree import Tree, relative_to
 

@@ -8,9 +8,8 @@ import pytest
 from pytest_py312.core.model.plan import Stage
 from pytest_py312.gate.history.difference_formats import format_html as difference_page
 from pytest_py312.gate.history.difference_view import view_of
-from pytest_py312.rollout.reporting.roadmap_page import format_html as roadmap_page
-from tests.integration.browsers import browser_program
-from tests.integration.test_report_in_browser import OpenedPage
+from pytest_py312.rollout.reporting.roadmap.roadmap_page import format_html as roadmap_page
+from tests.integration.browsers import OpenedPage, browser_program
 from tests.support.history_samples import BLOCKED, IMP, service_record
 from tests.unit.gate.history.test_differences import difference
 from tests.unit.rollout.reporting.test_roadmap_formats import sample

@@ -23,10 +23,10 @@ from pytest_py312.rollout.canary_analysis.soak_status import SoakStatus
 from pytest_py312.rollout.context import RolloutContext
 from pytest_py312.rollout.domain.journal import JOURNAL_FILE, Journal
 from pytest_py312.rollout.domain.model import StageRun
-from pytest_py312.rollout.reporting.last_phase import collect_leftovers, last_phase, waiver_ends
-from pytest_py312.rollout.reporting.roadmap import Roadmap, RoadmapStage, build_roadmap, ordered_environments
-from pytest_py312.rollout.reporting.roadmap_formats import format_markdown, to_document
-from pytest_py312.rollout.reporting.stage_dates import StageSchedule, StageTiming, earliest_end, read_timing
+from pytest_py312.rollout.reporting.roadmap.last_phase import collect_leftovers, last_phase, waiver_ends
+from pytest_py312.rollout.reporting.roadmap.roadmap import Roadmap, RoadmapStage, build_roadmap, ordered_environments
+from pytest_py312.rollout.reporting.roadmap.roadmap_formats import format_markdown, to_document
+from pytest_py312.rollout.reporting.roadmap.stage_dates import StageSchedule, StageTiming, earliest_end, read_timing
 
 _ENDINGS = {"md": (".md",), "html": (".html", ".htm"), "json": (".json",)}
 _COMMIT = re.compile("[0-9a-f]{7,64}", re.ASCII)
@@ -49,7 +49,7 @@ def _format(shown: Roadmap, report_format: str) -> str:
     if report_format == "json":
         return json.dumps(to_document(shown), indent=2) + "\n"
     if report_format == "html":
-        from pytest_py312.rollout.reporting.roadmap_page import format_html
+        from pytest_py312.rollout.reporting.roadmap.roadmap_page import format_html
 
         return format_html(shown)
     return format_markdown(shown)

@@ -16,7 +16,7 @@ from pytest_py312.rollout.domain.model import StageRun, StageState
 from pytest_py312.rollout.execution.watcher import Watcher
 from pytest_py312.rollout.live.live_view import LiveView, build_view
 from pytest_py312.rollout.reporting.evidence_bundle import STYLE, TEMPLATE_FOLDER
-from pytest_py312.rollout.reporting.roadmap import RoadmapStage, build_roadmap
+from pytest_py312.rollout.reporting.roadmap.roadmap import RoadmapStage, build_roadmap
 
 MIN_REFRESH, MAX_REFRESH = 5, 30
 """Seconds between two reloads of the page."""

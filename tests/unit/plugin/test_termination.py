@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from pytest_py312.core import clock
-from pytest_py312.plugin.processes import TerminationHandler
+from pytest_py312.plugin.pytest_support.processes import TerminationHandler
 
 
 @pytest.fixture

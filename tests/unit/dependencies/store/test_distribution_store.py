@@ -603,7 +603,9 @@ def test_an_entry_without_digests_is_installed_again(tmp_path: Path) -> None:
     first.fill([NUMPY], BUILD, ResolutionRequest(lines=()))
     entry = changed_file(first).parents[2] / "entry.json"
     facts = json.loads(entry.read_text())
-    entry.write_text(json.dumps({key: facts[key] for key in facts if key not in ("installed_state", "installed_content")}))
+    entry.write_text(
+        json.dumps({key: facts[key] for key in facts if key not in ("installed_state", "installed_content")})
+    )
 
     second, _ = store(tmp_path)
 

@@ -19,7 +19,7 @@ from pytest_py312.rollout.live.live_page import LivePage
 from pytest_py312.rollout.live.live_terminal import live_display
 from pytest_py312.rollout.live.live_view import LiveView, build_view, format_value
 from pytest_py312.rollout.monitoring.soak import SoakSnapshot
-from pytest_py312.rollout.reporting.roadmap import NOT_DEPLOYED
+from pytest_py312.rollout.reporting.roadmap.roadmap import NOT_DEPLOYED
 from tests.unit.rollout.runs import soaking
 from tests.unit.rollout.shells import Shell, shell_in
 

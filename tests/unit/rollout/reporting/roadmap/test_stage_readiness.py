@@ -8,7 +8,11 @@ from hypothesis import strategies as st
 
 from pytest_py312.core.model.readiness import GateKnowledge, KnownVerdict, ServiceRecord, ServiceVerdict
 from pytest_py312.core.model.report import Checkout
-from pytest_py312.rollout.reporting.stage_readiness import group_blockers, stage_readiness, step_before_deployment
+from pytest_py312.rollout.reporting.roadmap.stage_readiness import (
+    group_blockers,
+    stage_readiness,
+    step_before_deployment,
+)
 from tests.support.history_samples import (
     BLOCKED,
     ERRORED,

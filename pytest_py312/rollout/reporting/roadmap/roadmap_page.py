@@ -6,8 +6,8 @@ from datetime import date
 from pathlib import Path
 
 from pytest_py312.core.html_page import render_page
-from pytest_py312.rollout.reporting.roadmap import Roadmap, StageStatus
-from pytest_py312.rollout.reporting.roadmap_formats import (
+from pytest_py312.rollout.reporting.roadmap.roadmap import Roadmap, StageStatus
+from pytest_py312.rollout.reporting.roadmap.roadmap_formats import (
     DATE_TITLES,
     LEFTOVER_TITLES,
     benchmark_sentences,

@@ -15,9 +15,13 @@ from pytest_py312.repository.plan.rollout_settings import RolloutSettings
 from pytest_py312.rollout.canary_analysis.soak_status import SoakStatus, describe_soak_status
 from pytest_py312.rollout.domain.model import StageRun, StageState
 from pytest_py312.rollout.domain.state_machine import MONITORED
-from pytest_py312.rollout.reporting.last_phase import LastPhase
-from pytest_py312.rollout.reporting.stage_dates import StageSchedule
-from pytest_py312.rollout.reporting.stage_readiness import StageReadiness, stage_readiness, step_before_deployment
+from pytest_py312.rollout.reporting.roadmap.last_phase import LastPhase
+from pytest_py312.rollout.reporting.roadmap.stage_dates import StageSchedule
+from pytest_py312.rollout.reporting.roadmap.stage_readiness import (
+    StageReadiness,
+    stage_readiness,
+    step_before_deployment,
+)
 
 NOT_DEPLOYED = "not deployed"
 _UNKNOWN_CHECKOUT = Checkout()

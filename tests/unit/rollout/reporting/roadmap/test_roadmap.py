@@ -9,14 +9,20 @@ from pytest_py312.core.model.plan import Stage
 from pytest_py312.core.model.report import Checkout
 from pytest_py312.repository.plan.rollout_settings import EnvironmentSettings, RolloutSettings
 from pytest_py312.rollout.domain.model import StageRun, StageState
-from pytest_py312.rollout.reporting.roadmap import NextStep, RoadmapStage, StageStatus, next_step, ordered_environments
-from pytest_py312.rollout.reporting.stage_readiness import Blocker, StageReadiness
+from pytest_py312.rollout.reporting.roadmap.roadmap import (
+    NextStep,
+    RoadmapStage,
+    StageStatus,
+    next_step,
+    ordered_environments,
+)
+from pytest_py312.rollout.reporting.roadmap.stage_readiness import RoadmapBlocker, StageReadiness
 from tests.support.fakes import service
 from tests.unit.rollout.runs import planned, soaking
 from tests.unit.rollout.shells import PLAN, STAGES, Shell, shell_in
 
 ACCEPTED = replace(soaking(), state=StageState.ACCEPTED)
-PYYAML = Blocker(
+PYYAML = RoadmapBlocker(
     subject="pyyaml",
     code="PY104",
     is_project=True,

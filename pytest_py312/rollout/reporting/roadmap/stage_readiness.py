@@ -17,7 +17,7 @@ _SENTENCE_LIMIT = 300
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Blocker:
+class RoadmapBlocker:
     """One problem of one or several services. ``freed`` are those that nothing else blocks."""
 
     subject: str
@@ -54,7 +54,7 @@ class StageReadiness:
     """(service, reason): could not be checked, or not completely."""
     unknown: tuple[str, ...] = ()
     """No report has them."""
-    blockers: tuple[Blocker, ...] = ()
+    blockers: tuple[RoadmapBlocker, ...] = ()
     """What blocks most first."""
     proof: str = ""
     """Which runs the verdicts are from: ``on 2026-11-29 at 8c48551a``."""
@@ -139,7 +139,7 @@ def _problem(cause: Cause) -> _Problem:
     return "" if cause.about_projects else cause.code, cause.subject
 
 
-def group_blockers(causes_by_service: Mapping[str, Sequence[Cause]]) -> list[Blocker]:
+def group_blockers(causes_by_service: Mapping[str, Sequence[Cause]]) -> list[RoadmapBlocker]:
     """Return the problems of these services, those first that free the most, then those of the most services."""
     groups: dict[_Problem, dict[str, Cause]] = {}
     for service, causes in causes_by_service.items():
@@ -147,7 +147,7 @@ def group_blockers(causes_by_service: Mapping[str, Sequence[Cause]]) -> list[Blo
             groups.setdefault(_problem(cause), {}).setdefault(service, cause)
     problems = {service: set(map(_problem, causes)) for service, causes in causes_by_service.items()}
     blockers = [
-        Blocker(
+        RoadmapBlocker(
             subject=problem[1],
             code=next(iter(by_service.values())).code,
             is_project=next(iter(by_service.values())).about_projects,

@@ -13,7 +13,7 @@ from pytest_py312.core.model.plan import Waiver
 from pytest_py312.core.model.readiness import BenchmarkRecord
 from pytest_py312.core.text import pluralize
 from pytest_py312.repository.tree import Tree
-from pytest_py312.rollout.reporting.leftovers import Leftover, find_leftovers
+from pytest_py312.rollout.reporting.roadmap.leftovers import Leftover, find_leftovers
 
 SOON_DAYS = 30
 """A waiver that ends within this time is shown as such."""

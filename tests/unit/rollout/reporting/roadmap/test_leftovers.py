@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.repository.tree import Tree
-from pytest_py312.rollout.reporting.leftovers import (
+from pytest_py312.rollout.reporting.roadmap.leftovers import (
     find_leftovers,
     leftovers_in_requirements,
     leftovers_in_source,

@@ -9,13 +9,13 @@ from pytest_py312.core.model.plan import Plan, Stage, StageDates, Waiver
 from pytest_py312.core.model.readiness import BenchmarkRecord, GateKnowledge, KnownVerdict
 from pytest_py312.core.model.report import Checkout
 from pytest_py312.rollout.domain.model import StageState
-from pytest_py312.rollout.reporting.last_phase import ServiceLeftovers, last_phase, waiver_ends
-from pytest_py312.rollout.reporting.leftovers import Leftover
-from pytest_py312.rollout.reporting.roadmap import Roadmap, RoadmapStage, StageStatus
-from pytest_py312.rollout.reporting.roadmap_formats import format_markdown, to_document
-from pytest_py312.rollout.reporting.roadmap_page import build_timeline, format_html
-from pytest_py312.rollout.reporting.stage_dates import StageSchedule, StageTiming
-from pytest_py312.rollout.reporting.stage_readiness import stage_readiness
+from pytest_py312.rollout.reporting.roadmap.last_phase import ServiceLeftovers, last_phase, waiver_ends
+from pytest_py312.rollout.reporting.roadmap.leftovers import Leftover
+from pytest_py312.rollout.reporting.roadmap.roadmap import Roadmap, RoadmapStage, StageStatus
+from pytest_py312.rollout.reporting.roadmap.roadmap_formats import format_markdown, to_document
+from pytest_py312.rollout.reporting.roadmap.roadmap_page import build_timeline, format_html
+from pytest_py312.rollout.reporting.roadmap.stage_dates import StageSchedule, StageTiming
+from pytest_py312.rollout.reporting.roadmap.stage_readiness import stage_readiness
 from tests.support.fakes import service
 from tests.support.history_samples import BLOCKED, PYYAML, service_record
 from tests.unit.rollout.runs import soaking

@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 
 from pytest_py312.core.model.plan import StageDates
-from pytest_py312.rollout.reporting.stage_dates import StageSchedule, StageTiming, earliest_end
+from pytest_py312.rollout.reporting.roadmap.stage_dates import StageSchedule, StageTiming, earliest_end
 
 TODAY = date(2025, 3, 10)
 DAY = {number: date(2025, 3, number) for number in range(1, 32)}

@@ -14,8 +14,8 @@ from pytest_py312.core.text import (
     markdown_row,
     pluralize,
 )
-from pytest_py312.rollout.reporting.last_phase import LastPhase, ServiceLeftovers
-from pytest_py312.rollout.reporting.roadmap import NextStep, Roadmap, RoadmapStage, StageStatus
+from pytest_py312.rollout.reporting.roadmap.last_phase import LastPhase, ServiceLeftovers
+from pytest_py312.rollout.reporting.roadmap.roadmap import NextStep, Roadmap, RoadmapStage, StageStatus
 
 MAX_BLOCKERS = 5
 """Problems of a stage that are listed; the page of a run has all."""
