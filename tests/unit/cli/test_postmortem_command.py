@@ -136,9 +136,12 @@ def test_it_is_written_to_a_file(py312: Shell, tmp_path: Path) -> None:
 
 
 def test_without_a_rollback_there_is_nothing_to_analyse(py312: Shell) -> None:
+    with pytest.raises(OptionError, match=r"there is no journal in .*: nothing was deployed from here"):
+        py312("postmortem")
+    assert not py312.context.state_dir.exists(), "looking makes no journal"
+    py312("deploy --stage 1")
     with pytest.raises(OptionError, match="no rollback of a stage in test is in the journal; `py312 status"):
         py312("postmortem")
-    py312("deploy --stage 1")
     with pytest.raises(OptionError, match="no rollback of stage 1 in test"):
         py312("postmortem 1")
     with pytest.raises(OptionError, match="is soaking: there is no rollback to analyse"):
