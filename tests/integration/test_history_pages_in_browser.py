@@ -12,7 +12,7 @@ from pytest_py312.rollout.reporting.roadmap.roadmap_page import format_html as r
 from tests.integration.browsers import OpenedPage, browser_program
 from tests.support.history_samples import BLOCKED, IMP, service_record
 from tests.unit.gate.history.test_differences import difference
-from tests.unit.rollout.reporting.test_roadmap_formats import sample
+from tests.unit.rollout.reporting.roadmap.test_roadmap_formats import sample
 
 LONG = "user-" + "x" * 110
 HOSTILE = "</td><script>document.title='taken'</script><img src=https://example.org/x>" + "y" * 200
