@@ -1,6 +1,8 @@
 """Check the services on a cluster (``--py312-cluster``): what it cannot be combined with, and what is shown of it."""
 
 from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -19,10 +21,21 @@ def make_cluster_assembly(
 ) -> ClusterAssembly:
     """Return the assembly of a run on the cluster that the options name."""
     plugin = ClusterPlugin(config)
-    assembly = ClusterAssembly(options, fleet=fleet, known_findings=known_findings, show=plugin.show)
+    assembly = ClusterAssembly(
+        options, fleet=fleet, known_findings=known_findings, plugins=_extensions(config), show=plugin.show
+    )
     plugin.warning = assembly.warning
     config.pluginmanager.register(plugin, "py312-cluster")
     return assembly
+
+
+def _extensions(config: pytest.Config) -> list[str]:
+    """Return the modules that add to the gate by its hooks. The ``conftest.py`` beside the plan is part of the tree."""
+    hooks = (config.hook.pytest_py312_checks, config.hook.pytest_py312_fleet)
+    plugins = [implementation.plugin for hook in hooks for implementation in hook.get_hookimpls()]
+    modules = [plugin for plugin in plugins if isinstance(plugin, ModuleType)]
+    names = dict.fromkeys(module.__name__ for module in modules if Path(module.__file__ or "").name != "conftest.py")
+    return list(names)
 
 
 class ClusterPlugin:

@@ -21,7 +21,7 @@ from pytest_py312.gate.cluster.worker_pool import WorkerPool
 from pytest_py312.gate.run.assembly import AssemblyOptions, GateAssembly
 from pytest_py312.gate.run.known_findings import KnownFindingsByKey
 from pytest_py312.gate.run.scheduler import available_cores
-from pytest_py312.gate.run.tasks import CheckTask, unfinished_outcome, unread_outcome
+from pytest_py312.gate.run.tasks import CheckTask, TaskKey, unfinished_outcome, unread_outcome
 from pytest_py312.gate.sharding.estimates import weighed_items
 from pytest_py312.gate.sharding.merging import build_order
 
@@ -46,6 +46,7 @@ class ClusterOptions(AssemblyOptions, Protocol):
 class ClusterAssembly(GateAssembly):
     """The parts of a run on a cluster.
 
+    :param plugins: modules of pytest plugins that extend the gate.
     :param show: called with lines about the progress while pytest waits for a result.
     """
 
@@ -55,17 +56,19 @@ class ClusterAssembly(GateAssembly):
         *,
         fleet: Fleet,
         known_findings: KnownFindingsByKey,
+        plugins: Sequence[str] = (),
         show: Callable[[str], None],
     ) -> None:
         super().__init__(options, fleet=fleet, known_findings=known_findings)
         self._cluster_options = options
         self._address = parse_cluster(options.cluster)
+        self._plugins = plugins
         self._show = show
         self._lines: list[str] = []
         self._lines_lock = threading.Lock()
         self._dispatcher: Dispatcher | None = None
         self._answers: dict[JobId, ServiceAnswer] = {}
-        self._results: dict[str, CheckResult] = {}
+        self._results: dict[TaskKey, CheckResult] = {}
 
     # -- description
 
@@ -166,6 +169,7 @@ class ClusterAssembly(GateAssembly):
             tree=archive.digest,
             folder=archive.folder,
             arguments=(
+                *(word for plugin in self._plugins for word in ("-p", plugin)),
                 "--py312",
                 *plan,
                 *(f"--py312-{name}={value}" for name, value in values.items() if value),
@@ -232,8 +236,8 @@ class ClusterAssembly(GateAssembly):
             self._answers[_job_id(task)] = answer
             for result in answer.results:
                 outcome = result.outcome
-                self._results[str((outcome.service, outcome.interpreter, outcome.check))] = result
-        result_of_task = self._results.get(str(task.key))
+                self._results[outcome.service, outcome.interpreter, outcome.check] = result
+        result_of_task = self._results.get(task.key)
         if result_of_task is not None:
             return result_of_task
         reason = answer.failure or "the worker that checked its service has not answered it"

@@ -16,6 +16,9 @@ CONNECT_LIMIT = 10.0
 ANSWER_LIMIT = 60.0
 """Seconds for fetching an answer from the worker that has it."""
 CLOSE_LIMIT = 60.0
+SCHEDULER_CANNOT_READ = (
+    "the scheduler of the cluster cannot read its task: install the same version of pytest-py312[cluster] there"
+)
 _KEY = "py312_service"
 
 
@@ -135,6 +138,8 @@ class ClusterConnection:
         except TimeoutError:
             raise AttemptFailed("the worker that had its answer was lost", Failure.LOST) from None
         except Exception as error:
+            if "deserialization" in str(error):
+                raise AttemptFailed(SCHEDULER_CANNOT_READ, Failure.FINAL) from None
             raise AttemptFailed(
                 f"the cluster could not run it ({type(error).__name__}: {error})", Failure.FINAL
             ) from None

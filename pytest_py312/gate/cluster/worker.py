@@ -55,8 +55,10 @@ PREPARATION_LIMIT = 120.0
 _OUTPUT_LIMIT = 64 * 1024
 _SHOWN_LINES = 5
 _NOT_PASSED_ON = (
-    "PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_DISABLE_PLUGIN_AUTOLOAD", "PY312_AGAIN", "PY312_ACCEPTANCE",
+    "PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PY312_AGAIN", "PY312_ACCEPTANCE",
 )  # fmt: skip
+_ONLY_NAMED_PLUGINS = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+"""Others would take longer to load than the gate itself, once for each service."""
 _RUNNING = ("executing", "long-running")
 """States of a task of Dask's worker that is still wanted."""
 
@@ -263,7 +265,7 @@ def _check(job: ServiceJob, preparation: _Preparation, worker: Any, cancelled: _
         result = process.run(
             _command(job, setup, run_folder, root, jobs=setup.jobs or own_share),
             cwd=root,
-            env={**variables, REQUEST_VARIABLE: str(request_file)},
+            env={**variables, **_ONLY_NAMED_PLUGINS, REQUEST_VARIABLE: str(request_file)},
             time_limit=TIME_LIMIT,
             grace_period=GRACE,
             tail_limit=_OUTPUT_LIMIT,
@@ -282,7 +284,7 @@ def _check(job: ServiceJob, preparation: _Preparation, worker: Any, cancelled: _
 def _command(job: ServiceJob, setup: RunSetup, folder: Path, root: Path, *, jobs: int) -> list[str]:
     command = [
         sys.executable, "-m", "pytest", "-q", "-s", "-c", str(folder / "pytest.ini"), f"--rootdir={root}",
-        "-p", "no:cacheprovider", "-p", PLUGIN, *setup.arguments, f"--py312-jobs={jobs}",
+        "-p", "no:cacheprovider", "-p", "pytest_py312.plugin", "-p", PLUGIN, *setup.arguments, f"--py312-jobs={jobs}",
     ]  # fmt: skip
     if not is_glob(job.service) and "," not in job.service:  # otherwise all are collected, and the items chosen by key
         command.append(f"--py312-services={job.service}")
