@@ -80,3 +80,44 @@ def test_nothing_is_left_beside_the_repository(repository: Repository, whole: An
     )
     assert status.stdout == ""
     assert not [folder for folder in runs_folder().iterdir() if list(folder.glob("tree"))]
+
+
+ADDED_CHECK = """
+from pytest_py312 import CheckResult, Outcome
+
+class Added:
+    codes = ()
+    needs_installation = False
+    per_service = True
+
+    def __init__(self, name):
+        self.name = name
+
+    def run(self, cell, facts):
+        return CheckResult(outcome=Outcome.from_findings(
+            service=cell.service.name, interpreter=None, check=self.name, findings=[]
+        ))
+
+def pytest_py312_checks(config):
+    return [Added({name!r})]
+"""
+
+
+def test_checks_that_are_added_run_on_the_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of a module, and those of the conftest.py beside the plan."""
+    modules = tmp_path / "modules"
+    modules.mkdir()
+    (modules / "added_check.py").write_text(ADDED_CHECK.format(name="licence"))
+    monkeypatch.setenv("PYTHONPATH", str(modules))
+    files = {
+        "py312.toml": 'target = "3.12"\ninterpreters = ["3.12"]\n',
+        "conftest.py": ADDED_CHECK.format(name="owner"),
+        "user/Dockerfile": "FROM python:3.12-slim\n",
+        "user/app.py": "",
+    }
+    repository = Repository(tmp_path, files)
+
+    done = repository.run("added", "--py312-cluster=local:1", "-p", "added_check", "-m", "py312_licence or py312_owner")
+    assert done.returncode == 0, done.stdout + done.stderr
+    outcomes = {outcome["check"]: outcome["status"] for outcome in repository.report("added")["outcomes"]}
+    assert outcomes == {"licence": "passed", "owner": "passed"}
