@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import yaml
 
 from pytest_py312 import plugin
 
@@ -20,10 +21,16 @@ NOT_RUN = {
     "apt-get": "changes the system",
     "brew": "changes the system, and is not for Linux",
     "cd": "of the reader's shell",
+    "cat": "of the reader's shell",
     "cp": "of the reader's shell",
     "curl": "asks a server of the reader",
+    "dask": "starts processes on other machines",
     "docker": "changes the engine of the reader",
+    "export": "of the reader's shell",
+    "gh": "changes a pull request of the reader",
     "git": "changes a repository of the reader",
+    "head": "of the reader's shell",
+    "iconv": "of the reader's shell",
     "jq": "is the tool of a reader",
     "kubectl": "changes a cluster",
     "mkdir": "of the reader's shell",
@@ -37,6 +44,9 @@ NOT_RUN = {
     "sed": "of the tutorial",
     "dnf": "changes the system",
     "promtool": "is the tool of a reader, and what it checks has tests of its own",
+    "test": "of the reader's shell",
+    "true": "of the reader's shell",
+    "[": "of the reader's shell",
     "tox": "runs all tests on each Python",
     "twine": "is a step of .ci/run",
     "uv": "downloads an interpreter",
@@ -80,7 +90,7 @@ def commands_in(page: Path) -> Iterator[ShownCommand]:
         if block[2] in ("yaml", "yml"):
             for step in _STEP.finditer(block[3]):
                 number = first_line + block[3].count("\n", 0, step.start())
-                yield from _commands_of_line(page, number, step[1])
+                yield from _commands_of_line(page, number, str(yaml.safe_load(_EXPRESSION.sub("VALUE", step[1]))))
             continue
         for number, line in logical_lines(block[3]):
             yield from _commands_of_line(page, first_line + number, line)
@@ -121,7 +131,7 @@ def _commands_of_line(page: Path, number: int, line: str) -> Iterator[ShownComma
             skips_file = True
         elif skips_file:
             skips_file = False
-        elif words or not (_ASSIGNMENT.fullmatch(word) or word in ("sudo", "[", "timeout", "]", "if", "then", "fi")):
+        elif words or not (_ASSIGNMENT.fullmatch(word) or word in ("sudo", "timeout", "if", "then", "fi")):
             words.append(word)
 
 

@@ -12,6 +12,9 @@ from pytest_py312.core.progress.output import LiveOutput
 @contextmanager
 def progress_on_stderr(environ: Mapping[str, str]) -> Iterator[None]:
     """Show the progress on standard error while the block runs; all that is printed meanwhile passes the display."""
+    if sys.stderr is None:  # it was closed before the command was started
+        yield
+        return
     output = LiveOutput(sys.stderr)
     live = is_live(sys.stderr, environ)
     style = DisplayStyle(

@@ -62,7 +62,7 @@ class ClusterAssembly(GateAssembly):
         super().__init__(options, fleet=fleet, known_findings=known_findings)
         self._cluster_options = options
         self._address = parse_cluster(options.cluster)
-        self._plugins = plugins
+        self._worker_plugins = plugins
         self._show = show
         self._lines: list[str] = []
         self._lines_lock = threading.Lock()
@@ -169,7 +169,7 @@ class ClusterAssembly(GateAssembly):
             tree=archive.digest,
             folder=archive.folder,
             arguments=(
-                *(word for plugin in self._plugins for word in ("-p", plugin)),
+                *(word for plugin in self._worker_plugins for word in ("-p", plugin)),
                 "--py312",
                 *plan,
                 *(f"--py312-{name}={value}" for name, value in values.items() if value),

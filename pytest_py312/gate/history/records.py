@@ -194,7 +194,7 @@ def _service(node: DocumentNode, outcomes: Mapping[str, list[DocumentNode]]) -> 
         path=node.member("path").text(),
         stage=node.member("stage").integer(),
         verdict=verdict,
-        reason=node.member("incomplete").text(),
+        reason=node.member("incomplete_reason").text(),
         causes=_causes(own, verdict),
         accepted=_accepted(own),
         has_suite=node.member("has_suite").flag(),

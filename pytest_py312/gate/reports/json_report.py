@@ -174,13 +174,13 @@ def _checkout(checkout: Checkout) -> dict[str, Any]:
 def _service_verdict(name: str, verdict: RunVerdict) -> dict[str, Any]:
     """Return the verdict on a service; one of which nothing was to be checked is incomplete."""
     if name in verdict.ready:
-        return {"verdict": ServiceVerdict.READY.value, "incomplete": ""}
+        return {"verdict": ServiceVerdict.READY.value, "incomplete_reason": ""}
     if name in verdict.blocked:
-        return {"verdict": ServiceVerdict.BLOCKED.value, "incomplete": ""}
+        return {"verdict": ServiceVerdict.BLOCKED.value, "incomplete_reason": ""}
     if name in verdict.errored:
-        return {"verdict": ServiceVerdict.ERRORED.value, "incomplete": ""}
+        return {"verdict": ServiceVerdict.ERRORED.value, "incomplete_reason": ""}
     reason = dict(verdict.incomplete).get(name, "nothing was checked")
-    return {"verdict": ServiceVerdict.INCOMPLETE.value, "incomplete": reason}
+    return {"verdict": ServiceVerdict.INCOMPLETE.value, "incomplete_reason": reason}
 
 
 def _service(service: Service, interpreters: list[str]) -> dict[str, Any]:

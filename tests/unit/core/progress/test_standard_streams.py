@@ -1,5 +1,6 @@
 """A command that prints its own lines shows its progress below them."""
 
+import os
 import sys
 
 import pytest
@@ -35,7 +36,9 @@ def on_screen(monkeypatch: pytest.MonkeyPatch) -> MemoryTerminal:
     monkeypatch.setattr(sys, "stderr", made)
     monkeypatch.setattr(sys, "stdout", made)
     monkeypatch.setattr(display, "Ticker", SteppedTicker)
-    monkeypatch.setattr("pytest_py312.core.progress.output.shutil.get_terminal_size", lambda: (60, 10))
+    monkeypatch.setattr(
+        "pytest_py312.core.progress.output.shutil.get_terminal_size", lambda *_, **__: os.terminal_size((60, 10))
+    )
     return made
 
 

@@ -411,17 +411,22 @@ def test_each_service_has_its_verdict() -> None:
     """A reader need not work out from outcomes whether a service is proven."""
     report = sample()
     (blocked,) = document_of(report)["services"]
-    assert (blocked["verdict"], blocked["incomplete"]) == ("blocked", "")
+    assert (blocked["verdict"], blocked["incomplete_reason"]) == ("blocked", "")
     (incomplete,) = document_of(replace(report, outcomes=()))["services"]
-    assert (incomplete["verdict"], incomplete["incomplete"]) == ("incomplete", "nothing was checked on 3.12")
+    assert (incomplete["verdict"], incomplete["incomplete_reason"]) == ("incomplete", "nothing was checked on 3.12")
     unknown = replace(report.outcomes[0], status=Status.ERRORED, reason="no network", findings=())
     (errored,) = document_of(replace(report, outcomes=(unknown,)))["services"]
     assert errored["verdict"] == "could not be checked"
     (without_cells,) = document_of(replace(report, outcomes=(), cells=()))["services"]
-    assert without_cells["incomplete"] == "nothing was checked"
+    assert without_cells["incomplete_reason"] == "nothing was checked"
 
 
 def test_the_checkout_is_that_of_the_beginning() -> None:
-    report = replace(sample(), checkout=Checkout(commit="0d1f", branch="main", modified=True))
+    report = replace(sample(), checkout=Checkout(repository="shop", commit="0d1f", branch="main", modified=True))
     validate(document_of(report))
-    assert document_of(report)["checkout"] == {"commit": "0d1f", "branch": "main", "modified": True}
+    assert document_of(report)["checkout"] == {
+        "repository": "shop",
+        "commit": "0d1f",
+        "branch": "main",
+        "modified": True,
+    }
