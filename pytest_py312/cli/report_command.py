@@ -2,12 +2,14 @@
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from pytest_py312.cli.common import write_file
 from pytest_py312.core.directories import STATE_FOLDER, path_in_checkout
 from pytest_py312.core.errors import OptionError, did_you_mean
 from pytest_py312.core.text import escape_terminal
+from pytest_py312.gate.history.history_store import HistoryStore
 from pytest_py312.gate.reports import FORMAT_OF_ENDING, FORMATS, format_of_file, render
 from pytest_py312.gate.reports.run_verdict import summarize
 from pytest_py312.gate.run.stored_runs import FILE_NAME, RunStore, StoredRun
@@ -24,6 +26,8 @@ def report(options: argparse.Namespace) -> int:
     report_format = _format(options)
     run = store.find(options.run)
     stored = store.report(run)
+    if report_format == "html" and not stored.history:
+        stored = replace(stored, history=HistoryStore(root / STATE_FOLDER).table(stored, run.id))
     content = render(stored, report_format, prefix=path_in_checkout(root))
     if options.output:
         write_file(Path(options.output), content)

@@ -438,7 +438,11 @@ class GateSession:
             self._exit_status = session.exitstatus = pytest.ExitCode.TESTS_FAILED
         report = self.report(self._exit_status or 0)
         self._sections = self._extensions.sections(report)
-        return replace(report, sections=self._sections)
+        report = replace(report, sections=self._sections)
+        if self._is_stored and any(path.suffix == ".html" for path in self.options.reports):
+            history = HistoryStore(self.options.plan.root / STATE_FOLDER)
+            report = replace(report, history=history.table(report, self.assembly.run_id))
+        return report
 
     def pytest_terminal_summary(self, terminalreporter: Any, exitstatus: int, config: pytest.Config) -> None:
         if config.option.collectonly or (self.rollout is not None and self.rollout.verify_only):

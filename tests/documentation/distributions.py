@@ -17,8 +17,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 SDIST_TOP = frozenset({
-    ".gitignore", "CHANGELOG.md", "LICENSE", "PKG-INFO", "README.md", "README.zh-CN.md", "conftest.py", "docs",
-    "examples", "mkdocs.yml", "pyproject.toml", "pytest_py312", "tests", "tox.ini",
+    ".gitignore", ".pre-commit-hooks.yaml", "CHANGELOG.md", "LICENSE", "PKG-INFO", "README.md", "README.zh-CN.md",
+    "action.yml", "conftest.py", "docs", "examples", "mkdocs.yml", "pyproject.toml", "pytest_py312", "tests", "tox.ini",
 })  # fmt: skip
 """What may be at the top of the source distribution; a file that lies around in a checkout is none of it."""
 STRAY_PARTS = frozenset(

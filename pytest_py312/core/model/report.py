@@ -87,5 +87,7 @@ class Report:
     """Why the run must not be green, by other plugins; as clauses."""
     sections: tuple[ReportSection, ...] = ()
     """Sections of other plugins."""
+    history: tuple[tuple[str, ...], ...] = ()
+    """The counts of runs over time, up to this one, as a table of texts: its titles, then the oldest run first."""
     shard: ShardPart | None = None
     """Which part of a divided run this is; ``None``: the run was not divided, or its parts are merged."""

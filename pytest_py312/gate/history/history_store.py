@@ -16,6 +16,7 @@ from pytest_py312.core.model.report import Report
 from pytest_py312.core.serialization import decode, encode
 from pytest_py312.gate.history.documents import DocumentFault
 from pytest_py312.gate.history.records import record_of
+from pytest_py312.gate.history.run_history import history_table
 from pytest_py312.gate.reports.json_report import to_document
 from pytest_py312.gate.run.stored_runs import RunStore, StoredRun
 
@@ -92,6 +93,15 @@ class HistoryStore:
             if run.id not in kept:
                 kept[run.id] = _stored_run(store, run)
         return sorted(kept.values(), key=lambda past: past.ended_at)
+
+    def table(self, report: Report, run_id: str) -> tuple[tuple[str, ...], ...]:
+        """Return the table of the runs up to that of ``report``; empty if the files cannot be used."""
+        try:
+            past = replace(past_run_of(record_of_report(report, run_id)), exit_status=report.exit_status)
+            earlier = [run for run in self.runs() if run.origin != run_id and run.ended_at <= past.ended_at]
+        except (StateError, DocumentFault):
+            return ()
+        return history_table([*earlier, past])
 
     def _kept(self) -> list[PastRun]:
         if not (self._folder / FILE_NAME).is_file():

@@ -16,6 +16,7 @@ TITLES = ("Ended", "Commit", "Target", "Services", *COUNT_TITLES, "Exit", "Since
 NO_REPORT = "no report: it was ended before, or is still running"
 NO_VERDICTS = "one part of a divided run, or stored by another version"
 _NAMES = 3
+MAX_ROWS_IN_REPORT = 20
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,6 +51,11 @@ def history_rows(runs: Iterable[PastRun]) -> list[HistoryRow]:
         rows.append(HistoryRow(run=run, counts=count_verdicts(run), change=_describe_change(last_verdicts, current)))
         last_verdicts |= current
     return rows
+
+
+def history_table(runs: Iterable[PastRun]) -> tuple[tuple[str, ...], ...]:
+    """Return the titles and the rows of the newest runs, for a report."""
+    return (TITLES, *(row.cells for row in history_rows(runs)[-MAX_ROWS_IN_REPORT:]))
 
 
 def _describe_change(

@@ -88,6 +88,8 @@ def _services(report: Report) -> dict[str, Any]:
 
 def _about(report: Report) -> dict[str, Any]:
     return {
+        "sections": [(section.title, _escape_lines(section.text)) for section in report.sections],
+        "history": report.history,
         "waivers": [
             (
                 escape_terminal(waiver.service),
@@ -122,3 +124,7 @@ def _about(report: Report) -> dict[str, Any]:
             if text
         ],
     }
+
+
+def _escape_lines(text: str) -> str:
+    return "\n".join(map(escape_control, text.splitlines()))

@@ -13,6 +13,7 @@ from pytest_py312.core.model.report import Checkout
 from pytest_py312.core.model.shards import ShardPart
 from pytest_py312.gate.history import history_store
 from pytest_py312.gate.history.history_store import FILE_NAME, HistoryStore
+from pytest_py312.gate.history.run_history import TITLES
 from pytest_py312.gate.run.stored_runs import RunStore
 from tests.support.history_samples import BLOCKED
 from tests.support.report_samples import finding, judged, report_of
@@ -50,6 +51,16 @@ def test_runs_that_are_only_stored_with_their_report_or_without_one_are_shown(tm
     assert (old.origin, old.verdicts, old.exit_status) == ("old", (("user-service", BLOCKED),), 1)
     assert (killed.origin, killed.verdicts, killed.exit_status) == ("killed", (), None)
     assert new.origin == "new"
+
+
+def test_a_report_has_the_runs_up_to_its_own(tmp_path: Path) -> None:
+    """Also if it is written again when there are later ones."""
+    store = HistoryStore(tmp_path)
+    for hour in (10, 12, 14):
+        store.add(f"r{hour}", replace(REPORT, generated=f"2025-03-01T{hour}:00:00Z"), exit_status=1)
+    titles, *rows = store.table(replace(REPORT, generated="2025-03-01T12:00:00Z", exit_status=1), "r12")
+    assert titles == TITLES
+    assert [row[0] for row in rows] == ["2025-03-01 10:00 UTC", "2025-03-01 12:00 UTC"]
 
 
 def test_a_part_of_a_run_is_not_kept(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pytest_py312.core.model.findings import Location, Outcome, Severity, Status
 from pytest_py312.core.model.measurements import BenchmarkComparison, PastComparison, SpeedVerdict, SuiteComparison
 from pytest_py312.core.model.plan import Plan, Stage, Waiver
-from pytest_py312.core.model.report import Checkout, Report
+from pytest_py312.core.model.report import Checkout, Report, ReportSection
 from pytest_py312.gate.reports import html
 from tests.support.fakes import build_of, service
 from tests.support.report_samples import PY39, PY310, PY312, errored, finding, judged, report_of, speed
@@ -277,3 +277,18 @@ def test_no_text_of_a_repository_becomes_an_element(text: str) -> None:
         assert not any(name.startswith("on") or name == "style" for name in attributes)
         assert FRAGMENT.fullmatch(attributes.get("href") or "data:,")
     page.text.encode("utf-8")
+
+
+def test_sections_of_other_plugins_are_shown_as_they_are() -> None:
+    page = html.render(report_of(sections=(ReportSection(title="Licences", text="a <b>\n  two"),)))
+    assert "Licences</h2>" in page
+    assert "a &lt;b&gt;\n  two</pre>" in page
+
+
+def test_the_runs_so_far_are_shown_the_newest_first() -> None:
+    """A single run has no history."""
+    titles = ("Ended", "Exit")
+    page = html.render(report_of(history=(titles, ("first", "1"), ("second", "0"))))
+    assert page.index(">second<") < page.index(">first<")
+    assert 'href="#history"' in page
+    assert "History" not in html.render(report_of(history=(titles, ("first", "1"))))

@@ -58,6 +58,7 @@ def full_report() -> Report:
         builds=(build,),
         objections=("frozen",),
         sections=(ReportSection(title="t", text="a\nb"),),
+        history=(("Ended", "Exit"), ("yesterday", "1"), ("today", "0")),
         rollout=RolloutReport(environment="production", stage=1, status="passed", services=("user-service",)),
         checkout=Checkout(repository="suoke/platform", commit="c", branch="main", modified=True),
         shard=ShardPart(
