@@ -209,6 +209,9 @@ _SHARD_COMMANDS = (
             argument("--sarif", action="store_true", help="github: upload the findings to code scanning"),
             argument("--comment", action="store_true", help="github: write the result as a comment of a pull request"),
             argument("--durations", metavar="FILE", help="divide the run by this file of `py312 merge`"),
+            argument(
+                "--install", metavar="REQUIREMENT", help="what pip installs (default: this version, from the index)"
+            ),
             argument("--path", default=".", metavar="PATH", help="the repository, for the stages of its plan"),
             argument("--plan", metavar="FILE", help="the plan file (default: searched from PATH upwards)"),
             argument(

@@ -26,6 +26,10 @@ def emit(options: argparse.Namespace) -> int:
     stages = [part.strip() for part in options.stage.split(",")] if options.stage else []
     if any(parse_count(stage) is None for stage in stages):
         raise OptionError(f"--stage {shorten(options.stage, 40)}: a stage is a number, as in --stage 2 or --stage 1,2")
+    if options.install is not None and (not options.install.strip() or options.install.startswith("-")):
+        raise OptionError(
+            f"--install {shorten(options.install, 40)}: expected what `pip install` takes, as a path or URL"
+        )
     if options.system != _GITHUB:
         for name in ("by_stage", "sarif", "comment"):
             if getattr(options, name):
@@ -38,6 +42,7 @@ def emit(options: argparse.Namespace) -> int:
         tool_version=__version__,
         stage=",".join(stages),
         durations=options.durations or "",
+        requirement=options.install or "",
         sarif=options.sarif,
         comment=options.comment,
     )

@@ -52,7 +52,7 @@ _VALUE_OPTIONS: tuple[tuple[str, str, Literal["args", "string"], str], ...] = (
         "cluster",
         "ADDRESS",
         "string",
-        "check the services on the workers of a Dask cluster: tcp://HOST:PORT, or local:N for one on this machine",
+        "check the services on workers of a Dask cluster: tcp://HOST:PORT, tls://HOST:PORT, or local:N on this machine",
     ),
     (
         "durations",
@@ -110,7 +110,10 @@ _FLAG_OPTIONS: tuple[tuple[str, str], ...] = (
         "drop-old-versions",
         "with --py312-diff or --py312-fix: remove versions before the target from matrices and ranges",
     ),
-    ("update-locks", "with --py312-fix: run the commands that regenerate stale lock files, then check again"),
+    (
+        "update-locks",
+        "run the commands that regenerate stale lock files (alone: nothing else is written), then check again",
+    ),
     ("allow-dirty", "also write to files with uncommitted changes"),
 )
 

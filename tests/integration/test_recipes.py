@@ -118,7 +118,7 @@ def test_every_recipe_is_tested() -> None:
 
 
 def without_installation(commands: list[str]) -> list[str]:
-    assert commands[0].startswith("python -m pip install pytest-py312")
+    assert "pip install pytest-py312" in commands[0]
     return commands[1:]
 
 
@@ -126,7 +126,7 @@ def stages_run(commands: list[str], clone: Path, variable: str) -> Iterator[int]
     """Yield the exit status of the command that checks a stage, for stages 1 and 2."""
     check = next(command for command in without_installation(commands) if "--py312-stage" in command)
     for stage in ("1", "2"):
-        yield run(check.replace(variable, stage), clone).returncode
+        yield run(check.replace(variable, stage).replace(".py312/venv/bin/", ""), clone).returncode
 
 
 @pytest.mark.network

@@ -104,7 +104,8 @@ _SET_UP = f"""\
 
 
 def _head(settings: WorkflowSettings) -> str:
-    permissions = ["contents: read"] + ["security-events: write"] * settings.sarif
+    permissions = ["contents: read"]
+    permissions += ["actions: read", "security-events: write"] * settings.sarif  # the first for private repositories
     permissions += ["pull-requests: write"] * settings.comment
     lines = "".join(f"  {permission}\n" for permission in permissions)
     return f"""\

@@ -25,6 +25,7 @@ PYTHON = "3.12"
 class WorkflowSettings:
     """What a workflow is to check: in how many parts, which stages (``1,2``, or empty), by which file of durations.
 
+    ``requirement``: what pip installs, if not this version from the index.
     ``sarif``: its findings are uploaded to GitHub's code scanning; ``comment``: they are a comment of a pull request.
     """
 
@@ -32,6 +33,7 @@ class WorkflowSettings:
     tool_version: str
     stage: str = ""
     durations: str = ""
+    requirement: str = ""
     sarif: bool = False
     comment: bool = False
 
@@ -52,7 +54,7 @@ class WorkflowSettings:
 
     @property
     def install(self) -> str:
-        return f"python -m pip install pytest-py312=={self.tool_version}"
+        return f"python -m pip install {shlex.quote(self.requirement or f'pytest-py312=={self.tool_version}')}"
 
     def check(self, part: str) -> str:
         """Return the command that checks a part, which is a variable of the CI system."""

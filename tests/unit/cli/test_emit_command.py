@@ -100,6 +100,24 @@ def test_a_written_file_is_checked_for_changes(tmp_path: Path, capsys: pytest.Ca
     assert "+        part: [1, 2, 3]" in capsys.readouterr().out.splitlines()
 
 
+@pytest.mark.parametrize("arguments", [["github", "--shards=2"], ["gitlab", "--shards=2"]])
+def test_what_is_installed_can_be_a_path_or_a_url(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    """As long as the package is on no index; the check of the written file takes the same option."""
+    wheel = "./our wheels/pytest_py312-0.1.0-py3-none-any.whl"
+    text = str(emitted(capsys, *arguments, f"--install={wheel}"))
+    assert text.count(f"python -m pip install '{wheel}'") == text.count("pip install") == 2
+
+    assert main(["emit", *arguments, "--install=git+https://example.org/p.git@main"]) == 0
+    file = tmp_path / "file.yml"
+    file.write_text(capsys.readouterr().out, encoding="utf-8")
+    assert "python -m pip install git+https://example.org/p.git@main" in file.read_text(encoding="utf-8")
+    check = f"--check={file}"
+    assert main(["emit", *arguments, check, "--install=git+https://example.org/p.git@main"]) == 0
+    assert main(["emit", *arguments, check]) == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -112,6 +130,8 @@ def test_a_written_file_is_checked_for_changes(tmp_path: Path, capsys: pytest.Ca
         (["github", "--shards=2", "--stage=,"], "--stage ,: a stage is a number"),
         (["github", "--shards=2", f"--stage={'9' * 5000}"], "--stage 999"),
         (["github", f"--shards={'9' * 5000}"], "--shards 999"),
+        (["github", "--shards=2", "--install="], "expected what `pip install` takes"),
+        (["gitlab", "--shards=2", "--install=-r x.txt"], "--install -r x.txt: expected what `pip install` takes"),
         (["github", "--durations=nowhere.json"], "--durations nowhere.json: No such file"),
         (["github", "--shards=2", "--check=nowhere.yml"], "--check nowhere.yml: it cannot be read"),
     ],
@@ -148,7 +168,12 @@ def test_what_is_written_elsewhere_needs_permissions(capsys: pytest.CaptureFixtu
     full = emitted(capsys, "github", kind, "--stage=1", "--sarif", "--comment")
 
     assert plain["permissions"] == {"contents": "read"}
-    assert full["permissions"] == {"contents": "read", "security-events": "write", "pull-requests": "write"}
+    assert full["permissions"] == {
+        "contents": "read",
+        "actions": "read",  # the upload asks for it in a private repository
+        "security-events": "write",
+        "pull-requests": "write",
+    }
     for step in (step for job in full["jobs"].values() for step in job["steps"]):
         if "upload-sarif" in step.get("uses", "") or step.get("run", "").startswith("gh "):
             assert step["if"].startswith("always() && ")
