@@ -114,6 +114,10 @@ class Finalizer:
         if self.change_finding is None or not outcome.findings:
             return outcome
         try:
-            return reevaluate(outcome, [self.change_finding(service, finding) for finding in outcome.findings])
+            changed = reevaluate(outcome, [self.change_finding(service, finding) for finding in outcome.findings])
         except HookFailure as failure:
             return replace(outcome, status=Status.ERRORED, reason=str(failure))
+        if outcome.status is Status.FAILED and not any(finding.blocks for finding in outcome.findings):
+            # no severity made it fail, so none that is lowered makes it pass
+            return replace(changed, status=Status.FAILED, reason=outcome.reason)
+        return changed

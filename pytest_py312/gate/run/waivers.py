@@ -13,6 +13,9 @@ from pytest_py312.core.model.plan import Waiver
 from pytest_py312.core.service_patterns import matches, matches_test
 from pytest_py312.gate.checks.dependencies import PREVENT_INSTALLATION
 
+_FAIL_IF_PREEXISTING = PREVENT_INSTALLATION | {"PY701"}
+"""Codes that fail a check also if they are pre-existing: what cannot be installed or built proves nothing."""
+
 
 def waivers_for(waivers: Iterable[Waiver], cell: Cell) -> tuple[Waiver, ...]:
     """Return the waivers for the service of ``cell``."""
@@ -51,11 +54,9 @@ def reevaluate(outcome: Outcome, findings: Sequence[Finding]) -> Outcome:
     reevaluated = Outcome.from_findings(
         service=outcome.service, interpreter=outcome.interpreter, check=outcome.check, findings=findings
     )
-    still_prevents_installation = any(
-        finding.code in PREVENT_INSTALLATION and not finding.waived for finding in findings
-    )
-    if outcome.status is Status.FAILED and reevaluated.status is Status.PASSED and still_prevents_installation:
-        # it failed for a pre-existing problem: a set that cannot be installed
+    still_fails = any(finding.code in _FAIL_IF_PREEXISTING and not finding.waived for finding in findings)
+    if outcome.status is Status.FAILED and reevaluated.status is Status.PASSED and still_fails:
+        # it failed for a pre-existing problem: a set that cannot be installed, an image that cannot be built
         reevaluated = replace(reevaluated, status=Status.FAILED, reason=outcome.reason)
     return replace(reevaluated, seconds=outcome.seconds, cached=outcome.cached, nodeid=outcome.nodeid)
 

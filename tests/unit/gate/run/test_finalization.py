@@ -60,3 +60,19 @@ def test_without_plugins_nothing_changes() -> None:
     outcome = judged(finding("PY203", path="missing.py"))
 
     assert finalized(outcome, None) == outcome
+
+
+def name_owner(service: Service, found: Finding) -> Finding:
+    return replace(found, owner="accounts team")
+
+
+@pytest.mark.parametrize("severity", [Severity.ERROR, Severity.NOTE])
+def test_an_owner_makes_no_failure_pass(severity: Severity) -> None:
+    """A check may fail without a finding that blocks: an image that cannot be built on the baseline either."""
+    found = finding("PY701", severity=severity, preexisting=True)
+    failed = replace(judged(found), status=Status.FAILED, reason="it cannot be built (also fails on 3.9)")
+
+    outcome = finalized(failed, name_owner)
+
+    assert (outcome.status, outcome.reason) == (Status.FAILED, "it cannot be built (also fails on 3.9)")
+    assert outcome.findings[0].owner == "accounts team"

@@ -107,8 +107,9 @@ def test_an_errored_outcome_stays_errored_and_makes_no_waiver_unused() -> None:
     assert [finding.waived for finding in found.findings] == [True]
 
 
-def test_a_set_that_cannot_be_installed_stays_failed_with_a_waived_finding() -> None:
-    broken = failing("numpy", code="PY101", preexisting=True)
+@pytest.mark.parametrize("code", ["PY101", "PY701"])
+def test_what_cannot_be_installed_or_built_stays_failed_with_a_waived_finding(code: str) -> None:
+    broken = failing("numpy", code=code, preexisting=True)
     other = failing("redis", code="PY105")
     outcome_of_dependencies = Outcome(
         service="user-service",
