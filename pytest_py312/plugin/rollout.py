@@ -18,7 +18,7 @@ from pytest_py312.core.directories import STATE_FOLDER
 from pytest_py312.core.errors import OptionError, did_you_mean
 from pytest_py312.core.model.fleet import Fleet
 from pytest_py312.core.model.plan import Plan
-from pytest_py312.core.model.report import RolloutReport
+from pytest_py312.core.model.report import EXIT_INCONCLUSIVE, RolloutReport
 from pytest_py312.core.service_patterns import matches
 from pytest_py312.core.text import escape_terminal
 from pytest_py312.plugin.command_line import RunOptions
@@ -367,7 +367,8 @@ class RolloutPlugin:
             return pytest.ExitCode.INTERRUPTED
         if self._final_answer is not None and self._final_answer.status is StepStatus.FAILED:
             return pytest.ExitCode.TESTS_FAILED
-        if session.testsfailed > len(self._pending) or (status == pytest.ExitCode.TESTS_FAILED and not self._pending):
+        has_failed = status in (pytest.ExitCode.TESTS_FAILED, EXIT_INCONCLUSIVE) and not self._pending
+        if has_failed or session.testsfailed > len(self._pending):
             return pytest.ExitCode.TESTS_FAILED
         if self._final_answer is not None and self._final_answer.status is StepStatus.PENDING:
             return EXIT_PENDING

@@ -292,6 +292,24 @@ def test_an_accepted_stage_stays_so_while_it_serves(stage: Stage) -> None:
     stage.run(code=1)
 
 
+LOST_ITEM = """
+import pytest
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item):
+    return True if item.nodeid.endswith("user-service::py3.12::dependencies") else None
+"""
+
+
+@pytest.mark.parametrize("inconclusive", ["fail", "warn"])
+def test_an_item_that_did_not_run_is_no_success(stage: Stage, inconclusive: str) -> None:
+    """Also where what could not be checked has an exit code of its own, and an earlier run has proven it."""
+    stage.run(code=0)
+    (stage.faked.root / "conftest.py").write_text(LOST_ITEM)
+    stage.faked.gate.proven.update(check.split("/")[1].replace("::", "-") for check in CHECKS)
+    stage.run(f"--py312-inconclusive={inconclusive}", code=1)
+
+
 def test_the_last_step_alone_does_all_that_comes_before(stage: Stage) -> None:
     stage.faked.gate.proven.update(check.split("/")[1].replace("::", "-") for check in CHECKS)
     stage.run("-kverdict", code=0)
