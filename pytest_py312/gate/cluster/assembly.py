@@ -68,7 +68,7 @@ class ClusterAssembly(GateAssembly):
         self._lines_lock = threading.Lock()
         self._dispatcher: Dispatcher | None = None
         self._answers: dict[JobId, ServiceAnswer] = {}
-        self._results: dict[TaskKey, CheckResult] = {}
+        self._results: dict[tuple[JobId, TaskKey], CheckResult] = {}
 
     # -- description
 
@@ -232,12 +232,13 @@ class ClusterAssembly(GateAssembly):
         return self._result(task, future.result())
 
     def _result(self, task: CheckTask, answer: ServiceAnswer) -> CheckResult:
-        if _job_id(task) not in self._answers:
-            self._answers[_job_id(task)] = answer
+        job_id = _job_id(task)
+        if job_id not in self._answers:
+            self._answers[job_id] = answer
             for result in answer.results:
                 outcome = result.outcome
-                self._results[outcome.service, outcome.interpreter, outcome.check] = result
-        result_of_task = self._results.get(task.key)
+                self._results[job_id, (outcome.service, outcome.interpreter, outcome.check)] = result
+        result_of_task = self._results.get((job_id, task.key))  # what another job says of it does not count
         if result_of_task is not None:
             return result_of_task
         reason = answer.failure or "the worker that checked its service has not answered it"
