@@ -1,5 +1,6 @@
 """Check the services on a cluster (``--py312-cluster``): what it cannot be combined with, and what is shown of it."""
 
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
@@ -14,6 +15,11 @@ from pytest_py312.gate.cluster.assembly import ClusterAssembly
 from pytest_py312.gate.run.known_findings import KnownFindingsByKey
 from pytest_py312.plugin.command_line import ROLLOUT_OPTIONS, RunOptions
 from pytest_py312.plugin.pytest_support.processes import uses_xdist_workers
+
+_HOOKS_OF_WORKERS = tuple(
+    f"pytest_py312_{name}" for name in ("services", "fleet", "checks", "finding", "runner", "resolver")
+)
+"""The hooks on which the outcomes of the workers depend. Those about the report are called here."""
 
 
 def make_cluster_assembly(
@@ -30,11 +36,22 @@ def make_cluster_assembly(
 
 
 def _extensions(config: pytest.Config) -> list[str]:
-    """Return the modules that add to the gate by its hooks. The ``conftest.py`` beside the plan is part of the tree."""
-    hooks = (config.hook.pytest_py312_checks, config.hook.pytest_py312_fleet)
-    plugins = [implementation.plugin for hook in hooks for implementation in hook.get_hookimpls()]
-    modules = [plugin for plugin in plugins if isinstance(plugin, ModuleType)]
-    names = dict.fromkeys(module.__name__ for module in modules if Path(module.__file__ or "").name != "conftest.py")
+    """Return the modules with hooks that workers call. The ``conftest.py`` beside the plan is part of the tree.
+
+    :raises OptionError: a plugin has such a hook, and no name by which a worker could load it.
+    """
+    names: dict[str, None] = {}
+    for hook in _HOOKS_OF_WORKERS:
+        for implementation in getattr(config.hook, hook).get_hookimpls():
+            plugin = implementation.plugin
+            module = plugin if isinstance(plugin, ModuleType) else sys.modules.get(type(plugin).__module__)
+            if module is None or not config.pluginmanager.is_registered(module):
+                raise OptionError(
+                    f"{hook} of {implementation.plugin_name} is no function of a module that is a plugin, so the "
+                    "workers of --py312-cluster cannot load it: move it to one, or to the conftest.py beside the plan"
+                )
+            if Path(module.__file__ or "").name != "conftest.py":
+                names[module.__name__] = None
     return list(names)
 
 

@@ -20,6 +20,7 @@ from pytest_py312.core.process import discard_output
 from pytest_py312.gate.cluster.jobs import ServiceAnswer, ServiceRequest, from_text, to_text
 from pytest_py312.gate.cluster.worker import REQUEST_VARIABLE
 from pytest_py312.plugin.nodes import CheckItem
+from pytest_py312.plugin.pytest_support.processes import CLUSTER_SERVICE
 
 if TYPE_CHECKING:
     from pytest_py312.plugin.session import GateSession
@@ -85,4 +86,4 @@ def _session_of(config: pytest.Config) -> "GateSession":
 def pytest_configure(config: pytest.Config) -> None:
     file = os.environ.pop(REQUEST_VARIABLE)  # not for cells
     request = from_text(ServiceRequest, Path(file).read_text(encoding="ascii"))
-    config.pluginmanager.register(ClusterServicePlugin(request), "py312-cluster-service")
+    config.pluginmanager.register(ClusterServicePlugin(request), CLUSTER_SERVICE)

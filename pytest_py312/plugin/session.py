@@ -54,6 +54,7 @@ from pytest_py312.plugin.progress import register_progress
 from pytest_py312.plugin.pytest_support.processes import (
     TerminationHandler,
     garbage_collection_paused,
+    is_cluster_service,
     is_controller,
     is_worker,
     shared_folder,
@@ -416,7 +417,8 @@ class GateSession:
         if self._shard is not None:
             report = self._shard.attach(report)
         self.assembly.history.record(report.benchmarks, report.generated)
-        session.config.hook.pytest_py312_report(config=session.config, report=report)
+        if not is_cluster_service(session.config):
+            session.config.hook.pytest_py312_report(config=session.config, report=report)
         if self._known_findings is not None and not self._known_findings.finish(report, self._all_tasks):
             session.exitstatus = pytest.ExitCode.USAGE_ERROR
         if not self._report_writer.write(report):
@@ -433,6 +435,8 @@ class GateSession:
     def _complete_report(self, session: pytest.Session) -> Report:
         """Return the report with what other plugins add; their objections turn a green run red."""
         report = self.report(self._exit_status or 0)
+        if is_cluster_service(session.config):
+            return report
         self._objections = self._extensions.objections(report)
         if self._objections and self._exit_status in (pytest.ExitCode.OK, EXIT_INCONCLUSIVE):
             self._exit_status = session.exitstatus = pytest.ExitCode.TESTS_FAILED

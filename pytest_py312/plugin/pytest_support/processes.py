@@ -20,6 +20,15 @@ def is_worker(config: pytest.Config) -> bool:
     return hasattr(config, "workerinput")
 
 
+CLUSTER_SERVICE = "py312-cluster-service"
+"""Name of the plugin of a process that checks one service on a worker of a cluster."""
+
+
+def is_cluster_service(config: pytest.Config) -> bool:
+    """Return whether this process checks one service for a run on a cluster, which asks plugins about its report."""
+    return config.pluginmanager.hasplugin(CLUSTER_SERVICE)
+
+
 def is_controller(config: pytest.Config) -> bool:
     """Return whether this is xdist's controller, which collects nothing and gets outcomes from its workers' reports."""
     return config.pluginmanager.hasplugin("dsession")
