@@ -107,6 +107,8 @@ class RunRecord:
     waivers: tuple[WaiverRecord, ...] = ()
     benchmarks: tuple[BenchmarkRecord, ...] = ()
     checkout: Checkout = field(default_factory=Checkout)
+    objections: tuple[str, ...] = ()
+    """Why the run was not accepted, by plugins: none of its services is proven then."""
 
     def count(self, *verdicts: ServiceVerdict) -> int:
         """Return the number of services with one of these verdicts."""

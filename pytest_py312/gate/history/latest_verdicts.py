@@ -2,10 +2,18 @@
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from pytest_py312.core.errors import StateError
-from pytest_py312.core.model.readiness import BenchmarkRecord, GateKnowledge, KnownVerdict, RunRecord, ServiceVerdict
+from pytest_py312.core.model.readiness import (
+    BenchmarkRecord,
+    GateKnowledge,
+    KnownVerdict,
+    RunRecord,
+    ServiceRecord,
+    ServiceVerdict,
+)
 from pytest_py312.core.model.report import Checkout
 from pytest_py312.gate.history.documents import DocumentFault
 from pytest_py312.gate.history.history_store import record_of_report
@@ -74,7 +82,10 @@ class _Collector:
             self.commits[commit] = bool(commit and self._checkout.commit) and self._has_same_files(commit)
         for service in record.services:
             verdict = KnownVerdict(
-                service=service, origin=record.origin, ended_at=record.ended_at, checkout=record.checkout
+                service=_accepted(service, record.objections),
+                origin=record.origin,
+                ended_at=record.ended_at,
+                checkout=record.checkout,
             )
             newer = self.verdicts.get(service.name)
             if newer is None or self._replaces(verdict, newer):
@@ -103,3 +114,10 @@ class _Collector:
 
 def _is_incomplete(verdict: KnownVerdict) -> bool:
     return verdict.service.verdict is ServiceVerdict.INCOMPLETE
+
+
+def _accepted(service: ServiceRecord, objections: Sequence[str]) -> ServiceRecord:
+    """Return a service of a run; one that is ready is not proven if plugins have not accepted the run."""
+    if not objections or service.verdict is not ServiceVerdict.READY:
+        return service
+    return replace(service, verdict=ServiceVerdict.ERRORED, reason=f"its run was not accepted: {objections[0]}")

@@ -66,6 +66,7 @@ def record_of(document: Mapping[str, Any], origin: str) -> RunRecord:
         waivers=tuple(_waiver(node) for node in top.member("waivers").items()),
         benchmarks=tuple(_benchmark(node) for node in top.optional_items("comparisons")),
         checkout=_checkout(top),
+        objections=tuple(node.text() for node in top.optional_items("objections")),
     )
 
 

@@ -7,6 +7,8 @@ from pytest_py312.core.model.readiness import BenchmarkRecord, RunRecord
 from pytest_py312.core.model.report import Checkout
 from pytest_py312.gate.history.latest_verdicts import gate_knowledge, newest_first, stored_records
 from pytest_py312.gate.run.stored_runs import RunStore
+from pytest_py312.rollout.reporting.roadmap.stage_readiness import stage_readiness, step_before_deployment
+from tests.support.fakes import cell_of
 from tests.support.history_samples import BLOCKED, IMP, INCOMPLETE, run_record, service_record
 from tests.support.report_samples import finding, judged, report_of
 
@@ -79,3 +81,22 @@ def test_stored_runs_without_a_report_are_passed_over(tmp_path: Path) -> None:
     (record,) = stored_records(tmp_path)
     assert (record.origin, record.services[0].verdict) == ("done", BLOCKED)
     assert list(stored_records(tmp_path / "nowhere")) == []
+
+
+def test_a_run_that_a_plugin_has_not_accepted_proves_nothing(tmp_path: Path) -> None:
+    """Neither does an earlier run of the same commit, which nobody has objected to."""
+    store = RunStore(tmp_path)
+    for hour, objections in enumerate(((), ("deployments are frozen",))):
+        report = replace(
+            report_of(judged(check="suite"), objections=objections, generated=f"2025-03-01T1{hour}:30:00Z"),
+            cells=(cell_of(),),
+        )
+        store.begin(f"run{hour}", f"2025-03-01T1{hour}:00:00Z")
+        store.complete(f"run{hour}", report, "not proven", 1)
+
+    (name,) = {service.name for record in stored_records(tmp_path) for service in record.services}
+    knowledge = gate_knowledge(stored_records(tmp_path), [name], "3.12", Checkout())
+
+    readiness = stage_readiness([name], knowledge)
+    assert readiness.unchecked == ((name, "its run was not accepted: deployments are frozen"),)
+    assert step_before_deployment(1, readiness, Checkout()) is not None
