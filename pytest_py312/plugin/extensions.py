@@ -7,14 +7,15 @@ become worse. A hook that fails is an error of that plugin and proves nothing.
 
 import posixpath
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_py312.core.errors import OptionError
+from pytest_py312.core.errors import OptionError, Py312Error
 from pytest_py312.core.model.findings import Finding, Severity
 from pytest_py312.core.model.fleet import Fleet, Service
 from pytest_py312.core.model.plan import Plan
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from pytest_py312.rollout.targets.target import Target
     from pytest_py312.runners.runner import Runner
 
+_FAILURES = (Exception, pytest.fail.Exception, pytest.skip.Exception)
+"""How a hook can fail: what ``pytest.fail`` and ``pytest.skip`` raise is no ``Exception``."""
 _RANK = {Severity.NOTE: 0, Severity.WARNING: 1, Severity.ERROR: 2}
 
 
@@ -57,7 +60,7 @@ class Extensions:
         try:
             self._hook.pytest_py312_services(config=self._config, plan=plan, services=services)
             ordered = tuple(sorted(services, key=lambda service: (service.stage, service.path)))
-        except Exception as error:
+        except _FAILURES as error:
             raise OptionError(self._failure("pytest_py312_services", error)) from error
         self._check_services(plan, ordered)
         changes = tuple(self._describe_changes(fleet.services, ordered))
@@ -96,12 +99,12 @@ class Extensions:
         """
         try:
             changed = self._hook.pytest_py312_finding(config=self._config, service=service, finding=finding)
-        except Exception as error:
+        except _FAILURES as error:
             raise HookFailure(self._failure("pytest_py312_finding", error)) from error
         if changed is None or changed == finding:
             return finding
         by = self.names_of("pytest_py312_finding")
-        if not isinstance(changed, Finding) or _without_changes(changed, finding) != finding:
+        if not isinstance(changed, Finding) or not _is_allowed(changed, finding):
             raise HookFailure(f"pytest_py312_finding of {by} may change severity, remedy and owner of a finding only")
         if _RANK[changed.severity] < _RANK[finding.severity]:
             note = f"lowered from {finding.severity.value} to {changed.severity.value} by {by}"
@@ -117,15 +120,23 @@ class Extensions:
     # -- what is run
 
     def choose_runner(self, plan: Plan, runner: "Runner") -> "Runner":
-        """Return the runner of a plugin, or ``runner``."""
-        made: Runner | None = self._hook.pytest_py312_runner(config=self._config, plan=plan, runner=runner)
+        """Return the runner of a plugin, or ``runner``.
+
+        :raises OptionError: a plugin fails.
+        """
+        with self._reporting_failures("pytest_py312_runner"):
+            made: Runner | None = self._hook.pytest_py312_runner(config=self._config, plan=plan, runner=runner)
         return runner if made is None else made
 
     def choose_resolver(self, plan: Plan, resolver: "Resolver", runner: "Runner") -> "Resolver":
-        """Return the resolver of a plugin, or ``resolver``."""
-        made: Resolver | None = self._hook.pytest_py312_resolver(
-            config=self._config, plan=plan, resolver=resolver, runner=runner
-        )
+        """Return the resolver of a plugin, or ``resolver``.
+
+        :raises OptionError: a plugin fails.
+        """
+        with self._reporting_failures("pytest_py312_resolver"):
+            made: Resolver | None = self._hook.pytest_py312_resolver(
+                config=self._config, plan=plan, resolver=resolver, runner=runner
+            )
         return resolver if made is None else made
 
     def connect_target(self, settings: "RolloutSettings", environment: str) -> "AbstractContextManager[Target] | None":
@@ -144,22 +155,48 @@ class Extensions:
             return tuple(
                 str(reason) for reasons in answers for reason in ([reasons] if isinstance(reasons, str) else reasons)
             )
-        except Exception as error:
+        except _FAILURES as error:
             return (self._failure("pytest_py312_verdict", error),)
 
     def sections(self, report: Report) -> tuple[ReportSection, ...]:
         """Return the sections of plugins; a hook that fails is one with the error."""
         try:
             answers = self._hook.pytest_py312_report_sections(config=self._config, report=report)
-            return tuple(section for sections in answers for section in sections)
-        except Exception as error:
+            return tuple(map(_checked_section, chain.from_iterable(answers)))
+        except _FAILURES as error:
             failure = self._failure("pytest_py312_report_sections", error)
             return (ReportSection(title="A section is missing", text=failure),)
 
-    def _failure(self, hook: str, error: Exception) -> str:
+    @contextmanager
+    def _reporting_failures(self, hook: str) -> Iterator[None]:
+        try:
+            yield
+        except Py312Error:
+            raise
+        except _FAILURES as error:
+            raise OptionError(self._failure(hook, error)) from error
+
+    def _failure(self, hook: str, error: BaseException) -> str:
         return f"{hook} of {self.names_of(hook)} failed: {type(error).__name__}: {error}"
 
 
-def _without_changes(changed: Finding, finding: Finding) -> Finding:
-    """Return a changed finding with what may be changed as it was."""
-    return replace(changed, severity=finding.severity, remedy=finding.remedy, owner=finding.owner)
+def _checked_section(section: object) -> ReportSection:
+    """Return a section that a plugin has made.
+
+    :raises TypeError: it is something else.
+    """
+    if not isinstance(section, ReportSection) or not _are_all(str, section.title, section.text):
+        raise TypeError(f"{section!r} is no ReportSection of two texts")
+    return section
+
+
+def _is_allowed(changed: Finding, finding: Finding) -> bool:
+    """Return whether only that was changed which may be, to values that a finding can have."""
+    unchanged = replace(changed, severity=finding.severity, remedy=finding.remedy, owner=finding.owner)
+    is_valid = _are_all(Severity, changed.severity) and _are_all(str, changed.remedy, changed.owner)
+    return is_valid and unchanged == finding
+
+
+def _are_all(kind: type, *values: object) -> bool:
+    """Return whether values are of a type, which plugins need not have checked."""
+    return all(isinstance(value, kind) for value in values)

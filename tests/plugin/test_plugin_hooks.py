@@ -141,6 +141,12 @@ def pytest_py312_{hook}:
         ("finding(finding)", "return replace(finding, waived=True)", "may change severity, remedy and owner"),
         ("finding(finding)", "return 1 / 0", "pytest_py312_finding of conftest.py failed: ZeroDivisionError"),
         ("verdict()", "return 1 / 0", "pytest_py312_verdict of conftest.py failed: ZeroDivisionError"),
+        ("finding(finding)", "return replace(finding, severity='warning')", "of conftest.py may change severity"),
+        ("finding(finding)", "import pytest; pytest.fail('no')", "pytest_py312_finding of conftest.py failed: Failed"),
+        ("verdict()", "import pytest; pytest.fail('frozen')", "pytest_py312_verdict of conftest.py failed: Failed"),
+        ("runner(runner)", "return 1 / 0", "pytest_py312_runner of conftest.py failed: ZeroDivisionError"),
+        ("resolver(resolver)", "return 1 / 0", "pytest_py312_resolver of conftest.py failed: ZeroDivisionError"),
+        ("report_sections()", "return ['a section']", "'a section' is no ReportSection of two texts"),
         ("services(services)", "services.clear()", "there is no service left"),
         ("services(services)", "services.append(services[0])", "two services are named auth-service"),
         ("services(services)", "services[0] = replace(services[0], path='../x')", "../x is no folder"),
@@ -154,6 +160,8 @@ def test_a_hook_that_fails_or_cheats_proves_nothing(real: Real, hook: str, body:
 
     assert run.code not in (0, 5)
     assert message in re.sub(r"\s+", " ", run.out + run.err)
+    assert "Traceback" not in run.out + run.err
+    assert "INTERNALERROR" not in run.out + run.err
 
 
 def test_the_page_describes_every_hook() -> None:
