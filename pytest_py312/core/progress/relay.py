@@ -70,11 +70,14 @@ class EventReader:
                 stream.seek(self._offsets.get(file, 0))
                 complete, newline, _ = stream.read().rpartition(b"\n")
                 self._offsets[file] = self._offsets.get(file, 0) + len(complete) + len(newline)
-                for line in complete.splitlines():
-                    yield _parse(line)
+                yield from filter(None, map(_parse, complete.splitlines()))
 
 
-def _parse(line: bytes) -> ProgressEvent:
-    kind, data = json.loads(line)
-    event: ProgressEvent = decode(EVENT_TYPES[kind], data)
+def _parse(line: bytes) -> ProgressEvent | None:
+    """Return the event of a line; ``None`` if two threads have written it at once, or a disk was full meanwhile."""
+    try:
+        kind, data = json.loads(line)
+        event: ProgressEvent = decode(EVENT_TYPES[kind], data)
+    except (ValueError, TypeError, KeyError):
+        return None
     return event

@@ -67,3 +67,12 @@ def test_a_worker_reports_while_it_is_started(tmp_path: Path) -> None:
     writer.stop()
     PROGRESS.answer(["late"])
     assert [type(event) for event in EventReader(tmp_path).read()] == [ActivityStarted, ActivityEnded]
+
+
+def test_a_line_that_cannot_be_read_is_passed_over(tmp_path: Path) -> None:
+    """Two threads may write a long event at once, and the display of all others goes on."""
+    EventWriter(tmp_path, "gw0").write(EVENTS[0])
+    with (tmp_path / "progress-gw0.jsonl").open("a", encoding="ascii") as file:
+        file.write('["RunPlanned", {"items": ["Activ\n["Gone", {}]\n[]\n["ItemsAnswered", {}]\n')
+    EventWriter(tmp_path, "gw0").write(EVENTS[4])
+    assert list(EventReader(tmp_path).read()) == [EVENTS[0], EVENTS[4]]
