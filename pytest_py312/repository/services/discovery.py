@@ -93,8 +93,8 @@ def discover(plan: Plan) -> Fleet:
     usual = with_usual_baselines(services, plan)
     assumptions = [_with_usual_baseline(text, usual) for text in assumptions]
     services = [usual.get(service.name, service) for service in services]
-    services, of_packages = with_packed_folders(tree, services)
-    services = with_libraries(plan, tree, with_shared_packages(tree, services))
+    services, of_packages = with_packed_folders(tree, with_shared_packages(tree, services))
+    services = with_libraries(plan, tree, services)
     services, of_suites = with_suites_above(tree, services, lambda files: detect_sources(files).tests)
     ordered = sorted(with_owners(plan, services), key=lambda service: (service.stage, service.path))
     assumptions = [

@@ -109,8 +109,8 @@ def stage_readiness(services: Sequence[str], knowledge: GateKnowledge) -> StageR
 
 
 def _holds(proven: Checkout, knowledge: GateKnowledge) -> bool:
-    """Return whether what was proven is what is checked out. Without git it cannot be known, and the day is shown."""
-    if not (proven.commit and knowledge.checkout.commit):
+    """Return whether what was proven is what is checked out. Without git on either side the day is shown instead."""
+    if not (proven.commit or knowledge.checkout.commit):
         return True
     return not proven.modified and proven.commit in knowledge.same_commits
 

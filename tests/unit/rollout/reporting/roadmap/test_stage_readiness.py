@@ -76,13 +76,14 @@ def test_a_stage_is_proven_if_all_of_its_services_are_ready() -> None:
         (replace(HERE, modified=True), HERE, (HERE.commit,), False),
         (HERE, replace(HERE, modified=True), (), False),
         (Checkout(), Checkout(), (), True),
-        (HERE, Checkout(), (), True),
+        (HERE, Checkout(), (), False),
+        (Checkout(), HERE, (HERE.commit,), False),
     ],
 )
 def test_a_proof_holds_for_the_files_that_it_is_of(
     at: Checkout, now: Checkout, same: tuple[str, ...], holds: bool
 ) -> None:
-    """Also of another commit with the same files. Without git the day of the run is all that can be shown."""
+    """Also of another commit with the same files. Without git on either side the day is all that can be shown."""
     readiness = stage_readiness(["ready"], knowledge(service_record("ready"), at=at, now=now, same=same))
     assert readiness.is_proven is holds
     assert (step_before_deployment(1, readiness, now) is None) is holds
