@@ -51,7 +51,11 @@ def test_each_command_selects_something(tmp_path: Path) -> None:
     commands = gate_commands()
     done = subprocess.run(
         [sys.executable, "-c", COLLECT],
-        input=json.dumps([command.words[1:] for command in commands]),
+        input=json.dumps(
+            [
+                [word.replace("VALUE", "2") for word in command.words[1:]] for command in commands
+            ]  # of a matrix of stages
+        ),
         cwd=fleet,
         env=variables | {"PYTHONPATH": str(ROOT / "examples/health-check")},
         capture_output=True,

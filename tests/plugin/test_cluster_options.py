@@ -98,6 +98,9 @@ def test_plugins_are_asked_about_the_whole_report_only(faked: Faked) -> None:
 
 
 def test_a_scheduler_that_does_not_answer_is_an_error(faked: Faked) -> None:
-    result = faked.run("--py312-cluster=tcp://127.0.0.1:1", "--py312-runner=local")
+    """In a process of its own: after pytester has removed the modules of Dask, no plugin is found in this one."""
+    result = faked.pytester.runpytest_subprocess(
+        "--py312", "--py312-cluster=tcp://127.0.0.1:1", "--py312-runner=local", timeout=120
+    )
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert "--py312-cluster=tcp://127.0.0.1:1: no scheduler of Dask answers there" in result.stderr.str()

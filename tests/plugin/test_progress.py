@@ -38,7 +38,8 @@ def waiting(
     """Run the gate on one service in a terminal; its suite waits for the file ``go`` in the repository."""
     tests = {"services/auth-service/tests/test_auth.py": WAITS % str(real.root / "go")}
     service_tree(real.root, tests)
-    given = {name: value for name, value in real.variables.items() if name not in ("CI", "BUILD_NUMBER", "NO_COLOR")}
+    others = ("CI", "BUILD_NUMBER", "NO_COLOR", "COLUMNS", "LINES")  # the last two are of the worker of xdist
+    given = {name: value for name, value in real.variables.items() if name not in others}
     argv = real.command("--py312-services=auth-service", "--py312-python=3.12", *arguments)
     with in_terminal(
         argv, cwd=real.root, variables={**given, "TERM": "xterm-256color", **(variables or {})}, width=width
