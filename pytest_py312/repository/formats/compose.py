@@ -36,13 +36,17 @@ class ComposeService:
 
 def read_compose(text: str, path: str) -> tuple[ComposeService, ...]:
     """Return the services that are built; nothing for invalid YAML. ``path`` is the file's path."""
+    return tuple(entry for _, node in service_nodes(text) for entry in _built_services(node, posixpath.dirname(path)))
+
+
+def service_nodes(text: str) -> list[tuple[YamlNode, YamlNode]]:
+    """Return the name and the settings of each service of a compose file; nothing for invalid YAML."""
     try:
         documents = parse_documents(text)
     except InvalidYaml:
-        return ()
+        return []
     services = child_of(documents[0], "services") if documents else None
-    service_pairs = services.pairs if isinstance(services, YamlMapping) else []
-    return tuple(entry for _, node in service_pairs for entry in _built_services(node, posixpath.dirname(path)))
+    return list(services.pairs) if isinstance(services, YamlMapping) else []
 
 
 def _built_services(node: YamlNode, base_folder: str) -> Iterator[ComposeService]:
@@ -54,11 +58,19 @@ def _built_services(node: YamlNode, base_folder: str) -> Iterator[ComposeService
     )
     if build is None:
         return
-    context = scalar_text(build) or scalar_text(_merged_value(build, "context")) or "."
+    context = build_context(node, base_folder)
     dockerfile = scalar_text(_merged_value(build, "dockerfile"))
-    context = posixpath.normpath(posixpath.join(base_folder, context))
     folder = posixpath.normpath(posixpath.join(context, posixpath.dirname(dockerfile)))
     yield ComposeService(context=context, folder=folder, commands=commands)
+
+
+def build_context(node: YamlNode, base_folder: str) -> str:
+    """Return the folder that the image of a service is built in, relative to the root; empty if it is not built."""
+    build = _merged_value(node, "build")
+    if build is None:
+        return ""
+    context = scalar_text(build) or scalar_text(_merged_value(build, "context")) or "."
+    return posixpath.normpath(posixpath.join(base_folder, context))
 
 
 def _merged_value(node: YamlNode | None, key: str) -> YamlNode | None:

@@ -9,16 +9,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pytest_py312.repository.formats.yaml import (
-    InvalidYaml,
-    YamlMapping,
-    YamlNode,
-    YamlScalar,
-    YamlSequence,
-    child_of,
-    parse_documents,
-    scalar_text,
-)
+from pytest_py312.repository.formats.compose import build_context, service_nodes
+from pytest_py312.repository.formats.yaml import YamlMapping, YamlNode, YamlScalar, YamlSequence, child_of, scalar_text
 
 URL_HOST = re.compile(r"://(?P<host>[A-Za-z0-9][\w.-]*)(?=[:/?#\s\"'`,;)}\]]|$)(?!:[^/\s@\"']*@)", re.ASCII)
 """The host of an address, which is no name of a user in front of one."""
@@ -47,27 +39,13 @@ class ComposeEntry:
 
 def read_compose_entries(text: str, path: str) -> tuple[ComposeEntry, ...]:
     """Return the services of a compose file with the names of what they need; nothing for invalid YAML."""
-    try:
-        documents = parse_documents(text)
-    except InvalidYaml:
-        return ()
-    services = child_of(documents[0], "services") if documents else None
-    pairs = services.pairs if isinstance(services, YamlMapping) else []
     return tuple(
         ComposeEntry(
-            name=name.value, folder=_build_folder(node, posixpath.dirname(path)), hosts=tuple(_hosts(text, node))
+            name=name.value, folder=build_context(node, posixpath.dirname(path)), hosts=tuple(_hosts(text, node))
         )
-        for name, node in pairs
+        for name, node in service_nodes(text)
         if isinstance(name, YamlScalar)
     )
-
-
-def _build_folder(node: YamlNode, base_folder: str) -> str:
-    build = child_of(node, "build")
-    if build is None:
-        return ""
-    context = scalar_text(build) or scalar_text(child_of(build, "context")) or "."
-    return posixpath.normpath(posixpath.join(base_folder, context))
 
 
 def _hosts(text: str, node: YamlNode) -> Iterator[NamedHost]:
@@ -104,7 +82,7 @@ def _hosts_in(key: str, value: str) -> Iterator[str]:
     plain = _PLAIN_HOST.fullmatch(value)
     if plain is not None:
         yield plain["host"]
-    elif _HOST_KEY.search(key) and value:
+    elif _HOST_KEY.search(key) and value and "://" not in value:
         yield value
 
 
