@@ -9,12 +9,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_py312.analysis.judging.evidence import Evidence, version_label
+from pytest_py312.analysis.judging.packaging import IMPORT_ERRORS
 from pytest_py312.analysis.judging.reachability import Reachability
+from pytest_py312.analysis.judging.vendored import package_of
 from pytest_py312.analysis.scanner.facts.facts import FileFacts, ModuleImport
 from pytest_py312.core.model.findings import Finding, Location, Severity
 
 _TAG = re.compile(r"(?:cpython-|cp)(\d)(\d+)[a-z]?\b")
-_IMPORT_ERRORS = frozenset({"ImportError", "ModuleNotFoundError"})
 
 _Version = tuple[int, int]
 _Parts = tuple[str, ...]
@@ -90,7 +91,7 @@ def compiled_module_findings(
                 continue
             for module in _imported_modules(facts.path, module_import, by_name):
                 imported.add(module.path)
-                caught = reachability.is_caught(module_import.guard, _IMPORT_ERRORS)
+                caught = reachability.is_caught(module_import.guard, IMPORT_ERRORS)
                 severity = Severity.WARNING if caught else Severity.ERROR
                 place = Location(path=facts.path, line=module_import.line, column=module_import.column)
                 yield _finding(module, evidence, severity, place)
@@ -103,8 +104,7 @@ def _imported_modules(
     path: str, module_import: ModuleImport, modules: Mapping[str, Sequence[CompiledModule]]
 ) -> Iterator[CompiledModule]:
     """Yield the modules whose path ends with the imported name; a relative import has to be that path."""
-    folders = tuple(path.split("/")[:-1])
-    base = folders[: len(folders) - module_import.level + 1] if module_import.level else ()
+    base = package_of(path, module_import)
     module = tuple(filter(None, module_import.module.split(".")))
     for names in {module, (*module, module_import.name)} - {(), ("",)}:
         for candidate in modules.get(names[-1], ()):

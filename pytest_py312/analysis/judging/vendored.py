@@ -126,7 +126,7 @@ def _imported(facts: FileFacts, evidence: Evidence) -> Iterator[_Parts]:
     for module_import in facts.imports:
         if module_import.scope == "type checking" or not reachability.may_run(module_import.guard):
             continue
-        base = _package_of(facts.path, module_import)
+        base = package_of(facts.path, module_import)
         names = (*base, *filter(None, module_import.module.split(".")))
         if module_import.name and module_import.name != "*":
             yield (*names, module_import.name)
@@ -136,7 +136,7 @@ def _imported(facts: FileFacts, evidence: Evidence) -> Iterator[_Parts]:
             yield base
 
 
-def _package_of(path: str, module_import: ModuleImport) -> _Parts:
+def package_of(path: str, module_import: ModuleImport) -> _Parts:
     """Return the package that a relative import starts in; empty for an absolute one."""
     folders = path.split("/")[:-1]
     return tuple(folders[: len(folders) - module_import.level + 1]) if module_import.level else ()

@@ -75,8 +75,9 @@ def poetry_folders_outside(text: str) -> tuple[tuple[str, str], ...]:
     Poetry itself packs nothing from above a project ("is not in the subpath of"). Projects that name such folders are
     packed by a plugin (https://github.com/DavidVujic/poetry-multiproject-plugin), and pip cannot build them.
     """
-    toml = read_toml(text)
-    packages = toml.table("tool", "poetry").get("packages")
+    if "../" not in text:  # most often: parsing again what no reader has cached any more takes time at each start
+        return ()
+    packages = read_toml(text).table("tool", "poetry").get("packages")
     tables = [item for item in packages if isinstance(item, dict)] if isinstance(packages, list) else []
     pairs = [(_text_or_empty(item.get("from")), _text_or_empty(item.get("include"))) for item in tables[:200]]
     return tuple(
