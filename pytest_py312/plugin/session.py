@@ -7,6 +7,7 @@ reports) and xdist's workers (collect and check; shared results are computed by 
 import gc
 import os
 from collections.abc import Generator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -126,7 +127,7 @@ class GateSession:
             self.options.plan.root, self.options.reports, annotations=self.options.annotations
         )
         self._runs = RunStore(self.options.plan.root / STATE_FOLDER)
-        self._checkout = Checkout()
+        self._checkout: Future[Checkout] | None = None
         self._is_stored = (
             bool(self.tasks) and not (is_worker(config) or is_second_run()) and not config.option.collectonly
         )
@@ -239,7 +240,9 @@ class GateSession:
         session.config.args = [str(self.options.plan.root)]
         show_own_ids(session.config)
         if self._is_stored:
-            self._checkout = read_checkout(self.options.plan.root, os.environ)
+            thread = ThreadPoolExecutor(1)  # git reads all of a large repository; the answer is needed at the end
+            self._checkout = thread.submit(read_checkout, self.options.plan.root, os.environ)
+            thread.shutdown(wait=False)
             self._runs.begin(self.assembly.run_id, clock.now_text())
         with garbage_collection_paused():
             return (yield)
@@ -388,7 +391,7 @@ class GateSession:
             not_run=self._results.not_run,
             end_signal=self._termination.signal_name,
             rollout=self.rollout.report() if self.rollout is not None else None,
-            checkout=self._checkout,
+            checkout=self._checkout.result() if self._checkout is not None else Checkout(),
         )
         report = self.assembly.report(results, self._checks)
         return replace(report, objections=self._objections, sections=self._sections)
@@ -440,7 +443,7 @@ class GateSession:
         self._objections = self._extensions.objections(report)
         if self._objections and self._exit_status in (pytest.ExitCode.OK, EXIT_INCONCLUSIVE):
             self._exit_status = session.exitstatus = pytest.ExitCode.TESTS_FAILED
-        report = self.report(self._exit_status or 0)
+        report = replace(report, exit_status=int(self._exit_status or 0), objections=self._objections)
         self._sections = self._extensions.sections(report)
         report = replace(report, sections=self._sections)
         if self._is_stored and any(path.suffix == ".html" for path in self.options.reports):

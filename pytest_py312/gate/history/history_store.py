@@ -68,6 +68,8 @@ class HistoryStore:
 
         :param exit_status: that of the process.
         """
+        if report.shard is not None:  # of a part nothing is kept: its counts would be those of a smaller fleet
+            return
         with suppress(StateError, DocumentFault), closing(self._open()) as database:
             past = replace(past_run_of(record_of_report(report, run_id)), exit_status=exit_status)
             values = (run_id, past.ended_at, json.dumps(encode(past)))
