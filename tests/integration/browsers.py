@@ -1,7 +1,7 @@
 """The browser for tests of HTML pages."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -68,3 +68,21 @@ class OpenedPage:
 
 def open_page(browser: "Browser", file: Path, width: int = 1200, *, fragment: str = "", **settings: Any) -> OpenedPage:
     return OpenedPage(browser.new_page(viewport={"width": width, "height": 800}, **settings), file, fragment)
+
+
+LONG = "user-" + "x" * 110
+HOSTILE = "</td><script>document.title='taken'</script><img src=https://example.org/x>" + "y" * 200
+"""A name and a text that are in the pages of :func:`assert_self_contained`."""
+
+
+def assert_self_contained(files: Iterable[Path]) -> None:
+    """Assert that pages fit a phone and a desktop, send no requests, print no errors, and run nothing of a text."""
+    with launched_browser() as browser:
+        for file in files:
+            page = OpenedPage(browser.new_page(), file)
+            page.unfold_all()
+            for width in (320, 1200):
+                page.page.set_viewport_size({"width": width, "height": 800})
+                assert page.run("document.documentElement.scrollWidth") == width, file.name
+            assert (page.requested_urls, page.console_messages) == ([file.as_uri()], [])
+            assert "taken" not in page.page.title()

@@ -9,13 +9,10 @@ from pytest_py312.core.model.plan import Stage
 from pytest_py312.gate.history.difference_formats import format_html as difference_page
 from pytest_py312.gate.history.difference_view import view_of
 from pytest_py312.rollout.reporting.roadmap.roadmap_page import format_html as roadmap_page
-from tests.integration.browsers import OpenedPage, browser_program
+from tests.integration.browsers import HOSTILE, LONG, OpenedPage, assert_self_contained, launched_browser
 from tests.support.history_samples import BLOCKED, IMP, service_record
 from tests.unit.gate.history.test_differences import difference
 from tests.unit.rollout.reporting.roadmap.test_roadmap_formats import sample
-
-LONG = "user-" + "x" * 110
-HOSTILE = "</td><script>document.title='taken'</script><img src=https://example.org/x>" + "y" * 200
 
 
 def pages(folder: Path) -> list[Path]:
@@ -35,30 +32,15 @@ def pages(folder: Path) -> list[Path]:
 
 @pytest.mark.browser
 def test_pages_fit_the_window_and_send_no_requests(tmp_path: Path) -> None:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=browser_program() or None, args=["--no-sandbox"])
-        for file in pages(tmp_path):
-            page = OpenedPage(browser.new_page(), file)
-            for width in (320, 1200):
-                page.page.set_viewport_size({"width": width, "height": 800})
-                assert page.run("document.documentElement.scrollWidth") == width, file.name
-            assert (page.requested_urls, page.console_messages) == ([file.as_uri()], [])
-            assert "taken" not in page.page.title()
-        browser.close()
+    assert_self_contained(pages(tmp_path))
 
 
 @pytest.mark.browser
 def test_the_bars_of_the_timeline_are_drawn(tmp_path: Path) -> None:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=browser_program() or None, args=["--no-sandbox"])
+    with launched_browser() as browser:
         page = OpenedPage(browser.new_page(), pages(tmp_path)[1])
         widths = page.run(
             "[...document.querySelectorAll('.timeline rect')].map(bar => bar.getBoundingClientRect().width)"
         )
-        browser.close()
     assert len(widths) == 3
     assert all(width > 10 for width in widths)

@@ -19,11 +19,8 @@ from pytest_py312.rollout.live.live_view import build_view
 from pytest_py312.rollout.monitoring.soak import SoakSnapshot
 from pytest_py312.rollout.reporting.evidence import build_evidence
 from pytest_py312.rollout.reporting.evidence_bundle import write_bundle
-from tests.integration.browsers import OpenedPage, browser_program
+from tests.integration.browsers import HOSTILE, LONG, assert_self_contained
 from tests.unit.rollout.watchers import ME, MonitoredStage
-
-LONG = "user-" + "x" * 110
-HOSTILE = "</td><script>document.title='taken'</script><img src=https://example.org/x>" + "y" * 200
 
 
 def pages(folder: Path) -> list[Path]:
@@ -60,16 +57,4 @@ def pages(folder: Path) -> list[Path]:
 
 @pytest.mark.browser
 def test_pages_fit_the_window_and_send_no_requests(tmp_path: Path) -> None:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=browser_program() or None, args=["--no-sandbox"])
-        for file in pages(tmp_path):
-            page = OpenedPage(browser.new_page(), file)
-            page.unfold_all()
-            for width in (320, 1200):
-                page.page.set_viewport_size({"width": width, "height": 800})
-                assert page.run("document.documentElement.scrollWidth") == width, file.name
-            assert (page.requested_urls, page.console_messages) == ([file.as_uri()], [])
-            assert "taken" not in page.page.title()
-        browser.close()
+    assert_self_contained(pages(tmp_path))
