@@ -14,18 +14,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pytest_py312.core import process
 from pytest_py312.core.directories import checkout_root
 from pytest_py312.core.errors import StateError
 from pytest_py312.core.serialization import decode, encode
 from pytest_py312.core.text import format_size, list_names
+from pytest_py312.repository.checkout import is_checkout, run_git
 from pytest_py312.repository.tree import SKIPPED_FOLDERS
 from pytest_py312.runners.git_version import GitVersion, describe, write_repository
 
 SIZE_LIMIT = 512 * 1024**2
 """Bytes of all files together."""
-GIT_TIMEOUT = 120.0
-LIST_LIMIT = 256 * 1024**2
 _SHOWN_FILES = 3
 _MODIFIED = 1_577_836_800
 """Unix time of all files: not before 1980, which wheels cannot express."""
@@ -51,13 +49,13 @@ def pack_tree(root: Path) -> TreeArchive:
     """
     root = root.resolve()
     top = checkout_root(root)
-    is_checkout = (top / ".git").exists()
-    paths = sorted(set(_listed(top) if is_checkout else _walked(top)))
+    is_in_git = is_checkout(root)
+    paths = sorted(set(_listed(top) if is_in_git else _walked(top)))
     _refuse_large(top, paths)
     buffer = io.BytesIO()
     packed = gzip.GzipFile(fileobj=buffer, mode="wb", compresslevel=1, mtime=0)
     with packed, tarfile.open(fileobj=packed, mode="w") as archive:
-        if is_checkout:
+        if is_in_git:
             _add(archive, _VERSION, json.dumps(encode(describe(top))).encode("ascii"))
             index = _git(top, "rev-parse", "--git-path", "index").strip()
             if (top / index).is_file():
@@ -144,9 +142,7 @@ def _walked(top: Path) -> Iterator[str]:
 
 
 def _git(folder: Path, *arguments: str) -> str:
-    variables = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    argv = ["git", "--no-optional-locks", "-c", "core.fsmonitor=false", "-c", "safe.directory=*", "-C", str(folder)]
-    result = process.run([*argv, *arguments], env=variables, time_limit=GIT_TIMEOUT, tail_limit=LIST_LIMIT)
+    result = run_git(folder, *arguments)
     if not result.ok:
         message = list_names(result.stderr.strip().splitlines()[:1]) or result.exit_reason.value
         raise StateError(f"{folder}: git cannot list the files to send to the cluster ({message})")
