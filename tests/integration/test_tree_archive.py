@@ -115,3 +115,13 @@ def test_the_checkout_itself_is_not_changed(checkout: Path) -> None:
     again = subprocess.run(["git", "status", "--porcelain"], cwd=checkout, capture_output=True, text=True, check=True)
     assert again.stdout == status.stdout
     assert not os.path.lexists(checkout / "tree")
+
+
+def test_the_conftest_beside_the_plan_is_sent_though_git_ignores_it(checkout: Path, tmp_path: Path) -> None:
+    """Its hooks are loaded where the run was started, so they have to be loaded on the workers."""
+    (checkout / ".gitignore").write_text("conftest.py\n")
+    for folder in ("platform", "platform/services/a"):
+        (checkout / folder / "conftest.py").write_text("")
+    archive = pack_tree(checkout / "platform")
+    top = unpack_tree(archive.content, archive.digest, tmp_path / "worker")
+    assert {name for name in names(top) if name.endswith("conftest.py")} == {"platform/conftest.py"}

@@ -50,7 +50,9 @@ def pack_tree(root: Path) -> TreeArchive:
     root = root.resolve()
     top = checkout_root(root)
     is_in_git = is_checkout(root)
-    paths = sorted(set(_listed(top) if is_in_git else _walked(top)))
+    own_hooks = root / "conftest.py"  # loaded here, also if git ignores it
+    listed = {own_hooks.relative_to(top).as_posix()} if own_hooks.is_file() else set()
+    paths = sorted(listed.union(_listed(top) if is_in_git else _walked(top)))
     _refuse_large(top, paths)
     buffer = io.BytesIO()
     packed = gzip.GzipFile(fileobj=buffer, mode="wb", compresslevel=1, mtime=0)
