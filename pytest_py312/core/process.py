@@ -28,6 +28,9 @@ MARK_VARIABLE = "PY312_CELL"
 POLL_INTERVAL = 0.1
 """Seconds between two checks of the limits."""
 
+EXEC_INTERVAL, EXEC_LOOKS = 0.001, 200
+"""Seconds between two looks at a process that is executing a new program, and how many there are at most."""
+
 END_LIMIT = 10.0
 """Seconds that the parent of a command has for ending it with all its descendants."""
 
@@ -458,13 +461,36 @@ def _marks_from_proc(pid: int) -> list[tuple[int, str]]:
     # psutil parses each environment into a dict, which takes 10 times as long; this runs after every cell
     prefix = MARK_VARIABLE.encode() + b"="
     try:
-        data = Path(f"/proc/{pid}/environ").read_bytes()
+        data = _read_environment(pid)
     except OSError:
         return []
     if prefix not in data or pid == os.getpid():
         return []
     values = [item[len(prefix) :] for item in data.split(b"\0") if item.startswith(prefix)]
     return [(pid, value.decode("utf-8", "replace")) for value in values]
+
+
+def _read_environment(pid: int) -> bytes:
+    environment, looks = Path(f"/proc/{pid}/environ"), EXEC_LOOKS
+    data = environment.read_bytes()
+    while not data and looks and _is_in_exec(pid):
+        clock.pause(EXEC_INTERVAL)
+        data = environment.read_bytes()
+        looks -= 1
+    return data or environment.read_bytes()  # the program may have started between the last two calls
+
+
+def _is_in_exec(pid: int) -> bool:
+    """Return whether a process is executing a new program whose environment the kernel does not show yet.
+
+    Until the stack of the program is set up, ``environ`` is empty and the end of the environment (field 51 of ``stat``,
+    see proc(5)) is 0, as for a kernel thread, which has no executable, however.
+
+    :raises OSError: it is a kernel thread, or has ended.
+    """
+    Path(f"/proc/{pid}/exe").readlink()
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+    return fields[51 - 3] == "0"
 
 
 def _mark_from_psutil(process: object) -> str:

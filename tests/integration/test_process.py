@@ -256,6 +256,18 @@ def test_processes_with_other_marks_are_not_killed() -> None:
     assert ends(daemon)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_process_is_found_while_it_executes_its_program() -> None:
+    """Just after the start of a process the kernel shows an empty environment, in about half of all cases."""
+    marks = []
+    for _ in range(50):
+        with subprocess.Popen(["sleep", "600"], env={process.MARK_VARIABLE: "mine"}) as started:
+            marks += [mark for _, mark in process._marks_from_proc(started.pid)]
+            started.kill()
+
+    assert marks == ["mine"] * 50
+
+
 def test_an_ended_process_uses_no_memory() -> None:
     done = python("import os; print(os.getpid())")
 
