@@ -25,6 +25,9 @@ from pytest_py312.rollout.domain.model import Act, Container, Deployment, StageR
 from pytest_py312.rollout.execution.foreign_changes import foreign_change
 from pytest_py312.rollout.targets.target import ReadinessPhase, SupportsControl, Target, TargetError, TargetRefused
 
+SETTLE_LIMIT, SETTLE_INTERVAL = 10.0, 0.5
+"""Seconds that a restored version has to be all that serves, and between two looks."""
+
 
 class WaitInterrupted(Exception):
     """A stop was requested while a new container was getting ready. ``str()`` names the signal."""
@@ -139,7 +142,19 @@ class Actions:
             self._pause(readiness.retry_after)
 
     def verify_previous(self, deployment: Deployment) -> str:
-        """Return why what serves is not what served before; empty if it is, and is ready."""
+        """Return why what serves is not what served before; empty if it is, and is ready, within some seconds.
+
+        A swarm may still run a task of the replaced version for a moment, above all after a restart of its manager: a
+        single look would call such a rollback failed.
+        """
+        started_at = self._stopwatch()
+        while True:
+            problem = self._problem_of_previous(deployment)
+            if not problem or self._stopwatch() - started_at >= SETTLE_LIMIT:
+                return problem
+            self._pause(SETTLE_INTERVAL)
+
+    def _problem_of_previous(self, deployment: Deployment) -> str:
         observed = self._target.observe(deployment.spec)
         if deployment.old is None:
             return "" if observed is None else "something serves where nothing did before"

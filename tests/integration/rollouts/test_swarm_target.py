@@ -215,7 +215,8 @@ def test_a_service_that_breaks_in_the_soak_is_rolled_back(
             assert "the engine has" in run.reason
         else:
             assert environment.service("auth")["UpdateStatus"]["State"] == "completed"
-        assert [recovered.state for recovered in driver.recover(environment.name)] == [S.ROLLED_BACK]
+        (recovered,) = driver.recover(environment.name)
+        assert recovered.state is S.ROLLED_BACK, recovered
         assert environment.serving() == environment.all_old()
 
 

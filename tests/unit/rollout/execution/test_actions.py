@@ -3,7 +3,10 @@
 import pytest
 
 from pytest_py312.core.model.findings import Interpreter
-from pytest_py312.rollout.execution.actions import describe_interpreters
+from pytest_py312.rollout.domain.model import Deployment
+from pytest_py312.rollout.execution.actions import SETTLE_LIMIT, Actions, describe_interpreters
+from tests.support.fakes import FakeTarget
+from tests.unit.rollout.runs import spec
 
 
 @pytest.mark.parametrize(
@@ -21,3 +24,19 @@ from pytest_py312.rollout.execution.actions import describe_interpreters
 def test_a_python_beside_the_expected_one_is_not_called_another(running: str, expected: str, text: str) -> None:
     interpreters = [Interpreter.parse(word) for word in running.split()]
     assert describe_interpreters(interpreters, Interpreter.parse(expected)) == text
+
+
+@pytest.mark.parametrize(("seconds", "problem"), [(3.0, ""), (2 * SETTLE_LIMIT, "nothing serves")])
+def test_a_restored_version_has_some_seconds_to_be_all_that_serves(seconds: float, problem: str) -> None:
+    target, now = FakeTarget(), [0.0]
+    old = target.serve("auth", "old-3.9")
+    target.containers[old.id].running = False
+
+    def pause(duration: float) -> None:
+        now[0] += duration
+        target.containers[old.id].running = now[0] >= seconds
+
+    actions = Actions(target, pause=pause, stopwatch=lambda: now[0])
+
+    restored = Deployment(spec=spec("auth", container="auth"), image="new-3.12", old=old)
+    assert actions.verify_previous(restored) == problem
