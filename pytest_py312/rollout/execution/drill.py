@@ -1,13 +1,15 @@
 """Drills: deploy a stage only to roll it back, and record the result in the journal.
 
-The stage is deployed as usual. Then its rollback is requested, or a new container is stopped and monitoring has to
-notice that. In both cases the previous version has to serve again, which is verified.
+The stage is deployed as usual. Then its rollback is requested, or a new version is stopped and monitoring has to notice
+that. In both cases the previous version has to serve again, which is verified. A swarm or a cluster replaces what was
+stopped, so it is stopped before each sample: that ends with the drill, also if the drill is killed.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 
 from pytest_py312.core import clock
 from pytest_py312.core.database import DiskFull
@@ -117,12 +119,13 @@ class Drill:
             root=self.context.plan.root,
             log=self.context.log,
         )
+        stop = partial(self.target.stop_for_drill, run[service].spec, container)
         try:
-            self.target.stop_for_drill(container)
+            stop()
         except TargetError as error:
             return f"{service} could not be made to fail: {error}"
         self.context.log(f"{service} was stopped; waiting for monitoring to notice it")
-        stop_reason = asyncio.run(_watch_until_noticed(watcher))
+        stop_reason = asyncio.run(_watch_until_noticed(watcher, stop))
         updated = self.journal.load_run(run.run)
         if updated.state is StageState.ROLLING_BACK:
             return "" if service in updated.reason else f"it is rolled back for another reason: {updated.reason}"
@@ -148,20 +151,22 @@ class Drill:
 _TIMED_OUT = "the drill's timeout"
 
 
-async def _watch_until_noticed(watcher: Watcher) -> str:
+async def _watch_until_noticed(watcher: Watcher, inject_fault: Callable[[], None]) -> str:
     """Monitor until something is decided, a signal arrives, or time is up; return which of the last two, or empty."""
     stop = StopRequest()
     with stop_loop_on_signals(stop):
-        sampling = asyncio.ensure_future(_sample_until_noticed(watcher, stop))
+        sampling = asyncio.ensure_future(_sample_until_noticed(watcher, inject_fault, stop))
         await asyncio.wait({sampling}, timeout=NOTICE_TIMEOUT)
         stop.request(_TIMED_OUT)
         await sampling
     return stop.reason
 
 
-async def _sample_until_noticed(watcher: Watcher, stop: StopRequest) -> None:
+async def _sample_until_noticed(watcher: Watcher, inject_fault: Callable[[], None], stop: StopRequest) -> None:
     """Sample until the stage leaves its soak. A held stage would be monitored on; here it is enough that it is held."""
     while not stop:
+        with suppress(TargetError):  # it has failed once, and what does not answer is noticed as well
+            inject_fault()
         progress = await watcher.soak.sample_once()
         if progress.run.state is not StageState.SOAKING:
             return

@@ -104,10 +104,13 @@ class SupportsAddress(Protocol):
 
 @runtime_checkable
 class SupportsDrill(Protocol):
-    """A target that can make a container fail, for a drill."""
+    """A target that can make a service fail, for a drill."""
 
-    def stop_for_drill(self, container: Container) -> None:
-        """Stop ``container`` as a crash would. Raises errors of a target."""
+    def stop_for_drill(self, spec: ServiceSpec, container: Container) -> None:
+        """Stop all that serves ``container``, as a crash would. Raises errors of a target.
+
+        What replaces it by itself, as in a swarm or a cluster, is stopped by the next call.
+        """
         ...
 
 

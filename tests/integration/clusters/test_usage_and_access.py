@@ -1,6 +1,7 @@
 """Usage, restarts and logs of a soaking stage in a cluster; and how the user's own access is found."""
 
 import asyncio
+import json
 import traceback
 from pathlib import Path
 
@@ -176,4 +177,37 @@ baseline = "3.9"
     assert "shop/auth:3.12 is a tag, which may have moved since the image was proven" in output
     code, output = py312("rollback --stage 1 --env test")
     assert (code, small.serving()) == (0, small.all_old()), output
+    assert small.left_over() == []
+
+
+@pytest.mark.usefixtures("kubeconfig")
+@pytest.mark.parametrize("may_delete", [True, False])
+def test_a_drill_deletes_pods_until_it_is_noticed(
+    small: Shop, tmp_path: Path, capsys: pytest.CaptureFixture[str], may_delete: bool
+) -> None:
+    plan = """
+target = "3.12"
+stage = [{ number = 1, services = ["auth"] }]
+
+[deploy]
+target = "kubernetes"
+image = "shop/{service}:{version}"
+readiness-delay = 0
+environments = { test = { context = "staging", drill = true } }
+
+[service.auth]
+baseline = "3.9"
+"""
+    root = service_tree(tmp_path / "repo", {"services/auth/requirements.txt": "attrs\n", "py312.toml": plan})
+    if not may_delete:
+        small.server.forbidden.add(("delete", "pods"))
+    code = main(["drill", "--stage", "1", "--fault", "stop", str(root), "--json"])
+    captured = capsys.readouterr()
+    assert captured.out, captured.err
+    result = json.loads(captured.out)
+    assert (code, result["passed"], result["state"]) == (int(not may_delete), may_delete, "rolled back"), result
+    assert may_delete or "auth could not be made to fail" in result["detail"]
+    deleted = [name for verb, resource, name in small.server.requests if (verb, resource) == ("delete", "pods")]
+    assert len(deleted) >= (4 if may_delete else 1), "two pods, before each sample"
+    assert small.serving() == small.all_old()
     assert small.left_over() == []

@@ -1,6 +1,7 @@
 """The swarm target on a real swarm of private engines."""
 
 import asyncio
+import json
 import random
 import signal
 import subprocess
@@ -394,7 +395,7 @@ target = "3.12"
 [deploy]
 target = "swarm"
 image = "{registry}/service:{{version}}"
-environments = {{ test = {{ engine = "{engine}" }} }}
+environments = {{ test = {{ engine = "{engine}", drill = true }} }}
 readiness-delay = "1s"
 
 [[stage]]
@@ -419,3 +420,28 @@ def test_a_plan_names_the_swarm(
         assert main(["rollback", "--stage", "1", str(root)]) == 0
         assert environment.serving() == environment.all_old()
         assert capsys.readouterr().out == "stage 1 is soaking\nstage 1 is rolled back: manual\n"
+
+
+def test_a_drill_stops_what_the_swarm_replaces_until_it_is_noticed(
+    make_environment: MakeEnvironment, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with make_environment("auth", replicas=2) as environment:
+        plan = PLAN.format(
+            container=f"{environment.name}-auth", engine=environment.swarm.manager.socket, registry=REGISTRY
+        )
+        root = service_tree(tmp_path / "repository", {"services/auth/requirements.txt": "", "py312.toml": plan})
+        assert main(["drill", "--stage", "1", "--fault", "stop", str(root), "--json"]) == 0
+        result = json.loads(capsys.readouterr().out)
+        assert (result["passed"], result["state"]) == (True, "rolled back")
+        assert environment.serving() == environment.all_old()
+        assert environment.configs() == []
+
+
+def test_a_drill_needs_the_engine_of_each_node(make_environment: MakeEnvironment) -> None:
+    with make_environment("auth") as environment, environment.driver() as (driver, _):
+        run = driver.deploy(environment.run("3.12"))
+        new = run["auth"].new
+        assert new is not None
+        with pytest.raises(TargetRefused, match="cannot be inspected: add the engine of that node to the environment"):
+            environment.without_node_engines().stop_for_drill(environment.spec("auth"), new)
+        assert environment.serving()["auth"] == (new.id, "3.12")

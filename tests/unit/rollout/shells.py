@@ -63,7 +63,7 @@ class InspectableTarget(FakeTarget):
     images: dict[str, ImageInfo] = field(default_factory=dict)
     usage: Usage = field(default_factory=lambda: Usage(cpu_seconds=1.0, memory=5, restarts=0, out_of_memory=False))
 
-    def stop_for_drill(self, container: Container) -> None:
+    def stop_for_drill(self, spec: ServiceSpec, container: Container) -> None:
         if self.unbreakable:
             raise TargetRefused("it does not stop")
         self.containers[container.id].running = False

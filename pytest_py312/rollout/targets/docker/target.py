@@ -221,7 +221,7 @@ class DockerTarget:
 
     # ---- changes
 
-    def stop_for_drill(self, container: Container) -> None:
+    def stop_for_drill(self, spec: ServiceSpec, container: Container) -> None:
         """Stop a container to simulate a crash in a drill; the engine does not restart explicitly stopped ones."""
         with as_target_errors(), translate_errors():
             self._engine.client.stop(container.id, timeout=1)

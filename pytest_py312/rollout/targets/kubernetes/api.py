@@ -180,6 +180,11 @@ class Cluster:
         with suppress(_NotFound):
             self._call_api("delete configmaps", self._core.delete_namespaced_config_map, name, namespace)
 
+    def delete_pod(self, namespace: str, name: str) -> None:
+        """Delete a pod at once, as if its node had killed it."""
+        with suppress(_NotFound):
+            self._call_api("delete pods", self._core.delete_namespaced_pod, name, namespace, grace_period_seconds=0)
+
     def create_lease(self, body: JsonObject) -> None:
         self._call_api("create leases.coordination.k8s.io", self._leases.create_namespaced_lease, self.namespace, body)
 

@@ -215,6 +215,12 @@ class KubernetesTarget:
 
     # ---- changes
 
+    def stop_for_drill(self, spec: ServiceSpec, container: Container) -> None:
+        """Delete all pods of the template; the cluster starts others in their place."""
+        for pod in self._pods(spec, self._deployment(spec)):
+            if pod.template == container.id:
+                self._cluster.delete_pod(self._namespace(spec), pod.name)
+
     def prepare(self, spec: ServiceSpec, *, image: str, run: str) -> Container:
         deployment = self._deployment(spec)
         serving = pod_template_of(deployment)

@@ -255,6 +255,22 @@ class SwarmTarget:
     # ---- changes
 
     @as_swarm_target_errors()
+    def stop_for_drill(self, spec: ServiceSpec, container: Container) -> None:
+        """Stop the containers of all running tasks; the swarm starts others in their place.
+
+        :raises TargetRefused: the engine of a node is not accessible. Nothing was stopped.
+        """
+        status = self._services.status(spec.container)
+        tasks = [task for task in status.running_tasks if task.spec_id == container.id] if status else []
+        targets = [(task, self._nodes.docker_target(task)) for task in tasks]
+        for task, target in targets:
+            if target is None:
+                raise TargetRefused(self._node_unreachable_message(task))
+        for task, target in targets:
+            assert target is not None, "checked above"
+            target.stop_for_drill(spec, Container(id=task.container, image=task.image))
+
+    @as_swarm_target_errors()
     def prepare(self, spec: ServiceSpec, *, image: str, run: str) -> Container:
         status = self._services.status(spec.container)
         spec_store = SpecStore(self._engine, spec)

@@ -74,7 +74,7 @@ def test_an_outage_that_nobody_notices_fails_the_drill_and_is_brought_back(
     py312: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(drill, "NOTICE_TIMEOUT", 0.3)
-    monkeypatch.setattr(type(py312.target), "stop_for_drill", lambda target, container: None)
+    monkeypatch.setattr(type(py312.target), "stop_for_drill", lambda target, spec, container: None)
     done = py312.document("drill --stage 1 --fault stop", code=1)
     assert done["detail"] == "auth was down for 0.3 s without being noticed"
     assert serving(py312)["auth"] == "old-3.9"
@@ -150,7 +150,7 @@ def test_a_drill_that_was_killed_is_no_pass_and_is_cleared_away_by_the_next(py31
 def test_a_drill_that_was_killed_while_it_was_up_is_brought_back_first(
     py312: Shell, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
-    def killed(target: object, container: object) -> None:
+    def killed(target: object, spec: object, container: object) -> None:
         raise MemoryError
 
     with monkeypatch.context() as patched:

@@ -14,7 +14,7 @@ EXPECTED = {
     "SupportsAddress": {DockerTarget},
     "SupportsContracts": {DockerTarget},
     "SupportsControl": {DockerTarget},
-    "SupportsDrill": {DockerTarget},
+    "SupportsDrill": {DockerTarget, KubernetesTarget, SwarmTarget},
     "SupportsExec": {DockerTarget},
     "SupportsInspection": {DockerTarget, SwarmTarget},
     "SupportsInventory": {DockerTarget, KubernetesTarget, SwarmTarget},
