@@ -18,7 +18,7 @@ from pytest_py312.runners.bubblewrap import find_bubblewrap
 from pytest_py312.runners.confinement import CONFINED_SCRIPT
 from pytest_py312.runners.runner import CellUnavailable
 from tests.integration.local_runners import local_runner
-from tests.support.source_distributions import make_sdist, served
+from tests.support.source_distributions import make_sdist, served, served_repository
 
 ATTACK = """
 import json, socket
@@ -95,6 +95,22 @@ def test_a_hostile_build_writes_nowhere_and_reaches_nobody(fleet: Fleet, sdists:
     # the build has a /tmp of its own
     assert [folder for folder in found["written"] if not folder.startswith("/tmp/")] == []
     assert found["reached"] == []
+    assert not list(tmp_path.rglob("planted"))
+
+
+def test_the_requirements_of_a_source_from_git_are_learned_by_a_confined_build(fleet: Fleet, tmp_path: Path) -> None:
+    """setup.py reads them from a file, so that only a build reveals them; it also attacks."""
+    folders, port = [str(tmp_path), str(tmp_path / "cache"), str(Path.home())], fleet.index.rsplit(":", 1)[1].strip("/")
+    attack = "import os\n" + ATTACK.replace("FOLDERS", repr(folders)).replace("PORT", port)
+    setup = (
+        f"from setuptools import setup\n{attack}\nassert found['reached'] == []\n"
+        "setup(name='acme', version='1', py_modules=['acme'], install_requires=open('needs.txt').read().split())\n"
+    )
+    with served_repository(tmp_path / "git", {"setup.py": setup, "acme.py": "", "needs.txt": "six==1.16.0\n"}) as url:
+        request = ResolutionRequest(lines=(f"acme @ git+{url}",), options=())
+        lock = fleet.uv.resolve(request, fleet.build)
+
+    assert [pin.name for pin in lock.pins] == ["acme", "six"]
     assert not list(tmp_path.rglob("planted"))
 
 

@@ -1,6 +1,7 @@
-"""Source distributions that tests make, and an index on this machine that serves them."""
+"""Source distributions and repositories that tests make, and servers on this machine for them."""
 
 import io
+import subprocess
 import tarfile
 import threading
 from collections.abc import Iterator, Mapping
@@ -8,6 +9,8 @@ from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+
+from tests.support.fakes import service_tree
 
 PYPROJECT = """
 [build-system]
@@ -101,6 +104,19 @@ def write_sdist(folder: Path, name: str, version: str, files: Mapping[str, str])
 class _Quiet(SimpleHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:
         pass
+
+
+@contextmanager
+def served_repository(folder: Path, files: Mapping[str, str]) -> Iterator[str]:
+    """Serve a git repository with these files, in new folders of ``folder``, and yield its address."""
+    work, bare = folder / "work", folder / "served" / "acme.git"
+    service_tree(work, files)
+    who = ["-c", "user.email=a@example.org", "-c", "user.name=a"]
+    for argv in (["init", "-q", "."], ["add", "."], [*who, "commit", "-qm", "x"], ["clone", "-q", "--bare", ".", bare]):
+        subprocess.run(["git", *map(str, argv)], cwd=work, check=True)
+    subprocess.run(["git", "update-server-info"], cwd=bare, check=True)
+    with served(bare.parent) as address:
+        yield address.replace("user:hunter2@", "") + bare.name
 
 
 @contextmanager

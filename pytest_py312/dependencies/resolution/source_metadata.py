@@ -3,7 +3,8 @@
     <cache>/metadata/<digest of source, index and interpreter build>.json
 
 uv resolves without running foreign code (dependencies/system/confined_builds.py). Where it would have to build, the
-metadata of that one source is built apart, and the resolution is repeated with it (uv's ``dependency-metadata``).
+metadata of that one source is built apart, and the resolution is repeated with it (uv's ``dependency-metadata``). For a
+source from git uv takes no such setting; what its build wrote is checked and put where uv looks first, in its cache.
 """
 
 import hashlib
@@ -13,6 +14,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,12 @@ from pytest_py312.dependencies.system.confined_builds import (
     run_source_build,
     source_to_build,
     without_builds,
+)
+from pytest_py312.dependencies.system.git_sources import (
+    GIT_MARK,
+    PinnedGitSource,
+    give_metadata_to_uv,
+    pin_git_source,
 )
 from pytest_py312.runners.probe_records import read_bounded
 from pytest_py312.runners.runner import Runner, SupportsConfinement
@@ -68,6 +76,12 @@ def parse_metadata(content: bytes) -> SourceMetadata | None:
         return checked_metadata(name, version, requires, requires_python, extras)
     except (ValueError, TypeError, IndexError, AttributeError, RecursionError, UnicodeDecodeError):
         return None
+
+
+def _has_unchecked_values(content: bytes) -> bool:
+    """Return whether valid metadata have more than what :func:`parse_metadata` checks and a flag."""
+    (first, *others) = _unpack(content)
+    return bool(others) or not all(isinstance(value, bool) for value in first[5:])
 
 
 def checked_metadata(
@@ -127,6 +141,7 @@ class MetadataBuilds:
     """Runs resolutions of uv in which no foreign code runs. Safe for threads and several processes."""
 
     def __init__(self, *, cache: Path, runner: Runner, confinement: SupportsConfinement) -> None:
+        self._cache = cache
         self._root = cache / "metadata"
         self._temporary = cache / "tmp"
         self._runner = runner
@@ -152,9 +167,6 @@ class MetadataBuilds:
             settings_file.write_text(settings + "".join(learned.values()), encoding="utf-8")
             result = self._runner.run_tool(build, without_builds(argv), time_limit=600)
             source = source_to_build(result) if needs_build(result) else ""
-            if " @ git+" in source:
-                # uv takes no metadata for a source from git, and reads it from there again: not confined
-                return self._runner.run_tool(build, argv, time_limit=600)
             if not source or source in learned:
                 return _unlearned(result, source) if needs_build(result) else result
             if "--offline" in argv and self._cached(source, build, options) is None:
@@ -164,7 +176,7 @@ class MetadataBuilds:
             )
             if isinstance(metadata, CommandResult):
                 return metadata
-            learned[source] = metadata.toml(with_version=" @ " not in source)
+            learned[source] = "" if GIT_MARK in source else metadata.toml(with_version=" @ " not in source)
         return _unlearned(result, source)
 
     def _cached(self, source: str, build: InterpreterBuild, options: Sequence[str]) -> SourceMetadata | None:
@@ -199,17 +211,42 @@ class MetadataBuilds:
             argv = ["{uv}", "pip", "compile", "--quiet", "--no-header", "--color", "never", "--python", "{python}"]
             argv += ["--directory", inside(work), *compile_options(name), inside(work / "requirements.in")]
             built = SourceBuild(folder=work, argv=tuple(argv), time_limit=600, options=options)
+            from_git = None
+            if GIT_MARK in source:
+                fetched, from_git = self._fetch_git_source(source, built, build)
+                if from_git is None:
+                    return _unlearned(fetched, source) if fetched.ok or needs_build(fetched) else fetched
+                (work / "requirements.in").write_text("\n".join((*options, from_git.line)) + "\n", encoding="utf-8")
+                built = replace(built, copied=work / "cache")
             result = run_source_build(built, build, self._runner, self._confinement)
             # the command itself may fail: what the source requires is not there offline
-            metadata = _find_metadata(built.scratch, name)
+            content = _find_metadata(built.scratch, name)
+            metadata = parse_metadata(content)
             if metadata is None:
                 return _unlearned(result, source) if result.ok else result
-            if " @ " not in source:
+            if from_git is not None:
+                if not _has_unchecked_values(content):
+                    give_metadata_to_uv(content, from_git, partial(self._uv_cache, build))
+            elif " @ " not in source:
                 with suppress(OSError):  # only a cache
                     write_json_atomically(self._file(source, build, options), _as_json(metadata))
             return metadata
         finally:
             shutil.rmtree(work, ignore_errors=True)
+
+    def _fetch_git_source(
+        self, source: str, built: SourceBuild, build: InterpreterBuild
+    ) -> tuple[CommandResult, PinnedGitSource | None]:
+        """Fetch a source into the folder ``cache`` beside its build, without building it."""
+        cache = ["--cache-dir", self._runner.path_inside(built.folder / "cache")]
+        result = self._runner.run_tool(build, without_builds([*built.argv, *cache]), time_limit=built.time_limit)
+        return result, pin_git_source(source, built.folder / "cache")
+
+    def _uv_cache(self, build: InterpreterBuild) -> Path | None:
+        """Return the cache of the uv that resolves."""
+        printed = self._runner.run_tool(build, ["{uv}", "cache", "dir"], time_limit=60).stdout.strip()
+        own = self._cache / "uv"  # of a runner whose tools see the cache elsewhere
+        return own if printed == self._runner.path_inside(own) else Path(printed) if printed else None
 
 
 def _as_json(metadata: SourceMetadata) -> Mapping[str, object]:
@@ -222,15 +259,15 @@ def _as_json(metadata: SourceMetadata) -> Mapping[str, object]:
     }
 
 
-def _find_metadata(scratch: Path, name: str) -> SourceMetadata | None:
-    """Return what uv has written about ``name``. Foreign code could write there too, about its own source."""
+def _find_metadata(scratch: Path, name: str) -> bytes:
+    """Return what uv has written about ``name``, empty if nothing. Foreign code could write there too."""
     root = scratch.resolve()
     for path in sorted(root.glob("cache/sdists-*/**/metadata.msgpack"))[:_MAX_ITEMS]:
         content = read_bounded(path, METADATA_LIMIT) if path.resolve() == path else None
         metadata = parse_metadata(content) if content else None
-        if metadata is not None and metadata.name == name:
-            return metadata
-    return None
+        if content and metadata is not None and metadata.name == name:
+            return content
+    return b""
 
 
 def _unlearned(result: CommandResult, source: str) -> CommandResult:

@@ -1,11 +1,8 @@
 """Packages of the system in the image of a cell, with a real engine and real apt."""
 
-import functools
 import subprocess
 from collections.abc import Iterator
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import pytest
 
@@ -15,6 +12,7 @@ from pytest_py312.runners.runner import CellUnavailable
 from tests.integration.docker_runner.conftest import INTERPRETERS, Bench, unavailable
 from tests.support.child_pytest import PYTEST
 from tests.support.fakes import service_tree
+from tests.support.source_distributions import served_repository
 
 pytestmark = pytest.mark.docker
 
@@ -95,18 +93,9 @@ def test_a_source_that_needs_a_compiler_is_built_where_the_image_has_one(images:
 @pytest.fixture
 def git_server(tmp_path: Path) -> Iterator[str]:
     """Serve a repository with one distribution over HTTP on this machine; return its address."""
-    work, bare = tmp_path / "work", tmp_path / "served" / "acme.git"
     setup = "from setuptools import setup\nsetup(name='acme', version='1', py_modules=['acme'])\n"
-    service_tree(work, {"setup.py": setup, "acme.py": ""})
-    who = ["-c", "user.email=a@example.org", "-c", "user.name=a"]
-    for argv in (["init", "-q", "."], ["add", "."], [*who, "commit", "-qm", "x"], ["clone", "-q", "--bare", ".", bare]):
-        subprocess.run(["git", *map(str, argv)], cwd=work, check=True)
-    subprocess.run(["git", "update-server-info"], cwd=bare, check=True)
-    handler = functools.partial(SimpleHTTPRequestHandler, directory=str(bare.parent))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/acme.git"
-        server.shutdown()
+    with served_repository(tmp_path, {"setup.py": setup, "acme.py": ""}) as url:
+        yield url
 
 
 def test_a_requirement_from_git_is_fetched_in_an_image_without_git(
