@@ -58,7 +58,7 @@ _VALUE_OPTIONS: tuple[tuple[str, str, Literal["args", "string"], str], ...] = (
         "durations",
         "FILE",
         "string",
-        "with --py312-shard: divide the run by the durations in this file",
+        "with --py312-shard: divide the run by the times in this file; with --py312-cluster: start the longest first",
     ),
 )
 

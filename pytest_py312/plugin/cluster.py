@@ -15,6 +15,7 @@ from pytest_py312.gate.cluster.assembly import ClusterAssembly
 from pytest_py312.gate.run.known_findings import KnownFindingsByKey
 from pytest_py312.plugin.command_line import ROLLOUT_OPTIONS, RunOptions
 from pytest_py312.plugin.pytest_support.processes import uses_xdist_workers
+from pytest_py312.plugin.shard_options import read_recorded_durations
 
 _HOOKS_OF_WORKERS = tuple(
     f"pytest_py312_{name}" for name in ("services", "fleet", "checks", "finding", "runner", "resolver")
@@ -27,8 +28,14 @@ def make_cluster_assembly(
 ) -> ClusterAssembly:
     """Return the assembly of a run on the cluster that the options name."""
     plugin = ClusterPlugin(config)
+    recorded = read_recorded_durations(config)
     assembly = ClusterAssembly(
-        options, fleet=fleet, known_findings=known_findings, plugins=_extensions(config), show=plugin.show
+        options,
+        fleet=fleet,
+        known_findings=known_findings,
+        durations=recorded.durations if recorded else {},
+        plugins=_extensions(config),
+        show=plugin.show,
     )
     plugin.warning = assembly.warning
     config.pluginmanager.register(plugin, "py312-cluster")

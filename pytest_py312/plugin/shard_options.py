@@ -43,30 +43,53 @@ class ShardOptions:
     durations_file: str = ""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RecordedDurations:
+    """The durations in a file, with the digest of its content."""
+
+    file: str
+    digest: str
+    durations: Durations
+
+
 def read_shard_options(config: pytest.Config, options: RunOptions) -> ShardOptions | None:
     """Return the options of a divided run; ``None`` if the run is not divided.
 
     :raises OptionError: one is invalid, or cannot be combined with another option.
     """
     value = getattr(config.known_args_namespace, "py312_shard", None)
-    file = str(option_value(config, "durations") or "")
     if value is None:
-        if getattr(config.known_args_namespace, "py312_durations", None):
+        if getattr(config.known_args_namespace, "py312_durations", None) and not options.cluster:
             raise OptionError(
-                "--py312-durations divides a run into parts of equal length: combine it with --py312-shard=K/N"
+                "--py312-durations divides a run into parts of equal length: combine it with --py312-shard=K/N, or "
+                "with --py312-cluster"
             )
         return None
     part, parts = _parse_part(value)
     _refuse_combinations(config, options, value)
-    if not file:
+    recorded = read_recorded_durations(config)
+    if recorded is None:
         return ShardOptions(part=part, parts=parts)
-    content = _read_durations(_durations_path(config, file), file)
     return ShardOptions(
         part=part,
         parts=parts,
-        durations=parse_durations(content, file),
-        durations_digest=hashlib.sha256(content).hexdigest(),
-        durations_file=file,
+        durations=recorded.durations,
+        durations_digest=recorded.digest,
+        durations_file=recorded.file,
+    )
+
+
+def read_recorded_durations(config: pytest.Config) -> RecordedDurations | None:
+    """Return what is in the file of ``--py312-durations``; ``None`` without the option.
+
+    :raises OptionError: there is no such file, or it has something else.
+    """
+    file = str(option_value(config, "durations") or "")
+    if not file:
+        return None
+    content = _read_durations(_durations_path(config, file), file)
+    return RecordedDurations(
+        file=file, digest=hashlib.sha256(content).hexdigest(), durations=parse_durations(content, file)
     )
 
 

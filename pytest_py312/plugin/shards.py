@@ -8,7 +8,7 @@ import base64
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from fnmatch import fnmatchcase
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,7 +16,6 @@ import pytest
 from pytest_py312.core.directories import path_in_checkout
 from pytest_py312.core.errors import OptionError, Py312Error
 from pytest_py312.core.files import write_json_atomically
-from pytest_py312.core.model.fleet import Service
 from pytest_py312.core.model.report import Report
 from pytest_py312.core.model.shards import RunIdentity, ShardPart, WorkUnit
 from pytest_py312.core.serialization import decode, encode
@@ -27,19 +26,17 @@ from pytest_py312.gate.run.assembly import GateAssembly
 from pytest_py312.gate.run.stored_runs import pack_report
 from pytest_py312.gate.sharding.division import TasksByService, item_key, tasks_of_part, units_of
 from pytest_py312.gate.sharding.documents import tool_identity
-from pytest_py312.gate.sharding.estimates import weighed_items
+from pytest_py312.gate.sharding.estimates import count_test_files, weighed_items
 from pytest_py312.gate.sharding.packing import divide, loads_of
 from pytest_py312.gate.sharding.tree_state import read_tree_state
 from pytest_py312.plugin.command_line import RunOptions
 from pytest_py312.plugin.nodes import CheckItem, ServiceTasks
 from pytest_py312.plugin.pytest_support.processes import is_worker, shared_folder
 from pytest_py312.plugin.shard_options import ShardOptions, options_of_run, plan_digest
-from pytest_py312.repository.tree import Tree, relative_to
+from pytest_py312.repository.tree import Tree
 
 UNITS_FILE = "units.json"
 """File in the folder of xdist's workers by which they report the units to their controller, which collects nothing."""
-SCAN_DEPTH = 8
-_TEST_FILES = ("test_*.py", "*_test.py")
 
 
 class ShardPlugin:
@@ -78,7 +75,7 @@ class ShardPlugin:
         """Deselect the items of the other parts. Trylast: what ``-k``, ``-m`` and plugins deselect is in no part."""
         part, parts = self._shard.part, self._shard.parts
         tasks = [item.task for item in items if isinstance(item, CheckItem)]
-        weighed = weighed_items(tasks, self._shard.durations, self._count_test_files)
+        weighed = weighed_items(tasks, self._shard.durations, partial(count_test_files, Tree(self._options.plan.root)))
         assigned = divide(weighed, parts)
         others = [item for item in items if isinstance(item, CheckItem) and assigned[item_key(item.task)] != part]
         other_ids = {item.nodeid for item in others}
@@ -97,12 +94,6 @@ class ShardPlugin:
         folder = shared_folder(self._config)
         if folder is not None:
             write_json_atomically(folder / UNITS_FILE, encode(self._units))
-
-    def _count_test_files(self, service: Service) -> int:
-        """Return the number of files by whose names pytest finds tests, without those of services inside."""
-        scan = Tree(self._options.plan.root).scan_folder(service.path, depth=SCAN_DEPTH)
-        files = scan.without(relative_to(service.path, service.nested_folders)).files
-        return sum(any(fnmatchcase(file.rpartition("/")[2], pattern) for pattern in _TEST_FILES) for file in files)
 
     def _set_units(self, units: tuple[WorkUnit, ...]) -> None:
         self._units = units

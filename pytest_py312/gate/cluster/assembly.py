@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -22,8 +23,10 @@ from pytest_py312.gate.run.assembly import AssemblyOptions, GateAssembly
 from pytest_py312.gate.run.known_findings import KnownFindingsByKey
 from pytest_py312.gate.run.scheduler import available_cores
 from pytest_py312.gate.run.tasks import CheckTask, TaskKey, unfinished_outcome, unread_outcome
-from pytest_py312.gate.sharding.estimates import weighed_items
+from pytest_py312.gate.sharding.durations import Durations
+from pytest_py312.gate.sharding.estimates import count_test_files, weighed_items
 from pytest_py312.gate.sharding.merging import build_order
+from pytest_py312.repository.tree import Tree
 
 FIRST_WORKER_LIMIT = 60.0
 """Seconds that a run waits for the first worker."""
@@ -46,6 +49,7 @@ class ClusterOptions(AssemblyOptions, Protocol):
 class ClusterAssembly(GateAssembly):
     """The parts of a run on a cluster.
 
+    :param durations: recorded times of items: the services that take longest are started first.
     :param plugins: modules of pytest plugins that extend the gate.
     :param show: called with lines about the progress while pytest waits for a result.
     """
@@ -56,12 +60,14 @@ class ClusterAssembly(GateAssembly):
         *,
         fleet: Fleet,
         known_findings: KnownFindingsByKey,
+        durations: Durations,
         plugins: Sequence[str] = (),
         show: Callable[[str], None],
     ) -> None:
         super().__init__(options, fleet=fleet, known_findings=known_findings)
         self._cluster_options = options
         self._address = parse_cluster(options.cluster)
+        self._durations = durations
         self._worker_plugins = plugins
         self._show = show
         self._lines: list[str] = []
@@ -183,7 +189,7 @@ class ClusterAssembly(GateAssembly):
     def _jobs(self, tasks: Sequence[CheckTask]) -> list[PlacedJob]:
         """Return the jobs: one for each service, and one for what is measured of it."""
         weights: dict[str, int] = {}
-        for item in weighed_items(tasks, {}, lambda service: 1):
+        for item in weighed_items(tasks, self._durations, partial(count_test_files, Tree(self._plan.root))):
             weights[item.service] = weights.get(item.service, 0) + item.weight
         by_job: dict[JobId, list[CheckTask]] = {}
         for task in tasks:

@@ -96,6 +96,7 @@ class Dispatcher:
         self._is_closing = threading.Event()
         self._workers_seen_at = clock.stopwatch()
         self._are_measured = False
+        self._lacks_at, self._lacks_by_needs = -1, dict[ServiceNeeds, Mapping[str, str]]()
         self._thread = threading.Thread(target=self._handle_events, name="py312-cluster", daemon=True)
 
     # -- what the coordinator asks
@@ -167,7 +168,7 @@ class Dispatcher:
     def _objection(self, facts: WorkerFacts) -> str:
         """Return why a worker that joins late cannot take part: what was sent to all workers could come to it."""
         for state in self._jobs.values():
-            lack = self._missing(facts, state) if state.is_open and not state.fit else ""
+            lack = self._missing(facts, state.placed.needs) if state.is_open and not state.fit else ""
             if lack:
                 return f"{state.placed.job.service} may come to it, and {lack}"
         return ""
@@ -224,15 +225,25 @@ class Dispatcher:
 
     # -- submission
 
-    def _missing(self, facts: WorkerFacts, state: _JobState) -> str:
-        return missing(facts, state.placed.needs, runner=self._runner, fetches=self._fetches)
+    def _missing(self, facts: WorkerFacts, needs: ServiceNeeds) -> str:
+        return missing(facts, needs, runner=self._runner, fetches=self._fetches)
+
+    def _lacks(self, needs: ServiceNeeds) -> Mapping[str, str]:
+        """Return what each worker lacks. Thousands of services have few different needs."""
+        if self._lacks_at != self._pool.changes:
+            self._lacks_at, self._lacks_by_needs = self._pool.changes, {}
+        if needs not in self._lacks_by_needs:
+            facts_by_address = self._pool.facts.items()
+            self._lacks_by_needs[needs] = {address: self._missing(facts, needs) for address, facts in facts_by_address}
+        return self._lacks_by_needs[needs]
 
     def _refuse_unplaceable(self, state: _JobState) -> bool:
         """Answer a job that no worker can take; return whether it is one."""
-        lacks = {self._pool.name(address): self._missing(facts, state) for address, facts in self._pool.facts.items()}
+        lacks = self._lacks(state.placed.needs)
         if not lacks or not all(lacks.values()):
             return False
-        self._finish(state, ServiceAnswer(failure=cannot_be_placed(lacks)))
+        named = {self._pool.name(address): lack for address, lack in lacks.items()}
+        self._finish(state, ServiceAnswer(failure=cannot_be_placed(named)))
         return True
 
     def _submit_again(self, state: _JobState) -> None:
@@ -250,7 +261,7 @@ class Dispatcher:
 
     def _submit(self, state: _JobState, *, everywhere: bool = True) -> None:
         """Submit a job to the workers that can take it. Late ones get it too if all workers can take it now."""
-        fit = frozenset(address for address, facts in self._pool.facts.items() if not self._missing(facts, state))
+        fit = frozenset(address for address, lack in self._lacks(state.placed.needs).items() if not lack)
         is_fit = everywhere and len(fit) == len(self._pool.facts) and not self._pool.refused
         state.fit = frozenset() if is_fit else fit
         job = state.placed.job

@@ -33,6 +33,8 @@ class WorkerPool:
     """Those that are present and take part, by address."""
     refused: dict[str, str] = field(default_factory=dict)
     """Those that do not, with the reason."""
+    changes: int = 0
+    """How often ``facts`` has changed."""
     _names: dict[str, str] = field(default_factory=dict)
     _prepared: set[str] = field(default_factory=set)
 
@@ -53,6 +55,7 @@ class WorkerPool:
 
     def forget(self, address: str) -> None:
         """Forget a worker: if it is there again, it is asked and prepared again."""
+        self.changes += 1
         self.facts.pop(address, None)
         self.refused.pop(address, None)
         self._prepared.discard(address)
@@ -72,11 +75,13 @@ class WorkerPool:
             if facts is None or reason:
                 self._refuse(address, reason)
             else:
+                self.changes += 1
                 self.facts[address] = facts
                 joined.append(address)
         return joined
 
     def _refuse(self, address: str, reason: str) -> None:
+        self.changes += 1
         self.facts.pop(address, None)
         self.refused[address] = reason
         self.connection.run(worker.refuse, self.run_id, reason, workers=[address])

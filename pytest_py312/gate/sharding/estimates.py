@@ -1,6 +1,7 @@
-"""How long the items of a run are expected to take: as recorded, else by what is known without running. Pure."""
+"""How long the items of a run are expected to take: as recorded, else by what is known without running."""
 
 from collections.abc import Callable, Iterable, Sequence
+from fnmatch import fnmatchcase
 
 from pytest_py312.core.model.fleet import Service
 from pytest_py312.gate.checks.check import CheckTraits
@@ -8,15 +9,25 @@ from pytest_py312.gate.run.tasks import CheckTask
 from pytest_py312.gate.sharding.division import item_key
 from pytest_py312.gate.sharding.durations import Durations
 from pytest_py312.gate.sharding.packing import WeighedItem
+from pytest_py312.repository.tree import Tree, relative_to
 
 _ESTIMATES = {"versions": 200, "source": 1_000, "dependencies": 4_000, "libraries": 3_000, "image": 90_000}
 _DEFAULT_ESTIMATE = 5_000
 _PER_REQUIREMENT_FILE = 2_000
 _SUITE_START, _PER_TEST_FILE = 3_000, 1_000
+_SCAN_DEPTH = 8
+_TEST_FILES = ("test_*.py", "*_test.py")
 _BENCHMARK_ROUNDS = 2.5
 """Budgets that the measurements of a service take: its own benchmarks one, import, start and suite half of it each."""
 
 CountTestFiles = Callable[[Service], int]
+
+
+def count_test_files(tree: Tree, service: Service) -> int:
+    """Return the number of files by whose names pytest finds tests, without those of services inside."""
+    scan = tree.scan_folder(service.path, depth=_SCAN_DEPTH)
+    files = scan.without(relative_to(service.path, service.nested_folders)).files
+    return sum(any(fnmatchcase(file.rpartition("/")[2], pattern) for pattern in _TEST_FILES) for file in files)
 
 
 def weighed_items(

@@ -1,8 +1,9 @@
 """What the coordinator takes from the answers of workers."""
 
+from collections.abc import Mapping
 from concurrent.futures import Future
 from pathlib import Path
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 
 import pytest
 
@@ -14,7 +15,8 @@ from pytest_py312.gate.checks.check import CheckResult
 from pytest_py312.gate.cluster.assembly import ClusterAssembly
 from pytest_py312.gate.cluster.jobs import ServiceAnswer
 from pytest_py312.gate.run.tasks import CheckTask
-from tests.support.fakes import cell_of, service
+from pytest_py312.gate.sharding.division import item_key
+from tests.support.fakes import cell_of, service, service_tree
 
 
 def task_of(name: str) -> CheckTask:
@@ -25,6 +27,30 @@ def task_of(name: str) -> CheckTask:
 def passed(task: CheckTask) -> CheckResult:
     own, interpreter, check = task.key
     return CheckResult(outcome=Outcome.from_findings(service=own, interpreter=interpreter, check=check, findings=[]))
+
+
+def assembly_of(root: Path, durations: Mapping[tuple[str, str], float] = MappingProxyType({})) -> ClusterAssembly:
+    options = SimpleNamespace(
+        plan=Plan(root=root), runner="local", isolation="", cache_folder=root, jobs=1, reuse_outcomes=True,
+        reuse_failures=True, resolver="", offline=False, cluster="local:2", images=False, benchmark=False,
+        known_findings=None,
+    )  # fmt: skip
+    return ClusterAssembly(
+        options, fleet=Fleet(services=()), known_findings={}, durations=durations, show=lambda line: None
+    )
+
+
+def test_what_took_longest_is_started_first(tmp_path: Path) -> None:
+    """Without recorded times, the number of test files is an estimate."""
+    service_tree(tmp_path, {f"services/b/tests/test_{number}.py": "" for number in range(9)})
+    tasks = [task_of("a"), task_of("b")]
+    recorded = {item_key(tasks[0]): 70.0, item_key(tasks[1]): 2.0}
+
+    by_files = {placed.job.service: placed.weight for placed in assembly_of(tmp_path)._jobs(tasks)}
+    by_times = {placed.job.service: placed.weight for placed in assembly_of(tmp_path, recorded)._jobs(tasks)}
+
+    assert by_files["a"] < by_files["b"]
+    assert by_times == {"a": 70_000, "b": 2_000}
 
 
 def test_a_worker_answers_for_its_own_job_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,12 +66,7 @@ def test_a_worker_answers_for_its_own_job_only(tmp_path: Path, monkeypatch: pyte
         future.set_result(answers[job_id])
         return future
 
-    options = SimpleNamespace(
-        plan=Plan(root=tmp_path), runner="local", isolation="", cache_folder=tmp_path, jobs=1, reuse_outcomes=True,
-        reuse_failures=True, resolver="", offline=False, cluster="local:2", images=False, benchmark=False,
-        known_findings=None,
-    )  # fmt: skip
-    assembly = ClusterAssembly(options, fleet=Fleet(services=()), known_findings={}, show=lambda line: None)
+    assembly = assembly_of(tmp_path)
     monkeypatch.setattr(assembly, "_dispatcher", SimpleNamespace(answer=answer))
 
     assert assembly.run(first).outcome.status is Status.PASSED
