@@ -9,12 +9,14 @@ from collections.abc import Callable, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from jsonschema import Draft202012Validator
 
 import pytest_py312
 from pytest_py312.core import clock
+from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.process import Cancellation, CommandResult
 from pytest_py312.core.process_identity import process_start_ticks, this_process
 from pytest_py312.plugin import rollout
@@ -22,6 +24,7 @@ from pytest_py312.rollout.domain.events import Decided
 from pytest_py312.rollout.domain.journal import Journal
 from pytest_py312.rollout.domain.model import Container, ServiceSpec, StageRun, StageState, Usage
 from pytest_py312.rollout.execution.locking import Operator
+from pytest_py312.rollout.preflight import health_checks
 from pytest_py312.rollout.targets.target import ServiceUnreachable
 from tests.plugin.gate_helpers import FLEET, Faked
 from tests.plugin.test_neighbours import needs
@@ -204,6 +207,19 @@ def test_one_run_checks_deploys_watches_and_accepts(stage: Stage) -> None:
     result.stdout.fnmatch_lines(["passed: stage 1 in test is accepted on Python 3.12 (3 m of 3 m credited)*"])
     assert stage.serving() == NEW
     assert stage.target.locks == {}
+
+
+def test_a_deployment_does_not_start_the_interpreters_of_the_gate(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The checks have started them already; only the doctor lists them."""
+
+    def refuse(interpreter: Interpreter, **_: object) -> NoReturn:
+        pytest.fail(f"starts {interpreter}")
+
+    monkeypatch.setattr(health_checks, "find_local", refuse)
+    stage.run(code=0)
+    assert stage.serving() == NEW
 
 
 # ---- nothing is deployed that is not proven

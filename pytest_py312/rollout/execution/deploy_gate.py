@@ -57,7 +57,7 @@ def check_health(context: RolloutContext, environment: str, stage: int) -> None:
 
     problems = [
         row
-        for row in run_health_checks(context, environment, stage)
+        for row in run_health_checks(context, environment, stage, of_gate=False)
         if row.needed and row.health is HealthStatus.PROBLEM
     ]
     if problems:

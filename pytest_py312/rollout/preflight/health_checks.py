@@ -52,10 +52,13 @@ TIMEOUT = 5.0
 """Timeout of a connection and of a Prometheus query, in seconds."""
 
 
-def run_health_checks(context: RolloutContext, environment: str, stage: int | None) -> list[HealthRow]:
+def run_health_checks(
+    context: RolloutContext, environment: str, stage: int | None, *, of_gate: bool = True
+) -> list[HealthRow]:
     """Run all checks.
 
     :param stage: limits them to its services; ``None``: those of all stages.
+    :param of_gate: also check the interpreters of the gate, which starts those that are not known yet.
     :raises Py312Error: the plan itself cannot be read.
     """
     settings = context.settings()
@@ -78,7 +81,7 @@ def run_health_checks(context: RolloutContext, environment: str, stage: int | No
         *_notification_rows(environment_settings),
         *_service_rows(context, settings, services, runs, target),
         *acceptance_rows(settings, context.plan.root, stage),
-        *_interpreter_rows(context, target),
+        *(_interpreter_rows(context, target) if of_gate else ()),
     ]
 
 
