@@ -22,13 +22,20 @@ PACKAGE = ROOT / NAME
 Graph = Mapping[str, Set[str]]
 
 
+CLOCK_CALLS = frozenset({"now", "utcnow", "today"})
+
+
 @dataclass(frozen=True, kw_only=True)
 class Import:
-    """One import: the imported module (dotted, complete), its line, and whether importing the importer makes it."""
+    """One import: the imported module (dotted, complete), its line, and whether importing the importer makes it.
+
+    ``name`` is what is imported from the module, if it is not a module itself.
+    """
 
     module: str
     line: int
     eager: bool
+    name: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +44,10 @@ class Module:
 
     name: str
     path: Path
-    tree: ast.Module
     imports: tuple[Import, ...]
+    public_classes: tuple[str, ...]
+    clock_calls: tuple[str, ...]
+    """Calls that read the clock, each with its line."""
 
     @property
     def folder(self) -> str:
@@ -78,11 +87,41 @@ def read_imports(tree: ast.Module, modules: Set[str]) -> Iterator[Import]:
             assert node.level == 0, f"line {node.lineno}: imports are absolute"
             for alias in node.names:
                 inner = f"{node.module}.{alias.name}"
-                yield Import(module=inner if inner in modules else node.module or "", line=node.lineno, eager=eager)
+                module, name = (inner, "") if inner in modules else (node.module or "", alias.name)
+                yield Import(module=module, line=node.lineno, eager=eager, name=name)
         lazy = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) or (
             isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
         )
         pending += [(child, eager and not lazy) for child in ast.iter_child_nodes(node)]
+
+
+def read_clock_calls(tree: ast.Module) -> Iterator[str]:
+    """Yield every call of a method of ``datetime`` or ``date`` that reads the clock."""
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.func.attr in CLOCK_CALLS
+            and isinstance(node.func.value, ast.Name)
+            and node.func.value.id in ("datetime", "date")
+        ):
+            yield f"{node.lineno} calls {ast.unparse(node.func)}"
+
+
+def read_module(name: str, path: Path, source: str, modules: Set[str]) -> Module:
+    """Read what is to know of a module, but keep no syntax tree: all of them are more than a million objects.
+
+    :param modules: as for :func:`read_imports`.
+    """
+    tree = ast.parse(source)
+    classes = (node.name for node in tree.body if isinstance(node, ast.ClassDef) and not node.name.startswith("_"))
+    return Module(
+        name=name,
+        path=path,
+        imports=tuple(read_imports(tree, modules)),
+        public_classes=tuple(classes),
+        clock_calls=tuple(read_clock_calls(tree)),
+    )
 
 
 @cache
@@ -90,11 +129,7 @@ def all_modules() -> tuple[Module, ...]:
     """Read every module of the package."""
     paths = {path: ".".join(path.relative_to(PACKAGE).with_suffix("").parts) for path in sorted(PACKAGE.rglob("*.py"))}
     complete = {f"{NAME}.{name.removesuffix('.__init__')}" for name in paths.values()}
-    trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in paths}
-    return tuple(
-        Module(name=name, path=path, tree=trees[path], imports=tuple(read_imports(trees[path], complete)))
-        for path, name in paths.items()
-    )
+    return tuple(read_module(name, path, path.read_text(encoding="utf-8"), complete) for path, name in paths.items())
 
 
 def module_graph() -> Graph:
@@ -154,9 +189,8 @@ def public_classes() -> dict[str, list[str]]:
     """Public top-level class -> the modules that define one of that name."""
     classes: dict[str, list[str]] = defaultdict(list)
     for module in all_modules():
-        for node in module.tree.body:
-            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
-                classes[node.name].append(module.name)
+        for name in module.public_classes:
+            classes[name].append(module.name)
     return classes
 
 
