@@ -16,7 +16,7 @@ from pytest_py312.gate.checks.check import CheckResult, CheckTraits
 from pytest_py312.gate.run.assembly import AssemblyOptions
 from pytest_py312.gate.run.finalization import Finalizer
 from pytest_py312.gate.run.tasks import CheckTask
-from tests.support.child_pytest import PYTEST
+from tests.support.child_pytest import PYTEST, WITHOUT_SLOW_PLUGINS
 
 PLAN = """
 target = "3.12"
@@ -137,7 +137,7 @@ class Faked:
     def bare(self, *arguments: str) -> pytest.RunResult:
         """``pytest ARGUMENTS``, in the plan's order unless ``-p randomly`` is among them."""
         order = () if "randomly" in arguments else ("-p", "no:randomly")
-        return self.pytester.runpytest_inprocess(*order, *arguments, no_reraise_ctrlc=True)
+        return self.pytester.runpytest_inprocess(*WITHOUT_SLOW_PLUGINS, *order, *arguments, no_reraise_ctrlc=True)
 
     def ids(self, *arguments: str) -> list[str]:
         """The node ids that ``--collect-only -q`` lists."""

@@ -2,6 +2,7 @@
 
 import sys
 
-PYTEST = (sys.executable, "-m", "pytest", "-p", "no:hypothesispytest", "-p", "no:benchmark")
+WITHOUT_SLOW_PLUGINS = ("-p", "no:hypothesispytest", "-p", "no:benchmark")
 """Without two plugins of this project's tests, which users need not have and which are slow: the summary of the one
 imports hypothesis in every process (half of the time that a small run takes), the other asks git and the platform."""
+PYTEST = (sys.executable, "-m", "pytest", *WITHOUT_SLOW_PLUGINS)

@@ -139,13 +139,13 @@ def test_flags_of_older_scripts_are_accepted(tmp_path: Path, monkeypatch: pytest
         py312.seconds += seconds
 
     monkeypatch.setattr("pytest_py312.core.clock.asyncio.sleep", rest)
-    py312("deploy --stage 1 --env test")
+    py312("deploy --stage 1 --env test --interval 7200")
     assert py312.run().soak == 172800.0
-    assert "is accepted" in py312("watch --stage 1 --duration 172800 --interval 300")
+    assert "is accepted" in py312("watch --stage 1 --duration 172800 --interval 7200")
     py312("deploy --rollback --services auth gateway")
     assert py312.target.serving() == {"auth": "old-3.9", "gateway": "old-3.9"}
-    py312("deploy --stage 1 --env test --duration 86400 --interval 600")
-    assert "is accepted" in py312("watch --services gateway --interval 600 --duration 86400")
+    py312("deploy --stage 1 --env test --duration 86400 --interval 7200")
+    assert "is accepted" in py312("watch --services gateway --interval 7200 --duration 86400")
     py312("rollback --services auth")
     assert py312.target.serving() == {"auth": "old-3.9", "gateway": "new-3.12"}
     py312("deploy --rollback --stage 1")

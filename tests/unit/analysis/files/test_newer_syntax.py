@@ -69,7 +69,7 @@ def test_a_file_that_crashed_the_scanner_is_scanned_again(tmp_path: Path) -> Non
 
 def test_one_process_gets_limited_input(tmp_path: Path) -> None:
     tool_runner = FakeToolRunner(scanned)
-    large = "x = 1\n" * (BATCH_BYTES // 10)
+    large = "#" * (BATCH_BYTES * 6 // 10)  # one comment: quickly parsed
     NewerSyntaxScanner(cache=tmp_path, tool_runner=tool_runner).scan(
         [task(f"{number}.py", large) for number in range(3)], NEWER
     )
