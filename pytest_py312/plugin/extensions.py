@@ -26,6 +26,7 @@ from pytest_py312.repository.tree import leaves_root
 
 if TYPE_CHECKING:
     from pytest_py312.dependencies.resolution.resolvers import Resolver
+    from pytest_py312.gate.checks.check import Check
     from pytest_py312.repository.plan.rollout_settings import RolloutSettings
     from pytest_py312.rollout.targets.target import Target
     from pytest_py312.runners.runner import Runner
@@ -65,6 +66,22 @@ class Extensions:
         self._check_services(plan, ordered)
         changes = tuple(self._describe_changes(fleet.services, ordered))
         return Fleet(services=ordered, assumptions=(*changes, *fleet.assumptions))
+
+    def announce_fleet(self, plan: Plan, fleet: Fleet) -> None:
+        """Let plugins see the services.
+
+        :raises OptionError: a plugin fails.
+        """
+        with self._reporting_failures("pytest_py312_fleet"):
+            self._hook.pytest_py312_fleet(config=self._config, plan=plan, fleet=fleet)
+
+    def more_checks(self) -> list["Check"]:
+        """Return the checks of plugins.
+
+        :raises OptionError: a plugin fails.
+        """
+        with self._reporting_failures("pytest_py312_checks"):
+            return list(chain.from_iterable(self._hook.pytest_py312_checks(config=self._config)))
 
     def _check_services(self, plan: Plan, services: Sequence[Service]) -> None:
         by = self.names_of("pytest_py312_services")
@@ -140,11 +157,15 @@ class Extensions:
         return resolver if made is None else made
 
     def connect_target(self, settings: "RolloutSettings", environment: str) -> "AbstractContextManager[Target] | None":
-        """Return what connects the target of a plugin."""
-        target: AbstractContextManager[Target] | None = self._hook.pytest_py312_target(
-            config=self._config, settings=settings, environment=environment
-        )
-        return target
+        """Return what connects the target of a plugin.
+
+        :raises OptionError: a plugin fails.
+        """
+        with self._reporting_failures("pytest_py312_target"):
+            target: AbstractContextManager[Target] | None = self._hook.pytest_py312_target(
+                config=self._config, settings=settings, environment=environment
+            )
+            return target
 
     # -- the end
 
@@ -166,6 +187,14 @@ class Extensions:
         except _FAILURES as error:
             failure = self._failure("pytest_py312_report_sections", error)
             return (ReportSection(title="A section is missing", text=failure),)
+
+    def announce_report(self, report: Report) -> str:
+        """Let plugins see the report; return how one has failed, empty if none has."""
+        try:
+            self._hook.pytest_py312_report(config=self._config, report=report)
+        except _FAILURES as error:
+            return self._failure("pytest_py312_report", error)
+        return ""
 
     @contextmanager
     def _reporting_failures(self, hook: str) -> Iterator[None]:

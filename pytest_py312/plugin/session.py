@@ -103,12 +103,12 @@ class GateSession:
 
             refuse_combinations(config, self.options)
         self.fleet: Fleet = discover_fleet(config, self.options.plan)
-        config.hook.pytest_py312_fleet(config=config, plan=self.options.plan, fleet=self.fleet)
-        extra = [check for checks in config.hook.pytest_py312_checks(config=config) or () for check in checks]
+        self._extensions = Extensions(config)
+        self._extensions.announce_fleet(self.options.plan, self.fleet)
+        extra = self._extensions.more_checks()
         self._checks = (*CHECKS, *self._optional_checks(), *extra)
         for check in extra:
             config.addinivalue_line("markers", f"py312_{check.name}: a check that was added to the gate's own")
-        self._extensions = Extensions(config)
         self._objections: tuple[str, ...] = ()
         self._sections: tuple[ReportSection, ...] = ()
         self.rollout = _make_rollout(config, self.options, self.fleet, self._find_unproven)
@@ -421,7 +421,7 @@ class GateSession:
             report = self._shard.attach(report)
         self.assembly.history.record(report.benchmarks, report.generated)
         if not is_cluster_service(session.config):
-            session.config.hook.pytest_py312_report(config=session.config, report=report)
+            report = self._show_to_plugins(session, report)
         if self._known_findings is not None and not self._known_findings.finish(report, self._all_tasks):
             session.exitstatus = pytest.ExitCode.USAGE_ERROR
         if not self._report_writer.write(report):
@@ -435,15 +435,24 @@ class GateSession:
                 self._runs.complete(self.assembly.run_id, report, summarize(report).sentence, exit_status)
                 HistoryStore(self.options.plan.root / STATE_FOLDER).add(self.assembly.run_id, report, exit_status)
 
+    def _show_to_plugins(self, session: pytest.Session, report: Report) -> Report:
+        """Show the report to other plugins; one that fails is an objection, which is added to the report."""
+        problem = self._extensions.announce_report(report)
+        return self._with_objections(session, report, (*self._objections, problem)) if problem else report
+
+    def _with_objections(self, session: pytest.Session, report: Report, objections: tuple[str, ...]) -> Report:
+        """Return the report with the objections of plugins, which turn a green run red."""
+        self._objections = objections
+        if objections and self._exit_status in (pytest.ExitCode.OK, EXIT_INCONCLUSIVE):
+            self._exit_status = session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        return replace(report, exit_status=int(self._exit_status or 0), objections=objections)
+
     def _complete_report(self, session: pytest.Session) -> Report:
-        """Return the report with what other plugins add; their objections turn a green run red."""
+        """Return the report with what other plugins add."""
         report = self.report(self._exit_status or 0)
         if is_cluster_service(session.config):
             return report
-        self._objections = self._extensions.objections(report)
-        if self._objections and self._exit_status in (pytest.ExitCode.OK, EXIT_INCONCLUSIVE):
-            self._exit_status = session.exitstatus = pytest.ExitCode.TESTS_FAILED
-        report = replace(report, exit_status=int(self._exit_status or 0), objections=self._objections)
+        report = self._with_objections(session, report, self._extensions.objections(report))
         self._sections = self._extensions.sections(report)
         report = replace(report, sections=self._sections)
         if self._is_stored and any(path.suffix == ".html" for path in self.options.reports):

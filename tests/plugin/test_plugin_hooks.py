@@ -150,6 +150,10 @@ def pytest_py312_{hook}:
         ("services(services)", "services.clear()", "there is no service left"),
         ("services(services)", "services.append(services[0])", "two services are named auth-service"),
         ("services(services)", "services[0] = replace(services[0], path='../x')", "../x is no folder"),
+        ("fleet(fleet)", "return 1 / 0", "pytest_py312_fleet of conftest.py failed: ZeroDivisionError"),
+        ("checks()", "return [1 / 0]", "pytest_py312_checks of conftest.py failed: ZeroDivisionError"),
+        ("checks()", "return 5", "pytest_py312_checks of conftest.py failed: TypeError"),
+        ("report(report)", "return 1 / 0", "pytest_py312_report of conftest.py failed: ZeroDivisionError"),
         ("services(services)", "return 1 / 0", "pytest_py312_services of conftest.py failed: ZeroDivisionError"),
     ],
 )  # fmt: skip
