@@ -25,9 +25,19 @@ NOT_NEEDED = "The service and its suite were checked without it. Who installs al
 
 _ENVIRONMENT_PATH = re.compile(r"[^\s'\"(]*/envs/[0-9a-f]{16,64}/(?:lib/python\d+\.\d+/site-packages/)?")
 """The path of an environment, which differs between the sets of one interpreter."""
-_WITHOUT_COMPILER = re.compile(r"(?:^|/)python:\S*(?:slim|alpine)", re.ASCII)
-"""The variants of the official images of Python that have no compiler."""
-_COMPILERS = frozenset({"gcc", "g++", "build-essential", "build-base", "clang", "gcc-c++", "python3-dev", "musl-dev"})
+_WITHOUT_COMPILER = re.compile(
+    r"(?:^|/)(?:python:\S*(?:slim|alpine)|(?:aws-)?lambda[/-]python\b|distroless/python"
+    r"|(?:alpine|debian|ubuntu|amazonlinux|fedora|almalinux|rockylinux|ubi\d*-minimal)(?=[:@]|$))",
+    re.ASCII,
+)
+"""Images that have no compiler: variants of those of Python, of AWS Lambda (``public.ecr.aws/lambda/python:3.10``), and
+those of Linux distributions."""
+_COMPILER = re.compile(
+    r"(?:gcc|g\+\+|clang)(?:[-.\d].*|-c\+\+)?|build-essential|build-base|alpine-sdk|musl-dev|python3?[\d.]*-dev(?:el)?"
+    r"|@?\"?development[- ]tools\"?",
+    re.IGNORECASE | re.ASCII,
+)
+"""Packages that are a compiler, or that nobody installs without one."""
 _IMPORTED = re.compile(r"`import ([\w.]+)` fails: ")
 _LACKS_MODULE = re.compile(r"ModuleNotFoundError: No module named '(?P<top>\w+)")
 _NEEDS_SETUPTOOLS = re.compile(r"No module named '(?P<top>setuptools|pkg_resources|distutils)[.']")
@@ -110,8 +120,9 @@ def image_build_findings(
         for declaration in cell.service.declarations
         if declaration.kind == "image" and declaration.location.path == recipe.source
     ]
-    packages = {package for step in recipe.steps for package in step.system_packages}
-    if not images or not all(_WITHOUT_COMPILER.search(image.text) for image in images) or packages & _COMPILERS:
+    if not images or not all(_WITHOUT_COMPILER.search(image.text) for image in images):
+        return
+    if any(_COMPILER.fullmatch(package) for step in recipe.steps for package in step.system_packages):
         return
     wheels = {distribution.name for distribution in baseline.distributions if not distribution.from_source}
     of_production = _entries_of_production(cell, entries)
