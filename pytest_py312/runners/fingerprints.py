@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 
 from pytest_py312.runners.agent.probe import FOLLOWED_LINKS_LIMIT, NOT_COPIED, FolderCopy
@@ -138,8 +139,22 @@ def _links(folder: Path) -> Iterator[Path]:
 @cache
 def code_digest() -> str:
     """Return a digest of this package's own code, so that results of another version are not reused."""
+    return _folder_digest(Path(__file__).parents[1])
+
+
+def module_digest(name: str) -> str:
+    """Return a digest of the code of a module, with all of its top-level package; empty if there is no such module."""
+    found = find_spec(name.partition(".")[0])
+    if found is None:
+        return ""
+    if found.submodule_search_locations is not None:
+        return "".join(_folder_digest(Path(folder)) for folder in found.submodule_search_locations)
+    return hashlib.blake2b(Path(found.origin or "").read_bytes(), digest_size=20).hexdigest()
+
+
+def _folder_digest(root: Path) -> str:
     digest = hashlib.blake2b(digest_size=20)
-    for folder, folders, files in os.walk(Path(__file__).parents[1]):
+    for folder, folders, files in os.walk(root):
         folders.sort()
         for name in sorted(files):
             if name.endswith(".py"):

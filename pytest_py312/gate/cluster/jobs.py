@@ -1,16 +1,18 @@
-"""What the coordinator of a run sends to the workers of a cluster, and what they answer. Pure.
+"""What the coordinator of a run sends to the workers of a cluster, and what they answer.
 
 Everything goes as JSON: a worker with other versions of this package, or of Python, is recognised instead of crashing.
 """
 
 import json
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.serialization import decode, encode
 from pytest_py312.gate.checks.check import CheckResult
 from pytest_py312.gate.run.tasks import TaskKey
+from pytest_py312.runners.fingerprints import module_digest
 
 T = TypeVar("T")
 
@@ -20,9 +22,10 @@ ALONE = "pytest-py312-alone"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FactsRequest:
-    """What a worker is asked for: the interpreters that a run needs, as ``3.12``."""
+    """What a worker is asked for: the interpreters that a run needs, as ``3.12``, and the modules of plugins."""
 
     interpreters: tuple[str, ...]
+    plugins: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,6 +45,8 @@ class WorkerFacts:
     engine: str
     """Version of its Docker engine; empty if none answers."""
     interpreters: tuple[InterpreterBuild, ...]
+    plugins: Mapping[str, str] = field(default_factory=dict)
+    """Module -> digest of its code; empty if it cannot be found there."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -107,6 +112,11 @@ class ServiceAnswer:
     runner: str = ""
     worker: str = ""
     failure: str = ""
+
+
+def digests_of(plugins: Iterable[str]) -> Mapping[str, str]:
+    """Return the digest of the code of each module as it is installed here."""
+    return {name: module_digest(name) for name in plugins}
 
 
 def to_text(value: object) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.fleet import Service, cells_of
@@ -33,17 +34,30 @@ def needs_of(plan: Plan, service: Service, interpreters: Iterable[Interpreter]) 
     )
 
 
-def refusal(facts: WorkerFacts, *, tool: str, python: str, clock_offset: float) -> str:
+def refusal(
+    facts: WorkerFacts,
+    *,
+    tool: str,
+    python: str,
+    clock_offset: float,
+    plugins: Mapping[str, str] = MappingProxyType({}),
+) -> str:
     """Return why a worker cannot take part in the run at all; empty if it can.
 
     :param tool: version of this package that the coordinator runs, with the digest of its code.
     :param python: the coordinator's Python, as ``3.11``.
     :param clock_offset: seconds by which the worker's clock is ahead, as far as is certain.
+    :param plugins: module of each plugin -> digest of its code in this run.
     """
     if facts.tool != tool:
         return f"it has pytest-py312 {facts.tool}, and this run is by {tool}: install the same version there"
     if facts.python != python:
         return f"it runs Python {facts.python}, and this run Python {python}: start it with the same"
+    for name, digest in plugins.items():
+        if not facts.plugins.get(name):
+            return f"it has no module {name}, a plugin of this run: install it there"
+        if facts.plugins[name] != digest:
+            return f"its plugin {name} has other code than that of this run: install the same version there"
     if abs(clock_offset) > CLOCK_LIMIT:
         direction = "ahead" if clock_offset > 0 else "behind"
         return f"its clock is {format_duration(abs(clock_offset))} {direction}: synchronise it"

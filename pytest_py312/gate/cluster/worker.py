@@ -32,6 +32,7 @@ from pytest_py312.gate.cluster.jobs import (
     ServiceJob,
     ServiceRequest,
     WorkerFacts,
+    digests_of,
     from_text,
     to_text,
 )
@@ -116,6 +117,7 @@ def _facts(request: FactsRequest, worker: Any) -> WorkerFacts:
         memory=_memory_of(worker),
         engine=engine_version() or "",
         interpreters=tuple(_builds(request.interpreters)),
+        plugins=digests_of(request.plugins),
     )
 
 

@@ -29,6 +29,8 @@ class WorkerPool:
     connection: ClusterConnection
     request: FactsRequest
     run_id: str
+    plugins: Mapping[str, str] = field(default_factory=dict)
+    """Module of each plugin that workers load -> digest of its code here."""
     facts: dict[str, WorkerFacts] = field(default_factory=dict)
     """Those that are present and take part, by address."""
     refused: dict[str, str] = field(default_factory=dict)
@@ -71,7 +73,9 @@ class WorkerPool:
                 self._names[address] = facts.name
                 offset = min(0.0, facts.clock - asked) or max(0.0, facts.clock - answered)
                 python = f"{sys.version_info.major}.{sys.version_info.minor}"
-                reason = refusal(facts, tool=tool_identity(), python=python, clock_offset=offset) or objection(facts)
+                reason = refusal(
+                    facts, tool=tool_identity(), python=python, clock_offset=offset, plugins=self.plugins
+                ) or objection(facts)
             if facts is None or reason:
                 self._refuse(address, reason)
             else:

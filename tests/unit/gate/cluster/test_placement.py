@@ -36,6 +36,21 @@ def test_a_worker_that_would_judge_differently_is_refused(changes: dict[str, str
     assert bool(text) == bool(reason)
 
 
+@pytest.mark.parametrize(
+    ("there", "reason"),
+    [
+        ({"house_rules": "abc"}, ""),
+        ({"house_rules": "abd"}, "its plugin house_rules has other code than that of this run"),
+        ({"house_rules": ""}, "it has no module house_rules, a plugin of this run"),
+        ({}, "it has no module house_rules, a plugin of this run"),
+    ],
+)
+def test_a_worker_with_other_plugins_is_refused(there: dict[str, str], reason: str) -> None:
+    facts, here = facts_of("3.12", plugins=there), {"house_rules": "abc"}
+    text = refusal(facts, tool=TOOL, python=PYTHON, clock_offset=0.0, plugins=here)
+    assert text.partition(":")[0] == reason
+
+
 def test_baseline_and_target_are_always_needed() -> None:
     """The tests of a cell are compared with the baseline, and the source is checked for the target."""
     plan = Plan(root=Path("/"))

@@ -13,6 +13,7 @@ from pytest_py312.gate.cluster import worker
 from pytest_py312.gate.cluster.jobs import FactsRequest, RunSetup, WorkerFacts, from_text, to_text
 from pytest_py312.gate.cluster.tree_archive import pack_tree
 from pytest_py312.gate.sharding.documents import tool_identity
+from pytest_py312.runners.fingerprints import module_digest
 
 
 @dataclass(kw_only=True)
@@ -80,8 +81,11 @@ def test_a_worker_without_a_tree_removes_nothing(runs: Path, tree: Path, monkeyp
 
 def test_a_worker_describes_itself() -> None:
     """An interpreter that is not there is left out."""
-    text = asyncio.run(worker.describe_worker(to_text(FactsRequest(interpreters=())), dask_worker=PlayedWorker()))
+    request = FactsRequest(interpreters=(), plugins=("packaging.version", "six_of_nobody"))
+    text = asyncio.run(worker.describe_worker(to_text(request), dask_worker=PlayedWorker()))
     facts = from_text(WorkerFacts, text)
     assert facts.tool == tool_identity()
     assert facts.memory == 5_000
     assert facts.interpreters == ()
+    assert facts.plugins["packaging.version"] == module_digest("packaging")
+    assert facts.plugins["six_of_nobody"] == ""
