@@ -144,12 +144,12 @@ def code_digest() -> str:
 
 def module_digest(name: str) -> str:
     """Return a digest of the code of a module, with all of its top-level package; empty if there is no such module."""
-    found = find_spec(name.partition(".")[0])
-    if found is None:
+    spec = find_spec(name.partition(".")[0])
+    if spec is None:
         return ""
-    if found.submodule_search_locations is not None:
-        return "".join(_folder_digest(Path(folder)) for folder in found.submodule_search_locations)
-    return hashlib.blake2b(Path(found.origin or "").read_bytes(), digest_size=20).hexdigest()
+    if spec.submodule_search_locations is not None:
+        return "".join(_folder_digest(Path(folder)) for folder in spec.submodule_search_locations)
+    return hashlib.blake2b(Path(spec.origin or "").read_bytes(), digest_size=20).hexdigest()
 
 
 def _folder_digest(root: Path) -> str:
