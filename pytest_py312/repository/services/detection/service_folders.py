@@ -21,6 +21,8 @@ from pytest_py312.repository.tree import FolderListing, Tree, join_path
 SEARCH_DEPTH = 12
 FOLDER_LIMIT = 50_000
 """Maximum number of folders that are searched."""
+DEPLOYMENT_FOLDER = "deploy"
+"""Belongs to what is around it, unless it is a program itself, or has some: an application of the CDK, its functions."""
 _TEST_FOLDERS = frozenset({"tests", "test"})
 _LOCK_FILES = frozenset({"poetry.lock", "uv.lock", "pdm.lock", "pylock.toml"})
 
@@ -52,12 +54,15 @@ def detect_folders(plan: Plan, tree: Tree) -> tuple[list[str], list[str]]:
                 continue
             locked_projects += _locked_test_projects(plan, tree, path, listing)
             sign = service_indicator(tree, path, listing) or functions.get(path, "")
+            if DEPLOYMENT_FOLDER in path.split("/") and not has_own_code(tree, path, ()):
+                sign = ""  # requirements of tools for deployment, such as Ansible
             if sign and (_is_inner_package(tree, path, listing) or _is_documentation(tree, path, listing)):
                 sign = ""
             elif sign and not _is_group(tree, path, listing):
                 service_folders.append(path)
-                continue
-            if sign:
+                if path.rpartition("/")[2] != DEPLOYMENT_FOLDER:
+                    continue
+            elif sign:
                 groups[path] = sign
         else:
             locked_projects += _locked_test_projects(plan, tree, path, listing)
@@ -68,7 +73,8 @@ def detect_folders(plan: Plan, tree: Tree) -> tuple[list[str], list[str]]:
             and (has_project_metadata(tree, inner) or _has_installed_suite(tree, inner))
         ]
         if depth < SEARCH_DEPTH:
-            pending += [(join_path(path, name), depth + 1) for name in reversed(listing.folders) if is_searched(name)]
+            names = (name for name in reversed(listing.folders) if is_searched(name) or name == DEPLOYMENT_FOLDER)
+            pending += [(join_path(path, name), depth + 1) for name in names]
     else:
         assumptions.append(f"More than {FOLDER_LIMIT} folders; those after {path} were not searched for services.")
     if sign := service_indicator(tree, ".", tree.list_folder(".")):

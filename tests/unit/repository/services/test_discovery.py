@@ -120,6 +120,11 @@ def test_the_root_is_a_service_when_it_is_the_only_one(tmp_path: Path) -> None:
         ({"requirements.txt": "", "a/Pipfile": "", "a/__init__.py": ""}, ["a"]),
         ({"requirements.txt": "", "tests/test_a.py": "", "src/setup.py": "from setuptools import setup\nsetup()\n"},
          ["."]),
+        ({"api/requirements.txt": "", "deploy/requirements.txt": "ansible\n", "deploy/site.yml": ""}, ["api"]),
+        ({"api/requirements.txt": "", "deploy/requirements.txt": "", "deploy/app.py": "",
+          "deploy/hooks/login/requirements.txt": "", "deploy/hooks/login/main.py": "",
+          "deploy/hooks/roles/requirements.txt": ""},
+         ["api", "deploy", "deploy/hooks/login"]),
     ],
 )  # fmt: skip
 def test_a_folder_with_code_of_its_own_is_a_service_beside_those_in_it(
