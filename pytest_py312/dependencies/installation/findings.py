@@ -6,9 +6,11 @@ Used for the installation of a cell and for the trial installation of a repair.
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from pytest_py312.core.model.findings import Finding, Location, Severity, SpecifierChange
-from pytest_py312.core.model.fleet import Cell
+from pytest_py312.core.model.fleet import Cell, InstallRecipe
+from pytest_py312.core.text import join_names
 from pytest_py312.dependencies.installation.installed_distributions import (
     excluded_by_requires_python,
     requirement_of,
@@ -19,7 +21,10 @@ from pytest_py312.dependencies.proofs.console_scripts import project_of_module
 from pytest_py312.dependencies.resolution.known_replacements import SUCCESSORS
 from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
 from pytest_py312.dependencies.system.known_packages import missing_library
+from pytest_py312.dependencies.system.shared_libraries import linked_libraries
+from pytest_py312.repository.formats.functions.serverless import LAMBDA_CODE
 from pytest_py312.repository.services.requirement_set import LocatedEntry, RequirementSet
+from pytest_py312.runners.probe_records import read_bounded
 
 NOT_NEEDED = "The service and its suite were checked without it. Who installs all of that file meets it all the same."
 
@@ -38,6 +43,8 @@ _COMPILER = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 """Packages that are a compiler, or that nobody installs without one."""
+_MODULE_LIMIT = 64 * 1024**2
+"""Bytes of a compiled module that are read."""
 _IMPORTED = re.compile(r"`import ([\w.]+)` fails: ")
 _LACKS_MODULE = re.compile(r"ModuleNotFoundError: No module named '(?P<top>\w+)")
 _NEEDS_SETUPTOOLS = re.compile(r"No module named '(?P<top>setuptools|pkg_resources|distutils)[.']")
@@ -108,42 +115,78 @@ def _setup_script_findings(
 def image_build_findings(
     cell: Cell, installation: Installation, baseline: Installation, entries: Sequence[LocatedEntry]
 ) -> Iterator[Finding]:
-    """Yield what was compiled on this machine, but cannot be in the slim image of the service, where it was a wheel.
+    """Yield what was compiled on this machine, but cannot work where the service runs, where it was a wheel.
 
-    In the Docker runner nothing has to be concluded: there the build runs in such an image.
+    An image without a compiler cannot build it, and the archive of a function has none of the libraries of the system
+    that it is linked with. In the Docker runner nothing has to be concluded: there the build runs in such an image.
     """
     recipe, build = cell.service.recipe, installation.build
     if recipe is None or build is None or build.origin.startswith("image ") or cell.is_baseline:
         return
-    images = [
-        declaration
+    image, is_archive = _image_without_compiler(cell, recipe), any(step.target == LAMBDA_CODE for step in recipe.steps)
+    if not image and not is_archive:
+        return
+    of_production = _entries_of_production(cell, entries)
+    for distribution in compiled_here(installation, baseline):
+        required = requirement_of(distribution.name, of_production, installation.distributions)
+        libraries = () if image else _linked_libraries(distribution)
+        if required is None or not (image or libraries):
+            continue
+        lack = (
+            f"a compiler, which the image ({image}) does not have; it was built on this machine"
+            if image
+            else f"{join_names(libraries)} of this machine, where it was built, and a function does not have that"
+        )
+        remedy = f"require a version of {distribution.name} that has a wheel for {cell.interpreter}"
+        yield Finding(
+            code="PY104",
+            message=f"{distribution.name}=={distribution.version}: no wheel for {cell.interpreter}, and its source "
+            f"needs {lack}",
+            remedy=f"{remedy}, or install a compiler in {recipe.source}" if image else remedy,
+            location=required.location,
+            names=(distribution.name,),
+        )
+
+
+def compiled_here(installation: Installation, baseline: Installation) -> Iterator[StoredDistribution]:
+    """Yield the distributions that were compiled, and that are wheels in the installation of the baseline."""
+    wheels = {distribution.name for distribution in baseline.distributions if not distribution.from_source}
+    for distribution in installation.distributions:
+        if distribution.name in wheels and distribution.from_source and any(_modules_of(distribution)):
+            yield distribution
+
+
+def is_built_in_image(cell: Cell, installation: Installation) -> bool:
+    """Return whether the cell is in an image, or the image is known in which the service is installed."""
+    if installation.build is not None and installation.build.origin.startswith("image "):
+        return True
+    return cell.service.recipe is not None and bool(_images_of(cell, cell.service.recipe))
+
+
+def _images_of(cell: Cell, recipe: InstallRecipe) -> list[str]:
+    return [
+        declaration.text
         for declaration in cell.service.declarations
         if declaration.kind == "image" and declaration.location.path == recipe.source
     ]
-    if not images or not all(_WITHOUT_COMPILER.search(image.text) for image in images):
-        return
-    if any(_COMPILER.fullmatch(package) for step in recipe.steps for package in step.system_packages):
-        return
-    wheels = {distribution.name for distribution in baseline.distributions if not distribution.from_source}
-    of_production = _entries_of_production(cell, entries)
-    for distribution in installation.distributions:
-        if distribution.name not in wheels or not distribution.from_source or not _is_compiled(distribution):
-            continue
-        required = requirement_of(distribution.name, of_production, installation.distributions)
-        if required is not None:
-            yield Finding(
-                code="PY104",
-                message=f"{distribution.name}=={distribution.version}: no wheel for {cell.interpreter}, and its source "
-                f"needs a compiler, which the image ({images[0].text}) does not have; it was built on this machine",
-                remedy=f"require a version of {distribution.name} that has a wheel for {cell.interpreter}, or install "
-                f"a compiler in {recipe.source}",
-                location=required.location,
-                names=(distribution.name,),
-            )
 
 
-def _is_compiled(distribution: StoredDistribution) -> bool:
-    return next(distribution.folder.glob("lib/**/*.so"), None) is not None
+def _image_without_compiler(cell: Cell, recipe: InstallRecipe) -> str:
+    """Return the image of the service if it has no compiler and gets none; empty if that is not known."""
+    images = _images_of(cell, recipe)
+    packages = (package for step in recipe.steps for package in step.system_packages)
+    if not all(map(_WITHOUT_COMPILER.search, images)) or any(map(_COMPILER.fullmatch, packages)):
+        return ""
+    return images[0] if images else ""
+
+
+def _modules_of(distribution: StoredDistribution) -> Iterator[Path]:
+    return distribution.folder.glob("lib/**/*.so")
+
+
+def _linked_libraries(distribution: StoredDistribution) -> tuple[str, ...]:
+    contents = (read_bounded(module, _MODULE_LIMIT) or b"" for module in _modules_of(distribution))
+    return tuple(dict.fromkeys(name for content in contents for name in linked_libraries(content)))
 
 
 def _entries_of_production(cell: Cell, entries: Sequence[LocatedEntry]) -> list[LocatedEntry]:

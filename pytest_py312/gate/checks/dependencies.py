@@ -9,11 +9,13 @@ from pytest_py312.core.model.findings import Finding, Outcome, Severity, Status
 from pytest_py312.core.model.fleet import Cell
 from pytest_py312.core.text import pluralize
 from pytest_py312.dependencies.installation.findings import (
+    compiled_here,
     fails_only_here,
     finding_identity,
     image_build_findings,
     incomplete_environment_reason,
     installation_findings,
+    is_built_in_image,
     without_blocking,
     without_unneeded,
 )
@@ -126,6 +128,7 @@ def _check_set(
         ),
         *image_build_findings(cell, installation, baseline_installation, facts.requirements(cell.service).entries),
     ]
+    findings = _with_new_compilations(cell, findings, installation, baseline_installation)
     if not cell.is_baseline:
         # findings that the baseline has as well are pre-existing
         baseline_identities = {
@@ -371,6 +374,26 @@ def _unreadable_lines(cell: Cell, facts: Facts) -> Iterator[Finding]:
             location=problem.location,
             names=(problem.text.strip()[:80],),
         )
+
+
+def _with_new_compilations(
+    cell: Cell, findings: Sequence[Finding], installation: Installation, baseline: Installation
+) -> list[Finding]:
+    """Make notes on what is compiled here, and is a wheel on the baseline, warnings if no image is known to do so."""
+    if cell.is_baseline or is_built_in_image(cell, installation):
+        return list(findings)
+    names = {distribution.name for distribution in compiled_here(installation, baseline)}
+    return [
+        replace(
+            finding,
+            severity=Severity.WARNING,
+            message=f"{finding.message}; that needs a compiler, and headers it may use, where the service is installed",
+            remedy=f"require a version of {finding.names[0]} that has a wheel for {cell.interpreter}",
+        )
+        if finding.code == "PY110" and names.issuperset(finding.names)
+        else finding
+        for finding in findings
+    ]
 
 
 def _source_build_notes(installation: Installation) -> Iterator[Finding]:

@@ -68,25 +68,35 @@ def read_workflow_recipe(tree: Tree, service_path: str, service_name: str) -> In
     others.
     """
     for folder in dict.fromkeys((".", service_path)):
-        inner = join_path(folder, ".github/workflows")
-        names = [name for name in tree.list_folder(inner).files if name.endswith((".yml", ".yaml"))]
-        if not names:
-            continue
-        # loads YAML, which a fleet without workflows does not need
-        from pytest_py312.repository.recipes.workflow_jobs import read_workflow_jobs
-
-        jobs = [
-            (join_path(inner, name), job)
-            for name in names[:WORKFLOW_LIMIT]
-            for job in read_workflow_jobs(tree.read_or_none(join_path(inner, name)) or "")
-        ]
-        for path, job in sorted(jobs, key=lambda item: _job_order(*item)):
+        for path, job in sorted(jobs_of_workflows(tree, folder), key=lambda item: _job_order(*item)):
             recipe = _recipe_of_job(tree, path, job, service_path, service_name, folder)
             if recipe is not None and any(step.is_for_python for step in recipe.steps):
                 return recipe
     return _read_gitlab_recipe(tree, service_path, service_name) or _read_circleci_recipe(
         tree, service_path, service_name
     )
+
+
+def jobs_of_workflows(tree: Tree, folder: str, needs: re.Pattern[str] | None = None) -> list[tuple[str, "WorkflowJob"]]:
+    """Return the jobs of the GitHub workflows of a folder, with their files.
+
+    :param needs: workflows in whose text it does not occur are left out.
+    """
+    inner = join_path(folder, ".github/workflows")
+    names = [name for name in tree.list_folder(inner).files if name.endswith((".yml", ".yaml"))]
+    if not names:
+        return []
+    # loads YAML, which a fleet without workflows does not need
+    from pytest_py312.repository.recipes.workflow_jobs import read_workflow_jobs
+
+    paths = [join_path(inner, name) for name in names[:WORKFLOW_LIMIT]]
+    texts = {path: tree.read_or_none(path) or "" for path in paths}
+    return [
+        (path, job)
+        for path, text in texts.items()
+        if needs is None or needs.search(text)
+        for job in read_workflow_jobs(text)
+    ]
 
 
 def _read_circleci_recipe(tree: Tree, service_path: str, service_name: str) -> InstallRecipe | None:
@@ -249,15 +259,33 @@ def _recipe_of_job(
     tree: Tree, path: str, job: "WorkflowJob", service_path: str, service_name: str, folder: str
 ) -> InstallRecipe | None:
     """Return what a job installs if it runs tests of the service."""
-    choice = {name: _chosen_value(values, service_path, service_name) for name, values in job.matrix.items() if values}
     walk = new_walk(tree, path, folder)
+    needed, known_runs = 0, 0
+    for _ in walk_job(walk, job, service_path, service_name, folder):
+        if any(_is_test_of(run, service_path) or _starts_runner(run) for run in walk.runs[known_runs:]):
+            needed = len(walk.steps)
+        known_runs = len(walk.runs)
+    del walk.steps[needed:]  # what is installed after the last run of tests is for something else
+    _follow_runners(tree, walk)
+    tests = [run for run in walk.runs if _is_test_of(run, service_path)]
+    return _recipe(tree, path, walk, tests[0], service_path) if walk.steps and tests else None
+
+
+def walk_job(
+    walk: CommandWalk, job: "WorkflowJob", service_path: str, service_name: str, folder: str
+) -> Iterator[None]:
+    """Walk through the steps of a job with the values of its matrix that are for a service; yield after each step.
+
+    :param folder: the folder whose ``.github`` has the job.
+    """
+    path = walk.path
+    choice = {name: _chosen_value(values, service_path, service_name) for name, values in job.matrix.items() if values}
     job_variables = {name: job.expand(value, choice) for name, value in job.variables.items()}
     job_variables |= choice if job.is_matrix_in_environment else {}
     walk.variables |= job_variables
     walk.exported = job_variables
-    needed = 0
     for step in job.steps:
-        outer, known_runs = dict(walk.variables), len(walk.runs)
+        outer = dict(walk.variables)
         step_variables = {name: job.expand(value, choice) for name, value in step.variables.items()}
         walk.variables |= step_variables
         walk.exported = {**(walk.exported if step.is_same_shell else job_variables), **step_variables}
@@ -266,12 +294,7 @@ def _recipe_of_job(
         walk.path = step.path or path
         walk.run(job.expand(step.text, choice), step.line)
         walk.variables = walk.variables if step.is_same_shell else outer
-        if any(_is_test_of(run, service_path) or _starts_runner(run) for run in walk.runs[known_runs:]):
-            needed = len(walk.steps)
-    del walk.steps[needed:]  # what is installed after the last run of tests is for something else
-    _follow_runners(tree, walk)
-    tests = [run for run in walk.runs if _is_test_of(run, service_path)]
-    return _recipe(tree, path, walk, tests[0], service_path) if walk.steps and tests else None
+        yield
 
 
 def _chosen_value(values: Sequence[str], service_path: str, service_name: str) -> str:

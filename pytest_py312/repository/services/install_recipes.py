@@ -15,6 +15,7 @@ from pytest_py312.repository.formats.functions.serverless import LAMBDA_CODE
 from pytest_py312.repository.recipes.command_walk import CommandWalk
 from pytest_py312.repository.recipes.dockerfile_recipe import read_dockerfile_recipe
 from pytest_py312.repository.recipes.file_map import FileMap, resolve_path
+from pytest_py312.repository.recipes.packaging_jobs import INSTALLS_INTO_FOLDER, read_packaging_recipe
 from pytest_py312.repository.recipes.serverless_builds import read_serverless_recipe
 from pytest_py312.repository.recipes.suite_recipe import (
     new_walk,
@@ -30,7 +31,6 @@ OUTER_DOCKERFILE_LIMIT = 50
 """Maximum number of Dockerfiles above a service that are read for it."""
 
 _ROOT = "/repository"
-_INSTALLS_INTO_FOLDER = re.compile(r"\binstall\b(?:(?!\binstall\b)[^\n])*\s(?:-t|--target)\b", re.ASCII)
 _TOOLS_WITH_ENVIRONMENTS = frozenset({"poetry", "pdm", "pipenv", "uv"})
 _SHARED_ENVIRONMENT = re.compile(
     r"virtualenvs\.create[ \t=]+[\"']?false|POETRY_VIRTUALENVS_CREATE|UV_PROJECT_ENVIRONMENT|--active\b|--system\b|"
@@ -51,7 +51,7 @@ def find_production_recipe(tree: Tree, files: ServiceFiles) -> InstallRecipe | N
     Of several Dockerfiles of the service the outermost counts, and ``Dockerfile`` before others. Without one of its
     own, a build of AWS SAM or of the Serverless Framework counts, then the Dockerfiles in the folders above it that
     install something of the service, and not for another project that requires it by its path, then those beside it
-    with a virtual environment for it.
+    with a virtual environment for it, and at last the jobs of workflows that make the archive of a function.
     """
     own = [dockerfile.path for dockerfile in files.dockerfiles if is_production_dockerfile(dockerfile.path, files.path)]
     for path in sorted(own, key=_dockerfile_order):
@@ -71,12 +71,12 @@ def find_production_recipe(tree: Tree, files: ServiceFiles) -> InstallRecipe | N
         recipe = read_dockerfile_recipe(tree, path, files.path)
         if recipe is not None and _has_environment_for(recipe, files.path):
             return recipe
-    return None
+    return read_packaging_recipe(tree, files.path, files.path.rpartition("/")[2])
 
 
 def _with_installs_into(tree: Tree, recipe: InstallRecipe, files: ServiceFiles) -> InstallRecipe:
     """Return a function's recipe with what a script or a target of a Makefile installs into the folder of its code."""
-    commands = installing_commands(tree, files.path, _INSTALLS_INTO_FOLDER)
+    commands = installing_commands(tree, files.path, INSTALLS_INTO_FOLDER)
     for path, folder, words in islice(commands, SCRIPT_LIMIT):
         walk = new_walk(tree, path, folder)
         walk.run_argv(words, 1)

@@ -22,7 +22,7 @@ SEARCH_DEPTH = 12
 FOLDER_LIMIT = 50_000
 """Maximum number of folders that are searched."""
 DEPLOYMENT_FOLDER = "deploy"
-"""Belongs to what is around it, unless it is a program itself, or has some: an application of the CDK, its functions."""
+"""Belongs to what is around it, unless it is a program or has some: an application of the CDK, with its functions."""
 _TEST_FOLDERS = frozenset({"tests", "test"})
 _LOCK_FILES = frozenset({"poetry.lock", "uv.lock", "pdm.lock", "pylock.toml"})
 

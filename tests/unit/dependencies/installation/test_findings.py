@@ -188,6 +188,29 @@ def test_a_build_is_not_doubted_without_a_reason(tmp_path: Path, different: dict
     assert image_findings(tmp_path, **different) == []
 
 
+@pytest.mark.parametrize(
+    ("content", "codes"),
+    [(b"\x7fELF\0libpq.so.5\0libc.so.6\0", ["PY104"]), (b"\x7fELF\0libm.so.6\0libpthread.so.0\0", [])],
+)
+def test_a_function_has_no_library_of_the_machine_that_built_it(
+    tmp_path: Path, content: bytes, codes: list[str]
+) -> None:
+    image_findings(tmp_path)
+    (tmp_path / "3.12" / "lib" / "psycopg2-binary" / "_speed.so").write_bytes(content)
+    name, cell = "psycopg2-binary", cell_of("3.12")
+    step = InstallStep(tool="pip", location=Location(path="build.yml", line=9), target="/var/task")
+    cell = replace(cell, service=replace(cell.service, recipe=InstallRecipe(source="build.yml", steps=(step,))))
+    target = installation_of(
+        "3.12", {name: "1"}, distributions=(replace(installed(name), folder=tmp_path / "3.12", from_source=True),)
+    )
+    baseline = installation_of("3.9", {name: "1"}, distributions=(installed(name),))
+
+    findings = list(image_build_findings(cell, target, baseline, entries(name)))
+
+    assert [finding.code for finding in findings] == codes
+    assert all("needs libpq.so.5 of this machine" in finding.message for finding in findings)
+
+
 def test_a_source_without_extension_modules_needs_no_compiler(tmp_path: Path) -> None:
     image_findings(tmp_path)
     (tmp_path / "3.12" / "lib" / "psycopg2-binary" / "_speed.so").rename(tmp_path / "pure.py")

@@ -295,6 +295,23 @@ def test_a_source_build_is_a_note() -> None:
     assert [(found.code, found.severity) for found in outcome.findings] == [("PY110", Severity.NOTE)]
 
 
+def test_what_is_compiled_here_and_was_a_wheel_is_a_warning(tmp_path: Path) -> None:
+    """Nothing says that it can be compiled where the service is installed."""
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "_speed.so").touch()
+    entry = StoredDistribution(name="numpy", version="1.21.6", folder=tmp_path, from_source=True)
+    lock = DependencyLock(pins=(Pin(name="numpy", version="1.21.6", line="numpy==1.21.6", from_source=True),))
+    target = replace(installation_of("3.12", {"numpy": "1.21.6"}), distributions=(entry,), lock=lock)
+    wheel = replace(entry, from_source=False)
+
+    outcome = judged(target, installation_of("3.9", {"numpy": "1.21.6"}, distributions=(wheel,)))
+
+    assert outcome.status is Status.PASSED
+    assert [(found.code, found.severity, found.remedy) for found in outcome.findings] == [
+        ("PY110", Severity.WARNING, "require a version of numpy that has a wheel for 3.12")
+    ]
+
+
 def test_the_codes_of_all_findings_are_declared() -> None:
     """Waivers and the reference use them."""
     problem = RequirementProblem(text="x", message="No.", location=WHERE)

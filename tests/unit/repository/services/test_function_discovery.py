@@ -11,7 +11,7 @@ from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.plan import ServiceSettings
 from pytest_py312.repository.formats.functions.terraform import read_terraform
 from pytest_py312.repository.formats.text_positions import blank_jinja
-from pytest_py312.repository.services.install_recipes import _INSTALLS_INTO_FOLDER
+from pytest_py312.repository.recipes.packaging_jobs import INSTALLS_INTO_FOLDER
 from pytest_py312.repository.services.own_distributions import _INSTALLS_FOLDER
 from tests.unit.repository.services.test_discovery import PROJECT, fleet_of
 
@@ -296,7 +296,7 @@ def test_terraform_with_comments_and_much_else_defines_functions(before: str, ch
 def test_patterns_take_no_longer_for_text_without_an_end(part: str) -> None:
     text = part * (1024**2 // len(part))
     blank_jinja(text)
-    _INSTALLS_INTO_FOLDER.search(text)
+    INSTALLS_INTO_FOLDER.search(text)
     _INSTALLS_FOLDER.search(text)
 
 
