@@ -65,13 +65,29 @@ def _listed_dependencies(toml: TomlText, path: str, keys: tuple[str, ...]) -> It
     for index, item in enumerate(value if isinstance(value, list) else [value]):
         line = toml.line(*keys, index)
         if isinstance(item, str) and item.startswith("-e ") and keys[1] == "pdm":
-            local_path = item.removeprefix("-e ").removeprefix("file:///${PROJECT_ROOT}/")
-            collector.add_requirement(local_path.partition("#")[0].strip(), line)
+            local_path = _with_relative_paths(item.removeprefix("-e ").strip())
+            is_named = " @ " in local_path
+            collector.add_requirement(
+                local_path if is_named else local_path.removeprefix("file:").partition("#")[0], line
+            )
         elif isinstance(item, str) and isinstance(value, list):
-            collector.add_requirement(item.strip(), line)
+            collector.add_requirement(_with_relative_paths(item.strip()), line)
         else:
             collector.add_problem(line, str(item), f"{'.'.join(keys)} is not a list of strings.")
     yield DependencyTable(table=".".join(keys), requirements=collector.build())
+
+
+def _with_relative_paths(text: str) -> str:
+    """Return a requirement with its path relative to the project, for which PDM and Hatch have names of their own.
+
+    https://pdm-project.org/en/latest/usage/dependency/#local-dependencies,
+    https://hatch.pypa.io/latest/config/context/
+    """
+    return (
+        text.replace("file:///${PROJECT_ROOT}/", "file:")
+        .replace("{root:parent:uri}/", "file:../")
+        .replace("{root:uri}/", "file:")
+    )
 
 
 def _dependency_groups(toml: TomlText, path: str) -> Iterator[DependencyTable]:
@@ -130,7 +146,7 @@ def _tool_tables(toml: TomlText, path: str) -> Iterator[DependencyTable]:
         collector = RequirementCollector(path)
         for keys in ((*envs_key, source_environment, "dependencies"), (*envs_key, name, "extra-dependencies")):
             for index, text in enumerate(strings_in(toml.value(*keys))):
-                collector.add_requirement(text.replace("{root:uri}/", "file:").strip(), toml.line(*keys, index))
+                collector.add_requirement(_with_relative_paths(text.strip()), toml.line(*keys, index))
         if collector.entries or collector.problems:
             yield DependencyTable(table=".".join((*envs_key, name)), requirements=collector.build())
 

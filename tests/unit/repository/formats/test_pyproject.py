@@ -56,6 +56,25 @@ def test_groups_that_include_each_other_are_a_problem() -> None:
     assert "includes itself" in dependency_tables["dependency-groups.a"].problems[0].message
 
 
+def test_paths_of_pdm_and_hatch_are_relative_to_the_project() -> None:
+    """``${PROJECT_ROOT}`` and ``{root:uri}`` are its folder."""
+    (main, development) = tables(
+        """
+[project]
+dependencies = ["core[flask] @ file:///${PROJECT_ROOT}/../core", "flags @ {root:parent:uri}/flags", "attrs"]
+[tool.pdm.dev-dependencies]
+test = ["-e core[flask] @ file:///${PROJECT_ROOT}/../core", "-e file:///${PROJECT_ROOT}/../core#egg=core"]
+"""
+    ).values()
+
+    assert [(local.path, local.extras) for local in main.local_paths] == [("../core", ("flask",)), ("../flags", ())]
+    assert [entry.name for entry in main.entries] == ["attrs"]
+    assert [(local.path, local.extras) for local in development.local_paths] == [
+        ("../core", ("flask",)),
+        ("../core", ()),
+    ]
+
+
 def test_groups_of_pdm_and_environments_of_hatch() -> None:
     """An environment without its own dependencies has those of the default one; a detached one has none."""
     dependency_tables = tables(
