@@ -54,11 +54,11 @@ def other(*argv: str, root: Path) -> str:
 
 @pytest.mark.network
 @pytest.mark.timeout(600)
-def test_all_formats_contain_the_measurements(tmp_path: Path) -> None:
+def test_all_formats_contain_the_measurements(tmp_path: Path, gate_cache: Path) -> None:
     """Every sample is in the JSON and in the files of other tools; the second run contains the first run's result."""
     root = service_tree(tmp_path / "repository", FILES)
-    _, first = measure(root, tmp_path / "cache")
-    report, second = measure(root, tmp_path / "cache")
+    _, first = measure(root, gate_cache)
+    report, second = measure(root, gate_cache)
 
     assert first["earlier"] == []
     [earlier] = second["earlier"]

@@ -19,13 +19,13 @@ pytestmark = [pytest.mark.network, pytest.mark.timeout(600)]
 class Repository:
     """A repository with a cache, on which the gate is run."""
 
-    def __init__(self, folder: Path, files: Mapping[str, str]) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, cache: Path, files: Mapping[str, str]) -> None:
+        self.folder, self.cache = folder, cache
         self.root = commit_fleet(folder / "fleet", dict(files))
 
     def run(self, name: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """Run the gate without outcomes of an earlier run."""
-        fixed = ["--py312", "--py312-runner=local", f"--py312-cache-dir={self.folder / 'cache'}", "--py312-no-cache"]
+        fixed = ["--py312", "--py312-runner=local", f"--py312-cache-dir={self.cache}", "--py312-no-cache"]
         fixed += ["-p", "no:cacheprovider", f"--py312-report={self.folder / name}.json", f"--junitxml={name}.xml"]
         return subprocess.run(
             [sys.executable, "-m", "pytest", *fixed, *arguments],
@@ -37,9 +37,11 @@ class Repository:
 
 
 @pytest.fixture(scope="module")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
+def repository(tmp_path_factory: pytest.TempPathFactory, gate_cache: Path) -> Repository:
     """With an ignored file, which no worker gets."""
-    repository = Repository(tmp_path_factory.mktemp("cluster"), {**FLEET, ".gitignore": "*.secret\n*.xml\n"})
+    repository = Repository(
+        tmp_path_factory.mktemp("cluster"), gate_cache, {**FLEET, ".gitignore": "*.secret\n*.xml\n"}
+    )
     (repository.root / "services/user-service/key.secret").write_text("secret")
     return repository
 
@@ -103,7 +105,9 @@ def pytest_py312_checks(config):
 """
 
 
-def test_checks_that_are_added_run_on_the_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_checks_that_are_added_run_on_the_workers(
+    tmp_path: Path, gate_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Those of a module, and those of the conftest.py beside the plan."""
     modules = tmp_path / "modules"
     modules.mkdir()
@@ -115,7 +119,7 @@ def test_checks_that_are_added_run_on_the_workers(tmp_path: Path, monkeypatch: p
         "user/Dockerfile": "FROM python:3.12-slim\n",
         "user/app.py": "",
     }
-    repository = Repository(tmp_path, files)
+    repository = Repository(tmp_path, gate_cache, files)
 
     done = repository.run("added", "--py312-cluster=local:1", "-p", "added_check", "-m", "py312_licence or py312_owner")
     assert done.returncode == 0, done.stdout + done.stderr

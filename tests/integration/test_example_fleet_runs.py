@@ -53,12 +53,6 @@ BUILT_FROM_SOURCE = "PY110"
 """A note about missing wheels; they are not among the fleet's planted problems."""
 
 
-@pytest.fixture(scope="session")
-def fleet_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One cache for all runs of this file: each distribution is downloaded and built once per interpreter."""
-    return tmp_path_factory.mktemp("fleet-cache")
-
-
 @pytest.fixture
 def fleet(tmp_path: Path) -> Path:
     """A copy of the example, without results of earlier runs; the checkout stays clean."""
@@ -222,20 +216,18 @@ def is_whole(report: dict[str, Any]) -> None:
 
 @pytest.mark.network
 @pytest.mark.timeout(1200)
-def test_two_workers_on_this_machine(fleet: Path, fleet_cache: Path) -> None:
+def test_two_workers_on_this_machine(fleet: Path, gate_cache: Path) -> None:
     """The whole fleet with the local runner, shared by two of xdist's workers."""
-    report = check(fleet, fleet_cache, "--py312", "--py312-runner=local", "-n", "2")
+    report = check(fleet, gate_cache, "--py312", "--py312-runner=local", "-n", "2")
     is_whole(report)
     as_expected(report)
 
 
 @pytest.mark.network
 @pytest.mark.timeout(600)
-def test_first_stage_as_the_readme_says(fleet: Path, fleet_cache: Path) -> None:
+def test_first_stage_as_the_readme_says(fleet: Path, gate_cache: Path) -> None:
     """Started in the folder above, with the fleet's path: stage 1 is ready."""
-    report = check(
-        fleet, fleet_cache, "--py312-stage=1", "--py312-runner=local", fleet.name, code=0, start=fleet.parent
-    )
+    report = check(fleet, gate_cache, "--py312-stage=1", "--py312-runner=local", fleet.name, code=0, start=fleet.parent)
     assert {service["name"] for service in report["services"]} == {"api-gateway", "auth-service", "message-bus"}
     as_expected(report)
 
@@ -244,11 +236,11 @@ def test_first_stage_as_the_readme_says(fleet: Path, fleet_cache: Path) -> None:
 @pytest.mark.network
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("isolation", ["cell", "interpreter"])
-def test_containers(fleet: Path, fleet_cache: Path, isolation: str) -> None:
+def test_containers(fleet: Path, gate_cache: Path, isolation: str) -> None:
     """In containers, also those that cells share, each kind of problem has the same result as on this machine."""
     assert kinds(IN_CONTAINERS) == kinds(EXPECTED)
     chosen = f"--py312-services={','.join(IN_CONTAINERS)}"
-    report = check(fleet, fleet_cache, "--py312", chosen, "--py312-runner=docker", f"--py312-isolation={isolation}")
+    report = check(fleet, gate_cache, "--py312", chosen, "--py312-runner=docker", f"--py312-isolation={isolation}")
     assert {service["name"] for service in report["services"]} == {*IN_CONTAINERS}
     assert not any(outcome["cached"] for outcome in report["outcomes"])
     as_expected(report)

@@ -41,25 +41,25 @@ FILES = {
 }
 
 
-def statuses(tmp_path: Path, files: dict[str, str]) -> tuple[set[tuple[str, str]], str]:
+def statuses(tmp_path: Path, cache: Path, files: dict[str, str]) -> tuple[set[tuple[str, str]], str]:
     """The checks of the target with their status, and all reasons."""
     root = service_tree(tmp_path / "repository", {**FILES, **files})
     checks = "py312_dependencies or py312_libraries or py312_suite"
-    done = gate(root, tmp_path / "cache", f"--py312-report={root / 'report.json'}", checks=checks, seconds=600)
+    done = gate(root, cache, f"--py312-report={root / 'report.json'}", checks=checks, seconds=600)
     assert done.returncode in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED), done.stdout + done.stderr
     outcomes = json.loads((root / "report.json").read_text(encoding="utf-8"))["outcomes"]
     reasons = " ".join(str(outcome["reason"]) for outcome in outcomes)
     return {(outcome["check"], outcome["status"]) for outcome in outcomes}, reasons
 
 
-def test_a_function_has_what_its_runtime_provides_beside_what_it_requires(tmp_path: Path) -> None:
+def test_a_function_has_what_its_runtime_provides_beside_what_it_requires(tmp_path: Path, gate_cache: Path) -> None:
     """On 3.9, 3.10 and 3.12; nothing that it requires gets another version."""
-    found, reasons = statuses(tmp_path, {})
+    found, reasons = statuses(tmp_path, gate_cache, {})
     assert found == {("dependencies", "passed"), ("libraries", "passed"), ("suite", "passed")}, reasons
 
 
-def test_what_neither_the_runtime_nor_a_requirement_provides_is_missing(tmp_path: Path) -> None:
+def test_what_neither_the_runtime_nor_a_requirement_provides_is_missing(tmp_path: Path, gate_cache: Path) -> None:
     """A runtime of AWS Lambda has no requests since Python 3.8."""
-    found, reasons = statuses(tmp_path, {"shop/src/hello/app.py": f"import requests\n{APP}"})
+    found, reasons = statuses(tmp_path, gate_cache, {"shop/src/hello/app.py": f"import requests\n{APP}"})
     assert "imports requests, which nothing that is installed provides" in reasons
     assert ("libraries", "passed") not in found

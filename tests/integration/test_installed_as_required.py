@@ -59,7 +59,7 @@ def outcomes(root: Path, cache: Path) -> dict[tuple[str, str], dict[str, Any]]:
     return {(outcome["check"], str(outcome["interpreter"])): outcome for outcome in report["outcomes"]}
 
 
-def test_a_project_that_packs_shared_folders_is_built_with_them(tmp_path: Path) -> None:
+def test_a_project_that_packs_shared_folders_is_built_with_them(tmp_path: Path, gate_cache: Path) -> None:
     """Projects of a monorepo that are made of bricks: each packs what it needs of the folders that all share."""
     project = (
         '[project]\nname = "api"\nversion = "1"\n[build-system]\nrequires = ["hatchling"]\nbuild-backend = '
@@ -76,12 +76,12 @@ def test_a_project_that_packs_shared_folders_is_built_with_them(tmp_path: Path) 
             "components/shop/log/__init__.py": "level = 1\n",
         },
     )
-    found = outcomes(root, tmp_path / "cache")
+    found = outcomes(root, gate_cache)
     assert {outcome["status"] for outcome in found.values()} == {"passed"}, found
 
 
 @pytest.mark.parametrize("kind", ["archive", "folder", "truncated", "leaves its folder"])
-def test_a_path_that_builds_nowhere_is_green_nowhere(tmp_path: Path, kind: str) -> None:
+def test_a_path_that_builds_nowhere_is_green_nowhere(tmp_path: Path, gate_cache: Path, kind: str) -> None:
     line = "./vendored\n" if kind == "folder" else "./vendored.tar.gz\n"
     root = repository(tmp_path / "repository", line)
     path = root / "svc/vendored.tar.gz"
@@ -94,7 +94,7 @@ def test_a_path_that_builds_nowhere_is_green_nowhere(tmp_path: Path, kind: str) 
     else:
         archive(path, **{"../../../moved.py": "", "vendored-1.0/setup.py": SETUP, "vendored-1.0/moved.py": ""})
 
-    by_check = outcomes(root, tmp_path / "cache")
+    by_check = outcomes(root, gate_cache)
 
     assert len(by_check) == 7
     assert "passed" not in {outcome["status"] for outcome in by_check.values()}
@@ -179,13 +179,15 @@ def test_the_repositorys_own_distribution_is_installed_once(
         ("svc/main.py", "import distutils\n", "which only setuptools provides, and no run-time requirement requires"),
     ],
 )
-def test_what_the_requirements_do_not_provide_is_not_proven(tmp_path: Path, path: str, text: str, reason: str) -> None:
+def test_what_the_requirements_do_not_provide_is_not_proven(
+    tmp_path: Path, gate_cache: Path, path: str, text: str, reason: str
+) -> None:
     """The suite passes: it imports none of it, or has what its own requirements bring."""
     files = {path: text, "svc/optional.py": "import absent\n"}
     files |= {"svc/requirements-test.txt": "setuptools<82\n"} if "distutils" in text else {}
     root = repository(tmp_path / "repository", "six==1.16.0\n", **files)
 
-    by_check = outcomes(root, tmp_path / "cache")
+    by_check = outcomes(root, gate_cache)
 
     assert by_check["suite", "3.12"]["status"] == "passed"
     assert by_check["libraries", "None"]["status"] == "errored"
@@ -193,7 +195,7 @@ def test_what_the_requirements_do_not_provide_is_not_proven(tmp_path: Path, path
     assert "absent" not in by_check["libraries", "None"]["reason"]
 
 
-def test_the_modules_that_the_service_imports_are_imported(tmp_path: Path) -> None:
+def test_the_modules_that_the_service_imports_are_imported(tmp_path: Path, gate_cache: Path) -> None:
     """Those of a package without ``__init__.py`` too, whose own import proves nothing."""
     root = repository(
         tmp_path / "repository",
@@ -211,7 +213,7 @@ def test_the_modules_that_the_service_imports_are_imported(tmp_path: Path) -> No
         },
     )
 
-    by_check = outcomes(root, tmp_path / "cache")
+    by_check = outcomes(root, gate_cache)
 
     (finding,) = by_check["dependencies", "3.12"]["findings"]
     assert (finding["code"], finding["names"]) == ("PY105", ["storage"])
@@ -219,7 +221,7 @@ def test_the_modules_that_the_service_imports_are_imported(tmp_path: Path) -> No
     assert by_check["dependencies", "3.11"]["status"] == "passed"
 
 
-def test_programs_that_the_source_starts_are_imported(tmp_path: Path) -> None:
+def test_programs_that_the_source_starts_are_imported(tmp_path: Path, gate_cache: Path) -> None:
     """Starting one begins with an import of the module of its entry point, or of what the script itself imports."""
     root = repository(
         tmp_path / "repository",
@@ -239,7 +241,7 @@ def test_programs_that_the_source_starts_are_imported(tmp_path: Path) -> None:
         },
     )
 
-    by_check = outcomes(root, tmp_path / "cache")
+    by_check = outcomes(root, gate_cache)
 
     findings = by_check["dependencies", "3.12"]["findings"]
     assert [(found["code"], found["names"]) for found in findings] == [("PY105", ["uploader"])] * 2

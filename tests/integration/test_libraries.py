@@ -38,11 +38,10 @@ FLEET = {
 
 
 @pytest.fixture(scope="module")
-def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+def outcomes(tmp_path_factory: pytest.TempPathFactory, gate_cache: Path) -> dict[str, dict[str, Any]]:
     """Outcomes of both services; a second run must give the same."""
     root = service_tree(tmp_path_factory.mktemp("fleet"), FLEET)
-    cache = tmp_path_factory.mktemp("cache")
-    first, second = (run(root, cache) for _ in range(2))
+    first, second = (run(root, gate_cache) for _ in range(2))
     assert first == second
     return first
 

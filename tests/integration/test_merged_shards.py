@@ -22,8 +22,8 @@ PARTS = 3
 class Machines:
     """A repository, and machines that have clean clones of it and nothing else in common but a cache."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, cache: Path) -> None:
+        self.folder, self.cache = folder, cache
         self.origin = commit_fleet(folder / "origin", FLEET)
 
     def run(self, name: str, *arguments: str, change: Callable[[Path], None] = lambda clone: None) -> Path:
@@ -31,7 +31,7 @@ class Machines:
         clone, report = self.folder / name, self.folder / f"{name}.json"
         git(self.folder, "clone", "-q", str(self.origin), str(clone))
         change(clone)
-        fixed = ["--py312", "--py312-runner=local", f"--py312-cache-dir={self.folder / 'cache'}", "-q"]
+        fixed = ["--py312", "--py312-runner=local", f"--py312-cache-dir={self.cache}", "-q"]
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST_", "GITHUB_"))}
         done = subprocess.run(
             [*PYTEST, *fixed, f"--py312-report={report}", f"--junitxml={name}.xml", *arguments],
@@ -48,8 +48,8 @@ class Machines:
 
 
 @pytest.fixture(scope="module")
-def machines(tmp_path_factory: pytest.TempPathFactory) -> Machines:
-    return Machines(tmp_path_factory.mktemp("machines"))
+def machines(tmp_path_factory: pytest.TempPathFactory, gate_cache: Path) -> Machines:
+    return Machines(tmp_path_factory.mktemp("machines"), gate_cache)
 
 
 @pytest.fixture(scope="module")

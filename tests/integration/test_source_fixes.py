@@ -110,15 +110,9 @@ def interpreters(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         runner.close()
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A shared cache: each interpreter is queried once."""
-    return tmp_path_factory.mktemp("cache")
-
-
 @pytest.fixture
-def repository(tmp_path: Path, cache: Path, interpreters: dict[str, str]) -> Repository:
-    made = Repository(root=tmp_path / "repository", cache=cache)
+def repository(tmp_path: Path, gate_cache: Path, interpreters: dict[str, str]) -> Repository:
+    made = Repository(root=tmp_path / "repository", cache=gate_cache)
     made.put({**BEFORE, "requirements.txt": b""})
     (made.root / "py312.toml").write_text(
         'target = "3.12"\ninterpreters = ["3.9", "3.10", "3.12"]\n[service.app]\nbaseline = "3.9"\n'
@@ -189,11 +183,11 @@ def test_utc_times_are_fixed_on_request(repository: Repository, utc: str | None,
     assert done.returncode == 0
 
 
-def test_the_diff_of_the_example_fleet(tmp_path: Path, cache: Path) -> None:
+def test_the_diff_of_the_example_fleet(tmp_path: Path, gate_cache: Path) -> None:
     """Without Docker and without the network; ``imp.load_source``, which has none, stays."""
     root = tmp_path / "suoke"
     shutil.copytree(EXAMPLE, root, ignore=shutil.ignore_patterns(".py312", "__pycache__"))
-    done = Repository(root=root, cache=cache).gate("--py312-diff", "--py312-offline")
+    done = Repository(root=root, cache=gate_cache).gate("--py312-diff", "--py312-offline")
     shown = done.stdout.decode()
     changed = [line for line in shown.splitlines() if line.startswith(("+", "-")) and not line.startswith("--py312")]
     assert changed == [

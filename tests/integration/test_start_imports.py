@@ -104,7 +104,7 @@ def test_distutils_of_setuptools_needs_a_pth_file(cells: Cells) -> None:
     assert imports(cells, "3.11", shim, target="/deps", requires="setuptools==75.0.0") == [""]
 
 
-def test_a_worker_that_only_the_tools_of_the_tests_can_import_blocks(tmp_path: Path) -> None:
+def test_a_worker_that_only_the_tools_of_the_tests_can_import_blocks(tmp_path: Path, gate_cache: Path) -> None:
     """pytest brings packaging, which gunicorn 27 does not require any more, but its worker for gevent imports."""
     root = service_tree(
         tmp_path / "repository",
@@ -118,7 +118,7 @@ def test_a_worker_that_only_the_tools_of_the_tests_can_import_blocks(tmp_path: P
         },
     )
     report = root / "report.json"
-    done = gate(root, tmp_path / "cache", f"--py312-report={report}", checks="py312_dependencies", seconds=600)
+    done = gate(root, gate_cache, f"--py312-report={report}", checks="py312_dependencies", seconds=600)
     assert done.returncode == pytest.ExitCode.TESTS_FAILED, done.stdout + done.stderr
     outcomes = json.loads(report.read_text(encoding="utf-8"))["outcomes"]
     blocking = {

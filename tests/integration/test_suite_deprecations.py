@@ -4,8 +4,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.integration.gate_runs import gate
 
 PLAN = """
@@ -41,11 +39,6 @@ class TestApp(unittest.TestCase):
 """
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
-
-
 def findings(root: Path, cache: Path, function: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Return the suite's outcome on the target, and its findings about deprecations."""
     service = root / "services/app"
@@ -64,9 +57,9 @@ def findings(root: Path, cache: Path, function: str) -> tuple[dict[str, Any], li
     return outcome, announced
 
 
-def test_a_deprecation_that_breaks_on_the_target_is_reported(tmp_path: Path, cache: Path) -> None:
+def test_a_deprecation_that_breaks_on_the_target_is_reported(tmp_path: Path, gate_cache: Path) -> None:
     """Although unittest does not show it. The import is guarded, so it is a note."""
-    outcome, announced = findings(tmp_path, cache, "matches")
+    outcome, announced = findings(tmp_path, gate_cache, "matches")
     assert outcome["status"] == "failed"
     reported = {finding["line"]: (finding["severity"], finding["path"]) for finding in announced}
     lines = APP.splitlines()
@@ -78,9 +71,9 @@ def test_a_deprecation_that_breaks_on_the_target_is_reported(tmp_path: Path, cac
     ]
 
 
-def test_a_harmless_deprecation_is_a_note(tmp_path: Path, cache: Path) -> None:
+def test_a_harmless_deprecation_is_a_note(tmp_path: Path, gate_cache: Path) -> None:
     """The suite passes on the target as before."""
-    outcome, announced = findings(tmp_path, cache, "newer")
+    outcome, announced = findings(tmp_path, gate_cache, "newer")
     assert outcome["status"] == "passed"
     assert {finding["severity"] for finding in announced} == {"note"}
     assert all("no test is worse on 3.12" in finding["detail"] for finding in announced)

@@ -28,11 +28,11 @@ CHANGED = """\
 REMOVED = "-    m.called_once_with(2)\n     assert m.called\n"
 
 
-def test_misspelt_assertions_are_tried(tmp_path: Path) -> None:
+def test_misspelt_assertions_are_tried(tmp_path: Path, gate_cache: Path) -> None:
     root = service_tree(tmp_path / "demo", FILES)
     subprocess.run(["git", "init", "-q"], cwd=root, check=True)
 
-    run = gate(root, tmp_path / "cache", "--py312-diff", checks="py312_source or py312_suite or py312_dependencies")
+    run = gate(root, gate_cache, "--py312-diff", checks="py312_source or py312_suite or py312_dependencies")
 
     assert CHANGED in run.stdout, run.stdout
     assert REMOVED in run.stdout
@@ -52,10 +52,10 @@ ABOVE = {
 }
 
 
-def test_assertions_of_a_suite_above_its_service_are_tried(tmp_path: Path) -> None:
+def test_assertions_of_a_suite_above_its_service_are_tried(tmp_path: Path, gate_cache: Path) -> None:
     root = service_tree(tmp_path / "demo", ABOVE)
     subprocess.run(["git", "init", "-q"], cwd=root, check=True)
 
-    run = gate(root, tmp_path / "cache", "--py312-diff", checks="py312_source or py312_suite or py312_dependencies")
+    run = gate(root, gate_cache, "--py312-diff", checks="py312_source or py312_suite or py312_dependencies")
 
     assert CHANGED in run.stdout, run.stdout

@@ -65,15 +65,9 @@ def faked(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Faked:
     return made
 
 
-@pytest.fixture(scope="session")
-def session_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One cache for all real runs of this test session."""
-    return tmp_path_factory.mktemp("py312-cache")
-
-
 @pytest.fixture
-def real(tmp_path: Path, session_cache: Path) -> Real:
+def real(tmp_path: Path, gate_cache: Path) -> Real:
     """The repository ``REAL_FLEET``, and real cells."""
     root, temporary = tmp_path / "repository", tmp_path / "temporary"
     temporary.mkdir()
-    return Real(root=service_tree(root, REAL_FLEET), cache=session_cache, temporary=temporary)
+    return Real(root=service_tree(root, REAL_FLEET), cache=gate_cache, temporary=temporary)

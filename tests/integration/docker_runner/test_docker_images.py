@@ -252,7 +252,7 @@ def test_images_of_a_killed_run_are_removed(engine: DockerEngine, tmp_path: Path
     assert images_of(gone, engine) == set()
 
 
-def test_the_gate_reports_the_image_that_breaks(engine: DockerEngine, tmp_path: Path) -> None:
+def test_the_gate_reports_the_image_that_breaks(engine: DockerEngine, tmp_path: Path, gate_cache: Path) -> None:
     """A whole process: one service whose image can be migrated, and one whose image cannot."""
     root = service_tree(
         tmp_path / "repository",
@@ -265,7 +265,7 @@ def test_the_gate_reports_the_image_that_breaks(engine: DockerEngine, tmp_path: 
         },
     )
     argv = [*PYTEST, "--py312", "--py312-images", "--py312-runner=docker", "-m", "py312_image"]
-    argv += [f"--py312-cache-dir={tmp_path / 'cache'}", "-p", "no:cacheprovider"]
+    argv += [f"--py312-cache-dir={gate_cache}", "-p", "no:cacheprovider"]
     done = subprocess.run(argv, cwd=root, capture_output=True, text=True, timeout=280, check=False)
     assert done.returncode == 1, done.stdout + done.stderr
     image_results = re.findall(

@@ -66,7 +66,9 @@ def test_what_is_no_name_never_reaches_apt(bench: Bench, name: str) -> None:
         runner.add_packages(runner.find_interpreter(INTERPRETERS[-1]), ImagePackages(names=(name,)))
 
 
-def test_a_source_that_needs_a_compiler_is_built_where_the_image_has_one(images: None, tmp_path: Path) -> None:
+def test_a_source_that_needs_a_compiler_is_built_where_the_image_has_one(
+    images: None, tmp_path: Path, gate_cache: Path
+) -> None:
     """The suite runs with the packages too."""
     root = service_tree(
         tmp_path / "fleet",
@@ -80,7 +82,7 @@ def test_a_source_that_needs_a_compiler_is_built_where_the_image_has_one(images:
         },
     )
     done = subprocess.run(
-        [*PYTEST, "--py312", "--py312-runner=docker", f"--py312-cache-dir={tmp_path / 'cache'}",
+        [*PYTEST, "--py312", "--py312-runner=docker", f"--py312-cache-dir={gate_cache}",
          "-p", "no:cacheprovider", "-m", "py312_dependencies or py312_libraries or py312_suite"],
         cwd=root, capture_output=True, text=True, check=False, timeout=400,
     )  # fmt: skip
@@ -99,7 +101,7 @@ def git_server(tmp_path: Path) -> Iterator[str]:
 
 
 def test_a_requirement_from_git_is_fetched_in_an_image_without_git(
-    images: None, tmp_path: Path, git_server: str
+    images: None, tmp_path: Path, gate_cache: Path, git_server: str
 ) -> None:
     root = service_tree(
         tmp_path / "fleet",
@@ -110,7 +112,7 @@ def test_a_requirement_from_git_is_fetched_in_an_image_without_git(
         },
     )
     done = subprocess.run(
-        [*PYTEST, "--py312", "--py312-runner=docker", f"--py312-cache-dir={tmp_path / 'cache'}",
+        [*PYTEST, "--py312", "--py312-runner=docker", f"--py312-cache-dir={gate_cache}",
          "-p", "no:cacheprovider", "-m", "py312_dependencies"],
         cwd=root, capture_output=True, text=True, check=False, timeout=400,
     )  # fmt: skip

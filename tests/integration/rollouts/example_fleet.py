@@ -190,6 +190,7 @@ def example_fleet(
     folder: Path,
     stages: Mapping[int, Sequence[str]],
     *,
+    cache: Path,
     today: str = "3.11",
     prepare: Callable[[Path], None] = lambda root: None,
 ) -> Iterator[Fleet]:
@@ -208,7 +209,7 @@ def example_fleet(
         root=root,
         name=f"py312f{os.getpid()}n{next(_numbers)}",
         stages=stages,
-        cache=folder / "cache",
+        cache=cache,
     )
     try:
         made.write_plan(today)

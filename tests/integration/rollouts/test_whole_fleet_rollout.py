@@ -13,10 +13,10 @@ from tests.integration.rollouts.whole_fleet_rollout import apply_fixes
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(1200)]
 
 
-def test_all_four_stages_are_accepted_in_order(tmp_path: Path) -> None:
+def test_all_four_stages_are_accepted_in_order(tmp_path: Path, gate_cache: Path) -> None:
     stages = example_stages()
     assert [len(folders) for folders in stages.values()] == [3, 4, 5, 8]
-    with example_fleet(tmp_path, stages, prepare=apply_fixes) as fleet:
+    with example_fleet(tmp_path, stages, cache=gate_cache, prepare=apply_fixes) as fleet:
 
         def run(stage: int, *arguments: str, code: int = 0) -> str:
             return fleet.pytest(f"--py312-stage={stage}", f"--py312-deploy={fleet.name}", *arguments, code=code)

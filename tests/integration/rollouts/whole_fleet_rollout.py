@@ -55,7 +55,8 @@ def apply_fixes(root: Path) -> None:
 
 def run_all_stages(folder: Path, *, fixed: bool) -> None:
     stages = example_stages()
-    with example_fleet(folder, stages, prepare=apply_fixes if fixed else lambda root: None) as fleet:
+    prepare = apply_fixes if fixed else lambda root: None
+    with example_fleet(folder, stages, cache=folder / "cache", prepare=prepare) as fleet:
         for stage, folders in stages.items():
             begun = time.monotonic()
             code, out = fleet.run_pytest(f"--py312-stage={stage}", f"--py312-deploy={fleet.name}")
