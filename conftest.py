@@ -1,7 +1,9 @@
 """Project-wide configuration: pytester, and the markers ``docker``, ``network`` and ``browser``."""
 
+import gc
 import os
 import subprocess
+from collections.abc import Generator
 from functools import cache
 from itertools import chain, zip_longest
 from pathlib import Path
@@ -32,6 +34,20 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     if hasattr(config.option, "loadscopereorder"):
         config.option.loadscopereorder = False
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Collect without looking for garbage, and leave what was collected out of later searches.
+
+    These are a million objects that stay until the end, and each worker has them.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
