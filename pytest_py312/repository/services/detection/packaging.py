@@ -153,13 +153,13 @@ def _poetry_distribution(files: Sequence[str], toml: TomlText) -> Distribution:
 
 
 def _setuptools_distribution(files: Sequence[str], ini: IniText, setup: SetupPy) -> Distribution:
-    """Read setup.cfg and setup.py; as in setuptools, setup.cfg has precedence."""
-    name = (ini.get("metadata", "name") or "").strip() or _text_or_empty(setup.literal_arguments.get("name"))
-    version = (ini.get("metadata", "version") or "").strip() or _text_or_empty(setup.literal_arguments.get("version"))
+    """Read setup.cfg and setup.py; as in setuptools, an argument of setup.py has precedence over an option."""
+    name = _text_or_empty(setup.literal_arguments.get("name")) or (ini.get("metadata", "name") or "").strip()
+    version = _text_or_empty(setup.literal_arguments.get("version")) or (ini.get("metadata", "version") or "").strip()
     if version.startswith(("attr:", "file:")):
         version = ""
     packaged = ini.get("options", "packages", "py_modules") or {"packages", "py_modules"} & set(setup.literal_arguments)
-    groups = {**_literal_entry_points(setup), **ini.sections.get("options.entry_points", {})}
+    groups = _literal_entry_points(setup) or ini.sections.get("options.entry_points", {})
     static = (
         bool(name and packaged)
         and _is_version(version)
@@ -191,11 +191,11 @@ def _toml_roots(toml: TomlText) -> tuple[str, ...]:
 
 
 def _setuptools_roots(ini: IniText, setup: SetupPy) -> tuple[str, ...]:
-    for line in ini_list(ini.get("options", "package_dir")):
+    literal = setup.literal_arguments.get("package_dir")
+    for line in ini_list(ini.get("options", "package_dir")) if literal is None else ():
         package, _, folder = line.partition("=")
         if not package.strip() and folder.strip():
             return (folder.strip(),)
-    literal = setup.literal_arguments.get("package_dir")
     packages = _text_or_empty(setup.literal_arguments.get("packages"))
     root = (
         (ini.get("options.packages.find", "where") or "").strip()

@@ -89,6 +89,19 @@ def test_the_src_layout_is_recognised(texts: dict[str, str]) -> None:
     assert of("src/x/__init__.py", **texts).source_roots == ("src",)
 
 
+def test_an_argument_of_setup_py_counts_before_an_option_of_setup_cfg() -> None:
+    """So it is in setuptools 44 of Python 3.8, and in 82."""
+    scripts = "entry_points={'console_scripts': ['a=a:b']}"
+    distribution = of(
+        "x/__init__.py",
+        setup_py=f"setup(name='api', version='1', package_dir={{'': 'src'}}, {scripts})\n",
+        setup_cfg="[metadata]\nname = other\nversion = 2\n[options]\npackage_dir =\n    = lib\n"
+        "[options.entry_points]\nconsole_scripts =\n    c = c:d\n",
+    )
+    assert (distribution.name, distribution.version) == ("api", "1")
+    assert (distribution.source_roots, distribution.scripts) == (("src",), (("a", "a:b"),))
+
+
 def test_a_source_root_outside_the_service_is_not_taken() -> None:
     """And such a distribution is never installed without a build."""
     found = of(pyproject_toml=PROJECT + '[tool.setuptools.packages.find]\nwhere = ["../../etc"]\n')
