@@ -31,7 +31,7 @@ def environment(shared_swarm: Swarm, tmp_path: Path) -> Iterator[DockerEnvironme
 
 @pytest.mark.parametrize("restarts", [True, False], ids=["restarts soon", "restarts before the recovery"])
 def test_an_engine_killed_during_deployment_leads_to_a_rollback(
-    shared_swarm: Swarm, environment: DockerEnvironment, restarts: bool
+    shared_swarm: Swarm, environment: DockerEnvironment, monkeypatch: pytest.MonkeyPatch, restarts: bool
 ) -> None:
     """Also of services that were not reached: with some engines containers with the policy `unless-stopped` stay down
     after a kill."""
@@ -45,6 +45,8 @@ def test_an_engine_killed_during_deployment_leads_to_a_rollback(
         if restarts:
             restart.start()
 
+    if not restarts:
+        monkeypatch.setattr("pytest_py312.rollout.execution.driver.UNREACHABLE_LIMIT", 1.0)
     environment.target.switch = switch_and_kill  # type: ignore[method-assign]  # of this one target
     with environment.driver() as (driver, _):
         run = driver.deploy(environment.run("3.12"))
