@@ -21,8 +21,10 @@ everywhere and must have no finding. Marks are removed before anything reads the
 import ast
 import re
 import warnings
+from collections import Counter
 from dataclasses import dataclass, replace
 from enum import Enum
+from functools import cache
 from pathlib import Path
 
 SNIPPETS = Path(__file__).parent / "snippets"
@@ -101,11 +103,12 @@ class Snippet:
         )
 
 
+@cache
 def read_snippets(folder: Path = SNIPPETS) -> tuple[Snippet, ...]:
     """Read all snippets, in the order of their files. :raises ValueError: a file has an invalid format."""
     snippets = tuple(snippet for path in sorted(folder.glob("*.cases")) for snippet in read_cases(path))
-    names = [snippet.id for snippet in snippets]
-    if doubled := sorted({name for name in names if names.count(name) > 1}):
+    counts = Counter(snippet.id for snippet in snippets)
+    if doubled := sorted(name for name, count in counts.items() if count > 1):
         raise ValueError(f"snippets of the same name: {', '.join(doubled)}")
     return snippets
 

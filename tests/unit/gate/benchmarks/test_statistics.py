@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import quantile_test
 
 from pytest_py312.gate.benchmarks.statistics import (
     UNKNOWN_INTERVAL,
@@ -66,6 +65,8 @@ def test_too_few_pairs_have_no_interval() -> None:
 @given(st.lists(positive, min_size=8, max_size=60), st.sampled_from([0.9, 0.95, 0.99]))
 def test_the_interval_matches_scipy(sample: list[float], confidence: float) -> None:
     """scipy's has one side at a time; both together have twice its error."""
+    from scipy.stats import quantile_test  # not at the top: each worker would import it to collect this file
+
     side = (1 + confidence) / 2
     sides: list[Any] = [quantile_test(sample, p=0.5, alternative=side_name) for side_name in ("greater", "less")]
     low, high = sides[0].confidence_interval(side).low, sides[1].confidence_interval(side).high

@@ -6,7 +6,6 @@ from functools import partial
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import mannwhitneyu, theilslopes
 
 from pytest_py312.repository.plan.rollout_settings import CompareSettings
 from pytest_py312.rollout.canary_analysis.statistics import (
@@ -38,6 +37,8 @@ def test_the_rank_test_is_that_of_scipy(old: list[float], new: list[float], abov
     if len({*old, *new}) == 1:
         assert mann_whitney(old, new, above=above) == 1.0
         return
+    from scipy.stats import mannwhitneyu  # not at the top: each worker would import it to collect this file
+
     asked = partial(mannwhitneyu, method="asymptotic")
     expected = asked(new, old, alternative="greater" if above else "less").pvalue
     assert mann_whitney(old, new, above=above) == pytest.approx(expected, rel=1e-9, abs=1e-12)
@@ -52,6 +53,8 @@ def test_the_rank_test_is_that_of_scipy(old: list[float], new: list[float], abov
     )
 )
 def test_the_slope_is_that_of_scipy(points: list[tuple[float, float]]) -> None:
+    from scipy.stats import theilslopes
+
     expected = theilslopes([y for _, y in points], [x for x, _ in points])[0]
     assert theil_sen_slope(points) == pytest.approx(expected, rel=1e-6, abs=1e-6)
 
