@@ -78,8 +78,10 @@ def detect_folders(plan: Plan, tree: Tree) -> tuple[list[str], list[str]]:
     else:
         assumptions.append(f"More than {FOLDER_LIMIT} folders; those after {path} were not searched for services.")
     if sign := service_indicator(tree, ".", tree.list_folder(".")):
-        if not service_folders or service_folders == ["src"]:  # "src" is the layout of a distribution, no service
-            return sorted([".", *locked_projects]), assumptions
+        deployments = [folder for folder in service_folders if DEPLOYMENT_FOLDER in folder.split("/")]
+        if not set(service_folders).difference(deployments, ["src"]):
+            # "src" is the layout of a distribution, no service; and what deploys the root makes no group of it
+            return sorted({".", *deployments, *locked_projects}), assumptions
         groups["."] = sign
     for path, sign in groups.items():
         if is_deployable(tree, path) and has_own_code(tree, path, service_folders):

@@ -125,6 +125,12 @@ def test_the_root_is_a_service_when_it_is_the_only_one(tmp_path: Path) -> None:
           "deploy/hooks/login/requirements.txt": "", "deploy/hooks/login/main.py": "",
           "deploy/hooks/roles/requirements.txt": ""},
          ["api", "deploy", "deploy/hooks/login"]),
+        ({"setup.py": "setup(name='a')\n", "deploy/requirements.txt": "", "deploy/app.py": ""}, [".", "deploy"]),
+        ({"requirements.txt": "", "server/app.py": "", "deploy/requirements.txt": "", "deploy/app.py": ""},
+         [".", "deploy"]),
+        ({"requirements.txt": "", "src/requirements.txt": "", "src/app.py": "", "deploy/requirements.txt": "",
+          "deploy/app.py": ""},
+         [".", "deploy"]),
     ],
 )  # fmt: skip
 def test_a_folder_with_code_of_its_own_is_a_service_beside_those_in_it(
