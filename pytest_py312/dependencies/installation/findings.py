@@ -186,7 +186,9 @@ def _modules_of(distribution: StoredDistribution) -> Iterator[Path]:
 
 def _linked_libraries(distribution: StoredDistribution) -> tuple[str, ...]:
     contents = (read_bounded(module, _MODULE_LIMIT) or b"" for module in _modules_of(distribution))
-    return tuple(dict.fromkeys(name for content in contents for name in linked_libraries(content)))
+    own = {library.name for library in distribution.folder.glob("lib/**/*.so*")}
+    names = dict.fromkeys(name for content in contents for name in linked_libraries(content))
+    return tuple(name for name in names if name not in own)
 
 
 def _entries_of_production(cell: Cell, entries: Sequence[LocatedEntry]) -> list[LocatedEntry]:

@@ -1,13 +1,54 @@
-"""Which shared libraries of the system a compiled module is linked with, by the names in it. Pure."""
+"""Which shared libraries of the system a compiled module is linked with, by its dynamic section. Pure."""
 
 import re
+import struct
+from collections.abc import Iterator
 
-_NAME = re.compile(rb"\x00(lib[\w+.-]{1,60}?\.so(?:\.\d+)*)(?=\x00)")
-"""As the table of strings of an ELF file has them, each between two zeros (https://refspecs.linuxfoundation.org/elf)."""
-_EVERYWHERE = re.compile(r"lib(?:c|m|dl|rt|pthread|util|gcc_s|stdc\+\+|z|python\d[\w.]*)\.so")
+_MAGIC = b"\x7fELF\x02\x01"
+"""Of an ELF file for 64 bits, the least significant byte first: x86-64, and aarch64."""
+_LOADED, _DYNAMIC = 1, 2
+"""Types of segments (https://refspecs.linuxfoundation.org/elf/gabi4+/ch5.pheader.html)."""
+_END, _NEEDED, _STRINGS = 0, 1, 5
+"""Tags of the dynamic section."""
+_MAX_ENTRIES, _MAX_NAME = 10_000, 255
+_EVERYWHERE = re.compile(
+    r"(?:lib(?:c|m|mvec|dl|rt|pthread|util|resolv|anl|gcc_s|stdc\+\+|z|python\d[\w.]*)|ld-linux-[\w-]+)\.so"
+)
 
 
 def linked_libraries(content: bytes) -> tuple[str, ...]:
-    """Return the libraries that a module needs and that not every system with Python has: ``("libpq.so.5",)``."""
-    names = {match[1].decode("ascii") for match in _NAME.finditer(content)}
-    return tuple(sorted(name for name in names if not _EVERYWHERE.match(name)))
+    """Return the libraries that a module needs and that not every system with Python has: ``("libpq.so.5",)``.
+
+    What it opens by itself, and goes without if that fails, is not among them.
+    """
+    try:
+        names = set(_needed(content)) if content.startswith(_MAGIC) else set()
+    except (struct.error, OverflowError):  # it ends too early, or its offsets are nonsense
+        return ()
+    return tuple(sorted(name for name in names if name and not _EVERYWHERE.match(name)))
+
+
+def _needed(content: bytes) -> Iterator[str]:
+    (start,), (size, count) = struct.unpack_from("<Q", content, 32), struct.unpack_from("<HH", content, 54)
+    headers = [struct.unpack_from("<IIQQQQ", content, start + index * size) for index in range(count)]
+    places = (offset for kind, _, offset, *_ in headers if kind == _DYNAMIC)
+    entries = list(_entries(content, next(places, len(content))))
+    addresses = dict(entries)
+    tables = (
+        addresses[_STRINGS] - loaded_at + offset
+        for kind, _, offset, loaded_at, _, length in headers
+        if kind == _LOADED and _STRINGS in addresses and loaded_at <= addresses[_STRINGS] < loaded_at + length
+    )
+    table = next(tables, None)
+    for tag, value in entries:
+        if tag == _NEEDED and table is not None:
+            name = table + value
+            yield content[name : name + _MAX_NAME].partition(b"\0")[0].decode("ascii", "replace")
+
+
+def _entries(content: bytes, offset: int) -> Iterator[tuple[int, int]]:
+    whole = content[offset : offset + 16 * _MAX_ENTRIES]
+    for tag, value in struct.iter_unpack("<qQ", whole[: len(whole) // 16 * 16]):
+        if tag == _END:
+            return
+        yield tag, value

@@ -13,6 +13,7 @@ from pytest_py312.dependencies.installation.installed_distributions import requi
 from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
 from pytest_py312.repository.formats.requirements_file import read_requirements
 from pytest_py312.repository.services.requirement_set import LocatedEntry
+from tests.support.elf import compiled_module
 from tests.support.fakes import cell_of, installation_of
 
 FAILURE = "ModuleNotFoundError: No module named 'pkg_resources'"
@@ -189,14 +190,17 @@ def test_a_build_is_not_doubted_without_a_reason(tmp_path: Path, different: dict
 
 
 @pytest.mark.parametrize(
-    ("content", "codes"),
-    [(b"\x7fELF\0libpq.so.5\0libc.so.6\0", ["PY104"]), (b"\x7fELF\0libm.so.6\0libpthread.so.0\0", [])],
+    ("needed", "codes"),
+    [(["libpq.so.5", "libc.so.6"], ["PY104"]), (["libm.so.6", "libpthread.so.0"], []), (["libown.so.3"], [])],
 )
 def test_a_function_has_no_library_of_the_machine_that_built_it(
-    tmp_path: Path, content: bytes, codes: list[str]
+    tmp_path: Path, needed: list[str], codes: list[str]
 ) -> None:
+    """What the distribution itself brings is there, and what a module only tries to open need not be."""
     image_findings(tmp_path)
-    (tmp_path / "3.12" / "lib" / "psycopg2-binary" / "_speed.so").write_bytes(content)
+    module = tmp_path / "3.12" / "lib" / "psycopg2-binary" / "_speed.so"
+    module.write_bytes(compiled_module(needed, texts=["libcuda.so.1"]))
+    module.with_name("libown.so.3").touch()
     name, cell = "psycopg2-binary", cell_of("3.12")
     step = InstallStep(tool="pip", location=Location(path="build.yml", line=9), target="/var/task")
     cell = replace(cell, service=replace(cell.service, recipe=InstallRecipe(source="build.yml", steps=(step,))))
