@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pytest_py312.core.model.findings import Finding, Location, Severity, SpecifierChange
-from pytest_py312.core.model.fleet import Cell, InstallRecipe
+from pytest_py312.core.model.fleet import Cell, InstallRecipe, InstallStep
 from pytest_py312.core.text import join_names
 from pytest_py312.dependencies.installation.installed_distributions import (
     excluded_by_requires_python,
@@ -38,11 +38,13 @@ _WITHOUT_COMPILER = re.compile(
 """Images that have no compiler: variants of those of Python, of AWS Lambda (``public.ecr.aws/lambda/python:3.10``), and
 those of Linux distributions."""
 _COMPILER = re.compile(
-    r"(?:gcc|g\+\+|clang)(?:[-.\d].*|-c\+\+)?|build-essential|build-base|alpine-sdk|musl-dev|python3?[\d.]*-dev(?:el)?"
-    r"|@?\"?development[- ]tools\"?",
+    r"(?:gcc|g\+\+|clang|gfortran|rustc|cargo)(?:[-.\d].*|-c\+\+)?|build-essential|build-base|alpine-sdk|musl-dev"
+    r"|(?:lib)?python3?[\d.]*-(?:all-)?dev(?:el)?|@?\"?development[- ]tools\"?",
     re.IGNORECASE | re.ASCII,
 )
 """Packages that are a compiler, or that nobody installs without one."""
+_RECOMMENDS_COMPILER = frozenset({"cmake", "python3-pip"})
+"""Packages of Debian with which apt installs a compiler, unless it is called with ``--no-install-recommends``."""
 _MODULE_LIMIT = 64 * 1024**2
 """Bytes of a compiled module that are read."""
 _IMPORTED = re.compile(r"`import ([\w.]+)` fails: ")
@@ -174,10 +176,15 @@ def _images_of(cell: Cell, recipe: InstallRecipe) -> list[str]:
 def _image_without_compiler(cell: Cell, recipe: InstallRecipe) -> str:
     """Return the image of the service if it has no compiler and gets none; empty if that is not known."""
     images = _images_of(cell, recipe)
-    packages = (package for step in recipe.steps for package in step.system_packages)
-    if not all(map(_WITHOUT_COMPILER.search, images)) or any(map(_COMPILER.fullmatch, packages)):
+    if not all(map(_WITHOUT_COMPILER.search, images)) or any(map(_installs_compiler, recipe.steps)):
         return ""
     return images[0] if images else ""
+
+
+def _installs_compiler(step: InstallStep) -> bool:
+    names = {re.split(r"[=<>~:/]", text, maxsplit=1)[0] for text in step.system_packages}
+    is_recommended = step.tool == "apt" and "--no-install-recommends" not in step.flags
+    return any(map(_COMPILER.fullmatch, names)) or (is_recommended and not _RECOMMENDS_COMPILER.isdisjoint(names))
 
 
 def _modules_of(distribution: StoredDistribution) -> Iterator[Path]:

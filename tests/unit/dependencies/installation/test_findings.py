@@ -81,11 +81,13 @@ def test_no_other_version_is_required_of_what_the_repository_has(folder: str, re
     assert finding.remedy == remedy
 
 
-def setup_script(*, packages: tuple[str, ...] = (), tests: str = "", conditional: bool = False) -> Cell:
+def setup_script(
+    *, packages: tuple[str, ...] = (), flags: tuple[str, ...] = (), tests: str = "", conditional: bool = False
+) -> Cell:
     """A cell whose Dockerfile runs setup.py after other steps."""
     steps = [
         InstallStep(tool="pip", location=Location(path="Dockerfile", line=2), files=("requirements.txt",)),
-        InstallStep(tool="apt", location=Location(path="Dockerfile", line=3), system_packages=packages),
+        InstallStep(tool="apt", location=Location(path="Dockerfile", line=3), system_packages=packages, flags=flags),
         InstallStep(tool="setup.py", location=Location(path="Dockerfile", line=4), conditional=conditional),
     ]
     cell = cell_of("3.12")
@@ -143,12 +145,13 @@ def image_findings(
     *,
     image: str = "python:3.11-slim",
     packages: tuple[str, ...] = (),
+    flags: tuple[str, ...] = (),
     on_target: bool = True,
     on_baseline: bool = False,
     origin: str = "PATH",
 ) -> list[str]:
     """What is concluded for a set of which one distribution was built from source on the target."""
-    cell = setup_script(packages=packages)
+    cell = setup_script(packages=packages, flags=flags)
     location = Location(path="Dockerfile", line=1)
     declarations = (Declaration(kind="image", text=image, location=location),)
     cell = replace(cell, service=replace(cell.service, declarations=declarations))
@@ -169,6 +172,7 @@ def image_findings(
         {}, {"image": "registry.example/python:3.11-alpine3.19"}, {"image": "public.ecr.aws/lambda/python:3.10"},
         {"image": "amazon/aws-lambda-python:3.11"}, {"image": "gcr.io/distroless/python3-debian12"},
         {"image": "debian:12"}, {"packages": ("git", "libpq-dev", "gccgo-doc")},
+        {"image": "ubuntu:22.04", "packages": ("python3-pip",), "flags": ("--no-install-recommends",)},
     ],
 )  # fmt: skip
 def test_what_needs_a_compiler_is_no_wheel_of_a_slim_image(tmp_path: Path, different: dict[str, Any]) -> None:
@@ -181,8 +185,10 @@ def test_what_needs_a_compiler_is_no_wheel_of_a_slim_image(tmp_path: Path, diffe
     [
         {"image": "python:3.11"}, {"image": "python:3.11-bookworm"}, {"image": "company/base-slim:1"},
         {"image": "company/python-debian:1"}, {"packages": ("build-essential", "libpq-dev")}, {"packages": ("gcc-12",)},
-        {"packages": ("gcc10-c++",)}, {"packages": ("python3.11-dev",)}, {"on_target": False}, {"on_baseline": True},
-        {"origin": "image python:3.12-slim"},
+        {"image": "ubuntu:22.04", "packages": ("python3-pip",)}, {"packages": ("gcc=4:12.2.0-3",)},
+        {"image": "debian", "packages": ("libpython3-all-dev",)}, {"packages": ("gfortran",)},
+        {"packages": ("cargo-1.75",)}, {"packages": ("gcc10-c++",)}, {"packages": ("python3.11-dev",)},
+        {"on_target": False}, {"on_baseline": True}, {"origin": "image python:3.12-slim"},
     ],
 )  # fmt: skip
 def test_a_build_is_not_doubted_without_a_reason(tmp_path: Path, different: dict[str, Any]) -> None:
