@@ -4,7 +4,7 @@ import posixpath
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import islice
 
 from pytest_py312.core.errors import PlanError
@@ -24,6 +24,7 @@ from pytest_py312.repository.recipes.suite_recipe import (
     read_workflow_recipe,
 )
 from pytest_py312.repository.services.detection.service_files import ServiceFiles, is_production_dockerfile
+from pytest_py312.repository.services.development_requirements import is_for_development
 from pytest_py312.repository.services.own_distributions import SCRIPT_LIMIT, installing_commands
 from pytest_py312.repository.tree import Tree, is_inside_root, join_path, with_outer_folders
 
@@ -71,7 +72,14 @@ def find_production_recipe(tree: Tree, files: ServiceFiles) -> InstallRecipe | N
         recipe = read_dockerfile_recipe(tree, path, files.path)
         if recipe is not None and _has_environment_for(recipe, files.path):
             return recipe
-    return read_packaging_recipe(tree, files.path, files.path.rpartition("/")[2])
+    return read_packaging_recipe(tree, files.path, files.path.rpartition("/")[2], partial(_is_of_production, files))
+
+
+def _is_of_production(files: ServiceFiles, path: str) -> bool:
+    """Return whether a requirements file is of the service, not of one inside, and by its name for production."""
+    place = posixpath.relpath(path, files.path)
+    is_inner = any(place.startswith(f"{inner}/") for inner in files.nested_folders)
+    return is_inside_root(place) and not is_inner and not is_for_development(path, files.path)
 
 
 def _with_installs_into(tree: Tree, recipe: InstallRecipe, files: ServiceFiles) -> InstallRecipe:

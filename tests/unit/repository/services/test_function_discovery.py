@@ -292,7 +292,7 @@ def test_terraform_with_comments_and_much_else_defines_functions(before: str, ch
 
 
 @pytest.mark.timeout(20)
-@pytest.mark.parametrize("part", ["{%", "{#", "{{", "{", "install ", "pip install -t"])
+@pytest.mark.parametrize("part", ["{%", "{#", "{{", "{", "install ", "install\\\n", "pip install -t"])
 def test_patterns_take_no_longer_for_text_without_an_end(part: str) -> None:
     text = part * (1024**2 // len(part))
     blank_jinja(text)
