@@ -114,6 +114,20 @@ def test_the_requirements_of_a_source_from_git_are_learned_by_a_confined_build(f
     assert not list(tmp_path.rglob("planted"))
 
 
+def test_a_source_from_git_may_need_a_password(fleet: Fleet, tmp_path: Path) -> None:
+    """uv does not show it, and the confined build does not get it."""
+    setup = (
+        "import subprocess\nfrom setuptools import setup\n"
+        "assert subprocess.run(['grep', '-rqa', 'hunter' + '2', '../../../..']).returncode == 1\n"
+        "setup(name='acme', version='1', py_modules=['acme'], install_requires=open('needs.txt').read().split())\n"
+    )
+    files = {"setup.py": setup, "acme.py": "", "needs.txt": "six==1.16.0\n"}
+    with served_repository(tmp_path / "git", files, is_private=True) as url:
+        lock = fleet.uv.resolve(ResolutionRequest(lines=(f"acme @ git+{url}",), options=()), fleet.build)
+
+    assert [pin.name for pin in lock.pins] == ["acme", "six"]
+
+
 def test_a_build_that_lacks_the_network_could_not_be_checked(fleet: Fleet, sdists: Path) -> None:
     attack = "import socket\ntry:\n    socket.create_connection(('10.255.255.254', 80), 2)\nexcept OSError:\n    1 / 0"
     make_sdist(sdists, "needy", attack=attack)

@@ -1,5 +1,6 @@
 """Source distributions and repositories that tests make, and servers on this machine for them."""
 
+import base64
 import io
 import subprocess
 import tarfile
@@ -7,6 +8,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
+from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -106,23 +108,39 @@ class _Quiet(SimpleHTTPRequestHandler):
         pass
 
 
+class _Private(_Quiet):
+    """Answers only who names the user and the password."""
+
+    def do_GET(self) -> None:
+        if self.headers.get("Authorization") == f"Basic {base64.b64encode(b'user:hunter2').decode()}":
+            super().do_GET()
+            return
+        self.send_response(HTTPStatus.UNAUTHORIZED)
+        self.send_header("WWW-Authenticate", "Basic")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+
 @contextmanager
-def served_repository(folder: Path, files: Mapping[str, str]) -> Iterator[str]:
-    """Serve a git repository with these files, in new folders of ``folder``, and yield its address."""
+def served_repository(folder: Path, files: Mapping[str, str], *, is_private: bool = False) -> Iterator[str]:
+    """Serve a git repository with these files, in new folders of ``folder``, and yield its address.
+
+    :param is_private: it asks for a user and a password, which are in the address.
+    """
     work, bare = folder / "work", folder / "served" / "acme.git"
     service_tree(work, files)
     who = ["-c", "user.email=a@example.org", "-c", "user.name=a"]
     for argv in (["init", "-q", "."], ["add", "."], [*who, "commit", "-qm", "x"], ["clone", "-q", "--bare", ".", bare]):
         subprocess.run(["git", *map(str, argv)], cwd=work, check=True)
     subprocess.run(["git", "update-server-info"], cwd=bare, check=True)
-    with served(bare.parent) as address:
-        yield address.replace("user:hunter2@", "") + bare.name
+    with served(bare.parent, _Private if is_private else _Quiet) as address:
+        yield (address if is_private else address.replace("user:hunter2@", "")) + bare.name
 
 
 @contextmanager
-def served(folder: Path) -> Iterator[str]:
+def served(folder: Path, handler: type[SimpleHTTPRequestHandler] = _Quiet) -> Iterator[str]:
     """Serve the index ``folder``, and yield its address with a user and a password."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder))) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=str(folder))) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://user:hunter2@127.0.0.1:{server.server_address[1]}/"
         server.shutdown()

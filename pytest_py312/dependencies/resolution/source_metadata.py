@@ -28,6 +28,7 @@ from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.process import CommandResult
 from pytest_py312.dependencies.system.confined_builds import (
     SourceBuild,
+    as_written,
     needs_build,
     run_source_build,
     source_to_build,
@@ -39,6 +40,7 @@ from pytest_py312.dependencies.system.git_sources import (
     give_metadata_to_uv,
     pin_git_source,
 )
+from pytest_py312.runners.confinement import without_passwords
 from pytest_py312.runners.probe_records import read_bounded
 from pytest_py312.runners.runner import Runner, SupportsConfinement
 
@@ -162,11 +164,12 @@ class MetadataBuilds:
         allow the build of one project, for a command of that project alone.
         """
         settings = settings_file.read_text(encoding="utf-8")
+        inputs = [file.read_text(encoding="utf-8") for file in settings_file.parent.iterdir() if file.is_file()]
         learned: dict[str, str] = {}
         for _ in range(MAX_SOURCES):
             settings_file.write_text(settings + "".join(learned.values()), encoding="utf-8")
             result = self._runner.run_tool(build, without_builds(argv), time_limit=600)
-            source = source_to_build(result) if needs_build(result) else ""
+            source = as_written(source_to_build(result), "\n".join(inputs)) if needs_build(result) else ""
             if not source or source in learned:
                 return _unlearned(result, source) if needs_build(result) else result
             if "--offline" in argv and self._cached(source, build, options) is None:
@@ -272,5 +275,6 @@ def _find_metadata(scratch: Path, name: str) -> bytes:
 
 def _unlearned(result: CommandResult, source: str) -> CommandResult:
     """Return a failure that says nothing about a source: its metadata could not be had."""
-    text = f"{source or 'a source'} says what it requires only when it is built, and its build could not be confined"
+    name = without_passwords(source) or "a source"
+    text = f"{name} says what it requires only when it is built, and its build could not be confined"
     return replace(result, exit_code=2, stdout="", stderr=text)

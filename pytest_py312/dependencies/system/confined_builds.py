@@ -35,6 +35,9 @@ _ASKED_FOR = re.compile(r"No solution found when resolving: ((?:`[^`]+`(?:, )?)+
 _LOCAL_FOLDER = re.compile(r"--find-links (/[^\s#]+)")
 _NO_NETWORK = re.compile(r"(?:was|were) not found in the cache|network was disabled|connectivity is disabled", re.I)
 
+_MASK = "****"
+"""What uv shows instead of a password, or of a user without one."""
+
 
 def without_builds(argv: Sequence[str]) -> list[str]:
     """Return a command of uv that fails where it would run a build."""
@@ -50,6 +53,14 @@ def source_to_build(result: CommandResult) -> str:
     """Return the source that uv could not build, as ``name==version`` or ``name @ url``; empty if it names none."""
     found = _FAILED_SOURCE.search(result.stderr)
     return found[1] if found else ""
+
+
+def as_written(source: str, requirements: str) -> str:
+    """Return a source with the user and the password that its URL has in ``requirements``: uv does not show them."""
+    name, mark, url = source.partition(" @ ")
+    pattern = r"[^\s/@:]+".join(map(re.escape, url.split(_MASK)))
+    found = re.search(rf"(?:(?<=@)|(?<=\s)){pattern}(?=\s|$)", requirements) if _MASK in url else None
+    return f"{name}{mark}{found[0]}" if found else source
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -11,6 +11,7 @@ from pytest_py312.core.process import CommandResult
 from pytest_py312.dependencies.system.confined_builds import (
     NO_BUILDS,
     SourceBuild,
+    as_written,
     needs_build,
     requirements_asked_for,
     run_source_build,
@@ -178,3 +179,19 @@ def test_a_conflict_with_the_network_is_no_request() -> None:
         requirements_asked_for(command_run_of(stderr=ASKS.replace("was not found in the cache", "x"), exit_code=1))
         == ()
     )
+
+
+@pytest.mark.parametrize(
+    ("shown", "url", "line"),
+    [
+        ("git+https://****@host/a", "git+https://ghp_1@host/a", "Acme[x] @ {} ; sys_platform == 'linux'"),
+        ("git+https://me:****@host/a@v1#subdirectory=b", "git+https://me:word@host/a@v1#subdirectory=b", "acme@{}"),
+        ("git+ssh://git@host/a", "git+ssh://git@host/a", "acme @ {}"),
+        ("https://****@host/a.tar.gz", "https://x@host/a.tar.gz", "acme @ {}"),
+        ("git+https://****@host/a", "git+https://****@host/a", "b @ git+https://c@host/b"),
+    ],
+)
+def test_a_source_gets_the_password_that_uv_does_not_show(shown: str, url: str, line: str) -> None:
+    """If it was written anywhere."""
+    others = "--index-url https://o:p@host/\nb @ git+https://c@host/a.git2\n"
+    assert as_written(f"acme @ {shown}", f"{others}{line.format(url)}\n") == f"acme @ {url}"

@@ -6,7 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_py312.dependencies.system.git_sources import PinnedGitSource, give_metadata_to_uv, pin_git_source
+from pytest_py312.dependencies.system.git_sources import (
+    PinnedGitSource,
+    give_metadata_to_uv,
+    pin_git_source,
+)
 from tests.support.fakes import service_tree
 
 COMMIT = "153f17428dae795f95b940432333015184cd9eea"
