@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
+from importlib.machinery import PathFinder
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 
@@ -143,13 +144,24 @@ def code_digest() -> str:
 
 
 def module_digest(name: str) -> str:
-    """Return a digest of the code of a module, with all of its top-level package; empty if there is no such module."""
-    spec = find_spec(name.partition(".")[0])
-    if spec is None:
+    """Return a digest of the code of a module, with all of the package that has it; empty if it cannot be found.
+
+    The package is the outermost one that is no namespace, which other distributions have parts of.
+    """
+    try:
+        outermost, *inner = name.split(".")
+        spec = find_spec(outermost)
+        for part in inner:
+            if spec is None or spec.origin is not None or spec.submodule_search_locations is None:
+                break
+            spec = PathFinder.find_spec(f"{spec.name}.{part}", spec.submodule_search_locations)
+        if spec is None:
+            return ""
+        if spec.submodule_search_locations is not None:
+            return "".join(_folder_digest(Path(folder)) for folder in spec.submodule_search_locations)
+        return hashlib.blake2b(Path(spec.origin or "").read_bytes(), digest_size=20).hexdigest()
+    except (OSError, ValueError):  # it has no file, or was made by a program
         return ""
-    if spec.submodule_search_locations is not None:
-        return "".join(_folder_digest(Path(folder)) for folder in spec.submodule_search_locations)
-    return hashlib.blake2b(Path(spec.origin or "").read_bytes(), digest_size=20).hexdigest()
 
 
 def _folder_digest(root: Path) -> str:

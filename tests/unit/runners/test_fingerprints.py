@@ -1,8 +1,10 @@
 """Digests of folders, as far as a cell sees them."""
 
+import sys
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path, PurePosixPath
+from types import ModuleType
 
 import pytest
 from hypothesis import given
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 
 from pytest_py312.repository.tree import SKIPPED_FOLDERS
 from pytest_py312.runners.agent.probe import NOT_COPIED
-from pytest_py312.runners.fingerprints import code_digest, copy_tree, linked_paths, tree_digest
+from pytest_py312.runners.fingerprints import code_digest, copy_tree, linked_paths, module_digest, tree_digest
 from tests.support.fakes import service_tree
 
 FILES = {"app/__init__.py": "", "app/main.py": "print(1)\n", "tests/test_main.py": "def test_a(): pass\n"}
@@ -221,3 +223,24 @@ def test_a_file_counts_by_name_and_content_and_is_copied_unchanged(tmp_path: Pat
 
     assert len({original, tree_digest(wheel), tree_digest(other), tree_digest(tmp_path / "absent")}) == 4
     assert (tmp_path / "copy.whl").read_bytes() == b"1"
+
+
+def test_a_module_is_known_by_the_code_of_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not by what other distributions have in the same namespace."""
+    package = tmp_path / "company_of_tests" / "gate"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "hooks.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    before = module_digest("company_of_tests.gate.hooks")
+
+    (package.parent / "other.py").touch()
+    assert module_digest("company_of_tests.gate.hooks") == before != ""
+    (package / "rules.py").touch()
+    assert module_digest("company_of_tests.gate.hooks") not in ("", before)
+
+
+@pytest.mark.parametrize("name", ["sys", "made_by_a_program", "six_of_nobody", ""])
+def test_a_module_without_code_has_no_digest(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "made_by_a_program", ModuleType("made_by_a_program"))
+    assert module_digest(name) == ""
