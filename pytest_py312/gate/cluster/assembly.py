@@ -15,7 +15,14 @@ from pytest_py312.gate.checks.check import CheckResult, CheckTraits
 from pytest_py312.gate.cluster.address import parse_cluster
 from pytest_py312.gate.cluster.connection import ClusterConnection, ClusterUnavailable
 from pytest_py312.gate.cluster.dispatcher import Dispatcher, JobId, PlacedJob
-from pytest_py312.gate.cluster.jobs import FactsRequest, RunSetup, ServiceAnswer, ServiceJob, digests_of
+from pytest_py312.gate.cluster.jobs import (
+    FactsRequest,
+    RunSetup,
+    ServiceAnswer,
+    ServiceJob,
+    digests_of,
+    installed_plugins,
+)
 from pytest_py312.gate.cluster.placement import choose_runner, differing_interpreters, needs_of
 from pytest_py312.gate.cluster.tree_archive import TreeArchive, pack_tree
 from pytest_py312.gate.cluster.worker_pool import WorkerPool
@@ -117,7 +124,7 @@ class ClusterAssembly(GateAssembly):
         try:
             jobs = self._jobs(tasks)
             interpreters = sorted({interpreter for placed in jobs for interpreter in placed.needs.interpreters})
-            plugins = tuple(self._worker_plugins)
+            plugins = installed_plugins(self._worker_plugins, self._plan.root)
             request = FactsRequest(interpreters=tuple(map(str, interpreters)), plugins=plugins)
             pool = WorkerPool(connection=connection, request=request, run_id=self.run_id, plugins=digests_of(plugins))
             self._await_workers(pool)

@@ -4,8 +4,10 @@ Everything goes as JSON: a worker with other versions of this package, or of Pyt
 """
 
 import json
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 from pytest_py312.core.model.measurements import InterpreterBuild
@@ -117,6 +119,19 @@ class ServiceAnswer:
 def digests_of(plugins: Iterable[str]) -> Mapping[str, str]:
     """Return the digest of the code of each module as it is installed here."""
     return {name: module_digest(name) for name in plugins}
+
+
+def installed_plugins(plugins: Iterable[str], root: Path) -> tuple[str, ...]:
+    """Return the plugins that workers have to have: not those beside the plan, which are sent with the tree."""
+    return tuple(name for name in plugins if not _is_beside_plan(name, root))
+
+
+def _is_beside_plan(name: str, root: Path) -> bool:
+    place = root.joinpath(*name.split("."))
+    file = Path(getattr(sys.modules.get(name), "__file__", None) or "")
+    return any(
+        path.exists() and file.resolve() == path.resolve() for path in (Path(f"{place}.py"), place / "__init__.py")
+    )
 
 
 def to_text(value: object) -> str:

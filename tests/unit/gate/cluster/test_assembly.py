@@ -1,9 +1,10 @@
 """What the coordinator takes from the answers of workers."""
 
+import sys
 from collections.abc import Mapping
 from concurrent.futures import Future
 from pathlib import Path
-from types import MappingProxyType, SimpleNamespace
+from types import MappingProxyType, ModuleType, SimpleNamespace
 
 import pytest
 
@@ -13,7 +14,7 @@ from pytest_py312.core.model.plan import Plan
 from pytest_py312.gate.checks import CHECKS
 from pytest_py312.gate.checks.check import CheckResult
 from pytest_py312.gate.cluster.assembly import ClusterAssembly
-from pytest_py312.gate.cluster.jobs import ServiceAnswer
+from pytest_py312.gate.cluster.jobs import ServiceAnswer, installed_plugins
 from pytest_py312.gate.run.tasks import CheckTask
 from pytest_py312.gate.sharding.division import item_key
 from tests.support.fakes import cell_of, service, service_tree
@@ -51,6 +52,19 @@ def test_what_took_longest_is_started_first(tmp_path: Path) -> None:
 
     assert by_files["a"] < by_files["b"]
     assert by_times == {"a": 70_000, "b": 2_000}
+
+
+def test_a_plugin_beside_the_plan_is_sent_with_the_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is installed is not, although the tree may have a folder of that name."""
+    places = {"rules.of_house": "plan/rules/of_house.py", "rules.more": "plan/rules/more/__init__.py",
+              "installed_rules": "site-packages/installed_rules/__init__.py"}  # fmt: skip
+    root = service_tree(tmp_path, {**dict.fromkeys(places.values(), ""), "plan/installed_rules/__init__.py": ""})
+    for name, path in places.items():
+        module = ModuleType(name)
+        module.__file__ = str(root / path)
+        monkeypatch.setitem(sys.modules, name, module)
+
+    assert installed_plugins([*places, "nowhere"], root / "plan") == ("installed_rules", "nowhere")
 
 
 def test_a_worker_answers_for_its_own_job_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
