@@ -10,6 +10,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.support.child_pytest import PYTEST
+
 WAIT = 180.0
 """Seconds that a test waits for a condition."""
 OPENER = [sys.executable, "-m"]
@@ -109,7 +111,7 @@ class DaskCluster:
         """Start the gate on this cluster."""
         report = self.folder / "report.json"
         argv = [
-            *prefix, sys.executable, "-m", "pytest", "--py312", "--py312-runner=local", "-p", "no:cacheprovider",
+            *prefix, *PYTEST, "--py312", "--py312-runner=local", "-p", "no:cacheprovider",
             f"--py312-cluster={self.address}", f"--py312-report={report}", *arguments,
         ]  # fmt: skip
         log = self.folder / "gate.log"

@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from tests.integration.dask_clusters import (
     wait_until,
 )
 from tests.integration.network_namespaces import HUB_ADDRESS, MachineNetwork, can_make_namespaces, network
+from tests.support.child_pytest import PYTEST
 
 pytestmark = [pytest.mark.network, pytest.mark.timeout(400)]
 
@@ -60,7 +60,7 @@ class HeldFleet:
         self.let_go()
         report = folder / "whole.json"
         for options in (["-m", "py312_suite"], SELECTION):  # the first one fills the cache
-            argv = [sys.executable, "-m", "pytest", "--py312", "--py312-runner=local", f"--py312-report={report}"]
+            argv = [*PYTEST, "--py312", "--py312-runner=local", f"--py312-report={report}"]
             done = subprocess.run(
                 [*argv, "-p", "no:cacheprovider", *options],
                 cwd=self.root, env={**environment(), **self.variables}, check=False, capture_output=True, text=True,

@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 from pytest_py312.core.directories import runs_folder
 from tests.integration.cloned_fleets import FLEET, commit_fleet, differences
 from tests.integration.dask_clusters import environment
+from tests.support.child_pytest import PYTEST
 
 pytestmark = [pytest.mark.network, pytest.mark.timeout(600)]
 
@@ -28,7 +28,7 @@ class Repository:
         fixed = ["--py312", "--py312-runner=local", f"--py312-cache-dir={self.cache}", "--py312-no-cache"]
         fixed += ["-p", "no:cacheprovider", f"--py312-report={self.folder / name}.json", f"--junitxml={name}.xml"]
         return subprocess.run(
-            [sys.executable, "-m", "pytest", *fixed, *arguments],
+            [*PYTEST, *fixed, *arguments],
             cwd=self.root, env=environment(), check=False, capture_output=True, timeout=500, text=True,
         )  # fmt: skip
 
