@@ -128,6 +128,23 @@ def test_a_source_from_git_may_need_a_password(fleet: Fleet, tmp_path: Path) -> 
     assert [pin.name for pin in lock.pins] == ["acme", "six"]
 
 
+def test_a_source_from_git_may_require_something_else_on_each_interpreter(fleet: Fleet, tmp_path: Path) -> None:
+    """uv's cache has one set of metadata for all of them."""
+    setup = (
+        "import sys\nfrom setuptools import setup\n"
+        "needs = 'six==1.16.0' if sys.version_info < (3, 11) else 'attrs==23.1'\n"
+        "setup(name='acme', version='1', py_modules=['acme'], install_requires=[needs])\n"
+    )
+    with served_repository(tmp_path / "git", {"setup.py": setup, "acme.py": ""}) as url:
+        request = ResolutionRequest(lines=(f"acme @ git+{url}",), options=())
+        other = Fleet(tmp_path / "cache", fleet.index, "3.10" if fleet.build.interpreter.minor > 10 else "3.12")
+        locks = {each.build.interpreter.minor: each.uv.resolve(request, each.build) for each in (fleet, other)}
+
+    assert {minor: [pin.name for pin in lock.pins] for minor, lock in locks.items()} == {
+        minor: ["acme", "six"] if minor < 11 else ["acme", "attrs"] for minor in locks
+    }
+
+
 def test_a_build_that_lacks_the_network_could_not_be_checked(fleet: Fleet, sdists: Path) -> None:
     attack = "import socket\ntry:\n    socket.create_connection(('10.255.255.254', 80), 2)\nexcept OSError:\n    1 / 0"
     make_sdist(sdists, "needy", attack=attack)

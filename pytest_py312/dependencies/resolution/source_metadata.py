@@ -5,6 +5,9 @@
 uv resolves without running foreign code (dependencies/system/confined_builds.py). Where it would have to build, the
 metadata of that one source is built apart, and the resolution is repeated with it (uv's ``dependency-metadata``). For a
 source from git uv takes no such setting; what its build wrote is checked and put where uv looks first, in its cache.
+There one source has the same metadata on each interpreter, so each of these has a cache of its own for such sets:
+
+    <cache>/uv-git/<runner>-<build digest>/
 """
 
 import hashlib
@@ -14,7 +17,6 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -166,10 +168,14 @@ class MetadataBuilds:
         settings = settings_file.read_text(encoding="utf-8")
         inputs = [file.read_text(encoding="utf-8") for file in settings_file.parent.iterdir() if file.is_file()]
         learned: dict[str, str] = {}
+        cache: tuple[str, ...] = ()
         for _ in range(MAX_SOURCES):
             settings_file.write_text(settings + "".join(learned.values()), encoding="utf-8")
-            result = self._runner.run_tool(build, without_builds(argv), time_limit=600)
+            result = self._runner.run_tool(build, without_builds([*argv, *cache]), time_limit=600)
             source = as_written(source_to_build(result), "\n".join(inputs)) if needs_build(result) else ""
+            if GIT_MARK in source and not cache:
+                cache = ("--cache-dir", self._runner.path_inside(self._git_cache(build)))
+                continue
             if not source or source in learned:
                 return _unlearned(result, source) if needs_build(result) else result
             if "--offline" in argv and self._cached(source, build, options) is None:
@@ -229,7 +235,7 @@ class MetadataBuilds:
                 return _unlearned(result, source) if result.ok else result
             if from_git is not None:
                 if not _has_unchecked_values(content):
-                    give_metadata_to_uv(content, from_git, partial(self._uv_cache, build))
+                    give_metadata_to_uv(content, from_git, self._git_cache(build))
             elif " @ " not in source:
                 with suppress(OSError):  # only a cache
                     write_json_atomically(self._file(source, build, options), _as_json(metadata))
@@ -245,11 +251,9 @@ class MetadataBuilds:
         result = self._runner.run_tool(build, without_builds([*built.argv, *cache]), time_limit=built.time_limit)
         return result, pin_git_source(source, built.folder / "cache")
 
-    def _uv_cache(self, build: InterpreterBuild) -> Path | None:
-        """Return the cache of the uv that resolves."""
-        printed = self._runner.run_tool(build, ["{uv}", "cache", "dir"], time_limit=60).stdout.strip()
-        own = self._cache / "uv"  # of a runner whose tools see the cache elsewhere
-        return own if printed == self._runner.path_inside(own) else Path(printed) if printed else None
+    def _git_cache(self, build: InterpreterBuild) -> Path:
+        """Return the cache of uv for sets with sources from git that have to be built."""
+        return self._cache / "uv-git" / f"{self._runner.name}-{build.digest}"
 
 
 def _as_json(metadata: SourceMetadata) -> Mapping[str, object]:

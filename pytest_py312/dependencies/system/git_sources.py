@@ -5,7 +5,6 @@ the digest of the URL as it was written and by commit: ``sdists-v11/git/e57c8655
 """
 
 import re
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,14 +59,9 @@ def _at_commit(source: str, commit: str) -> str:
     return f"{name}{mark}{urlunsplit(parts._replace(path=f'{repository}@{commit}'))}"
 
 
-def give_metadata_to_uv(content: bytes, source: PinnedGitSource, find_cache: Callable[[], Path | None]) -> None:
-    """Put checked metadata where uv waits for them. If that fails, uv asks for a build again.
-
-    :param find_cache: returns uv's own cache.
-    """
-    cache = find_cache()
-    if cache is not None:
-        file = cache / source.folder / "metadata.msgpack"
-        if file.parent.is_dir() and not file.exists():
-            with suppress(OSError):
-                write_atomically(file, content)
+def give_metadata_to_uv(content: bytes, source: PinnedGitSource, cache: Path) -> None:
+    """Put checked metadata where uv waits for them in a cache. If that fails, uv asks for a build again."""
+    file = cache / source.folder / "metadata.msgpack"
+    if file.parent.is_dir() and not file.exists():
+        with suppress(OSError):
+            write_atomically(file, content)

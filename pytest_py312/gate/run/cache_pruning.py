@@ -82,7 +82,7 @@ def list_entries(cache: Path) -> list[CacheEntry]:
     entries += [_entry("oracle", path) for area in _ORACLES for path in _list_folder(cache / area)]
     entries += [_entry(area, path) for area in ("sources", "tmp") for path in _list_folder(cache / area)]
     entries += [_tool_cache(name, cache / name) for name in ("pip", "uv") if (cache / name).is_dir()]
-    entries += [_tool_cache("built", path) for path in _list_folder(cache / "built")]
+    entries += [_tool_cache(area, path) for area in ("built", "uv-git") for path in _list_folder(cache / area)]
     entries += [_entry("tmp", path) for path in _list_folder(cache) if path.name.startswith(TRASH_PREFIX)]
     return sorted(entries, key=lambda entry: (entry.area, entry.name))
 

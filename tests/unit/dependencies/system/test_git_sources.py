@@ -71,11 +71,10 @@ def test_metadata_go_only_where_uv_waits_for_them(tmp_path: Path) -> None:
     source = PinnedGitSource(line="", folder=Path(FOLDER))
     file = tmp_path / FOLDER / "metadata.msgpack"
 
-    give_metadata_to_uv(b"first", source, lambda: tmp_path)
+    give_metadata_to_uv(b"first", source, tmp_path)
     assert not file.exists()
 
     file.parent.mkdir(parents=True)
-    give_metadata_to_uv(b"first", source, lambda: tmp_path)
-    give_metadata_to_uv(b"second", source, lambda: tmp_path)
-    give_metadata_to_uv(b"third", source, lambda: None)
+    give_metadata_to_uv(b"first", source, tmp_path)
+    give_metadata_to_uv(b"second", source, tmp_path)
     assert file.read_bytes() == b"first"
