@@ -12,6 +12,7 @@ from pytest_py312.repository.services.detection.service_files import (
     has_python_image,
     inner_services,
     is_deployable,
+    is_installable,
     is_requirements_name,
     is_searched,
     service_indicator,
@@ -54,8 +55,10 @@ def detect_folders(plan: Plan, tree: Tree) -> tuple[list[str], list[str]]:
                 continue
             locked_projects += _locked_test_projects(plan, tree, path, listing)
             sign = service_indicator(tree, path, listing) or functions.get(path, "")
-            if DEPLOYMENT_FOLDER in path.split("/") and not has_own_code(tree, path, ()):
-                sign = ""  # requirements of tools for deployment, such as Ansible
+            if DEPLOYMENT_FOLDER in path.split("/") and not (
+                has_own_code(tree, path, ()) and (path in functions or is_installable(tree, path))
+            ):
+                sign = ""  # requirements of tools such as Ansible, or the image of a service with its configuration
             if sign and (_is_inner_package(tree, path, listing) or _is_documentation(tree, path, listing)):
                 sign = ""
             elif sign and not _is_group(tree, path, listing):
