@@ -16,6 +16,8 @@ from pytest_py312.repository.formats.requirements_file import (
 from pytest_py312.repository.formats.toml import TomlText, read_toml, strings_in
 from pytest_py312.repository.formats.version_ranges import Untranslatable, python_marker, to_specifier
 
+_ROOT_OF_HATCH = re.compile(r"\{root(?P<outer>(?::parent)*):uri\}/")
+
 
 def read_pyproject_dependencies(text: str, path: str) -> tuple[DependencyTable, ...]:
     """Return every table of dependencies.
@@ -83,11 +85,8 @@ def _with_relative_paths(text: str) -> str:
     https://pdm-project.org/en/latest/usage/dependency/#local-dependencies,
     https://hatch.pypa.io/latest/config/context/
     """
-    return (
-        text.replace("file:///${PROJECT_ROOT}/", "file:")
-        .replace("{root:parent:uri}/", "file:../")
-        .replace("{root:uri}/", "file:")
-    )
+    text = text.replace("file:///${PROJECT_ROOT}/", "file:")
+    return _ROOT_OF_HATCH.sub(lambda match: "file:" + "../" * match["outer"].count(":"), text)
 
 
 def _dependency_groups(toml: TomlText, path: str) -> Iterator[DependencyTable]:
@@ -115,7 +114,7 @@ def _add_group(
     for index, item in enumerate(items):
         line = toml.line(*keys, index)
         if isinstance(item, str):
-            collector.add_requirement(item.strip(), line)
+            collector.add_requirement(_with_relative_paths(item.strip()), line)
             continue
         included_name = item.get("include-group") if isinstance(item, Mapping) else None
         included = by_name.get(canonicalize_name(included_name)) if isinstance(included_name, str) else None

@@ -58,16 +58,19 @@ def test_groups_that_include_each_other_are_a_problem() -> None:
 
 def test_paths_of_pdm_and_hatch_are_relative_to_the_project() -> None:
     """``${PROJECT_ROOT}`` and ``{root:uri}`` are its folder."""
-    (main, development) = tables(
+    (main, group, development) = tables(
         """
 [project]
 dependencies = ["core[flask] @ file:///${PROJECT_ROOT}/../core", "flags @ {root:parent:uri}/flags", "attrs"]
+[dependency-groups]
+lint = ["rules @ file:///${PROJECT_ROOT}/rules", "flags @ {root:parent:parent:uri}/flags"]
 [tool.pdm.dev-dependencies]
 test = ["-e core[flask] @ file:///${PROJECT_ROOT}/../core", "-e file:///${PROJECT_ROOT}/../core#egg=core"]
 """
     ).values()
 
     assert [(local.path, local.extras) for local in main.local_paths] == [("../core", ("flask",)), ("../flags", ())]
+    assert [local.path for local in group.local_paths] == ["rules", "../../flags"]
     assert [entry.name for entry in main.entries] == ["attrs"]
     assert [(local.path, local.extras) for local in development.local_paths] == [
         ("../core", ("flask",)),
