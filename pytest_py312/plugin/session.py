@@ -438,7 +438,10 @@ class GateSession:
     def _show_to_plugins(self, session: pytest.Session, report: Report) -> Report:
         """Show the report to other plugins; one that fails is an objection, which is added to the report."""
         problem = self._extensions.announce_report(report)
-        return self._with_objections(session, report, (*self._objections, problem)) if problem else report
+        if not problem:
+            return report
+        report = self._with_objections(session, replace(report, shard=None), (*self._objections, problem))
+        return self._shard.attach(report) if self._shard is not None else report
 
     def _with_objections(self, session: pytest.Session, report: Report, objections: tuple[str, ...]) -> Report:
         """Return the report with the objections of plugins, which turn a green run red."""

@@ -1,11 +1,13 @@
 """One part of a run: what is collected, with which options it can be combined, and what its document says."""
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pytest_py312.gate.run.stored_runs import unpack_report
 from tests.plugin.gate_helpers import IDS, PLAN, Faked
 from tests.plugin.test_mistakes import mistake
 from tests.support.fakes import service_tree
@@ -152,6 +154,15 @@ def test_the_document_says_what_it_can_be_compared_by(faked: Faked) -> None:
     assert shard["identity"]["options"]["-k"] == "suite"
     assert shard["identity"]["commit"] == ""
     assert [path for path, _ in shard["identity"]["changes"]] == ["."]
+
+
+def test_a_plugin_that_could_not_take_the_report_is_named_in_what_is_merged(faked: Faked) -> None:
+    (faked.root / "conftest.py").write_text("def pytest_py312_report(report):\n    return 1 / 0\n", "utf-8")
+    assert run_part(faked, "1/2").ret == pytest.ExitCode.TESTS_FAILED
+
+    merged = unpack_report(base64.b64decode(document(faked)["shard"]["record"]))
+    assert [text.partition(":")[0] for text in merged.objections] == ["pytest_py312_report of conftest.py failed"]
+    assert merged.exit_status == pytest.ExitCode.TESTS_FAILED
 
 
 def test_the_same_inputs_have_the_same_identity(faked: Faked) -> None:
