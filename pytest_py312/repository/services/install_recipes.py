@@ -23,7 +23,11 @@ from pytest_py312.repository.recipes.suite_recipe import (
     read_runner_recipe,
     read_workflow_recipe,
 )
-from pytest_py312.repository.services.detection.service_files import ServiceFiles, is_production_dockerfile
+from pytest_py312.repository.services.detection.service_files import (
+    ServiceFiles,
+    is_production_dockerfile,
+    run_time_files,
+)
 from pytest_py312.repository.services.development_requirements import is_for_development
 from pytest_py312.repository.services.own_distributions import SCRIPT_LIMIT, installing_commands
 from pytest_py312.repository.tree import Tree, is_inside_root, join_path, with_outer_folders
@@ -72,11 +76,17 @@ def find_production_recipe(tree: Tree, files: ServiceFiles) -> InstallRecipe | N
         recipe = read_dockerfile_recipe(tree, path, files.path)
         if recipe is not None and _has_environment_for(recipe, files.path):
             return recipe
-    return read_packaging_recipe(tree, files.path, files.path.rpartition("/")[2], partial(_is_of_production, files))
+    name, own_files = files.path.rpartition("/")[2], run_time_files(tree, files.path)
+    return read_packaging_recipe(tree, files.path, name, partial(_is_of_production, files, own_files))
 
 
-def _is_of_production(files: ServiceFiles, path: str) -> bool:
-    """Return whether a requirements file is of the service, not of one inside, and by its name for production."""
+def _is_of_production(files: ServiceFiles, own_files: Sequence[str], path: str) -> bool:
+    """Return whether a requirements file is of the service, not of one inside, and by its name for production.
+
+    :param own_files: those that are for run time by their names: if there are any, no other is what all of it needs.
+    """
+    if own_files:
+        return path in own_files
     place = posixpath.relpath(path, files.path)
     is_inner = any(place.startswith(f"{inner}/") for inner in files.nested_folders)
     return is_inside_root(place) and not is_inner and not is_for_development(path, files.path)

@@ -186,13 +186,21 @@ def is_deployable(tree: Tree, path: str) -> bool:
     return has_python_image(tree, path, tree.list_folder(path)) or is_installable(tree, path)
 
 
+def run_time_files(tree: Tree, path: str) -> list[str]:
+    """Return the requirements files of a folder that are by their names for run time."""
+    return [
+        join_path(folder, name)
+        for folder in (path, join_path(path, "requirements"))
+        for name in tree.list_folder(folder).files
+        if name in _RUN_TIME_FILES
+    ]
+
+
 def is_installable(tree: Tree, path: str) -> bool:
     """Return whether the folder declares requirements at run time, or is a project."""
-    listing = tree.list_folder(path)
-    in_folder = tree.list_folder(join_path(path, "requirements")).files
     return (
-        not _RUN_TIME_FILES.isdisjoint((*listing.files, *in_folder))
-        or "Pipfile" in listing.files
+        bool(run_time_files(tree, path))
+        or "Pipfile" in tree.list_folder(path).files
         or any(_has_package_metadata(tree, path, name) for name in ("pyproject.toml", "setup.py", "setup.cfg"))
     )
 

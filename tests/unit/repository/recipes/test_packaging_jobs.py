@@ -66,6 +66,9 @@ def test_without_a_folder_there_is_no_archive(tmp_path: Path, command: str) -> N
         ("pip install -t lint -r fn/requirements-dev.txt\n          pip install -t out -r fn/requirements.txt",
          ["fn/requirements.txt"], []),
         ("pip install -t lint -r fn/requirements-dev.txt", [], []),
+        ("pip install -t licences -r fn/requirements-gpu.txt", [], []),
+        ("pip install -t out -r fn/requirements-gpu.txt -r fn/requirements.txt",
+         ["fn/requirements-gpu.txt", "fn/requirements.txt"], []),
         ("pip install -t out -r fn/inner/requirements.txt", [], []),
     ],
 )  # fmt: skip
@@ -73,7 +76,8 @@ def test_an_archive_has_all_that_is_installed_into_its_folder(
     tmp_path: Path, command: str, files: list[str], arguments: list[str]
 ) -> None:
     """Of the service, for production."""
-    names = ("fn/requirements.txt", "fn/requirements-dev.txt", "fn/inner/requirements.txt")
+    names = ("fn/requirements.txt", "fn/requirements-dev.txt", "fn/requirements-gpu.txt",
+             "fn/inner/requirements.txt")  # fmt: skip
     text = f"jobs:\n  a:\n    steps:\n      - run: |\n          {command}\n"
     tree = Tree(service_tree(tmp_path, {".github/workflows/build.yml": text, **dict.fromkeys(names, "")}))
 
