@@ -115,12 +115,13 @@ class GateSession:
         self.tasks: ServiceTasks = [] if self.rollout is not None and self.rollout.verify_only else self._select_tasks()
         shard = prepare_shard(config, self.options)
         self._known_findings = read_known_findings(self.options, is_part=shard is not None)
+        self._termination = TerminationHandler()
         self.assembly = self._make_assembly(config)
+        config.add_cleanup(self._end)
         if not config.option.collectonly:
             self.assembly.describe_runner()  # reports a runner that does not work before the first item
         self._results = ItemResults(config)
         self._cut_short = False
-        self._termination = TerminationHandler()
         self._termination.install()
         self._exit_status: int | None = None
         self._report_writer = ReportWriter(
@@ -490,6 +491,9 @@ class GateSession:
         terminal = config.pluginmanager.get_plugin("terminalreporter")
         if self._fix_session is not None and self._fix_session.last_line and terminal is not None:
             terminal.write_line(self._fix_session.last_line)
+
+    def _end(self) -> None:
+        """End what runs, and remove what is temporary; also if nobody reads the output any more, and hooks fail."""
         self.assembly.close()
         self._termination.restore()
         gc.freeze()  # pytest collects garbage several times now, which is useless in a process that ends

@@ -289,6 +289,29 @@ def test_a_run_that_is_ended_reports_what_is_known(real: Real, number: signal.Si
     assert real.run_folders() == []
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_run_that_nobody_reads_any_more_ends(real: Real, number: signal.Signals) -> None:
+    """``pytest --py312 | head``, or a CI that has gone: writing fails, also while the session ends."""
+    fifo = real.root.parent / "begun"
+    os.mkfifo(fifo)
+    real.root.joinpath("services/user-service/tests/test_user.py").write_text(
+        f"import os, time\n\ndef test_a():\n    with open({str(fifo)!r}, 'w') as file:\n"
+        "        file.write(str(os.getpid()))\n    time.sleep(600)\n"
+    )
+    argv = real.command("services/user-service::py3.12::suite", "--py312-jobs=1")
+    with subprocess.Popen(
+        [sys.executable, "-c", ENDED_BY_HANGUP, *argv], cwd=real.root, env=real.variables,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    ) as running:  # fmt: skip
+        cell = psutil.Process(int(fifo.read_text()))
+        assert running.stdout is not None
+        running.stdout.close()
+        running.send_signal(number)
+        assert running.wait(timeout=60) != 0
+    assert not cell.is_running() or cell.status() == psutil.STATUS_ZOMBIE
+    assert real.run_folders() == []
+
+
 def test_the_plans_words_hold_over_a_repository_without_stages(real: Real) -> None:
     """All services count as stage 1 then."""
     real.root.joinpath("py312.toml").write_text(PLAN.split("[[stage]]")[0])
