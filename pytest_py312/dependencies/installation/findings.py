@@ -31,12 +31,13 @@ NOT_NEEDED = "The service and its suite were checked without it. Who installs al
 _ENVIRONMENT_PATH = re.compile(r"[^\s'\"(]*/envs/[0-9a-f]{16,64}/(?:lib/python\d+\.\d+/site-packages/)?")
 """The path of an environment, which differs between the sets of one interpreter."""
 _WITHOUT_COMPILER = re.compile(
-    r"(?:^|/)(?:python:\S*(?:slim|alpine)|(?:aws-)?lambda[/-]python\b|distroless/python"
-    r"|(?:alpine|debian|ubuntu|amazonlinux|fedora|almalinux|rockylinux|ubi\d*-minimal)(?=[:@]|$))",
+    r"(?:^|/)(?:python:\S*(?:slim|alpine)|(?:aws-)?lambda[/-]python\b|distroless/python)|:python3[.\d]*-(?:\w+-)?(?:slim|alpine)"
+    r"|^(?:[\w-]+(?:\.[\w-]+)+(?::\d+)?/)?(?:docker/)?(?:library/)?"
+    r"(?:alpine|debian|ubuntu|amazonlinux|fedora|almalinux|rockylinux)(?=[:@]|$)",
     re.ASCII,
 )
-"""Images that have no compiler: variants of those of Python, of AWS Lambda (``public.ecr.aws/lambda/python:3.10``), and
-those of Linux distributions."""
+"""Images that have no compiler: variants of those of Python (also ``uv:python3.12-bookworm-slim``), those of AWS Lambda
+(``public.ecr.aws/lambda/python:3.10``), and those of Linux distributions, from any registry."""
 _COMPILER = re.compile(
     r"(?:gcc|g\+\+|clang|gfortran|rustc|cargo)(?:[-.\d].*|-c\+\+)?|build-essential|build-base|alpine-sdk|musl-dev"
     r"|(?:lib)?python3?[\d.]*-(?:all-)?dev(?:el)?|@?\"?development[- ]tools\"?",
@@ -151,10 +152,13 @@ def image_build_findings(
 
 
 def compiled_here(installation: Installation, baseline: Installation) -> Iterator[StoredDistribution]:
-    """Yield the distributions that were compiled, and that are wheels in the installation of the baseline."""
-    wheels = {distribution.name for distribution in baseline.distributions if not distribution.from_source}
+    """Yield the distributions that were compiled, and that the baseline has as wheels or does not need."""
+    if not baseline.distributions:
+        return
+    built_before = {distribution.name for distribution in baseline.distributions if distribution.from_source}
     for distribution in installation.distributions:
-        if distribution.name in wheels and distribution.from_source and any(_modules_of(distribution)):
+        is_new = distribution.from_source and distribution.name not in built_before
+        if is_new and any(_modules_of(distribution)):
             yield distribution
 
 

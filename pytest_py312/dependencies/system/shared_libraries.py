@@ -12,8 +12,10 @@ _END, _NEEDED, _STRINGS = 0, 1, 5
 """Tags of the dynamic section."""
 _MAX_ENTRIES, _MAX_NAME = 10_000, 255
 _EVERYWHERE = re.compile(
-    r"(?:lib(?:c|m|mvec|dl|rt|pthread|util|resolv|anl|gcc_s|stdc\+\+|z|python\d[\w.]*)|ld-linux-[\w-]+)\.so"
+    r"(?:lib(?:c|m|mvec|dl|rt|pthread|util|resolv|anl|gcc_s|stdc\+\+|python\d[\w.]*|z|bz2|lzma|ffi|ssl|crypto|sqlite3|expat"
+    r"|uuid|readline|ncursesw?|tinfow?)|ld-linux-[\w-]+)\.so"
 )
+"""Those of the C library, of compilers, and those that modules of Python's own library are linked with."""
 
 
 def linked_libraries(content: bytes) -> tuple[str, ...]:

@@ -383,6 +383,7 @@ def _with_new_compilations(
     if cell.is_baseline or is_built_in_image(cell, installation):
         return list(findings)
     names = {distribution.name for distribution in compiled_here(installation, baseline)}
+    names.difference_update(name for finding in findings if finding.code == "PY104" for name in finding.names)
     return [
         replace(
             finding,

@@ -149,7 +149,10 @@ class Actions:
         """
         started_at = self._stopwatch()
         while True:
-            problem = self._problem_of_previous(deployment)
+            try:
+                problem = self._problem_of_previous(deployment)
+            except TargetRefused as error:  # such as a task that cannot be inspected yet
+                problem = str(error)
             if not problem or self._stopwatch() - started_at >= SETTLE_LIMIT:
                 return problem
             self._pause(SETTLE_INTERVAL)

@@ -216,10 +216,15 @@ class KubernetesTarget:
     # ---- changes
 
     def stop_for_drill(self, spec: ServiceSpec, container: Container) -> None:
-        """Delete all pods of the template; the cluster starts others in their place."""
-        for pod in self._pods(spec, self._deployment(spec)):
-            if pod.template == container.id:
-                self._cluster.delete_pod(self._namespace(spec), pod.name)
+        """Delete all pods of the template; the cluster starts others in their place.
+
+        :raises TargetRefused: there is none.
+        """
+        pods = [pod for pod in self._pods(spec, self._deployment(spec)) if pod.template == container.id]
+        if not pods:
+            raise TargetRefused("it has no pod")
+        for pod in pods:
+            self._cluster.delete_pod(self._namespace(spec), pod.name)
 
     def prepare(self, spec: ServiceSpec, *, image: str, run: str) -> Container:
         deployment = self._deployment(spec)

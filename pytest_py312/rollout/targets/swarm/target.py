@@ -258,10 +258,12 @@ class SwarmTarget:
     def stop_for_drill(self, spec: ServiceSpec, container: Container) -> None:
         """Stop the containers of all running tasks; the swarm starts others in their place.
 
-        :raises TargetRefused: the engine of a node is not accessible. Nothing was stopped.
+        :raises TargetRefused: no task runs, or the engine of a node is not accessible. Nothing was stopped.
         """
         status = self._services.status(spec.container)
         tasks = [task for task in status.running_tasks if task.spec_id == container.id] if status else []
+        if not tasks:
+            raise TargetRefused("no task of it runs")
         targets = [(task, self._nodes.docker_target(task)) for task in tasks]
         for task, target in targets:
             if target is None:

@@ -171,7 +171,10 @@ def image_findings(
     [
         {}, {"image": "registry.example/python:3.11-alpine3.19"}, {"image": "public.ecr.aws/lambda/python:3.10"},
         {"image": "amazon/aws-lambda-python:3.11"}, {"image": "gcr.io/distroless/python3-debian12"},
-        {"image": "debian:12"}, {"packages": ("git", "libpq-dev", "gccgo-doc")},
+        {"image": "debian:12"}, {"image": "docker.io/library/alpine"},
+        {"image": "public.ecr.aws/docker/library/ubuntu:24.04"},
+        {"image": "ghcr.io/astral-sh/uv:python3.12-bookworm-slim"}, {"image": "company/server:python3.9-slim"},
+        {"packages": ("git", "libpq-dev", "gccgo-doc")},
         {"image": "ubuntu:22.04", "packages": ("python3-pip",), "flags": ("--no-install-recommends",)},
     ],
 )  # fmt: skip
@@ -184,7 +187,8 @@ def test_what_needs_a_compiler_is_no_wheel_of_a_slim_image(tmp_path: Path, diffe
     "different",
     [
         {"image": "python:3.11"}, {"image": "python:3.11-bookworm"}, {"image": "company/base-slim:1"},
-        {"image": "company/python-debian:1"}, {"packages": ("build-essential", "libpq-dev")}, {"packages": ("gcc-12",)},
+        {"image": "company/python-debian:1"}, {"image": "company/debian:12-build"},
+        {"image": "company/ubuntu"}, {"packages": ("build-essential", "libpq-dev")}, {"packages": ("gcc-12",)},
         {"image": "ubuntu:22.04", "packages": ("python3-pip",)}, {"packages": ("gcc=4:12.2.0-3",)},
         {"image": "debian", "packages": ("libpython3-all-dev",)}, {"packages": ("gfortran",)},
         {"packages": ("cargo-1.75",)}, {"packages": ("gcc10-c++",)}, {"packages": ("python3.11-dev",)},
@@ -219,6 +223,21 @@ def test_a_function_has_no_library_of_the_machine_that_built_it(
 
     assert [finding.code for finding in findings] == codes
     assert all("needs libpq.so.5 of this machine" in finding.message for finding in findings)
+
+
+def test_what_only_the_target_requires_has_to_be_compiled_as_well(tmp_path: Path) -> None:
+    """By a marker, or since another distribution requires it there."""
+    image_findings(tmp_path)
+    declarations = (Declaration(kind="image", text="python:3.11-slim", location=Location(path="Dockerfile", line=1)),)
+    cell = setup_script()
+    cell = replace(cell, service=replace(cell.service, declarations=declarations))
+    name, new = "psycopg2-binary", compiled(tmp_path / "3.12")
+    target = installation_of("3.12", {name: "1"}, distributions=(new,))
+
+    for before, codes in ((installed("flask"), ["PY104"]), (new, []), (None, [])):
+        baseline = installation_of("3.9", {}, distributions=(before,) if before else ())
+        findings = image_build_findings(cell, target, baseline, entries(name))
+        assert [finding.code for finding in findings] == codes
 
 
 def test_a_source_without_extension_modules_needs_no_compiler(tmp_path: Path) -> None:
