@@ -1,6 +1,6 @@
 """Find the folders of a repository that look like services. Reads files only."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.core.service_patterns import matches
@@ -22,8 +22,9 @@ from pytest_py312.repository.tree import FolderListing, Tree, join_path
 SEARCH_DEPTH = 12
 FOLDER_LIMIT = 50_000
 """Maximum number of folders that are searched."""
-DEPLOYMENT_FOLDER = "deploy"
-"""Belongs to what is around it, unless it is a program or has some: an application of the CDK, with its functions."""
+DEPLOYMENT_FOLDER, TOOL_FOLDER = "deploy", "tools"
+"""Folders that belong to what is around them, unless they are programs or have some: an application of the CDK with its
+functions, tools that run in images of their own."""
 _TEST_FOLDERS = frozenset({"tests", "test"})
 _LOCK_FILES = frozenset({"poetry.lock", "uv.lock", "pdm.lock", "pylock.toml"})
 
@@ -55,9 +56,7 @@ def detect_folders(plan: Plan, tree: Tree) -> tuple[list[str], list[str]]:
                 continue
             locked_projects += _locked_test_projects(plan, tree, path, listing)
             sign = service_indicator(tree, path, listing) or functions.get(path, "")
-            if DEPLOYMENT_FOLDER in path.split("/") and not (
-                has_own_code(tree, path, ()) and (path in functions or is_installable(tree, path))
-            ):
+            if _is_inside_other_folder(path) and not _is_program(tree, path, listing, functions):
                 sign = ""  # requirements of tools such as Ansible, or the image of a service with its configuration
             if sign and (_is_inner_package(tree, path, listing) or _is_documentation(tree, path, listing)):
                 sign = ""
@@ -76,15 +75,15 @@ def detect_folders(plan: Plan, tree: Tree) -> tuple[list[str], list[str]]:
             and (has_project_metadata(tree, inner) or _has_installed_suite(tree, inner))
         ]
         if depth < SEARCH_DEPTH:
-            names = (name for name in reversed(listing.folders) if is_searched(name) or name == DEPLOYMENT_FOLDER)
+            names = (name for name in reversed(listing.folders) if is_searched(name) or _is_inside_other_folder(name))
             pending += [(join_path(path, name), depth + 1) for name in names]
     else:
         assumptions.append(f"More than {FOLDER_LIMIT} folders; those after {path} were not searched for services.")
     if sign := service_indicator(tree, ".", tree.list_folder(".")):
-        deployments = [folder for folder in service_folders if DEPLOYMENT_FOLDER in folder.split("/")]
-        if not set(service_folders).difference(deployments, ["src"]):
+        programs = list(filter(_is_inside_other_folder, service_folders))
+        if not set(service_folders).difference(programs, ["src"]):
             # "src" is the layout of a distribution, no service; and what deploys the root makes no group of it
-            return sorted({".", *deployments, *locked_projects}), assumptions
+            return sorted({".", *programs, *locked_projects}), assumptions
         groups["."] = sign
     for path, sign in groups.items():
         if is_deployable(tree, path) and has_own_code(tree, path, service_folders):
@@ -99,6 +98,17 @@ def detect_folders(plan: Plan, tree: Tree) -> tuple[list[str], list[str]]:
         and (has_project_metadata(tree, path) or not _has_service(path.rpartition("/")[0] or ".", service_folders))
     ]
     return sorted({*service_folders, *locked_projects, *_built_by_compose(plan, tree)}), assumptions
+
+
+def _is_inside_other_folder(path: str) -> bool:
+    return not {DEPLOYMENT_FOLDER, TOOL_FOLDER}.isdisjoint(path.split("/"))
+
+
+def _is_program(tree: Tree, path: str, listing: FolderListing, functions: Mapping[str, str]) -> bool:
+    """Return whether a folder in one of those has code with requirements at run time; a tool, an image as well."""
+    if TOOL_FOLDER in path.split("/") and not has_python_image(tree, path, listing):
+        return False
+    return has_own_code(tree, path, ()) and (path in functions or is_installable(tree, path))
 
 
 def _built_by_compose(plan: Plan, tree: Tree) -> Iterator[str]:
