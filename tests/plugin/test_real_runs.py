@@ -225,18 +225,24 @@ def test_a_check_may_ask_about_a_service_as_a_whole(real: Real) -> None:
     assert "not proven" in run.out
 
 
+def with_waiting_suite(real: Real, file: str) -> Path:
+    """Let a test write the id of its process into a pipe, and wait; return the pipe."""
+    fifo = real.root.parent / "begun"
+    os.mkfifo(fifo)
+    real.root.joinpath(file).write_text(
+        f"import os, time\n\ndef test_a():\n    with open({str(fifo)!r}, 'w') as file:\n"
+        "        file.write(str(os.getpid()))\n    time.sleep(600)\n"
+    )
+    return fifo
+
+
 @pytest.mark.parametrize("start", ["in the foreground", "in the background"])
 def test_an_interrupted_run_leaves_nothing_behind(real: Real, start: str) -> None:
     """SIGINT in the middle of a suite: exit code 2, no process of a cell, no run folder.
 
     Without job control a shell starts what runs in the background with SIGINT ignored.
     """
-    fifo = real.root.parent / "begun"
-    os.mkfifo(fifo)
-    real.root.joinpath("services/auth-service/tests/test_auth.py").write_text(
-        f"import os, time\n\ndef test_a():\n    with open({str(fifo)!r}, 'w') as file:\n"
-        "        file.write(str(os.getpid()))\n    time.sleep(600)\n"
-    )
+    fifo = with_waiting_suite(real, "services/auth-service/tests/test_auth.py")
     argv = real.command("services/auth-service::py3.12::suite", "--py312-jobs=1")
     if start == "in the background":
         argv = [sys.executable, "-c", IGNORING_INTERRUPTS, *argv]
@@ -258,12 +264,8 @@ def test_a_run_that_is_ended_reports_what_is_known(real: Real, number: signal.Si
     """As with SIGINT, also if a second signal follows while the reports are written."""
     if workers and number == signal.SIGHUP:
         pytest.skip("as SIGTERM")
-    fifo, report = real.root.parent / "begun", real.root.parent / "report.json"
-    os.mkfifo(fifo)
-    real.root.joinpath("services/user-service/tests/test_user.py").write_text(
-        f"import os, time\n\ndef test_a():\n    with open({str(fifo)!r}, 'w') as file:\n"
-        "        file.write(str(os.getpid()))\n    time.sleep(600)\n"
-    )
+    fifo = with_waiting_suite(real, "services/user-service/tests/test_user.py")
+    report = real.root.parent / "report.json"
     argv = real.command(
         "services/auth-service::py3.12::dependencies",
         "services/user-service::py3.12::suite",
@@ -292,12 +294,7 @@ def test_a_run_that_is_ended_reports_what_is_known(real: Real, number: signal.Si
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_run_that_nobody_reads_any_more_ends(real: Real, number: signal.Signals) -> None:
     """``pytest --py312 | head``, or a CI that has gone: writing fails, also while the session ends."""
-    fifo = real.root.parent / "begun"
-    os.mkfifo(fifo)
-    real.root.joinpath("services/user-service/tests/test_user.py").write_text(
-        f"import os, time\n\ndef test_a():\n    with open({str(fifo)!r}, 'w') as file:\n"
-        "        file.write(str(os.getpid()))\n    time.sleep(600)\n"
-    )
+    fifo = with_waiting_suite(real, "services/user-service/tests/test_user.py")
     argv = real.command("services/user-service::py3.12::suite", "--py312-jobs=1")
     with subprocess.Popen(
         [sys.executable, "-c", ENDED_BY_HANGUP, *argv], cwd=real.root, env=real.variables,
