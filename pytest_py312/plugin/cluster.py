@@ -28,12 +28,11 @@ def make_cluster_assembly(
 ) -> ClusterAssembly:
     """Return the assembly of a run on the cluster that the options name."""
     plugin = ClusterPlugin(config)
-    recorded = read_recorded_durations(config)
     assembly = ClusterAssembly(
         options,
         fleet=fleet,
         known_findings=known_findings,
-        durations=recorded.durations if recorded else {},
+        durations=read_recorded_durations(config).durations,
         plugins=_extensions(config),
         show=plugin.show,
     )

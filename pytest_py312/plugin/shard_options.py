@@ -33,23 +33,21 @@ _REFUSED = (
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ShardOptions:
-    """Part ``part`` of ``parts``, and the recorded durations with the digest of their file."""
+class RecordedDurations:
+    """The durations in a file, with the digest of its content; all is empty without a file."""
 
-    part: int
-    parts: int
+    file: str = ""
+    digest: str = ""
     durations: Durations = field(default_factory=dict)
-    durations_digest: str = ""
-    durations_file: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class RecordedDurations:
-    """The durations in a file, with the digest of its content."""
+class ShardOptions:
+    """Part ``part`` of ``parts``, and the durations by which the run is divided."""
 
-    file: str
-    digest: str
-    durations: Durations
+    part: int
+    parts: int
+    recorded: RecordedDurations
 
 
 def read_shard_options(config: pytest.Config, options: RunOptions) -> ShardOptions | None:
@@ -67,26 +65,17 @@ def read_shard_options(config: pytest.Config, options: RunOptions) -> ShardOptio
         return None
     part, parts = _parse_part(value)
     _refuse_combinations(config, options, value)
-    recorded = read_recorded_durations(config)
-    if recorded is None:
-        return ShardOptions(part=part, parts=parts)
-    return ShardOptions(
-        part=part,
-        parts=parts,
-        durations=recorded.durations,
-        durations_digest=recorded.digest,
-        durations_file=recorded.file,
-    )
+    return ShardOptions(part=part, parts=parts, recorded=read_recorded_durations(config))
 
 
-def read_recorded_durations(config: pytest.Config) -> RecordedDurations | None:
-    """Return what is in the file of ``--py312-durations``; ``None`` without the option.
+def read_recorded_durations(config: pytest.Config) -> RecordedDurations:
+    """Return what is in the file of ``--py312-durations``.
 
     :raises OptionError: there is no such file, or it has something else.
     """
     file = str(option_value(config, "durations") or "")
     if not file:
-        return None
+        return RecordedDurations()
     content = _read_durations(_durations_path(config, file), file)
     return RecordedDurations(
         file=file, digest=hashlib.sha256(content).hexdigest(), durations=parse_durations(content, file)

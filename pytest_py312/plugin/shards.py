@@ -75,7 +75,9 @@ class ShardPlugin:
         """Deselect the items of the other parts. Trylast: what ``-k``, ``-m`` and plugins deselect is in no part."""
         part, parts = self._shard.part, self._shard.parts
         tasks = [item.task for item in items if isinstance(item, CheckItem)]
-        weighed = weighed_items(tasks, self._shard.durations, partial(count_test_files, Tree(self._options.plan.root)))
+        weighed = weighed_items(
+            tasks, self._shard.recorded.durations, partial(count_test_files, Tree(self._options.plan.root))
+        )
         assigned = divide(weighed, parts)
         others = [item for item in items if isinstance(item, CheckItem) and assigned[item_key(item.task)] != part]
         other_ids = {item.nodeid for item in others}
@@ -117,7 +119,7 @@ class ShardPlugin:
             self._set_units(decode(tuple[WorkUnit, ...], json.loads(text)))
 
     def pytest_report_header(self) -> str:
-        by = f", by the durations in {self._shard.durations_file}" if self._shard.durations_file else ""
+        by = f", by the durations in {self._shard.recorded.file}" if self._shard.recorded.file else ""
         return f"shard: part {self._shard.part} of {self._shard.parts}{by}"
 
     def pytest_report_collectionfinish(self) -> str:
@@ -147,7 +149,7 @@ class ShardPlugin:
                 resolver=self._assembly.describe_resolver(),
                 checks=self._checks,
             ),
-            durations=self._shard.durations_digest,
+            durations=self._shard.recorded.digest,
         )
 
     # -- the end
