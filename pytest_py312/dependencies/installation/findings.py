@@ -1,4 +1,4 @@
-"""Derive findings from an installation: versions that pip would refuse, and imports that fail. Pure.
+"""Derive findings from an installation: versions that pip would refuse, imports that fail, and what was compiled here.
 
 Used for the installation of a cell and for the trial installation of a repair.
 """
@@ -118,13 +118,13 @@ def _setup_script_findings(
 def image_build_findings(
     cell: Cell, installation: Installation, baseline: Installation, entries: Sequence[LocatedEntry]
 ) -> Iterator[Finding]:
-    """Yield what was compiled on this machine, but cannot work where the service runs, where it was a wheel.
+    """Yield what was compiled on this machine, and not on the baseline, but cannot work where the service runs.
 
     An image without a compiler cannot build it, and the archive of a function has none of the libraries of the system
     that it is linked with. In the Docker runner nothing has to be concluded: there the build runs in such an image.
     """
-    recipe, build = cell.service.recipe, installation.build
-    if recipe is None or build is None or build.origin.startswith("image ") or cell.is_baseline:
+    recipe = cell.service.recipe
+    if recipe is None or installation.build is None or _runs_in_image(installation) or cell.is_baseline:
         return
     image, is_archive = _image_without_compiler(cell, recipe), any(step.target == LAMBDA_CODE for step in recipe.steps)
     if not image and not is_archive:
@@ -164,9 +164,12 @@ def compiled_here(installation: Installation, baseline: Installation) -> Iterato
 
 def is_built_in_image(cell: Cell, installation: Installation) -> bool:
     """Return whether the cell is in an image, or the image is known in which the service is installed."""
-    if installation.build is not None and installation.build.origin.startswith("image "):
-        return True
-    return cell.service.recipe is not None and bool(_images_of(cell, cell.service.recipe))
+    recipe = cell.service.recipe
+    return _runs_in_image(installation) or (recipe is not None and bool(_images_of(cell, recipe)))
+
+
+def _runs_in_image(installation: Installation) -> bool:
+    return installation.build is not None and installation.build.origin.startswith("image ")
 
 
 def _images_of(cell: Cell, recipe: InstallRecipe) -> list[str]:

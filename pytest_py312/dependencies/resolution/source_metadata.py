@@ -229,8 +229,7 @@ class MetadataBuilds:
                 built = replace(built, copied=work / "cache")
             result = run_source_build(built, build, self._runner, self._confinement)
             # the command itself may fail: what the source requires is not there offline
-            content = _find_metadata(built.scratch, name)
-            metadata = parse_metadata(content)
+            content, metadata = _find_metadata(built.scratch, name)
             if metadata is None:
                 return _unlearned(result, source) if result.ok else result
             if from_git is not None:
@@ -266,15 +265,15 @@ def _as_json(metadata: SourceMetadata) -> Mapping[str, object]:
     }
 
 
-def _find_metadata(scratch: Path, name: str) -> bytes:
-    """Return what uv has written about ``name``, empty if nothing. Foreign code could write there too."""
+def _find_metadata(scratch: Path, name: str) -> tuple[bytes, SourceMetadata | None]:
+    """Return what uv has written about ``name``, as it is and parsed. Foreign code could write there too."""
     root = scratch.resolve()
     for path in sorted(root.glob("cache/sdists-*/**/metadata.msgpack"))[:_MAX_ITEMS]:
         content = read_bounded(path, METADATA_LIMIT) if path.resolve() == path else None
         metadata = parse_metadata(content) if content else None
         if content and metadata is not None and metadata.name == name:
-            return content
-    return b""
+            return content, metadata
+    return b"", None
 
 
 def _unlearned(result: CommandResult, source: str) -> CommandResult:
