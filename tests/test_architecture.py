@@ -40,7 +40,7 @@ ONLY_IN = {
     "pytest": ("plugin.*", "runners.agent.probe", "runners.agent.benchmark_probe"),
     "_pytest": ("plugin.*",),
     # the docker runner waits for an engine in loops of its own, with time limits that no test may turn back
-    "time": ("core.clock", "runners.agent.*", "runners.docker.*"),
+    "time": ("core.clock", "runners.agent.*", "runners.docker.*", "runners.engines.*"),
 }  # fmt: skip
 """Library -> patterns of the modules (below the package) that may import it."""
 

@@ -1,7 +1,7 @@
 """Read the pytest command line into one value, then load the plan and discover the fleet that it is about."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from pytest_py312.gate.fixes.verification_run import is_second_run
 from pytest_py312.gate.reports import FORMAT_OF_ENDING, format_of_file
 from pytest_py312.gate.run.known_findings_file import KnownFindings
 from pytest_py312.plugin.extensions import Extensions
+from pytest_py312.plugin.pytest_support.processes import is_one_of_several
 from pytest_py312.repository.plan.loader import default_plan, find_plan, load_plan
 from pytest_py312.repository.services.discovery import discover
 
@@ -134,8 +135,11 @@ def read_options(config: pytest.Config, default_cache: Callable[[], Path]) -> Ru
     :raises Py312Error: something in them is invalid.
     """
     selections = selected_paths(config)
+    plan = find_and_load_plan(config, selections)
+    if is_one_of_several(config):  # each would take all the room of the further engines
+        plan = replace(plan, engines=())
     return RunOptions(
-        plan=find_and_load_plan(config, selections),
+        plan=plan,
         selections=selections,
         stages=frozenset(_parse_stage(text) for text in _option_list(config, "stage")),
         services=_option_list(config, "services"),

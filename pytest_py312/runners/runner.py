@@ -181,6 +181,25 @@ class SupportsSessions(Protocol):
 
 
 @runtime_checkable
+class SupportsFurtherCells(Protocol):
+    """A runner that also runs cells elsewhere than on this machine."""
+
+    @property
+    def further_cells(self) -> int:
+        """The number of cells that can run elsewhere in parallel."""
+        ...
+
+    def notes(self) -> tuple[str, ...]:
+        """Return sentences for the report about places that could not do their part."""
+        ...
+
+
+def further_cells(runner: Runner) -> int:
+    """Return the number of cells that ``runner`` can run elsewhere than on this machine in parallel."""
+    return runner.further_cells if isinstance(runner, SupportsFurtherCells) else 0
+
+
+@runtime_checkable
 class SupportsSystemPackages(Protocol):
     """A runner whose interpreters are in images, to which packages of the system can be added."""
 

@@ -169,6 +169,8 @@ class Plan:
     images: tuple[tuple[Interpreter, str], ...] = ()
     image: str = "python:{version}-slim"
     """The base image of interpreters that ``images`` does not contain."""
+    engines: tuple[str, ...] = ()
+    """Docker runner: addresses of further engines on which cells run."""
     reruns: int = 2
     """How often a newly failing test is repeated on both sides before it counts as a regression."""
     exclude_newer: str = ""

@@ -31,7 +31,7 @@ from pytest_py312.gate.run.tasks import CheckTask
 from pytest_py312.runners.bubblewrap import find_bubblewrap
 from pytest_py312.runners.docker.ping import engine_version
 from pytest_py312.runners.local import LocalRunner
-from pytest_py312.runners.runner import Runner
+from pytest_py312.runners.runner import Runner, SupportsFurtherCells, further_cells
 
 
 class AssemblyOptions(Protocol):
@@ -124,6 +124,8 @@ class GateAssembly:
         """Describe the runner and why it was chosen, for the header."""
         name, reason = self._chosen_runner
         isolation = f", one container for each {self._plan.isolation}" if name == "docker" else ""
+        if isolation and self._plan.engines:
+            isolation += f"; further engines: {', '.join(self._plan.engines)}"
         text = f"{name} ({reason})" + isolation if reason else name + isolation
         if self._other_runner:
             return f"{self._other_runner} (of another plugin, for {text})"
@@ -173,8 +175,9 @@ class GateAssembly:
         cache.mkdir(parents=True, exist_ok=True)
         if name == "docker":
             from pytest_py312.runners.docker.runner import DockerRunner
+            from pytest_py312.runners.engines.runner import SeveralEnginesRunner
 
-            return DockerRunner(
+            return (SeveralEnginesRunner if self._plan.engines else DockerRunner)(
                 plan=self._plan,
                 cache=cache,
                 uv=uv,
@@ -213,10 +216,11 @@ class GateAssembly:
     def scheduler(self) -> Scheduler:
         """The scheduler of this run; ``scheduler.facts`` has its facts."""
         single_flight, state = SingleFlight(self._shared_folder), StateFile(self._plan.root / STATE_FOLDER)
+        runner = self._runner
         services = self._fleet.services if self._fleet else ()
         facts = self._facts = FactProvider(
             plan=self._plan,
-            runner=self._runner,
+            runner=runner,
             cache=self._options.cache_folder,
             state=state,
             uv_version=version("uv"),
@@ -227,7 +231,7 @@ class GateAssembly:
         )
         keys = OutcomeKeys(
             plan=self._plan,
-            runner=self._runner,
+            runner=runner,
             installer=facts.installer,
             uv_version=version("uv"),
             services=services,
@@ -236,10 +240,10 @@ class GateAssembly:
             facts=facts,
             keys=keys,
             finalizer=self.finalizer,
-            runner=self._runner,
+            runner=runner,
             state=state,
             single_flight=single_flight,
-            parallel=self._parallel,
+            parallel=self._parallel + further_cells(runner),
             reuse=self._options.reuse_outcomes,
             reuse_failures=self._options.reuse_failures,
         )
@@ -265,6 +269,8 @@ class GateAssembly:
             f"{name} in the cache had changed since it was installed; it was removed, and is installed again."
             for name in dict.fromkeys(self._facts.discarded_distributions() if self._facts else ())
         ]
+        if "_runner" in self.__dict__ and isinstance(self._runner, SupportsFurtherCells):
+            texts += self._runner.notes()
         codes = {finding.code for outcome in outcomes for finding in outcome.findings}
         if not codes & {"PY104", "PY110"}:
             return tuple(texts)

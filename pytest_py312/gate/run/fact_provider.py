@@ -26,7 +26,7 @@ from pytest_py312.gate.run.state import StateFile
 from pytest_py312.repository.services.requirement_set import RequirementSet
 from pytest_py312.repository.services.requirement_sources import separate_production
 from pytest_py312.repository.tree import Tree
-from pytest_py312.runners.runner import CellUnavailable, Runner
+from pytest_py312.runners.runner import CellUnavailable, Runner, further_cells
 from pytest_py312.runners.suite_job import run_suite, suite_job
 from pytest_py312.runners.surroundings import Surroundings
 
@@ -92,7 +92,8 @@ class FactProvider:
         self._runner = runner
         self._state = state
         self._single_flight = single_flight
-        self._slots = threading.Semaphore(parallel)
+        self._cells_at_once = parallel + further_cells(runner)
+        self._slots = threading.Semaphore(self._cells_at_once)
         self._components = SingleFlight(None)
         self._closed = threading.Event()
         self._cells: dict[str, tuple[Cell, ...]] = {}
@@ -174,7 +175,7 @@ class FactProvider:
             runner=self._runner,
             cache=self._cache,
             slots=self._slots,
-            parallel=self._parallel,
+            parallel=self._cells_at_once,
             installation=self.installation,
             files_of=self._version_survey().own_files,
             startable_image=self._image_builds().startable_image,

@@ -34,6 +34,7 @@ _MINOR_VERSION = re.compile(r"3\.(\d{1,2})", re.ASCII)
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _UNZONED = re.compile(r"\d{4}-\d\d-\d\d(?:[Tt ][\d:.]+)?", re.ASCII)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+_ENGINE = re.compile(r"unix:///\S+|ssh://[^\s/-][^\s/]*|tcp://(?:\[[0-9A-Fa-f:]+\]|[^\s/:@\[\]]+):\d{1,5}", re.ASCII)
 _IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]{0,254}", re.ASCII)
 
 
@@ -353,6 +354,22 @@ def image(node: PlanNode, *, template: bool) -> str:
     if not _IMAGE.fullmatch(text.replace("{version}", "3.12") if template else text):
         raise node.unexpected("the reference of an image", example)
     return text
+
+
+def engine_addresses(node: PlanNode) -> tuple[str, ...]:
+    """Read the addresses of Docker engines, none twice."""
+    example = '["ssh://user@host", "tcp://10.0.0.12:2376"]'
+    addresses: list[str] = []
+    for item in node.items(example):
+        address = item.text("an address")
+        if not _ENGINE.fullmatch(address):
+            raise item.unexpected(
+                "the address of a Docker engine", "unix:///run/docker.sock, ssh://user@host or tcp://host:2376"
+            )
+        if address in addresses:
+            raise item.error(f'"{address}" stands here twice; remove one')
+        addresses.append(address)
+    return tuple(addresses)
 
 
 NodeReader = Callable[[PlanNode], Any]

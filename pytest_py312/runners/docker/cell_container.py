@@ -7,14 +7,16 @@ import os
 import shutil
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
+from typing import Protocol
 
 from pytest_py312.core.process import ExitReason
 from pytest_py312.core.progress.hub import PROGRESS
 from pytest_py312.core.text import format_size
-from pytest_py312.runners.docker.container_specs import RunContext, cell_spec, request_for
+from pytest_py312.runners.docker.container_specs import ContainerSpec, RunContext, cell_spec, request_for
 from pytest_py312.runners.docker.engine import ContainerState, DockerEngine, StartedContainer
 from pytest_py312.runners.docker.errors import EngineRefused, EngineUnavailable
 from pytest_py312.runners.probe_records import RecordCounter, read_records
@@ -37,11 +39,57 @@ class JobExit:
     failure: str = ""
 
 
+class JobFiles(Protocol):
+    """How a job's container gets what the job reads, and this machine what the job writes.
+
+    All methods raise the engine's errors, and :class:`OSError` and :class:`ValueError` for files of this machine.
+    """
+
+    def place(self, spec: ContainerSpec) -> ContainerSpec:
+        """Return ``spec``, whose mounts are folders of this machine, with the mounts that the engine can make."""
+        ...
+
+    def written(self, container: str, *, ended: bool) -> int:
+        """Return the bytes that the job has written, and see to it that its records are on this machine.
+
+        A lower bound is enough, unless the container has ``ended``.
+        """
+        ...
+
+    def release(self) -> None:
+        """Remove what was made on the engine for this job. Never raises."""
+        ...
+
+
+class MountedFiles:
+    """The :class:`JobFiles` of an engine that sees the files of this machine; ``out`` is what the job writes to."""
+
+    def __init__(self, out: Path) -> None:
+        self._out = out
+
+    def place(self, spec: ContainerSpec) -> ContainerSpec:
+        return spec
+
+    def written(self, container: str, *, ended: bool) -> int:
+        return folder_size(self._out)
+
+    def release(self) -> None:
+        """Do nothing: nothing was made."""
+
+
 def run_in_own_container(
-    engine: DockerEngine, context: RunContext, job: ProbeJob, *, image: str, folder: Path, closing: Event
+    engine: DockerEngine,
+    context: RunContext,
+    job: ProbeJob,
+    *,
+    image: str,
+    folder: Path,
+    closing: Event,
+    files_of: Callable[[Path], JobFiles] = MountedFiles,
 ) -> ProbeResult:
     """Run ``job`` in a fresh container of ``image`` (an id). ``folder`` is for files exchanged with the cell.
 
+    ``files_of`` returns how they are exchanged, given the folder on this machine that the job's records belong to.
     Setting ``closing`` ends the job with :attr:`ExitReason.CANCELLED`. Never raises for failures in the cell, exceeded
     limits or the engine.
     """
@@ -50,7 +98,7 @@ def run_in_own_container(
     try:
         job_folder = Path(tempfile.mkdtemp(dir=folder))
         out = write_job_folder(job_folder / "out", request_for(job))
-        container = _Container(engine, job, closing)
+        container = _Container(engine, job, files_of(out), closing)
         with PROGRESS.counting(RecordCounter(out / "records.jsonl").count):
             job_exit = container.run(context, image, out)
         records = read_records(out / "records.jsonl")
@@ -138,9 +186,10 @@ def exit_of_excess_output() -> JobExit:
 class _Container:
     """The container of one job."""
 
-    def __init__(self, engine: DockerEngine, job: ProbeJob, closing: Event) -> None:
+    def __init__(self, engine: DockerEngine, job: ProbeJob, files: JobFiles, closing: Event) -> None:
         self._engine = engine
         self._job = job
+        self._files = files
         self._closing = closing
         self._ids: list[str] = []
         self._launched: StartedContainer | None = None
@@ -152,12 +201,12 @@ class _Container:
     def run(self, context: RunContext, image: str, out: Path) -> JobExit:
         if self._closing.is_set():
             return _cancelled_exit()
-        spec = cell_spec(context, self._job, image=image, out=out)
         begin = time.monotonic()
         try:
+            spec = self._files.place(cell_spec(context, self._job, image=image, out=out))
             self._launched = self._engine.launch(spec, started=self._ids.append)
             begin = time.monotonic()
-            return self._run_to_end(self._launched, out)
+            return self._run_to_end(self._launched)
         except EngineRefused as refused:
             return _cancelled_exit() if self._closing.is_set() else exit_of_refusal(refused, image)
         except EngineUnavailable as unavailable:
@@ -168,16 +217,19 @@ class _Container:
             self.seconds = time.monotonic() - begin
             for container in self._ids:
                 self._engine.remove(container)
+            self._files.release()
             if self._launched and self._launched.reader:
                 self._launched.reader.join(timeout=5.0)
 
-    def _run_to_end(self, launched: StartedContainer, out: Path) -> JobExit:
-        stopped = self._watch(launched.id, out)
+    def _run_to_end(self, launched: StartedContainer) -> JobExit:
+        stopped = self._watch(launched.id)
         state = self._engine.state(launched.id)
         if self._closing.is_set():
             return _cancelled_exit()
         if state is None:
             return JobExit(reason=ExitReason.KILLED, failure="its container was removed by someone else while it ran")
+        if stopped is None and self._files.written(launched.id, ended=True) > OUT_LIMIT:
+            stopped = exit_of_excess_output()
         if stopped is not None:
             return JobExit(reason=stopped.reason, exit_code=state.exit_code, failure=stopped.failure)
         if launched.reader:
@@ -189,14 +241,14 @@ class _Container:
             return JobExit(reason=ExitReason.NOT_STARTED, failure=failure)
         return exit_of_state(state, memory_limit=self._job.memory_limit)
 
-    def _watch(self, container: str, out: Path) -> JobExit | None:
+    def _watch(self, container: str) -> JobExit | None:
         """Wait for the container's end, and return why it was stopped; ``None`` if it ended by itself."""
         deadline = time.monotonic() + self._job.time_limit
         while (remaining := deadline - time.monotonic()) > 0 and not self._closing.is_set():
             if self._engine.wait(container, min(remaining, WATCH_INTERVAL)):
                 return None
             self._engine.state(container)  # raises if the engine hangs
-            if folder_size(out) > OUT_LIMIT:
+            if self._files.written(container, ended=False) > OUT_LIMIT:
                 self._kill(container)
                 return exit_of_excess_output()
         self._engine.signal(container, "SIGINT")

@@ -79,6 +79,15 @@ class BindMount:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class VolumeMount:
+    """A volume of the engine that a container sees at ``target``. One without a name is removed with the container."""
+
+    target: str
+    name: str = ""
+    writable: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ContainerSpec:
     """The specification of a container. ``isolated`` ones have no capabilities and a read-only root file system.
 
@@ -100,6 +109,7 @@ class ContainerSpec:
     max_processes: int | None = None
     tmpfs: Mapping[str, str] = field(default_factory=dict)
     security: tuple[str, ...] = ()
+    volumes: tuple[VolumeMount, ...] = ()
 
 
 def cell_user(uid: int, gid: int, *, rootless: bool = False) -> str:

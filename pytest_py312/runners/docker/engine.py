@@ -44,6 +44,19 @@ class ContainerState:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class EngineFacts:
+    """An engine's id, and what its machine has.
+
+    ``memory`` is in bytes, 0 if unknown; ``security_options`` are ``name=rootless``, ``name=selinux``, ...
+    """
+
+    id: str
+    cores: int
+    memory: int
+    security_options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class StartedContainer:
     """A started container and, if its output is read, the end of it and the thread that reads."""
 
@@ -102,10 +115,16 @@ class DockerEngine:
         """The SDK's client, for other operations on images; to be used only within :func:`translate_errors`."""
         return self._client
 
-    def security_options(self) -> tuple[str, ...]:
-        """Return the engine's security options: ``name=rootless``, ``name=selinux``, ..."""
+    def facts(self) -> EngineFacts:
+        """Return what the engine says of itself and its machine."""
         with translate_errors():
-            return tuple(str(option) for option in self._client.info().get("SecurityOptions") or ())
+            info = self._client.info()
+        return EngineFacts(
+            id=str(info.get("ID", "")),
+            cores=max(int(info.get("NCPU") or 1), 1),
+            memory=int(info.get("MemTotal") or 0),
+            security_options=tuple(str(option) for option in info.get("SecurityOptions") or ()),
+        )
 
     def image_id(self, image: str) -> str | None:
         """Return the id of a local image; ``None`` if the engine has none of that name."""
@@ -136,7 +155,7 @@ class DockerEngine:
         A container whose start failed is removed.
         """
         for attempt in range(1, START_ATTEMPTS + 1):
-            container = self._create(spec)
+            container = self.create(spec)
             if started is not None:
                 started(container)
             try:
@@ -149,7 +168,8 @@ class DockerEngine:
                 return started_container
         raise AssertionError("the loop above returns or raises")
 
-    def _create(self, spec: ContainerSpec) -> str:
+    def create(self, spec: ContainerSpec) -> str:
+        """Create a container without starting it, and return its id."""
         from docker.types import LogConfig, Mount, Ulimit
 
         limits: dict[str, Any] = {}
@@ -168,6 +188,10 @@ class DockerEngine:
                 mounts=[
                     Mount(bind.target, str(bind.source), type="bind", read_only=not bind.writable)
                     for bind in spec.mounts
+                ]
+                + [
+                    Mount(volume.target, volume.name or None, type="volume", read_only=not volume.writable)
+                    for volume in spec.volumes
                 ],
                 tmpfs=dict(spec.tmpfs),
                 network_mode=spec.network,

@@ -33,7 +33,7 @@ from pytest_py312.runners.docker.container_specs import (
     network_of_build,
     path_in_container,
 )
-from pytest_py312.runners.docker.engine import DockerEngine, connect
+from pytest_py312.runners.docker.engine import DockerEngine, EngineFacts, connect
 from pytest_py312.runners.docker.errors import EngineRefused, EngineUnavailable
 from pytest_py312.runners.docker.ping import engine_version as engine_version
 from pytest_py312.runners.docker.service_image import ServiceImageTester
@@ -91,7 +91,10 @@ class DockerRunner:
 
     @cached_property
     def _context(self) -> RunContext:
-        options = self._engine.security_options()
+        return self._context_of(self._engine.facts())
+
+    def _context_of(self, facts: EngineFacts) -> RunContext:
+        options = facts.security_options
         rootless = any("rootless" in option for option in options)
         uid, gid = os.getuid(), os.getgid()
         self._cache.mkdir(parents=True, exist_ok=True)
@@ -292,14 +295,20 @@ class DockerRunner:
             return _failed_result(ExitReason.CANCELLED, "the run was cancelled")
         try:
             image, _ = self._image_and_tools(job.build)
+        except CellUnavailable as unavailable:
+            return _failed_result(ExitReason.NOT_STARTED, str(unavailable))
+        except (EngineUnavailable, EngineRefused) as error:
+            return _failed_result(ExitReason.ENGINE_LOST, str(error))
+        return self._run_in(image, job)
+
+    def _run_in(self, image: str, job: ProbeJob) -> ProbeResult:
+        try:
             if self._plan.isolation == "interpreter" and self._pool.accepts(job):
                 self._pool.prestart(job, self._known_images())
                 return self._pool.run(job, image=image)
             return run_in_own_container(
                 self._engine, self._context, job, image=image, folder=self._folder, closing=self._closing
             )
-        except CellUnavailable as unavailable:
-            return _failed_result(ExitReason.NOT_STARTED, str(unavailable))
         except (EngineUnavailable, EngineRefused) as error:
             return _failed_result(ExitReason.ENGINE_LOST, str(error))
 

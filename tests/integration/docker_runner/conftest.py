@@ -16,6 +16,7 @@ from pytest_py312.runners.docker.container_specs import BENCHMARK_PROBE
 from pytest_py312.runners.docker.engine import connect
 from pytest_py312.runners.docker.ping import engine_version
 from pytest_py312.runners.docker.runner import DockerRunner
+from pytest_py312.runners.engines.runner import SeveralEnginesRunner
 from pytest_py312.runners.runner import ProbeJob, ProbeResult
 
 INTERPRETERS = tuple(Interpreter(3, minor) for minor in (9, 10, 12))
@@ -89,6 +90,20 @@ class Bench:
             run_id=self.run_id,
             run_folder=self.folder / "run",
             probe=self.probe,
+        )
+        self.runners.append(runner)
+        return runner
+
+    def runner_with(self, *engines: str) -> SeveralEnginesRunner:
+        """Return a runner with further engines, for one job at once on its own; it is closed after the test."""
+        runner = SeveralEnginesRunner(
+            plan=Plan(root=self.repository, engines=engines),
+            cache=self.cache,
+            uv=Path(sys.executable).parent / "uv",
+            run_id=self.run_id,
+            run_folder=self.folder / "run",
+            probe=self.probe,
+            parallel=1,
         )
         self.runners.append(runner)
         return runner

@@ -1,13 +1,9 @@
 """Faults around a cell on a real engine: limits, killed processes, and hostile code."""
 
-import contextlib
-import os
 import select
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,8 +12,8 @@ from threading import Thread
 import pytest
 
 from pytest_py312.core.process import ExitReason
-from pytest_py312.runners.docker.ping import engine_version
-from tests.integration.docker_runner.conftest import INTERPRETERS, Bench, unavailable
+from tests.integration.docker_runner.conftest import INTERPRETERS, Bench
+from tests.integration.docker_runner.second_engine import SecondEngine, running_engine
 
 pytestmark = pytest.mark.docker
 
@@ -233,60 +229,15 @@ def test_containers_of_a_killed_run_are_removed_by_the_next(
 
 
 @pytest.fixture
-def second_engine(images: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[subprocess.Popen[bytes]]:
-    """A private engine that may be killed, in its own network namespace (its start would delete docker0)."""
-    if os.getuid() != 0:
-        unavailable("a second engine needs root")
-    folder = Path(tempfile.mkdtemp(prefix="engine-"))  # a short path: its sockets' names have at most 107 bytes
-    address = f"unix://{folder}/d.sock"
-    command = ["unshare", "-n", "dockerd", "--data-root", f"{folder}/data", "--exec-root", f"{folder}/exec"]
-    command += [
-        "--pidfile",
-        f"{folder}/d.pid",
-        "-H",
-        address,
-        "--bridge=none",
-        "--iptables=false",
-        "--ip6tables=false",
-    ]
-    environment = {**os.environ, "TMPDIR": str(folder)}
-    with (folder / "log").open("wb") as log:
-        engine = subprocess.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True)
-    try:
-        _wait_for(lambda: engine_version(address=address))
-        name = f"python:{INTERPRETERS[-1]}-slim"
-        with subprocess.Popen(["docker", "save", name], stdout=subprocess.PIPE) as saved:
-            subprocess.run(["docker", "-H", address, "load", "-q"], stdin=saved.stdout, check=True)
-        monkeypatch.setenv("DOCKER_HOST", address)
+def second_engine(images: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[SecondEngine]:
+    """A private engine that may be killed, as the one of the runner."""
+    with running_engine(f"python:{INTERPRETERS[-1]}-slim") as engine:
+        monkeypatch.setenv("DOCKER_HOST", engine.address)
         yield engine
-    finally:
-        _end_all_of(engine, folder)
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _end_all_of(engine: subprocess.Popen[bytes], folder: Path) -> None:
-    """Kill the engine, its containerd and its containers: all processes whose command line names its folder."""
-    engine.kill()
-    engine.wait()
-    shims, mine = [], str(folder).encode()
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if mine in path.read_bytes() and path.parent.name != str(os.getpid()):
-                shims.append(int(path.parent.name))
-        except OSError:
-            continue
-    for pid in shims:
-        with contextlib.suppress(OSError):  # some end together
-            for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-                os.kill(int(child), signal.SIGKILL)
-            os.kill(pid, signal.SIGKILL)
-    for line in reversed(Path("/proc/self/mounts").read_text().splitlines()):
-        if line.split()[1].startswith(str(folder)):
-            subprocess.run(["umount", "-l", line.split()[1]], check=False)
 
 
 def test_a_killed_engine_is_no_verdict(
-    second_engine: subprocess.Popen[bytes], bench: Bench, isolation: str, monkeypatch: pytest.MonkeyPatch
+    second_engine: SecondEngine, bench: Bench, isolation: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The cell ends at once as lost, never as passed or failed, and close() works."""
     runner = bench.runner(isolation=isolation)
@@ -294,7 +245,7 @@ def test_a_killed_engine_is_no_verdict(
     with ThreadPoolExecutor(1) as pool:
         future = pool.submit(runner.run, job)
         _wait_for(lambda: list((bench.folder / "run").rglob("records.jsonl")))
-        second_engine.kill()
+        second_engine.process.kill()
         run = future.result(timeout=60)
     assert run.exit_reason is ExitReason.ENGINE_LOST, run
     assert "the Docker engine does not answer" in run.failure

@@ -1,0 +1,148 @@
+"""Where jobs run: on the freest engine that has their image, and elsewhere if it is lost."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from threading import Barrier, Event
+
+import pytest
+
+from pytest_py312.core.model.findings import Interpreter
+from pytest_py312.core.model.measurements import InterpreterBuild
+from pytest_py312.core.process import ExitReason
+from pytest_py312.runners.engines.places import MAX_REFUSALS, Place, PlaceChooser
+from pytest_py312.runners.runner import ProbeJob, ProbeResult
+
+GIB = 1024**3
+BUILD = InterpreterBuild(
+    interpreter=Interpreter(3, 12),
+    version="3.12.1",
+    executable="/usr/local/bin/python3.12",
+    digest="d",
+    origin="o",
+    flags="",
+)
+
+
+def job(name: str = "a", *, memory: int = GIB) -> ProbeJob:
+    return ProbeJob(
+        identifier=name,
+        build=BUILD,
+        environment=Path("/cache/envs/a"),
+        root=Path("/repository"),
+        folders=("a",),
+        request={},
+        memory_limit=memory,
+    )
+
+
+def result(reason: ExitReason = ExitReason.EXITED, failure: str = "") -> ProbeResult:
+    return ProbeResult(exit_reason=reason, exit_code=0, seconds=0.0, records=(), failure=failure)
+
+
+@dataclass
+class Engine:
+    """An engine that notes what it runs, and answers with ``answer``."""
+
+    answer: Callable[[], ProbeResult] = result
+    ran: list[str] = field(default_factory=list)
+
+    def run(self, image: str, job: ProbeJob) -> ProbeResult:
+        self.ran.append(job.identifier)
+        return self.answer()
+
+
+def lost() -> ProbeResult:
+    return result(ExitReason.ENGINE_LOST, "the Docker engine does not answer")
+
+
+def place(engine: Engine, name: str = "far", **settings: object) -> Place:
+    return replace(Place(name=name, slots=1, run=engine.run), **settings)  # type: ignore[arg-type]  # fields of Place
+
+
+def test_jobs_in_parallel_are_distributed() -> None:
+    """Each of two engines with one slot gets one of two jobs, which wait for each other."""
+    both_run = Barrier(2)
+
+    def together() -> ProbeResult:
+        both_run.wait(30)
+        return result()
+
+    own, far = Engine(together), Engine(together)
+    chooser = PlaceChooser(place(own), [place(far)], Event())
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda name: chooser.run("image", job(name)), "ab"))
+    assert len(own.ran) == len(far.ran) == 1
+    assert chooser.notes() == []
+
+
+def test_an_engine_without_the_image_gets_no_job_and_is_named() -> None:
+    """Though it has room."""
+    own, far = Engine(), Engine()
+    far_place = place(far, slots=8, has_image=lambda image: False)
+    chooser = PlaceChooser(place(own), [far_place], Event())
+    assert chooser.run("image", job()).exit_reason is ExitReason.EXITED
+    assert (own.ran, far.ran) == (["a"], [])
+    assert chooser.notes()[0].startswith("The engine far does not have all images of this run")
+
+
+def test_a_job_that_needs_more_memory_than_an_engine_has_stays_here() -> None:
+    """It would be ended there for that reason."""
+    own, far = Engine(), Engine()
+    chooser = PlaceChooser(place(own), [place(far, memory=2 * GIB)], Event())
+    chooser.run("image", job(memory=3 * GIB))
+    assert (own.ran, far.ran) == (["a"], [])
+
+
+@pytest.mark.parametrize("own_is_lost", [True, False])
+def test_the_job_of_a_lost_engine_runs_elsewhere(own_is_lost: bool) -> None:
+    """And the engine gets no further one, whichever it is."""
+    dead, alive = Engine(lost), Engine()
+    dead_place, alive_place = place(dead, "dead", slots=9), place(alive, "alive", slots=2)
+    own, further = (dead_place, alive_place) if own_is_lost else (alive_place, dead_place)
+    further.slots *= 2
+    chooser = PlaceChooser(own, [further], Event())
+    dead_place.jobs, alive_place.jobs = [], [job("other")]  # so the dead one is preferred
+    for name in "abc":
+        assert chooser.run("image", job(name)).exit_reason is ExitReason.EXITED
+    assert dead.ran == ["a"]
+    assert alive.ran == ["a", "b", "c"]
+    assert chooser.notes() == [
+        "The engine dead was given up during the run, and its jobs ran elsewhere: the Docker engine does not answer."
+    ]
+
+
+def test_if_all_engines_are_lost_the_job_is_lost() -> None:
+    """It is no verdict."""
+    chooser = PlaceChooser(place(Engine(lost)), [place(Engine(lost))], Event())
+    assert chooser.run("image", job()).exit_reason is ExitReason.ENGINE_LOST
+
+
+@pytest.mark.parametrize("reason", [ExitReason.NOT_STARTED, ExitReason.DISK_FULL])
+def test_what_an_engine_refuses_runs_elsewhere_and_after_some_refusals_it_gets_no_more(reason: ExitReason) -> None:
+    """One job that cannot run there says nothing about the others."""
+    own, far = Engine(), Engine(lambda: result(reason, "no space"))
+    chooser = PlaceChooser(place(own, jobs=[job("busy")], slots=2), [place(far)], Event())
+    for number in range(MAX_REFUSALS + 2):
+        assert chooser.run("image", job(f"{number}")).exit_reason is ExitReason.EXITED
+    assert len(far.ran) == MAX_REFUSALS
+    assert len(own.ran) == MAX_REFUSALS + 2
+
+
+@pytest.mark.parametrize("reason", [ExitReason.TIMED_OUT, ExitReason.OUT_OF_MEMORY, ExitReason.KILLED])
+def test_what_happens_to_a_job_is_its_result_wherever_it_ran(reason: ExitReason) -> None:
+    """A second attempt would hide it."""
+    own, far = Engine(), Engine(lambda: result(reason))
+    chooser = PlaceChooser(place(own, jobs=[job("busy")], slots=2), [place(far)], Event())
+    assert chooser.run("image", job()).exit_reason is reason
+    assert own.ran == []
+
+
+def test_a_cancelled_run_waits_for_no_room() -> None:
+    """The runner answers what is left."""
+    closing = Event()
+    closing.set()
+    own = Engine(lambda: result(ExitReason.CANCELLED))
+    chooser = PlaceChooser(place(own, jobs=[job("busy")]), [], closing)
+    assert chooser.run("image", job()).exit_reason is ExitReason.CANCELLED
