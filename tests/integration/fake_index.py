@@ -25,15 +25,17 @@ PROJECTS: Mapping[str, Mapping[str, str]] = {
 """name -> version -> what it requires"""
 TAGS = {("old", "1.0"): "cp39-none-any"}
 """(name, version) -> the tags of its wheel, if it is not universal"""
+SOURCES: Mapping[tuple[str, str], str] = {}
+"""(name, version) -> the source of its module, if it is not empty"""
 
 
 def wheel(name: str, version: str, requires: str) -> bytes:
-    name = name.replace("-", "_")
+    project, name = name, name.replace("-", "_")
     info = f"{name}-{version}.dist-info"
     requires_line = f"Requires-Dist: {requires}\n" if requires else ""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr(f"{name}.py", "")
+        archive.writestr(f"{name}.py", SOURCES.get((project, version), ""))
         archive.writestr(
             f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{requires_line}"
         )

@@ -17,7 +17,7 @@ from pytest_py312.dependencies.installation.installed_distributions import (
     with_requirement,
 )
 from pytest_py312.dependencies.installation.result import Installation
-from pytest_py312.dependencies.proofs.console_scripts import project_of_module
+from pytest_py312.dependencies.proofs.import_causes import cause_of, last_line, owner_of_module
 from pytest_py312.dependencies.resolution.known_replacements import SUCCESSORS
 from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
 from pytest_py312.dependencies.system.known_packages import missing_library
@@ -213,21 +213,19 @@ def _entries_of_production(cell: Cell, entries: Sequence[LocatedEntry]) -> list[
 
 
 def _import_findings(cell: Cell, installation: Installation, entries: Sequence[LocatedEntry]) -> Iterator[Finding]:
-    for module, traceback in sorted((installation.imports or {}).items()):
-        if not traceback or installation.environment is None:
+    imports = installation.imports or {}
+    for module, traceback in sorted(imports.items()):
+        if not traceback or installation.environment is None or cause_of(module, imports):
             continue
         detail = without_environment_path(traceback)
-        owners = (
-            name for name, project_modules in installation.environment.modules.items() if module in project_modules
-        )
-        project = next(owners, None) or project_of_module(module, installation.distributions) or module
+        project = owner_of_module(module, installation.environment, installation.distributions)
         version = installation.environment.versions.get(project, "")
-        last_line = (detail.strip().splitlines() or ["no reason was reported"])[-1]
+        error = last_line(detail) or "no reason was reported"
         is_own = any(entry.name == project and entry.is_of_repository for entry in installation.distributions)
         finding = Finding(
             code="PY105",
-            message=f"{project}=={version} installs on {cell.interpreter}, but `import {module}` fails: {last_line}",
-            remedy=_import_remedy(project, cell, last_line, is_own=is_own),
+            message=f"{project}=={version} installs on {cell.interpreter}, but `import {module}` fails: {error}",
+            remedy=_import_remedy(project, cell, error, is_own=is_own),
             names=(project,),
             detail=detail,
         )
@@ -323,13 +321,13 @@ def without_blocking(finding: Finding, installation: Installation) -> Finding:
     return replace(finding, severity=Severity.WARNING, message=message, detail=detail)
 
 
-def _import_remedy(project: str, cell: Cell, last_line: str, *, is_own: bool) -> str:
+def _import_remedy(project: str, cell: Cell, error: str, *, is_own: bool) -> str:
     successor = SUCCESSORS.get(project)
     if successor:
         return f"replace {project}: {successor}"
-    if "ImproperlyConfigured" in last_line:
+    if "ImproperlyConfigured" in error:
         return "no other version: it needs the settings of the service, whose start or suite shows whether it works"
-    library = missing_library(last_line)
+    library = missing_library(error)
     if library is not None:
         return f"install {library.package}, which has {library.name}, on this machine and in the image"
     if is_own:

@@ -104,7 +104,7 @@ class Installer:
         )
         self.request_builder = RequestBuilder(plan=plan, cache=cache)
         self._builds = CellBuilds(runner, self.request_builder.requires_git)
-        diagnosis = LockFileDiagnosis(self.request_builder, self._locker)
+        self._diagnosis = LockFileDiagnosis(self.request_builder, self._locker)
         self._import_checker = ImportChecker(root=plan.root, runner=runner, environments=environments)
         self._trees = SourceTrees(
             plan=plan, request_builder=self.request_builder, store=store, single_flight=single_flight
@@ -114,7 +114,7 @@ class Installer:
             request_builder=self.request_builder,
             resolver=resolver_of_plan,
             locker=self._locker,
-            diagnosis=diagnosis,
+            diagnosis=self._diagnosis,
             builds=self._builds,
             trees=self._trees,
             store=store,
@@ -127,7 +127,7 @@ class Installer:
             trees=self._trees,
             locks=self.locks,
             locker=self._locker,
-            diagnosis=diagnosis,
+            diagnosis=self._diagnosis,
             store=store,
             environments=environments,
             import_checker=self._import_checker,
@@ -147,6 +147,14 @@ class Installer:
             lock_installer=self._lock_installer,
             import_checker=self._import_checker,
         )
+
+    def attribute_to_lock_files(self, cell: Cell, findings: Sequence[Finding]) -> tuple[Finding, ...]:
+        """Attribute ``findings`` of a cell to its lock files, if only these require the versions that cause them.
+
+        :raises CellUnavailable: there is no interpreter.
+        """
+        build = self._builds.find(cell)
+        return self._diagnosis.attribute_to_lock_files(cell, build, lambda: self._trees.build(cell, build)[0], findings)
 
     def build(self, cell: Cell) -> InterpreterBuild:
         """Return the interpreter build that the cell runs on.

@@ -26,6 +26,7 @@ from pytest_py312.dependencies.proofs.console_scripts import (
     start_modules_of_project,
 )
 from pytest_py312.dependencies.proofs.hash_checking import unhashed_findings
+from pytest_py312.dependencies.proofs.import_causes import last_line, possible_causes
 from pytest_py312.dependencies.proofs.import_check import ImportChecker
 from pytest_py312.dependencies.proofs.verification import ExpectedDistribution, incomplete_reason
 from pytest_py312.dependencies.resolution.lock import (
@@ -172,14 +173,15 @@ class LockInstaller:
         unhashed = tuple(unhashed_findings(installs, distributions, lock.versions, build))
         if unhashed:
             raise Unresolvable(unhashed)
-        key, environment = self._environment(build, pins, trees, distributions)
+        environment = self._environment(build, pins, trees, distributions)
         imported = self._modules_of_source(cell, distributions)
         declared = self._modules_of_requirements(cell.service, environment, trees, distributions)
         modules = tuple(sorted(declared | imported))
-        imports = self._single_flight.run(
-            _IMPORTS.of(key, modules, cell.service.runs_without_pth is not None),
-            lambda: self._import_checker.check(cell, build, environment, modules),
-        )
+        imports = self._imports(cell, build, environment, modules)
+        if causes := possible_causes(imports, environment, distributions):
+            alone = self._imports(cell, build, environment, causes)
+            errors = {last_line(detail) for detail in imports.values() if detail}
+            imports = {**imports, **{name: detail for name, detail in alone.items() if last_line(detail) in errors}}
         if lacks_packages(None, imports):
             self._locks.mark_undetermined(cell)  # what this machine lacks may be there in the next run
         own_distribution = cell.service.distribution
@@ -196,6 +198,14 @@ class LockInstaller:
             source_imports=imported - declared,
             unneeded_imports=self._unneeded_imports(cell, imports, imported - declared, distributions),
             distributions=tuple(distributions),
+        )
+
+    def _imports(
+        self, cell: Cell, build: InterpreterBuild, environment: Environment, modules: tuple[str, ...]
+    ) -> Mapping[str, str]:
+        return self._single_flight.run(
+            _IMPORTS.of(environment.key, modules, cell.service.runs_without_pth is not None),
+            lambda: self._import_checker.check(cell, build, environment, modules),
         )
 
     def _stored(
@@ -222,15 +232,15 @@ class LockInstaller:
         pins: Sequence[Pin],
         trees: Sequence[StoredDistribution],
         distributions: Sequence[StoredDistribution],
-    ) -> tuple[str, Environment]:
-        """Link an environment, and return it with its key."""
+    ) -> Environment:
+        """Link an environment."""
         lines = [
             # with the index: another index may have something else under the same version
             *(pin.index + pin.line + (" (source)" if pin.from_source else "") for pin in pins),
             *(str(tree.folder) for tree in trees),
         ]
         key = self._environments.key_for(lines, build)
-        return key, self._single_flight.run(
+        return self._single_flight.run(
             _ENVIRONMENT.of(key), lambda: self._environments.create(key, distributions, build)
         )
 

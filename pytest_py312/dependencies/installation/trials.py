@@ -1,7 +1,8 @@
 """Try a change of a cell's requirements: resolve, install and import the changed set, as the cell itself would."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 
 from pytest_py312.core.model.fleet import Cell
+from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.dependencies.diagnosis.locker import Locker
 from pytest_py312.dependencies.installation.cell_locks import CellLocks
 from pytest_py312.dependencies.installation.lock_installation import LockInstaller
@@ -18,11 +20,13 @@ from pytest_py312.dependencies.installation.source_trees import SourceTrees
 from pytest_py312.dependencies.proofs.import_check import ImportChecker
 from pytest_py312.dependencies.resolution.lock import (
     PROJECT_NAME,
+    DependencyLock,
     ResolutionRequest,
     Undetermined,
     Unresolvable,
     preinstalled,
 )
+from pytest_py312.dependencies.resolution.lockfile_pins import pinned_constraints
 from pytest_py312.dependencies.store.distribution_store import DistributionStore
 from pytest_py312.dependencies.store.download_size import download_size
 from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
@@ -103,13 +107,52 @@ class Trials:
         except (CellUnavailable, Undetermined) as reason:
             self._locks.mark_undetermined(cell)
             return Installation(unchecked=str(reason))
+        return self._install(cell, build, lock, make_request, change.without)
+
+    def with_updated_locks(self, cell: Cell, names: Collection[str], unavailable: Collection[str] = ()) -> Installation:
+        """Install the set of the cell with newer versions of ``names``, and else with those of its lock files.
+
+        :param unavailable: projects that are left out because they cannot be had here.
+        """
+        requirements = self._request_builder.requirements(cell.service)
+        locks = [
+            replace(lock, pins=tuple(pin for pin in lock.pins if pin.name not in names)) for lock in requirements.locks
+        ]
+
+        def make_request(
+            cell: Cell, trees: Sequence[StoredDistribution], constraints: Sequence[str]
+        ) -> ResolutionRequest:
+            others = pinned_constraints(locks, requirements.entries, cell.interpreter)
+            return self._request_builder.request(
+                cell, trees, (*others, *constraints), locked=False, unavailable=unavailable
+            )
+
+        try:
+            build = self._builds.find(cell)
+            trees, _ = self._trees.build(cell, build, unavailable)
+            lock = self._locker.lock(make_request(cell, trees, ()), build)
+        except Unresolvable as blocked:
+            return Installation(findings=blocked.findings)
+        except (CellUnavailable, Undetermined) as reason:
+            return self._locks.unchecked(cell, reason)
+        return self._install(cell, build, lock, make_request, unavailable)
+
+    def _install(
+        self,
+        cell: Cell,
+        build: InterpreterBuild,
+        lock: DependencyLock,
+        make_request: Callable[..., ResolutionRequest],
+        without: Collection[str] = (),
+    ) -> Installation:
+        """Install what is only tried, unless its download is too large for that."""
         missing = [pin for pin in lock.pins if self._store.get(pin, build) is None]
         size = download_size(missing, build, self._runner, self._cache / "tmp")
         if size > TRIAL_SIZE_LIMIT:
             limit = TRIAL_SIZE_LIMIT // 1024**3
             large = f"the download is {size / 1024**3:.1f} GiB, and the limit of a trial is {limit} GiB"
             return Installation(build=build, lock=lock, unchecked=f"{large}; the next run with the change installs it")
-        return self._lock_installer.install(cell, lock, make_request, TRIAL_BUILD_TIME_LIMIT, without=change.without)
+        return self._lock_installer.install(cell, lock, make_request, TRIAL_BUILD_TIME_LIMIT, without=without)
 
     def with_versions(self, cell: Cell, versions: Mapping[str, str]) -> Installation:
         """Install the set of the cell in these versions, as far as it has the projects; what an environment has by

@@ -21,7 +21,9 @@ from pytest_py312.repository.formats.version_ranges import specifiers_of_alterna
 from pytest_py312.repository.services.requirement_set import LocatedEntry
 
 LOCKED_VERSION_CODE = "PY115"
-"""Code of a finding about a locked version that cannot be installed."""
+"""Code of a finding about a locked version that cannot be installed or imported."""
+RESOLVES, RESOLVES_AND_INSTALLS = "the requirements resolve on", "the requirements resolve and install on"
+"""What was verified of other versions than the locked ones."""
 STALE_LOCK_CODE = "PY116"
 """Code of a finding about a lock file that contradicts its requirements, or is not for this Python."""
 
@@ -176,7 +178,7 @@ def attribute_to_locks(
             for pin in _pins_by_name(lock).get(name, ())
             if _applies_to(pin, interpreter) and unlocked.versions.get(name) != pin.version
         ]
-        if not responsible or finding.severity is not Severity.ERROR:
+        if not responsible or finding.severity is not Severity.ERROR or finding.code == LOCKED_VERSION_CODE:
             yield finding
             continue
         lock, pin = responsible[0]
@@ -184,7 +186,7 @@ def attribute_to_locks(
         unlocked_versions = ", ".join(
             f"{name} {unlocked.versions[name]}" for name in names if name in unlocked.versions
         )
-        verification = f" (verified: the requirements resolve on {interpreter}" + (
+        verification = f" (verified: {RESOLVES} {interpreter}" + (
             f" with {unlocked_versions})" if unlocked_versions else " without it)"
         )
         yield replace(
