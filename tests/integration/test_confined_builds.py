@@ -10,7 +10,7 @@ import pytest
 
 from pytest_py312.core import process
 from pytest_py312.core.model.findings import Interpreter
-from pytest_py312.dependencies.resolution.lock import ResolutionRequest, Undetermined, Unresolvable
+from pytest_py312.dependencies.resolution.lock import Pin, ResolutionRequest, Undetermined, Unresolvable
 from pytest_py312.dependencies.resolution.uv_resolver import UvResolver
 from pytest_py312.dependencies.store.distribution_store import DistributionStore
 from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
@@ -168,3 +168,21 @@ def test_the_script_ends_as_its_command(code: str) -> None:
     result = process.run(argv, time_limit=30)
     assert result.stdout in ("out\n", "")
     assert result.exit_code == {"pass": 0, "raise SystemExit(3)": 3}.get(code, 137)
+
+
+OPTIONAL = """
+import subprocess
+compiler = os.environ.get("CC", "cc")
+if subprocess.call([compiler, "--version"], stdout=subprocess.DEVNULL):
+    FAILURE
+"""
+
+
+@pytest.mark.parametrize(("failure", "optional"), [("globals()['pure'] = True", True), ("raise SystemExit(1)", False)])
+def test_a_build_is_tried_without_a_compiler(fleet: Fleet, sdists: Path, failure: str, optional: bool) -> None:
+    """An extension may be optional: such a source installs in an image without a compiler as well."""
+    make_sdist(sdists, "fast", attack=OPTIONAL.replace("FAILURE", failure))
+    pin = Pin(name="fast", version="1.0", line="fast==1.0", from_source=True, index=f"--index-url {fleet.index}")
+
+    assert fleet.store.builds_without_compiler(pin, fleet.build, 60.0) is optional
+    assert fleet.install("fast==1.0").version == "1.0"

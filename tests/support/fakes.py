@@ -133,6 +133,9 @@ class FakeFacts:
     asked: list[tuple[str, int, tuple[str, ...]]] = field(default_factory=list)
     with_baseline_versions: SuiteRun | None = None
 
+    def builds_without_compiler(self, installation: Installation, distribution: StoredDistribution) -> bool:
+        return False
+
     def cells(self, service: Service) -> Sequence[Cell]:
         interpreters = [Interpreter.parse(text) for text in self.interpreters]
         return [

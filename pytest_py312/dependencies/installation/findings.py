@@ -4,7 +4,7 @@ Used for the installation of a cell and for the trial installation of a repair.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -116,7 +116,11 @@ def _setup_script_findings(
 
 
 def image_build_findings(
-    cell: Cell, installation: Installation, baseline: Installation, entries: Sequence[LocatedEntry]
+    cell: Cell,
+    installation: Installation,
+    baseline: Installation,
+    entries: Sequence[LocatedEntry],
+    builds_without_compiler: Callable[[StoredDistribution], bool],
 ) -> Iterator[Finding]:
     """Yield what was compiled on this machine, and not on the baseline, but cannot work where the service runs.
 
@@ -133,7 +137,7 @@ def image_build_findings(
     for distribution in compiled_here(installation, baseline):
         required = requirement_of(distribution.name, of_production, installation.distributions)
         libraries = () if image else _linked_libraries(distribution)
-        if required is None or not (image or libraries):
+        if required is None or not (image or libraries) or (image and builds_without_compiler(distribution)):
             continue
         lack = (
             f"a compiler, which the image ({image}) does not have; it was built on this machine"

@@ -45,6 +45,7 @@ from pytest_py312.dependencies.resolution.resolvers import Resolver, make_resolv
 from pytest_py312.dependencies.resolution.uv_resolver import UvResolver
 from pytest_py312.dependencies.store.distribution_store import DistributionStore
 from pytest_py312.dependencies.store.environments import Environment, EnvironmentStore
+from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
 from pytest_py312.dependencies.system.system_packages import CellBuilds, lacks_packages, needed_interpreters
 from pytest_py312.runners.runner import CellUnavailable, Runner
 
@@ -155,6 +156,24 @@ class Installer:
         """
         build = self._builds.find(cell)
         return self._diagnosis.attribute_to_lock_files(cell, build, lambda: self._trees.build(cell, build)[0], findings)
+
+    def builds_without_compiler(self, installation: Installation, distribution: StoredDistribution) -> bool:
+        """Return whether ``distribution``, which was compiled for ``installation``, needs no compiler.
+
+        :returns: ``False`` if that cannot be tried.
+        """
+        pins = [pin for pin in installation.lock.pins if pin.name == distribution.name] if installation.lock else []
+        if not pins or installation.build is None or installation.environment is None:
+            return False
+        name = f"without-compiler-{distribution.name}"
+        result = self._environments.cached_result(installation.environment.key, name)
+        if not isinstance(result, bool):
+            try:
+                result = self._store.builds_without_compiler(pins[0], installation.build, self._plan.build_limit)
+            except Undetermined:
+                return False
+            self._environments.store_result(installation.environment.key, name, result)
+        return result
 
     def build(self, cell: Cell) -> InterpreterBuild:
         """Return the interpreter build that the cell runs on.

@@ -6,6 +6,7 @@ change is resolved, installed and imported before it is offered, and the remedy 
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from pytest_py312.core import clock
 from pytest_py312.core.model.findings import Finding, Severity, SpecifierChange
@@ -385,7 +386,8 @@ class RepairTrials:
         findings = list(installation_findings(cell, installation, self._required.entries))
         if not cell.is_baseline and any(entry.from_source for entry in installation.distributions):
             baseline = self.installer.installation(self.cell.baseline_cell)
-            findings += image_build_findings(cell, installation, baseline, self._required.entries)
+            needs_none = partial(self.installer.builds_without_compiler, installation)
+            findings += image_build_findings(cell, installation, baseline, self._required.entries, needs_none)
         return tuple(finding for finding in findings if finding.severity is Severity.ERROR)
 
     def _installation(self, cell: Cell, change: RequirementChange) -> Installation:

@@ -1,15 +1,18 @@
 """Build the source trees of a cell: the service itself if its metadata need a build, and requirements by path."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
+from packaging.utils import canonicalize_name
+
 from pytest_py312.core.concurrency import SingleFlight, Work
 from pytest_py312.core.model.findings import Finding, Location
-from pytest_py312.core.model.fleet import Cell
+from pytest_py312.core.model.fleet import Cell, Service
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.dependencies.installation.requests import RequestBuilder
+from pytest_py312.dependencies.resolution.known_solutions import project_name
 from pytest_py312.dependencies.resolution.lock import Undetermined, Unresolvable
 from pytest_py312.dependencies.store.distribution_store import DistributionStore
 from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
@@ -49,6 +52,8 @@ class SourceTrees:
             self._store.get_tree(*self._request_builder.folders.source_copy(folder), build)
             for folder in self._request_builder.source_trees(cell.service)
         ]
+        if requires_service(trees, cell.service):
+            trees.append(self._store.get_tree(*self._request_builder.folders.source_copy(cell.service.path), build))
         built_trees = [tree for tree in trees if tree is not None]
         return built_trees if len(built_trees) == len(trees) else None
 
@@ -62,7 +67,8 @@ class SourceTrees:
         """
         distributions, findings = [], []
         unbuilt: dict[str, TreeBuild] = {}
-        for folder in self._request_builder.source_trees(cell.service):
+        folders = list(self._request_builder.source_trees(cell.service))
+        for folder in folders:
             if folder in without:
                 continue
             result = self._built_tree(folder, build)
@@ -71,6 +77,8 @@ class SourceTrees:
             elif result.unchecked:
                 unbuilt[folder] = result
             findings += [_own_build_finding(finding, folder, cell) for finding in result.findings]
+            if cell.service.path not in folders and requires_service(distributions, cell.service):
+                folders.append(cell.service.path)
         if unbuilt:
             folder, first = next(iter(unbuilt.items()))
             subject = "the service itself" if folder == cell.service.path else folder
@@ -107,6 +115,15 @@ class SourceTrees:
             write_repository(staging, version)
         staging.rename(copy)
         return True
+
+
+def requires_service(trees: Iterable[StoredDistribution | None], service: Service) -> bool:
+    """Return whether one of ``trees`` requires the service, which needs no build for itself."""
+    distribution = service.distribution
+    if distribution is None or not distribution.static:
+        return False
+    own = canonicalize_name(distribution.name)
+    return any(project_name(line) == own for tree in trees if tree is not None for line in tree.requires)
 
 
 def _own_build_finding(finding: Finding, folder: str, cell: Cell) -> Finding:

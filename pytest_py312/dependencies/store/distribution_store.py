@@ -58,6 +58,8 @@ from pytest_py312.runners.runner import Runner, SupportsConfinement, confinement
 LIMIT_AFTER_FAILURE = 90.0
 """Time limit of the build of one source of a set that is blocked by another one, in seconds."""
 
+NO_COMPILER = ("env", "CC=/bin/false", "CXX=/bin/false")
+"""The start of a command whose builds find no compiler. Setuptools, CMake and Meson heed these variables."""
 INSTALLATION_TIME_LIMIT = 1800.0
 """Time limit of an installation of wheels, in seconds."""
 
@@ -255,6 +257,29 @@ class DistributionStore:
                 self._build_failures.put_unfinished(pin, build, limit)
                 raise unfinished_build(pin, build, limit) from None
 
+    def builds_without_compiler(self, pin: Pin, build: InterpreterBuild, limit: float) -> bool:
+        """Return whether a source can also be built where there is no compiler, as one with optional extensions can.
+
+        It is tried, so ``False`` if builds cannot be confined here.
+
+        :raises Undetermined: it could not be built for another reason (network, disk).
+        """
+        confinement = confinement_of(self._runner)
+        if confinement is None:
+            return False
+        work = self._temporary / uuid.uuid4().hex
+        work.mkdir(parents=True)
+        try:
+            (work / "uv.toml").write_text(self._settings(tuple(pin.index.splitlines()), build), encoding="utf-8")
+            options = ["--no-binary", pin.name]
+            request = ResolutionRequest(lines=())
+            self._build_confined(pin, build, request, options, limit, None, confinement, work, NO_COMPILER)
+        except Unresolvable:
+            return False
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+        return True
+
     def install_tree(
         self, source: Path, key: str, build: InterpreterBuild, limit: float = DEFAULT_BUILD_LIMIT
     ) -> StoredDistribution:
@@ -364,6 +389,7 @@ class DistributionStore:
         tree: SourceTree | None,
         confinement: SupportsConfinement,
         work: Path,
+        variables: Sequence[str] = (),
     ) -> list[str]:
         """Build a source apart from everything else; return the lines that install its wheel, which is checked.
 
@@ -379,7 +405,8 @@ class DistributionStore:
         line = inside(scratch / tree.copy.name / tree.folder) if tree is not None and is_folder else pin.line
         (folder / "requirements.txt").write_text(f"{pin.index}\n{line}\n", encoding="utf-8")
         readable = (tree.copy,) if tree is not None and not is_folder else ()
-        argv = [*_version_variables(tree), *_install_command(pin, inside(folder)), "--python", "{python}", *options]
+        argv = [*(variables or _version_variables(tree)), *_install_command(pin, inside(folder))]
+        argv += ["--python", "{python}", *options]
         argv += ["--target", inside(scratch / "target"), "--requirements", inside(folder / "requirements.txt")]
         source = SourceBuild(
             folder=folder,

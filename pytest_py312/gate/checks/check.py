@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # a run without changes needs none of them, and must not wait
     from pytest_py312.analysis.services.service_analysis import AnalysisResult
     from pytest_py312.core.model.measurements import BenchmarkResults
     from pytest_py312.dependencies.installation.result import Installation
+    from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
     from pytest_py312.repository.services.images import ImageCheckResult
     from pytest_py312.repository.services.requirement_set import RequirementSet
     from pytest_py312.repository.services.version_survey import DeclaredVersions
@@ -54,6 +55,10 @@ class Facts(Protocol):
         ...
 
     def installation(self, cell: Cell) -> "Installation": ...
+
+    def builds_without_compiler(self, installation: "Installation", distribution: "StoredDistribution") -> bool:
+        """Return whether a distribution that was compiled on this machine can be built without a compiler as well."""
+        ...
 
     def start_imports(self, cell: Cell) -> Mapping[str, str]:
         """Map the modules that the service is started with to the end of their traceback, empty if they import.

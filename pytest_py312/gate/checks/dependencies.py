@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from packaging.utils import canonicalize_name
 
@@ -126,7 +127,13 @@ def _check_set(
             for finding in _findings(cell, installation, facts)
             if fails_only_here(finding, installation, baseline_installation)
         ),
-        *image_build_findings(cell, installation, baseline_installation, facts.requirements(cell.service).entries),
+        *image_build_findings(
+            cell,
+            installation,
+            baseline_installation,
+            facts.requirements(cell.service).entries,
+            partial(facts.builds_without_compiler, installation),
+        ),
     ]
     findings = _with_new_compilations(cell, findings, installation, baseline_installation)
     if not cell.is_baseline:

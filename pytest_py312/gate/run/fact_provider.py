@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from pytest_py312.analysis.libraries.service_imports import NeighborModules
     from pytest_py312.analysis.services.service_analysis import AnalysisResult, ServiceAnalyzer
     from pytest_py312.core.model.measurements import BenchmarkResults
+    from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
     from pytest_py312.gate.benchmarks.service_benchmarks import BenchmarkRunner
     from pytest_py312.gate.run.image_builds import ImageBuilds
     from pytest_py312.repository.services.images import ImageCheckResult
@@ -273,6 +274,9 @@ class FactProvider:
         if len(imports) < len({module.name for module in modules}):
             self.installer.locks.mark_undetermined(cell)
         return imports
+
+    def builds_without_compiler(self, installation: Installation, distribution: "StoredDistribution") -> bool:
+        return self.installer.builds_without_compiler(installation, distribution)
 
     def repair(self, cell: Cell, findings: Sequence[Finding]) -> list[Finding]:
         from pytest_py312.dependencies.installation.repair import repair  # lazy: only needed for blocked sets

@@ -209,7 +209,9 @@ def _has_environment_for(recipe: InstallRecipe, path: str) -> bool:
 
 def _is_of_dependent(tree: Tree, recipe: InstallRecipe, path: str) -> bool:
     """Whether an image installs a project that requires the one in the folder ``path``, by its path."""
-    for other in {step.project for step in recipe.steps if step.project not in (None, path)}:
+    installed = {project.path for step in recipe.steps for project in step.projects}
+    installed |= {step.project for step in recipe.steps if step.project is not None}
+    for other in installed - {path}:
         relative = re.escape(posixpath.relpath(path, other))
         if re.search(rf"[\"']{relative}/?[\"']", tree.read_or_none(join_path(other or ".", "pyproject.toml")) or ""):
             return True

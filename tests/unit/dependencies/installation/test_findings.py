@@ -140,6 +140,11 @@ def compiled(root: Path, name: str = "psycopg2-binary", *, from_source: bool = T
     return replace(installed(name), folder=root, from_source=from_source)
 
 
+def needs_compiler(distribution: StoredDistribution) -> bool:
+    """A build without a compiler fails."""
+    return False
+
+
 def image_findings(
     root: Path,
     *,
@@ -162,7 +167,7 @@ def image_findings(
     )
     assert target.build is not None
     target = replace(target, build=replace(target.build, origin=origin))
-    found = image_build_findings(cell, target, baseline, entries("psycopg2-binary==2.9.6"))
+    found = image_build_findings(cell, target, baseline, entries("psycopg2-binary==2.9.6"), needs_compiler)
     return [f"{finding.code} {finding.location}" for finding in found]
 
 
@@ -219,7 +224,7 @@ def test_a_function_has_no_library_of_the_machine_that_built_it(
     )
     baseline = installation_of("3.9", {name: "1"}, distributions=(installed(name),))
 
-    findings = list(image_build_findings(cell, target, baseline, entries(name)))
+    findings = list(image_build_findings(cell, target, baseline, entries(name), needs_compiler))
 
     assert [finding.code for finding in findings] == codes
     assert all("needs libpq.so.5 of this machine" in finding.message for finding in findings)
@@ -236,8 +241,26 @@ def test_what_only_the_target_requires_has_to_be_compiled_as_well(tmp_path: Path
 
     for before, codes in ((installed("flask"), ["PY104"]), (new, []), (None, [])):
         baseline = installation_of("3.9", {}, distributions=(before,) if before else ())
-        findings = image_build_findings(cell, target, baseline, entries(name))
+        findings = image_build_findings(cell, target, baseline, entries(name), needs_compiler)
         assert [finding.code for finding in findings] == codes
+
+
+def test_a_source_whose_extension_is_optional_needs_no_compiler(tmp_path: Path) -> None:
+    """It was built without one: markupsafe runs without its module in C."""
+    image_findings(tmp_path)
+    declarations = (Declaration(kind="image", text="python:3.11-slim", location=Location(path="Dockerfile", line=1)),)
+    cell = replace(setup_script(), service=replace(setup_script().service, declarations=declarations))
+    name = "psycopg2-binary"
+    target = installation_of("3.12", {name: "1"}, distributions=(compiled(tmp_path / "3.12"),))
+    baseline = installation_of("3.11", {name: "1"}, distributions=(installed(name),))
+    tried: list[str] = []
+
+    def is_optional(distribution: StoredDistribution) -> bool:
+        tried.append(distribution.name)
+        return True
+
+    assert list(image_build_findings(cell, target, baseline, entries(name), is_optional)) == []
+    assert tried == [name]
 
 
 def test_a_source_without_extension_modules_needs_no_compiler(tmp_path: Path) -> None:
@@ -245,4 +268,4 @@ def test_a_source_without_extension_modules_needs_no_compiler(tmp_path: Path) ->
     (tmp_path / "3.12" / "lib" / "psycopg2-binary" / "_speed.so").rename(tmp_path / "pure.py")
     target = installation_of("3.12", {}, distributions=(replace(installed("x"), folder=tmp_path, from_source=True),))
     baseline = installation_of("3.11", {}, distributions=(installed("x"),))
-    assert list(image_build_findings(setup_script(), target, baseline, entries("x"))) == []
+    assert list(image_build_findings(setup_script(), target, baseline, entries("x"), needs_compiler)) == []

@@ -75,6 +75,9 @@ class FakeInstaller:
     def attribute_to_lock_files(self, cell: Cell, findings: Sequence[Finding]) -> tuple[Finding, ...]:
         return tuple(findings)  # there are none
 
+    def builds_without_compiler(self, installation: Installation, distribution: StoredDistribution) -> bool:
+        return False
+
     def mark_undetermined(self, cell: Cell) -> None:
         self.undetermined.append(cell)
 
