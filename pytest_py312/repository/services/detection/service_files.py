@@ -273,7 +273,9 @@ def _is_of_inner_services(tree: Tree, path: str, listing: FolderListing, dockerf
     if not sources or path in sources or any(_is_code(source, path) for source in sources):
         return False
     inner = inner_services(tree, path, listing)
-    return len(inner) > 1 and any(f"{source}/".startswith(f"{folder}/") for source in sources for folder in inner)
+    if len(inner) > 1 and any(f"{source}/".startswith(f"{folder}/") for source in sources for folder in inner):
+        return True
+    return sum(bool(service_indicator(tree, source, tree.list_folder(source))) for source in sources) > 1
 
 
 def _is_of_outer_service(tree: Tree, path: str, dockerfile: DockerfileText, name: str) -> bool:

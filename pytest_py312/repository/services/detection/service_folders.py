@@ -26,6 +26,7 @@ DEPLOYMENT_FOLDER, TOOL_FOLDER = "deploy", "tools"
 """Folders that belong to what is around them, unless they are programs or have some: an application of the CDK with its
 functions, tools that run in images of their own."""
 _TEST_FOLDERS = frozenset({"tests", "test"})
+SCRIPT_FOLDER = "scripts"
 _LOCK_FILES = frozenset({"poetry.lock", "uv.lock", "pdm.lock", "pylock.toml"})
 
 
@@ -54,7 +55,7 @@ def detect_folders(plan: Plan, tree: Tree) -> tuple[list[str], list[str]]:
         if path != ".":
             if is_excluded(plan, path.rpartition("/")[2], path):
                 continue
-            locked_projects += _locked_test_projects(plan, tree, path, listing)
+            locked_projects += _locked_projects(plan, tree, path, listing)
             sign = service_indicator(tree, path, listing) or functions.get(path, "")
             if _is_inside_other_folder(path) and not _is_program(tree, path, listing, functions):
                 sign = ""  # requirements of tools such as Ansible, or the image of a service with its configuration
@@ -67,7 +68,7 @@ def detect_folders(plan: Plan, tree: Tree) -> tuple[list[str], list[str]]:
             elif sign:
                 groups[path] = sign
         else:
-            locked_projects += _locked_test_projects(plan, tree, path, listing)
+            locked_projects += _locked_projects(plan, tree, path, listing)
         test_projects += [
             inner
             for name in _TEST_FOLDERS.intersection(listing.folders)
@@ -125,16 +126,19 @@ def _built_by_compose(plan: Plan, tree: Tree) -> Iterator[str]:
                 yield folder
 
 
-def _locked_test_projects(plan: Plan, tree: Tree, path: str, listing: FolderListing) -> list[str]:
-    """Return the tests of ``path`` and folders in them that are projects with a lock file or an image of their own.
+def _locked_projects(plan: Plan, tree: Tree, path: str, listing: FolderListing) -> list[str]:
+    """Return the tests and scripts of ``path`` that are projects with a lock file or an image, and such inside of them.
 
     A load test, for example, is installed and started on its own, with versions that no test of the service has.
     """
-    tests = [join_path(path, name) for name in sorted(_TEST_FOLDERS.intersection(listing.folders))]
+    names = sorted((_TEST_FOLDERS | {SCRIPT_FOLDER}).intersection(listing.folders))
     inner = [
-        join_path(folder, name) for folder in tests for name in tree.list_folder(folder).folders if is_searched(name)
+        join_path(path, name, inner)
+        for name in names
+        for inner in tree.list_folder(join_path(path, name)).folders
+        if is_searched(inner)
     ]
-    folders = [*(folder for folder in tests if path != "."), *inner]
+    folders = [*(join_path(path, name) for name in names if path != "." or name == SCRIPT_FOLDER), *inner]
     return [
         folder
         for folder in folders

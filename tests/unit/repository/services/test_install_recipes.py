@@ -45,3 +45,28 @@ def test_the_image_of_what_requires_a_library_is_not_that_of_the_library(
     services = {service.path: service for service in discover(default_plan(tmp_path)).services}
     recipe = services["python/lib"].recipe
     assert (recipe.source if recipe is not None else "") == source
+
+
+POETRY = '[tool.poetry]\nname = "{}"\nversion = "1"\n[tool.poetry.dependencies]\npython = "^3.9"\n'
+IMAGE = (
+    "FROM python:3.11-slim\nCOPY apps/shared /app/shared\nCOPY apps/{0} /app/{0}\nWORKDIR /app/{0}\n"
+    "RUN poetry install\n"
+)
+
+
+@pytest.mark.parametrize(("copied", "is_root"), [("", False), ("COPY start.py /app/\n", True)])
+def test_images_at_the_root_of_folders_below_make_no_service_of_it(tmp_path: Path, copied: str, is_root: bool) -> None:
+    """Unless they copy code of the root. Scripts that are a project with a lock file are a service of their own."""
+    files = {
+        "start.py": "import sys\n",
+        "tests/test_all.py": "",
+        "scripts/poetry.lock": "",
+        "scripts/run.py": "import six\n",
+    }
+    for name in ("api", "worker"):
+        files[f"Dockerfile.{name.title()}"] = IMAGE.format(name) + copied
+    for path in ("apps/api", "apps/worker", "apps/shared", "scripts"):
+        files[f"{path}/pyproject.toml"] = POETRY.format(path.rpartition("/")[2])
+    service_tree(tmp_path, {**files, **{f"apps/{name}/main.py": "" for name in ("api", "worker", "shared")}})
+    paths = {service.path for service in discover(default_plan(tmp_path)).services}
+    assert paths == {"apps/api", "apps/worker", "apps/shared", "scripts"} | ({"."} if is_root else set())
