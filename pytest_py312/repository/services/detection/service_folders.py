@@ -22,11 +22,11 @@ from pytest_py312.repository.tree import FolderListing, Tree, join_path
 SEARCH_DEPTH = 12
 FOLDER_LIMIT = 50_000
 """Maximum number of folders that are searched."""
-DEPLOYMENT_FOLDER, TOOL_FOLDER = "deploy", "tools"
-"""Folders that belong to what is around them, unless they are programs or have some: an application of the CDK with its
+DEPLOYMENT_FOLDER, SCRIPT_FOLDER = "deploy", "scripts"
+TOOL_FOLDERS = frozenset({"tools", SCRIPT_FOLDER})
+"""Such folders belong to what is around them, unless they are programs or have some: an application of the CDK with its
 functions, tools that run in images of their own."""
 _TEST_FOLDERS = frozenset({"tests", "test"})
-SCRIPT_FOLDER = "scripts"
 _LOCK_FILES = frozenset({"poetry.lock", "uv.lock", "pdm.lock", "pylock.toml"})
 
 
@@ -102,12 +102,12 @@ def detect_folders(plan: Plan, tree: Tree) -> tuple[list[str], list[str]]:
 
 
 def _is_inside_other_folder(path: str) -> bool:
-    return not {DEPLOYMENT_FOLDER, TOOL_FOLDER}.isdisjoint(path.split("/"))
+    return not {DEPLOYMENT_FOLDER, *TOOL_FOLDERS}.isdisjoint(path.split("/"))
 
 
 def _is_program(tree: Tree, path: str, listing: FolderListing, functions: Mapping[str, str]) -> bool:
     """Return whether a folder in one of those has code with requirements at run time; a tool, an image as well."""
-    if TOOL_FOLDER in path.split("/") and not has_python_image(tree, path, listing):
+    if not TOOL_FOLDERS.isdisjoint(path.split("/")) and not has_python_image(tree, path, listing):
         return False
     return has_own_code(tree, path, ()) and (path in functions or is_installable(tree, path))
 
