@@ -25,6 +25,7 @@ from pytest_py312.dependencies.resolution.lock import PROJECT_NAME, DependencyLo
 from pytest_py312.dependencies.resolution.lockfile_pins import lines_at_commits, pin_locations, pinned_constraints
 from pytest_py312.dependencies.resolution.uv_config import BUILD_CONSTRAINT
 from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
+from pytest_py312.repository.formats.lockfiles import lock_format
 from pytest_py312.repository.formats.requirements_file import read_requirements
 from pytest_py312.repository.recipes.install_groups import InstallGroup, group_sources, installs_own_dependencies
 from pytest_py312.repository.recipes.recipe_sources import own_sources
@@ -86,12 +87,10 @@ class RequestBuilder:
             if service.name not in self._sets:
                 run_time, tests = _together(service)
                 sources = (*run_time, *tests)
-                read_set = self._read(
-                    # if requirements files define the deployment, a lock file next to them does not
-                    service,
-                    sources,
-                    with_locks=all(source.table for source in run_time if not (source.arguments or source.constraints)),
-                )
+                files = [source for source in run_time if not (source.arguments or source.constraints)]
+                # if requirements files define the deployment, a lock file next to them does not
+                with_locks = all(source.table or lock_format(source.path.rpartition("/")[2]) for source in files)
+                read_set = self._read(service, sources, with_locks=with_locks)
                 self._sets[service.name] = (
                     _without_setup_problems(read_set, service) if _needs_build(service) else read_set
                 )

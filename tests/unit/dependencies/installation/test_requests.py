@@ -13,6 +13,8 @@ from pytest_py312.dependencies.resolution.failure_cache import with_locations
 from pytest_py312.dependencies.resolution.lock import ResolutionRequest, parts_of
 from pytest_py312.dependencies.resolution.uv_config import BUILD_CONSTRAINT
 from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
+from pytest_py312.repository.plan.loader import default_plan
+from pytest_py312.repository.services.discovery import discover
 from pytest_py312.repository.services.requirement_set import RequirementSet
 from tests.support.fakes import cell_of, service_tree
 
@@ -279,3 +281,23 @@ def test_a_build_packs_nothing_that_no_copy_has(tmp_path: Path, packed: str, pat
         (root / name).symlink_to(target)
 
     assert RequestBuilder(plan=Plan(root=root), cache=tmp_path / "cache").folders.outer_paths("api") == paths
+
+
+PIPFILE_LOCK = """\
+{"_meta": {"requires": {"python_version": "3.11"}}, "default": {}, "develop": {"six": {"version": "==1.16.0"}}}
+"""
+
+
+@pytest.mark.parametrize("packages", ["", 'six = "*"\n'])
+def test_a_lock_that_excludes_a_python_counts_without_requirements_for_run_time(tmp_path: Path, packages: str) -> None:
+    """pipenv refuses to install it on any other Python, whatever is in it."""
+    pipfile = f'[packages]\n{packages}[dev-packages]\nsix = "*"\n[requires]\npython_version = "3.11"\n'
+    service_tree(
+        tmp_path,
+        {"api/Pipfile": pipfile, "api/Pipfile.lock": PIPFILE_LOCK, "api/handler.py": "", "api/tests/test_api.py": ""},
+    )
+    (service,) = discover(default_plan(tmp_path)).services
+
+    locks = RequestBuilder(plan=Plan(root=tmp_path), cache=tmp_path / "cache").requirements(service).locks
+
+    assert [(lock.path, lock.requires_python) for lock in locks] == [("api/Pipfile.lock", "==3.11.*")]
