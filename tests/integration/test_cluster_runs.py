@@ -38,10 +38,11 @@ class Repository:
 
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory: pytest.TempPathFactory, gate_cache: Path) -> Repository:
-    """With an ignored file, which no worker gets."""
-    repository = Repository(
-        tmp_path_factory.mktemp("cluster"), gate_cache, {**FLEET, ".gitignore": "*.secret\n*.xml\n"}
-    )
+    """With an ignored file, which no worker gets, and a folder through which the workers get the others."""
+    folder = tmp_path_factory.mktemp("cluster")
+    (folder / "shared").mkdir()
+    plan = f'shared-folder = "{folder / "shared"}"\n{FLEET["py312.toml"]}'
+    repository = Repository(folder, gate_cache, {**FLEET, "py312.toml": plan, ".gitignore": "*.secret\n*.xml\n"})
     (repository.root / "services/user-service/key.secret").write_text("secret")
     return repository
 
@@ -76,7 +77,8 @@ def test_what_pytest_selects_is_checked(repository: Repository, whole: Any) -> N
 
 
 def test_nothing_is_left_beside_the_repository(repository: Repository, whole: Any) -> None:
-    """Neither in it, nor in the folder of runs."""
+    """Neither in it, nor in the folder of runs, nor in the shared one."""
+    assert list((repository.folder / "shared").iterdir()) == []
     status = subprocess.run(
         ["git", "-C", str(repository.root), "status", "--porcelain"], check=True, capture_output=True, text=True
     )

@@ -8,7 +8,7 @@ import pytest
 
 from pytest_py312.core.errors import StateError
 from pytest_py312.gate.cluster import tree_archive
-from pytest_py312.gate.cluster.tree_archive import pack_tree, unpack_tree
+from pytest_py312.gate.cluster.tree_archive import pack_tree, share_archive, unpack_tree
 from pytest_py312.runners.git_version import describe
 from tests.integration.cloned_fleets import commit_fleet, git
 
@@ -125,3 +125,21 @@ def test_the_conftest_beside_the_plan_is_sent_though_git_ignores_it(checkout: Pa
     archive = pack_tree(checkout / "platform")
     top = unpack_tree(archive.content, archive.digest, tmp_path / "worker")
     assert {name for name in names(top) if name.endswith("conftest.py")} == {"platform/conftest.py"}
+
+
+def test_an_archive_in_a_shared_folder_replaces_those_of_killed_runs(checkout: Path, tmp_path: Path) -> None:
+    """Other files there, and archives of today, stay."""
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    for name in ("py312-tree-dead.tar.gz", "py312-tree-alive.tar.gz", "notes.txt"):
+        (shared / name).touch()
+    for name in ("py312-tree-dead.tar.gz", "notes.txt"):
+        os.utime(shared / name, (1, 1))
+
+    archive = pack_tree(checkout)
+    path = share_archive(archive, shared, "run")
+
+    assert path.read_bytes() == archive.content
+    assert sorted(file.name for file in shared.iterdir()) == ["notes.txt", "py312-tree-alive.tar.gz", path.name]
+    with pytest.raises(StateError, match=r"cannot be written to this `shared-folder`: No such file"):
+        share_archive(archive, tmp_path / "nowhere", "run")

@@ -171,6 +171,8 @@ class Plan:
     """The base image of interpreters that ``images`` does not contain."""
     engines: tuple[str, ...] = ()
     """Docker runner: addresses of further engines on which cells run."""
+    shared_folder: str = ""
+    """A folder that all workers of a cluster see at this path, absolute; empty if there is none."""
     reruns: int = 2
     """How often a newly failing test is repeated on both sides before it counts as a regression."""
     exclude_newer: str = ""

@@ -24,7 +24,7 @@ from pytest_py312.gate.cluster.jobs import (
     installed_plugins,
 )
 from pytest_py312.gate.cluster.placement import choose_runner, differing_interpreters, needs_of
-from pytest_py312.gate.cluster.tree_archive import TreeArchive, pack_tree
+from pytest_py312.gate.cluster.tree_archive import TreeArchive, pack_tree, share_archive
 from pytest_py312.gate.cluster.worker_pool import WorkerPool
 from pytest_py312.gate.run.assembly import AssemblyOptions, GateAssembly
 from pytest_py312.gate.run.known_findings import KnownFindingsByKey
@@ -80,6 +80,7 @@ class ClusterAssembly(GateAssembly):
         self._lines: list[str] = []
         self._lines_lock = threading.Lock()
         self._dispatcher: Dispatcher | None = None
+        self._shared_archive: Path | None = None
         self._answers: dict[JobId, ServiceAnswer] = {}
         self._results: dict[tuple[JobId, TaskKey], CheckResult] = {}
 
@@ -130,6 +131,8 @@ class ClusterAssembly(GateAssembly):
             self._await_workers(pool)
             runner = choose_runner(self._options.runner or self._plan.runner, list(pool.facts.values()))
             self._describe(pool, archive)
+            if self._plan.shared_folder:
+                self._shared_archive = share_archive(archive, Path(self._plan.shared_folder), self.run_id)
             self._dispatcher = Dispatcher(
                 connection,
                 pool,
@@ -189,6 +192,7 @@ class ClusterAssembly(GateAssembly):
                 *(f"--py312-{name}={value}" for name, value in values.items() if value),
                 *(f"--py312-{name}" for name, is_set in flags.items() if is_set),
             ),
+            archive=str(self._shared_archive or ""),
             known_findings=known_findings.read_text("utf-8") if known_findings and known_findings.exists() else "",
             cache=str(options.cache_folder) if local_workers else "",
             jobs=options.jobs or (max(1, available_cores() // local_workers) if local_workers else 0),
@@ -275,6 +279,8 @@ class ClusterAssembly(GateAssembly):
         if self._dispatcher is not None:
             self._dispatcher.close()
             self._dispatcher = None
+        if self._shared_archive is not None:
+            self._shared_archive.unlink(missing_ok=True)
         super().close()
 
 

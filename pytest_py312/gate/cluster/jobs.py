@@ -66,6 +66,8 @@ class RunSetup:
     arguments: tuple[str, ...]
     known_findings: str = ""
     cache: str = ""
+    archive: str = ""
+    """Path of the archive in a folder that all workers see; empty if its content is sent."""
     jobs: int = 0
     """Parallel cells of a service; 0: the cores of the worker, divided among its threads."""
 

@@ -14,8 +14,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from pytest_py312.core import clock
 from pytest_py312.core.directories import checkout_root
 from pytest_py312.core.errors import StateError
+from pytest_py312.core.files import write_atomically
 from pytest_py312.core.serialization import decode, encode
 from pytest_py312.core.text import format_size, list_names
 from pytest_py312.repository.checkout import is_checkout, run_git
@@ -25,6 +27,9 @@ from pytest_py312.runners.git_version import GitVersion, describe, write_reposit
 SIZE_LIMIT = 512 * 1024**2
 """Bytes of all files together."""
 _SHOWN_FILES = 3
+_SHARED_PREFIX = "py312-tree-"
+_SHARED_LIMIT = 24 * 3600.0
+"""Seconds after which an archive in a shared folder belongs to no run any more."""
 _MODIFIED = 1_577_836_800
 """Unix time of all files: not before 1980, which wheels cannot express."""
 _TREE = "tree"
@@ -74,6 +79,24 @@ def pack_tree(root: Path) -> TreeArchive:
         files=len(paths),
         folder=root.relative_to(top).as_posix(),
     )
+
+
+def share_archive(archive: TreeArchive, folder: Path, run_id: str) -> Path:
+    """Write an archive into a folder that the workers see as well, and return its path. The caller removes it.
+
+    What runs that were killed have left there for a day is removed.
+
+    :raises StateError: it cannot be written.
+    """
+    try:
+        for path in folder.glob(f"{_SHARED_PREFIX}*"):
+            if clock.timestamp() - path.stat().st_mtime > _SHARED_LIMIT:
+                path.unlink(missing_ok=True)
+        path = folder / f"{_SHARED_PREFIX}{run_id}.tar.gz"
+        write_atomically(path, archive.content)
+    except OSError as error:
+        raise StateError(f"{folder}: the tree cannot be written to this `shared-folder`: {error.strerror}") from None
+    return path
 
 
 def unpack_tree(content: bytes, digest: str, folder: Path) -> Path:

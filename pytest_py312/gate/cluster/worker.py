@@ -142,7 +142,10 @@ def _builds(interpreters: tuple[str, ...]) -> list[InterpreterBuild]:
 
 
 async def prepare(text: str, content: bytes, dask_worker: Any) -> str:
-    """Unpack the tree of a run; return what keeps this worker from it, or an empty text."""
+    """Unpack the tree of a run; return what keeps this worker from it, or an empty text.
+
+    ``content`` is empty if the archive is in a folder that all workers see.
+    """
     setup = from_text(RunSetup, text)
     known = _preparations.get((setup.run_id, dask_worker.address))
     if known is not None and known.root is not None:
@@ -164,6 +167,7 @@ def _unpack(preparation: _Preparation, setup: RunSetup, content: bytes, address:
     remove_abandoned_runs()
     port = address.rpartition(":")[2]
     folder = preparation.folder = create_run_folder(f"{setup.run_id}-{os.getpid()}-{port}")
+    content = content or Path(setup.archive).read_bytes()
     preparation.root = unpack_tree(content, setup.tree, folder) / setup.folder
     (folder / "pytest.ini").write_text("[pytest]\n", encoding="ascii")
     (folder / KNOWN_FINDINGS).write_text(setup.known_findings, encoding="utf-8")

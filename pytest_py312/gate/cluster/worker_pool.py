@@ -95,7 +95,8 @@ class WorkerPool:
         addresses = [address for address in self.facts if address not in self._prepared]
         if not addresses:
             return
-        answers = self.connection.run(worker.prepare, to_text(setup), archive.content, workers=addresses)
+        content = b"" if setup.archive else archive.content
+        answers = self.connection.run(worker.prepare, to_text(setup), content, workers=addresses)
         for address in addresses:
             answer = answers.get(address)
             if answer == "":

@@ -41,6 +41,7 @@ TOP_KEYS = (
     "image",
     "images",
     "engines",
+    "shared-folder",
     "fetch-interpreters",
     "reruns",
     "exclude-newer",
@@ -205,6 +206,7 @@ def plan_of(file: PlanFile, root: Path, *, today: date) -> Plan:
         images=_read_or_default(top, "images", _images, base.images),
         image=_read_or_default(top, "image", lambda node: read.image(node, template=True), base.image),
         engines=_read_or_default(top, "engines", read.engine_addresses, base.engines),
+        shared_folder=_read_or_default(top, "shared-folder", read.absolute_folder, base.shared_folder),
         reruns=_read_or_default(
             top, "reruns", lambda node: node.integer(minimum=0, maximum=100, example="2"), base.reruns
         ),

@@ -356,6 +356,14 @@ def image(node: PlanNode, *, template: bool) -> str:
     return text
 
 
+def absolute_folder(node: PlanNode) -> str:
+    """Read the absolute path of a folder, which need not be there on this machine."""
+    path = node.text('"/mnt/shared"')
+    if not path.startswith("/") or ".." in path.split("/"):
+        raise node.unexpected("an absolute path", '"/mnt/shared"')
+    return path
+
+
 def engine_addresses(node: PlanNode) -> tuple[str, ...]:
     """Read the addresses of Docker engines, none twice."""
     example = '["ssh://user@host", "tcp://10.0.0.12:2376"]'

@@ -147,7 +147,7 @@ class EngineVolumes:
         try:
             with tarfile.open(fileobj=_ChunkReader(chunks), mode="r|") as archive:  # type: ignore[call-overload]  # reads only
                 for member in archive:
-                    size += member.size
+                    size += tarfile.BLOCKSIZE + member.size  # a million empty files have a size as well
                     if size > limit:
                         return size
                     if member.name == wanted and member.isreg() and (content := archive.extractfile(member)):

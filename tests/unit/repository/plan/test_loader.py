@@ -25,6 +25,7 @@ runner = "docker"
 isolation = "interpreter"
 image = "mirror/python:{version}-slim"
 fetch-interpreters = true
+shared-folder = "/mnt/shared"
 engines = ["unix:///run/other.sock", "ssh://ci@build-host:22", "tcp://[::1]:2376"]
 reruns = 0
 exclude-newer = "2026-11-01T02:00:00+02:00"
@@ -246,6 +247,7 @@ def test_every_key_reaches_the_plan(tmp_path: Path, name: str) -> None:
             ),
         ),
         fetch_interpreters=True,
+        shared_folder="/mnt/shared",
         engines=("unix:///run/other.sock", "ssh://ci@build-host:22", "tcp://[::1]:2376"),
         runner="docker",
         isolation="interpreter",

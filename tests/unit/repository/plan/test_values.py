@@ -46,6 +46,8 @@ TOP = [
     ('image = "python:3.12-slim"', "image", "has no {version}"),
     ('image = "python:{version}-{flavour}"', "image", "expected the reference of an image"),
     ('image = "--privileged {version}"', "image", "expected the reference of an image"),
+    ('shared-folder = "shared"', "shared-folder", 'expected an absolute path, such as "/mnt/shared"'),
+    ('shared-folder = "/mnt/../etc"', "shared-folder", "expected an absolute path"),
     ("engines = []", "engines", "is an empty list"),
     ('engines = ["build-host"]', "engines[1]", "expected the address of a Docker engine"),
     (
