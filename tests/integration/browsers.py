@@ -75,6 +75,24 @@ HOSTILE = "</td><script>document.title='taken'</script><img src=https://example.
 """A name and a text that are in the pages of :func:`assert_self_contained`."""
 
 
+def axe_violations(page: OpenedPage) -> list[tuple[str, list[str]]]:
+    """Return what axe-core objects to: its rules, also those beyond WCAG, with up to three elements of each."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(page.page, options={"resultTypes": ["violations"]}).response["violations"]
+    return [(rule["id"], [node["html"] for node in rule["nodes"]][:3]) for rule in found]
+
+
+def assert_accessible(files: Iterable[Path]) -> None:
+    """Assert that axe-core objects to nothing in pages: on a desktop, dark, and on a phone, all unfolded."""
+    with launched_browser() as browser:
+        for file in files:
+            for scheme, width in (("light", 1280), ("dark", 1280), ("light", 390)):
+                page = open_page(browser, file, width, color_scheme=scheme)
+                page.unfold_all()
+                assert axe_violations(page) == [], (file.name, scheme, width)
+
+
 def assert_self_contained(files: Iterable[Path]) -> None:
     """Assert that pages fit a phone and a desktop, send no requests, print no errors, and run nothing of a text."""
     with launched_browser() as browser:

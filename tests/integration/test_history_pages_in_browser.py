@@ -9,7 +9,14 @@ from pytest_py312.core.model.plan import Stage
 from pytest_py312.gate.history.difference_formats import format_html as difference_page
 from pytest_py312.gate.history.difference_view import view_of
 from pytest_py312.rollout.reporting.roadmap.roadmap_page import format_html as roadmap_page
-from tests.integration.browsers import HOSTILE, LONG, OpenedPage, assert_self_contained, launched_browser
+from tests.integration.browsers import (
+    HOSTILE,
+    LONG,
+    OpenedPage,
+    assert_accessible,
+    assert_self_contained,
+    launched_browser,
+)
 from tests.support.history_samples import BLOCKED, IMP, service_record
 from tests.unit.gate.history.test_differences import difference
 from tests.unit.rollout.reporting.roadmap.test_roadmap_formats import sample
@@ -33,6 +40,11 @@ def pages(folder: Path) -> list[Path]:
 @pytest.mark.browser
 def test_pages_fit_the_window_and_send_no_requests(tmp_path: Path) -> None:
     assert_self_contained(pages(tmp_path))
+
+
+@pytest.mark.browser
+def test_axe_has_nothing_to_object(tmp_path: Path) -> None:
+    assert_accessible(pages(tmp_path))
 
 
 @pytest.mark.browser

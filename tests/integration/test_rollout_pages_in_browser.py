@@ -19,7 +19,7 @@ from pytest_py312.rollout.live.live_view import build_view
 from pytest_py312.rollout.monitoring.soak import SoakSnapshot
 from pytest_py312.rollout.reporting.evidence import build_evidence
 from pytest_py312.rollout.reporting.evidence_bundle import write_bundle
-from tests.integration.browsers import HOSTILE, LONG, assert_self_contained
+from tests.integration.browsers import HOSTILE, LONG, assert_accessible, assert_self_contained
 from tests.unit.rollout.watchers import ME, MonitoredStage
 
 
@@ -58,3 +58,8 @@ def pages(folder: Path) -> list[Path]:
 @pytest.mark.browser
 def test_pages_fit_the_window_and_send_no_requests(tmp_path: Path) -> None:
     assert_self_contained(pages(tmp_path))
+
+
+@pytest.mark.browser
+def test_axe_has_nothing_to_object(tmp_path: Path) -> None:
+    assert_accessible(pages(tmp_path))

@@ -217,9 +217,8 @@ def _entries_of_production(cell: Cell, entries: Sequence[LocatedEntry]) -> list[
 
 
 def _import_findings(cell: Cell, installation: Installation, entries: Sequence[LocatedEntry]) -> Iterator[Finding]:
-    imports = installation.imports or {}
-    for module, traceback in sorted(imports.items()):
-        if not traceback or installation.environment is None or cause_of(module, imports):
+    for module, traceback in sorted((installation.imports or {}).items()):
+        if not traceback or installation.environment is None:
             continue
         detail = without_environment_path(traceback)
         project = owner_of_module(module, installation.environment, installation.distributions)
@@ -323,6 +322,36 @@ def without_blocking(finding: Finding, installation: Installation) -> Finding:
     message = f"{finding.message} (only tests or development require it, and nothing of the service names it)"
     detail = f"{finding.detail}\n{NOT_NEEDED}".strip()
     return replace(finding, severity=Severity.WARNING, message=message, detail=detail)
+
+
+def without_consequences(findings: Sequence[Finding], installation: Installation) -> list[Finding]:
+    """Leave out failing imports that block, if what they fail for is a finding that blocks as well.
+
+    A cause that was imported only because others fail for it blocks no more than these do.
+    """
+    imports = installation.imports or {}
+    failing = {_failed_module(finding): finding for finding in findings if finding.code == "PY105"}
+    dependents: dict[str, list[Finding]] = {}
+    for module, finding in failing.items():
+        if (cause := cause_of(module, imports)) in failing:
+            dependents.setdefault(cause, []).append(finding)
+    kept = []
+    for finding in findings:
+        module = _failed_module(finding) if finding.code == "PY105" else ""
+        reported = failing.get(cause_of(module, imports)) if module in imports else None
+        if reported is not None and _is_counted(reported, installation) and _is_counted(finding, installation):
+            continue
+        if module in installation.import_causes and not any(
+            _is_counted(dependent, installation) for dependent in dependents.get(module, ())
+        ):
+            finding = replace(finding, severity=Severity.WARNING) if finding.blocks else finding
+        kept.append(finding)
+    return kept
+
+
+def _is_counted(finding: Finding, installation: Installation) -> bool:
+    """Return whether a finding blocks, also if the service needs the project that it is about."""
+    return without_blocking(finding, installation).blocks
 
 
 def _import_remedy(project: str, cell: Cell, error: str, *, is_own: bool) -> str:

@@ -196,6 +196,7 @@ class LockInstaller:
             built=own_distribution is not None and not own_distribution.static and not findings,
             imports=imports,
             source_imports=imported - declared,
+            import_causes=frozenset(causes),
             unneeded_imports=self._unneeded_imports(cell, imports, imported - declared, distributions),
             distributions=tuple(distributions),
         )

@@ -40,7 +40,7 @@ from pytest_py312.dependencies.installation.findings import (
     setuptools_remedy,
 )
 from pytest_py312.dependencies.installation.installer import Installer
-from pytest_py312.dependencies.installation.lock_updates import is_locked_version, with_updates_tried
+from pytest_py312.dependencies.installation.lock_updates import with_updates_tried
 from pytest_py312.dependencies.installation.result import Installation
 from pytest_py312.dependencies.resolution.known_replacements import WHEEL_ALTERNATIVES
 from pytest_py312.dependencies.resolution.lock import Undetermined
@@ -75,12 +75,11 @@ def repair(
     )
     entries = installer.request_builder.requirements(cell.service).entries
     try:
+        updated = with_updates_tried(installer, cell, findings, AFTER_REPAIR)
+        if updated is not None:
+            return updated
         findings = [trials.with_setuptools(finding, only_changes=True) for finding in findings]
         others = [finding for finding in findings if SETUPTOOLS_VERIFIED not in finding.remedy]
-        findings = installer.attribute_to_lock_files(cell, findings)
-        blocking = [finding for finding in findings if finding.severity is Severity.ERROR]
-        if blocking and all(is_locked_version(finding) for finding in blocking):
-            return with_updates_tried(installer, cell, findings, AFTER_REPAIR)
         change = trials.pin_free_versions(find_repair(others, entries, trials, unavailable))
         if change is None and trials.pinning_failed:
             change = find_repair(others, entries, trials, unavailable, may_free=False)

@@ -36,6 +36,8 @@ class Installation:
     built: bool = False
     imports: Mapping[str, str] | None = None
     source_imports: frozenset[str] = frozenset()
+    import_causes: frozenset[str] = frozenset()
+    """Modules that were imported only because imports of others failed in them."""
     unneeded_imports: frozenset[str] = frozenset()
     """Those that fail and that nothing of the service names or starts: some need an extra, or another program."""
     distributions: tuple[StoredDistribution, ...] = ()

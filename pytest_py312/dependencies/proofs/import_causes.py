@@ -48,8 +48,22 @@ def possible_causes(
 
 
 def cause_of(module: str, imports: Mapping[str, str]) -> str:
-    """Return the other module that fails with the same error if it is imported alone; empty if there is none."""
-    cause = innermost_module(imports[module])
+    """Return the module at the end of the chain of those that fail with the same error if they are imported alone.
+
+    Empty if there is none, and if they import each other.
+    """
+    seen = {module}
+    current = module
+    while following := _next_cause(current, imports):
+        if following in seen:
+            return ""
+        seen.add(following)
+        current = following
+    return current if current != module else ""
+
+
+def _next_cause(module: str, imports: Mapping[str, str]) -> str:
+    cause = innermost_module(imports.get(module, ""))
     alone = imports.get(cause, "")
     return cause if cause != module and alone and last_line(alone) == last_line(imports[module]) else ""
 

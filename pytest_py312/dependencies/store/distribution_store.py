@@ -15,6 +15,7 @@ import json
 import shutil
 import threading
 import uuid
+import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
@@ -260,7 +261,7 @@ class DistributionStore:
     def builds_without_compiler(self, pin: Pin, build: InterpreterBuild, limit: float) -> bool:
         """Return whether a source can also be built where there is no compiler, as one with optional extensions can.
 
-        It is tried, so ``False`` if builds cannot be confined here.
+        It is tried, so ``False`` if builds cannot be confined here, and if one has found a compiler all the same.
 
         :raises Undetermined: it could not be built for another reason (network, disk).
         """
@@ -273,12 +274,13 @@ class DistributionStore:
             (work / "uv.toml").write_text(self._settings(tuple(pin.index.splitlines()), build), encoding="utf-8")
             options = ["--no-binary", pin.name]
             request = ResolutionRequest(lines=())
-            self._build_confined(pin, build, request, options, limit, None, confinement, work, NO_COMPILER)
+            with self._build_slots:
+                self._build_confined(pin, build, request, options, limit, None, confinement, work, NO_COMPILER)
+            return not any(map(_has_extension, (work / "wheels").glob("*.whl")))
         except Unresolvable:
             return False
         finally:
             shutil.rmtree(work, ignore_errors=True)
-        return True
 
     def install_tree(
         self, source: Path, key: str, build: InterpreterBuild, limit: float = DEFAULT_BUILD_LIMIT
@@ -498,6 +500,11 @@ def _install_command(pin: Pin, folder: str) -> list[str]:
     argv = ["{uv}", "pip", "install", "--quiet", "--no-deps", "--color", "never", "--directory", folder]
     # any index may have the version that was chosen
     return argv + (["--index-strategy", "unsafe-best-match"] if "--extra-index-url" in pin.index else [])
+
+
+def _has_extension(wheel: Path) -> bool:
+    with zipfile.ZipFile(wheel) as archive:
+        return any(name.endswith((".so", ".pyd")) for name in archive.namelist())
 
 
 def _version_variables(tree: SourceTree | None) -> list[str]:

@@ -18,6 +18,7 @@ from pytest_py312.dependencies.installation.findings import (
     installation_findings,
     is_built_in_image,
     without_blocking,
+    without_consequences,
     without_unneeded,
 )
 from pytest_py312.dependencies.installation.result import Installation
@@ -156,6 +157,7 @@ def _check_set(
         ]
     other_keys = {_problem_key(finding) for finding in others}
     findings = [finding for finding in findings if _problem_key(finding) not in other_keys]
+    findings = without_consequences(findings, installation)
     is_uninstalled = is_additional and all(source.uninstalled for source in cell.service.requirements)
     is_checked = not installation.unchecked or installation.rest is not None
     if cell == facts.cells(cell.service)[-1] and is_checked and not is_uninstalled:

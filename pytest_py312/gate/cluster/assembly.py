@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -280,7 +281,8 @@ class ClusterAssembly(GateAssembly):
             self._dispatcher.close()
             self._dispatcher = None
         if self._shared_archive is not None:
-            self._shared_archive.unlink(missing_ok=True)
+            with suppress(OSError):  # a later run removes it
+                self._shared_archive.unlink()
         super().close()
 
 

@@ -11,6 +11,7 @@ import json
 import os
 import tarfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,8 +91,9 @@ def share_archive(archive: TreeArchive, folder: Path, run_id: str) -> Path:
     """
     try:
         for path in folder.glob(f"{_SHARED_PREFIX}*"):
-            if clock.timestamp() - path.stat().st_mtime > _SHARED_LIMIT:
-                path.unlink(missing_ok=True)
+            with suppress(OSError):  # another user's, or removed by another run
+                if clock.timestamp() - path.stat().st_mtime > _SHARED_LIMIT:
+                    path.unlink()
         path = folder / f"{_SHARED_PREFIX}{run_id}.tar.gz"
         write_atomically(path, archive.content)
     except OSError as error:

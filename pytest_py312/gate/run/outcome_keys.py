@@ -106,7 +106,13 @@ class OutcomeKeys:
         if (service.name, installs) in self._keys:
             return self._keys[service.name, installs]
         cells = cells_of(self._plan, service)
-        parts: list[object] = [code_digest(), self._uv_version, self._runner.name, self._plan.isolation]
+        parts: list[object] = [
+            code_digest(),
+            self._uv_version,
+            self._runner.name,
+            self._plan.isolation,
+            self._plan.engines,
+        ]
         parts += [
             self._plan.reruns,
             encode(_without_owners(service)),

@@ -21,13 +21,13 @@ def is_worker(config: pytest.Config) -> bool:
 
 
 CLUSTER_SERVICE = "py312-cluster-service"
-_CLUSTER_SERVICE_MODULE = "pytest_py312.plugin.cluster_service"
 """Name of the plugin of a process that checks one service on a worker of a cluster."""
+_CLUSTER_SERVICE_MODULE = "pytest_py312.plugin.cluster_service"
 
 
 def is_one_of_several(config: pytest.Config) -> bool:
     """Return whether other processes check other services of the same run, on this machine or on a cluster."""
-    return is_worker(config) or config.pluginmanager.hasplugin(_CLUSTER_SERVICE_MODULE)
+    return is_worker(config) or uses_xdist_workers(config) or config.pluginmanager.hasplugin(_CLUSTER_SERVICE_MODULE)
 
 
 def is_cluster_service(config: pytest.Config) -> bool:

@@ -204,6 +204,8 @@ class _Container:
         begin = time.monotonic()
         try:
             spec = self._files.place(cell_spec(context, self._job, image=image, out=out))
+            if self._closing.is_set():
+                return _cancelled_exit()
             self._launched = self._engine.launch(spec, started=self._ids.append)
             begin = time.monotonic()
             return self._run_to_end(self._launched)
@@ -228,8 +230,8 @@ class _Container:
             return _cancelled_exit()
         if state is None:
             return JobExit(reason=ExitReason.KILLED, failure="its container was removed by someone else while it ran")
-        if stopped is None and self._files.written(launched.id, ended=True) > OUT_LIMIT:
-            stopped = exit_of_excess_output()
+        if self._files.written(launched.id, ended=True) > OUT_LIMIT:
+            stopped = stopped or exit_of_excess_output()
         if stopped is not None:
             return JobExit(reason=stopped.reason, exit_code=state.exit_code, failure=stopped.failure)
         if launched.reader:

@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+from pytest_py312.core.errors import RunnerUnavailable
 from pytest_py312.core.model.plan import Plan
+from pytest_py312.runners.docker.errors import EngineRefused, EngineUnavailable
 from pytest_py312.runners.docker.runner import DockerRunner
 from pytest_py312.runners.engines.further import FurtherEngines
 from pytest_py312.runners.runner import ProbeJob, ProbeResult
@@ -20,19 +22,23 @@ class SeveralEnginesRunner(DockerRunner):
         super().__init__(
             plan=plan, cache=cache, uv=uv, run_id=run_id, run_folder=run_folder, parallel=parallel, **settings
         )
-        self._further = FurtherEngines(
-            plan.engines,
-            own=self._engine.facts(),
-            context_of=self._context_of,
-            folder=self._folder,
-            closing=self._closing,
-        )
+        try:
+            self._further = FurtherEngines(
+                plan.engines,
+                own=self._engine,
+                images=[plan.image_of(interpreter) for interpreter in plan.interpreters],
+                context_of=self._context_of,
+                folder=self._folder,
+                closing=self._closing,
+            )
+        except (EngineUnavailable, EngineRefused) as error:
+            super().close()
+            raise RunnerUnavailable(str(error)) from error
         self._chooser = self._further.chooser(super()._run_in, parallel=parallel)
 
     def _run_in(self, image: str, job: ProbeJob) -> ProbeResult:
-        if job.network:  # what it calls may be reachable from this machine only
-            return super()._run_in(image, job)
-        return self._chooser.run(image, job)
+        # what a job with the network calls may be reachable from this machine only
+        return self._chooser.run(image, job, only_own=job.network)
 
     @property
     def further_cells(self) -> int:

@@ -26,6 +26,7 @@ from pytest_py312.runners.docker.container_specs import (
 )
 from pytest_py312.runners.docker.engine import DockerEngine
 from pytest_py312.runners.docker.errors import EngineRefused, EngineUnavailable, translate_errors
+from pytest_py312.runners.engines.places import NotCopied
 
 COPY_LIMIT = 4 * 1024**3
 """Bytes of one copy: an environment, or what one job reads of the repository."""
@@ -88,14 +89,22 @@ class EngineVolumes:
         self._lock = Lock()
         self._locks: dict[Path, Lock] = {}
         self._environments: dict[Path, str] = {}
+        self._uncopied: dict[Path, str] = {}
+        self._is_closed = False
 
     def environment(self, source: Path, image: str) -> str:
         """Return the volume with a copy of an installed environment, which is copied once in a run."""
         with self._lock:
             lock = self._locks.setdefault(source, Lock())
         with lock:
+            if source in self._uncopied:
+                raise NotCopied(self._uncopied[source])
             if source not in self._environments:
-                self._environments[source] = self.copy([ArchiveEntry(source, ".")], image)
+                try:
+                    self._environments[source] = self.copy([ArchiveEntry(source, ".")], image)
+                except NotCopied as reason:
+                    self._uncopied[source] = str(reason)
+                    raise
             return self._environments[source]
 
     def copy(
@@ -104,6 +113,8 @@ class EngineVolumes:
         """Return a new volume with the content of :func:`write_archive`.
 
         ``image`` (an id) is any that the engine has: it unpacks into a container, which is never started.
+
+        :raises NotCopied: something of this machine cannot be read, or is too large.
         """
         name = f"py312-{uuid4().hex}"
         helper = ContainerSpec(
@@ -118,10 +129,15 @@ class EngineVolumes:
             volumes=(VolumeMount(target=f"/{UNPACKED}", name=name, writable=True),),
         )
         with tempfile.TemporaryFile(dir=self._folder) as file:
-            write_archive(file, entries, folders, writable=writable)
+            try:
+                write_archive(file, entries, folders, writable=writable)
+            except (OSError, ValueError) as error:
+                raise NotCopied(str(error)) from error
             with translate_errors():
                 self._engine.client.create_volume(name, labels=self._context.labels("copy"))
             try:
+                if self._is_closed:
+                    raise EngineUnavailable("the run was cancelled")
                 container = self._engine.create(helper)
                 try:
                     with translate_errors():
@@ -163,8 +179,9 @@ class EngineVolumes:
         with contextlib.suppress(EngineUnavailable, EngineRefused), translate_errors():
             self._engine.client.remove_volume(name, force=True)
 
-    def remove_all(self) -> None:
-        """Remove the volumes of this run and process. Never raises."""
+    def close(self) -> None:
+        """Remove the volumes of this run and process, and those that are just created. Never raises."""
+        self._is_closed = True
         context = self._context
         for name, _ in self._listed(f"{RUN_LABEL}={context.run_id}", f"{OWNER_LABEL}={context.owner}"):
             self.remove(name)

@@ -94,10 +94,12 @@ class Bench:
         self.runners.append(runner)
         return runner
 
-    def runner_with(self, *engines: str) -> SeveralEnginesRunner:
+    def runner_with(
+        self, *engines: str, interpreters: tuple[Interpreter, ...] = INTERPRETERS[-1:]
+    ) -> SeveralEnginesRunner:
         """Return a runner with further engines, for one job at once on its own; it is closed after the test."""
         runner = SeveralEnginesRunner(
-            plan=Plan(root=self.repository, engines=engines),
+            plan=Plan(root=self.repository, engines=engines, interpreters=interpreters),
             cache=self.cache,
             uv=Path(sys.executable).parent / "uv",
             run_id=self.run_id,

@@ -1,8 +1,11 @@
 """Several engines: cells run where there is room, and a lost engine costs only time."""
 
+import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -49,7 +52,7 @@ def own_engine_is_busy(bench: Bench, runner: DockerRunner, pool: ThreadPoolExecu
 
 def elsewhere(bench: Bench, runner: DockerRunner, code: str) -> ProbeResult:
     """Run ``code`` while this machine's engine has no room."""
-    job = bench.job(runner, code)
+    job = bench.job(runner, code, identifier="other-py3.12-suite")
     with ThreadPoolExecutor(1) as pool:
         own_engine_is_busy(bench, runner, pool)
         result = runner.run(job)
@@ -99,10 +102,11 @@ def test_limits_hold_on_another_engine(bench: Bench, second: SecondEngine) -> No
     runner = bench.runner_with(second.address)
     with ThreadPoolExecutor(1) as pool:
         own_engine_is_busy(bench, runner, pool)
-        late = runner.run(bench.job(runner, BUSY, time_limit=1.0))
-        large = runner.run(bench.job(runner, hoard, memory_limit=128 * 1024**2))
+        other = "other-py3.12-suite"
+        late = runner.run(bench.job(runner, BUSY, time_limit=1.0, identifier=other))
+        large = runner.run(bench.job(runner, hoard, memory_limit=128 * 1024**2, identifier=other))
         filler = f"open('/py312/out/file', 'wb').truncate({OUT_LIMIT + 1})"
-        full = runner.run(bench.job(runner, filler))
+        full = runner.run(bench.job(runner, filler, identifier=other))
         runner.close()
     assert (late.exit_reason, late.records) == (ExitReason.TIMED_OUT, ({"event": "busy"},))
     assert (large.exit_reason, large.records) == (ExitReason.OUT_OF_MEMORY, ({"event": "before"},))
@@ -124,7 +128,7 @@ def test_the_job_of_a_lost_engine_runs_again(bench: Bench, mortal: SecondEngine)
         busy = bench.job(runner, BUSY, time_limit=4.0)
         first = pool.submit(runner.run, busy)
         wait_for(lambda: list((bench.folder / "run").rglob("records.jsonl")))
-        moved = pool.submit(runner.run, bench.job(runner, code))
+        moved = pool.submit(runner.run, bench.job(runner, code, identifier="other-py3.12-suite"))
         wait_for(lambda: mortal.listed("ps", "--quiet", "--filter", "status=running"))
         (bench.repository / "services/user-service/here").touch()  # the copy over there does not have it
         mortal.process.kill()
@@ -135,12 +139,73 @@ def test_the_job_of_a_lost_engine_runs_again(bench: Bench, mortal: SecondEngine)
     assert [note for note in runner.notes() if mortal.address in note and "given up" in note]
 
 
-def test_an_engine_without_the_image_or_without_an_answer_gets_no_jobs(bench: Bench, second: SecondEngine) -> None:
-    """Both are named; the same engine, given again, is not."""
+def test_an_engine_that_cannot_be_used_is_named(bench: Bench, second: SecondEngine) -> None:
+    """Without an answer, or without an image that the own engine has; the own engine, given again, is not."""
     addresses = ("unix:///nowhere/docker.sock", "unix:///var/run/docker.sock", second.address)
-    runner = bench.runner_with(*addresses)
-    assert bench.run(runner, "say(event='ran')", on=INTERPRETERS[1]).records[0] == {"event": "ran"}
-    first, other = runner.notes()
-    assert first == "The engine unix:///nowhere/docker.sock was not used: no Docker engine answers there."
-    assert second.address in other
-    assert "does not have all images" in other
+    runner = bench.runner_with(*addresses, interpreters=INTERPRETERS)
+    assert bench.run(runner, "say(event='ran')").records[0] == {"event": "ran"}
+    assert runner.further_cells == 0
+    assert runner.notes() == (
+        "The engine unix:///nowhere/docker.sock was not used: no Docker engine answers there.",
+        f"The engine {second.address} was not used: it does not have the same python:3.10-slim and python:3.9-slim "
+        "(load the image there).",
+    )
+
+
+FAKE_SSH = """\
+#!{python}
+import os, socket, sys, threading
+local, _, remote = sys.argv[sys.argv.index("-L") + 1].partition(":")
+if sys.argv[-2:] != ["--", "ci@build-1"] or remote != "/var/run/docker.sock":
+    sys.exit("unexpected: %s" % sys.argv)
+if os.environ.get("FAKE_SSH_FAILS"):
+    sys.exit("ci@build-1: Permission denied (publickey).")
+def copy(source, target):
+    try:
+        while data := source.recv(65536):
+            target.sendall(data)
+        target.shutdown(socket.SHUT_WR)
+    except OSError:
+        pass
+server = socket.socket(socket.AF_UNIX)
+server.bind(local)
+server.listen()
+while True:
+    near, far = server.accept()[0], socket.socket(socket.AF_UNIX)
+    far.connect({engine!r})
+    for pair in ((near, far), (far, near)):
+        threading.Thread(target=copy, args=pair, daemon=True).start()
+"""
+
+
+@pytest.fixture
+def fake_ssh(second: SecondEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program ``ssh`` that forwards its socket to the second engine."""
+    program = tmp_path / "bin" / "ssh"
+    program.parent.mkdir()
+    program.write_text(FAKE_SSH.format(python=sys.executable, engine=second.address.removeprefix("unix://")))
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
+
+
+@pytest.mark.usefixtures("fake_ssh")
+def test_an_engine_is_reached_through_ssh(bench: Bench) -> None:
+    """And its limits of time hold there, too."""
+    runner = bench.runner_with("ssh://ci@build-1")
+    with ThreadPoolExecutor(1) as pool:
+        own_engine_is_busy(bench, runner, pool)
+        late = runner.run(bench.job(runner, BUSY, time_limit=1.0, identifier="other-py3.12-suite"))
+        runner.close()
+    assert (late.exit_reason, late.records) == (ExitReason.TIMED_OUT, ({"event": "busy"},))
+    assert runner.notes() == ()
+
+
+@pytest.mark.usefixtures("fake_ssh")
+def test_a_connection_that_ssh_refuses_is_a_reason(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No question is asked."""
+    monkeypatch.setenv("FAKE_SSH_FAILS", "1")
+    (note,) = bench.runner_with("ssh://ci@build-1").notes()
+    assert note == (
+        "The engine ssh://ci@build-1 was not used: ssh does not connect to it (ci@build-1: Permission denied "
+        "(publickey).)."
+    )

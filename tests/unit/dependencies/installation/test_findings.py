@@ -8,7 +8,11 @@ import pytest
 
 from pytest_py312.core.model.findings import Location
 from pytest_py312.core.model.fleet import Cell, Declaration, InstallRecipe, InstallStep, RequirementSource
-from pytest_py312.dependencies.installation.findings import image_build_findings, installation_findings
+from pytest_py312.dependencies.installation.findings import (
+    image_build_findings,
+    installation_findings,
+    without_consequences,
+)
 from pytest_py312.dependencies.installation.installed_distributions import requirement_of
 from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
 from pytest_py312.repository.formats.requirements_file import read_requirements
@@ -269,3 +273,46 @@ def test_a_source_without_extension_modules_needs_no_compiler(tmp_path: Path) ->
     target = installation_of("3.12", {}, distributions=(replace(installed("x"), folder=tmp_path, from_source=True),))
     baseline = installation_of("3.11", {}, distributions=(installed("x"),))
     assert list(image_build_findings(setup_script(), target, baseline, entries("x"), needs_compiler)) == []
+
+
+# ---- what fails because of another import
+
+CAUSE = "Traceback (most recent call last):\n{}TypeError: not an acceptable base type"
+FRAME = '  File "/cache/envs/0123456789abcdef01/lib/python3.12/site-packages/{}.py", line 3, in <module>\n'
+OF_BASE = CAUSE.format(FRAME.format("base"))
+OF_WEB = CAUSE.format(FRAME.format("web") + FRAME.format("base"))
+
+
+@pytest.mark.parametrize(
+    ("dispensable", "is_only_cause", "expected"),
+    [
+        ((), True, ["error base"]),
+        ((), False, ["error base"]),
+        (("base",), False, ["error base", "error web"]),
+        (("web",), True, ["warning base", "error web"]),
+        (("web",), False, ["error base", "error web"]),
+    ],
+)
+def test_an_import_that_fails_for_another_one_is_left_out_only_if_that_one_blocks(
+    dispensable: tuple[str, ...], is_only_cause: bool, expected: list[str]
+) -> None:
+    """``dispensable`` are projects that only tests require; what is done for them comes later, and says warning."""
+    installation = replace(
+        installation_of("3.12", {"web": "1", "base": "1"}),
+        imports={"web": OF_WEB, "base": OF_BASE},
+        import_causes=frozenset({"base"} if is_only_cause else ()),
+        dispensable=frozenset(dispensable),
+    )
+    findings = installation_findings(cell_of("3.12"), installation, entries("web"))
+    kept = without_consequences(list(findings), installation)
+    assert [f"{finding.severity.value} {finding.names[0]}" for finding in kept] == expected
+
+
+def test_what_fails_on_the_baseline_as_well_is_not_left_out() -> None:
+    """It says that nothing proves that the service runs."""
+    installation = replace(installation_of("3.12", {"web": "1", "base": "1"}), imports={"web": OF_WEB, "base": OF_BASE})
+    findings = [
+        replace(finding, preexisting=True)
+        for finding in installation_findings(cell_of("3.12"), installation, entries("web"))
+    ]
+    assert without_consequences(findings, installation) == findings

@@ -55,6 +55,15 @@ def test_a_cause_fails_alone_with_the_same_error() -> None:
     assert cause_of("web", {"web": across}) == ""
 
 
+def test_the_cause_is_the_end_of_the_chain_and_two_that_import_each_other_have_none() -> None:
+    """Otherwise each would be left out for the other one."""
+    first, second = traceback(f"{PACKAGES}/web/__init__.py", f"{PACKAGES}/forms.py"), traceback(f"{PACKAGES}/base.py")
+    chain = {"web": first, "forms": traceback(f"{PACKAGES}/forms.py", f"{PACKAGES}/base.py"), "base": second}
+    assert [cause_of(module, chain) for module in chain] == ["base", "base", ""]
+    circle = {"web": first, "forms": traceback(f"{PACKAGES}/forms.py", f"{PACKAGES}/web/__init__.py")}
+    assert [cause_of(module, circle) for module in circle] == ["", ""]
+
+
 @given(st.text())
 def test_any_text_has_an_answer(text: str) -> None:
     """Tracebacks come from untrusted code."""

@@ -11,7 +11,7 @@ import pytest
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.process import ExitReason
-from pytest_py312.runners.engines.places import MAX_REFUSALS, Place, PlaceChooser
+from pytest_py312.runners.engines.places import MAX_REFUSALS, NotCopied, Place, PlaceChooser
 from pytest_py312.runners.runner import ProbeJob, ProbeResult
 
 GIB = 1024**3
@@ -27,7 +27,7 @@ BUILD = InterpreterBuild(
 
 def job(name: str = "a", *, memory: int = GIB) -> ProbeJob:
     return ProbeJob(
-        identifier=name,
+        identifier=f"{name}-py3.12-suite",
         build=BUILD,
         environment=Path("/cache/envs/a"),
         root=Path("/repository"),
@@ -49,7 +49,7 @@ class Engine:
     ran: list[str] = field(default_factory=list)
 
     def run(self, image: str, job: ProbeJob) -> ProbeResult:
-        self.ran.append(job.identifier)
+        self.ran.append(job.identifier.removesuffix("-py3.12-suite"))
         return self.answer()
 
 
@@ -77,14 +77,50 @@ def test_jobs_in_parallel_are_distributed() -> None:
     assert chooser.notes() == []
 
 
-def test_an_engine_without_the_image_gets_no_job_and_is_named() -> None:
+def test_an_engine_without_the_image_gets_no_job() -> None:
     """Though it has room."""
     own, far = Engine(), Engine()
     far_place = place(far, slots=8, has_image=lambda image: False)
     chooser = PlaceChooser(place(own), [far_place], Event())
     assert chooser.run("image", job()).exit_reason is ExitReason.EXITED
     assert (own.ran, far.ran) == (["a"], [])
-    assert chooser.notes()[0].startswith("The engine far does not have all images of this run")
+
+
+def test_all_jobs_of_a_service_run_on_one_engine() -> None:
+    """What they are compared with ran there, so one waits for room rather than move."""
+    own, far = Engine(), Engine()
+    own_place, far_place = place(own, slots=2), place(far, slots=4)
+    chooser = PlaceChooser(own_place, [far_place], Event())
+    own_place.jobs = [job("busy")]
+    chooser.run("image", job("a"))
+    own_place.jobs, far_place.jobs = [], [job("busy")] * 3
+    for name in ("a", "b", "a"):
+        chooser.run("image", job(name))
+    assert (own.ran, far.ran) == (["b"], ["a", "a", "a"])
+
+
+def test_a_job_with_the_network_takes_room_of_the_own_engine() -> None:
+    """It runs nowhere else, and others wait for it."""
+    own, far = Engine(), Engine()
+    own_place = place(own, jobs=[job("busy")], slots=2)
+    chooser = PlaceChooser(own_place, [place(far)], Event())
+    chooser.run("image", job("a"), only_own=True)
+    assert (own.ran, far.ran) == (["a"], [])
+
+
+def test_what_cannot_be_copied_runs_here_and_is_no_fault_of_the_engine() -> None:
+    """A file of one service that cannot be read says nothing about the others."""
+
+    def cannot_copy() -> ProbeResult:
+        raise NotCopied("permission denied")
+
+    own, far = Engine(), Engine(cannot_copy)
+    far_place = place(far, slots=4)
+    chooser = PlaceChooser(place(own, jobs=[job("busy")], slots=2), [far_place], Event())
+    for number in range(MAX_REFUSALS + 2):
+        assert chooser.run("image", job(f"{number}")).exit_reason is ExitReason.EXITED
+    assert len(far.ran) == len(own.ran) == MAX_REFUSALS + 2
+    assert (far_place.lost, far_place.jobs, chooser.notes()) == ("", [], [])
 
 
 def test_a_job_that_needs_more_memory_than_an_engine_has_stays_here() -> None:
@@ -95,22 +131,25 @@ def test_a_job_that_needs_more_memory_than_an_engine_has_stays_here() -> None:
     assert (own.ran, far.ran) == (["a"], [])
 
 
-@pytest.mark.parametrize("own_is_lost", [True, False])
-def test_the_job_of_a_lost_engine_runs_elsewhere(own_is_lost: bool) -> None:
-    """And the engine gets no further one, whichever it is."""
-    dead, alive = Engine(lost), Engine()
-    dead_place, alive_place = place(dead, "dead", slots=9), place(alive, "alive", slots=2)
-    own, further = (dead_place, alive_place) if own_is_lost else (alive_place, dead_place)
-    further.slots *= 2
-    chooser = PlaceChooser(own, [further], Event())
-    dead_place.jobs, alive_place.jobs = [], [job("other")]  # so the dead one is preferred
+def test_the_jobs_of_a_lost_engine_run_elsewhere() -> None:
+    """And the engine gets no further one."""
+    own, dead = Engine(), Engine(lost)
+    chooser = PlaceChooser(place(own, jobs=[job("busy")], slots=2), [place(dead, "dead", slots=9)], Event())
     for name in "abc":
         assert chooser.run("image", job(name)).exit_reason is ExitReason.EXITED
-    assert dead.ran == ["a"]
-    assert alive.ran == ["a", "b", "c"]
+    assert (dead.ran, own.ran) == (["a"], ["a", "b", "c"])
     assert chooser.notes() == [
         "The engine dead was given up during the run, and its jobs ran elsewhere: the Docker engine does not answer."
     ]
+
+
+def test_the_own_engine_stays_as_only_it_has_everything() -> None:
+    """A job that it lost runs elsewhere; the next one is tried there again."""
+    own, far = Engine(lost), Engine()
+    chooser = PlaceChooser(place(own), [place(far)], Event())
+    for name in "ab":
+        assert chooser.run("image", job(name)).exit_reason is ExitReason.EXITED
+    assert (own.ran, far.ran) == (["a", "b"], ["a", "b"])
 
 
 def test_if_all_engines_are_lost_the_job_is_lost() -> None:
@@ -128,6 +167,17 @@ def test_what_an_engine_refuses_runs_elsewhere_and_after_some_refusals_it_gets_n
         assert chooser.run("image", job(f"{number}")).exit_reason is ExitReason.EXITED
     assert len(far.ran) == MAX_REFUSALS
     assert len(own.ran) == MAX_REFUSALS + 2
+
+
+def test_refusals_that_are_not_in_a_row_do_not_add_up() -> None:
+    """An engine that runs jobs is all right."""
+    answers = iter([ExitReason.NOT_STARTED, ExitReason.EXITED] * MAX_REFUSALS)
+    own, far = Engine(), Engine(lambda: result(next(answers)))
+    far_place = place(far)
+    chooser = PlaceChooser(place(own, jobs=[job("busy")], slots=2), [far_place], Event())
+    for number in range(2 * MAX_REFUSALS):
+        chooser.run("image", job(f"{number}"))
+    assert (len(far.ran), far_place.lost) == (2 * MAX_REFUSALS, "")
 
 
 @pytest.mark.parametrize("reason", [ExitReason.TIMED_OUT, ExitReason.OUT_OF_MEMORY, ExitReason.KILLED])

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_py312.runners.engines import volumes
+from pytest_py312.runners.engines.ssh_tunnel import ssh_command
 from pytest_py312.runners.engines.volumes import UNPACKED, ArchiveEntry, write_archive
 
 
@@ -79,3 +80,19 @@ def test_contents_are_copied(tmp_path_factory: pytest.TempPathFactory, files: di
                 if member.isreg() and (file_in_archive := archive.extractfile(member))
             }
     assert copied == files
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("ssh://ci@build-1", ["--", "ci@build-1"]),
+        ("ssh://ci@build-1:2222", ["-p", "2222", "--", "ci@build-1"]),
+        ("ssh://build-1", ["--", "build-1"]),
+    ],
+)
+def test_ssh_forwards_a_socket_and_asks_no_questions(address: str, words: list[str]) -> None:
+    """Nothing of an address is an option of ``ssh``."""
+    command = ssh_command(address, Path("/tmp/s"))
+    assert command[-len(words) :] == words
+    assert command[command.index("-L") + 1] == "/tmp/s:/var/run/docker.sock"
+    assert "BatchMode=yes" in command
