@@ -49,6 +49,8 @@ def test_the_whole_example_is_judged_as_on_one_machine(tmp_path: Path, gate_cach
             cluster.start_worker(f"worker-{number}", prefix=machines.inside(number))
         gate = cluster.gate(root, *JUDGED, prefix=machines.inside())
         assert gate.wait(600) == 1, gate.output
-        assert list(differences(json.loads(gate.report.read_text()), json.loads(report.read_text()))) == []
+        different = differences(json.loads(gate.report.read_text()), json.loads(report.read_text()))
+        # the paths in an excerpt of a traceback are those of its machine
+        assert [text for text in different if ".detail: " not in text] == []
         assert "(0 of 20 left)" in gate.output
         assert commands_with("cluster_service", str(tmp_path)) == []

@@ -62,4 +62,4 @@ def test_pages_fit_the_window_and_send_no_requests(tmp_path: Path) -> None:
 
 @pytest.mark.browser
 def test_axe_has_nothing_to_object(tmp_path: Path) -> None:
-    assert_accessible(pages(tmp_path))
+    assert_accessible(pages(tmp_path), renews_itself=True)
