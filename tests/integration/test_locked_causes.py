@@ -77,3 +77,4 @@ def test_what_blocks_once_a_locked_version_is_updated_is_named_as_well(repositor
     findings = findings_of(repository, *LOCKED, locked=True)
     assert sorted(finding[:2] for finding in findings) == [("PY115", ["base"]), ("PY115", ["old"])]
     assert all("poetry update --lock" in finding[3] for finding in findings)
+    assert all("the requirements resolve and install on 3.12 with" in finding[3] for finding in findings)

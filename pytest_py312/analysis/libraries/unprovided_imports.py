@@ -253,7 +253,8 @@ def describe_unprovided(unprovided: Sequence[UnprovidedImport], interpreter: Int
     more = [f"and {len(by_module) - len(named)} more modules"] if len(by_module) > len(named) else []
     return (
         f"not everything that the service imports is required on {interpreter}: {'; '.join([*named, *more])}. "
-        "Require the project that provides it, or name the file that does with `requirements` in the plan"
+        "Require the project that provides it, or name the file that does with `requirements` in the plan; if none "
+        "does on any Python, fix or remove what imports it"
     )
 
 

@@ -53,10 +53,11 @@ def with_updates_tried(
     failing = {finding_identity(finding) for finding in remaining}
     if any(finding_identity(finding) in failing for finding in blocking):
         return None
-    return [
-        *(_with_tried_versions(located.get(id(finding), finding), cell, installation) for finding in findings),
+    all_findings = [
+        *(located.get(id(finding), finding) for finding in findings),
         *(replace(finding, detail=f"{finding.detail}\n{after_repair}".strip()) for finding in later),
     ]
+    return [_with_tried_versions(finding, cell, installation) for finding in all_findings]
 
 
 def _with_tried_versions(finding: Finding, cell: Cell, installation: Installation) -> Finding:

@@ -59,7 +59,8 @@ def run_second_time(arguments: Sequence[str], folder: Path, changes: AppliedChan
             merge_stderr=True,
         )
         document = _read_report(report)
-    output = result.stdout or result.stderr
+    lines = (result.stdout or result.stderr).splitlines(keepends=True)
+    output = "".join(line for line in lines if report_folder not in line)  # it is gone
     if result.exit_reason is not ExitReason.EXITED or result.exit_code is None:
         return SecondRun(exit_code=None, output=f"{output}\nit was ended: {result.exit_reason.value}")
     if document is None:
