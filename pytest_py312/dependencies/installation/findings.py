@@ -331,20 +331,16 @@ def without_consequences(findings: Sequence[Finding], installation: Installation
     """
     imports = installation.imports or {}
     failing = {_failed_module(finding): finding for finding in findings if finding.code == "PY105"}
-    dependents: dict[str, list[Finding]] = {}
-    for module, finding in failing.items():
-        if (cause := cause_of(module, imports)) in failing:
-            dependents.setdefault(cause, []).append(finding)
+    causes = {module: cause_of(module, imports) for module in failing if module in imports}
+    counted = {module for module, finding in failing.items() if _is_counted(finding, installation)}
     kept = []
     for finding in findings:
-        module = _failed_module(finding) if finding.code == "PY105" else ""
-        reported = failing.get(cause_of(module, imports)) if module in imports else None
-        if reported is not None and _is_counted(reported, installation) and _is_counted(finding, installation):
+        module = _failed_module(finding)
+        if module in counted and causes.get(module) in counted:
             continue
-        if module in installation.import_causes and not any(
-            _is_counted(dependent, installation) for dependent in dependents.get(module, ())
-        ):
-            finding = replace(finding, severity=Severity.WARNING) if finding.blocks else finding
+        blocks_others = any(causes.get(dependent) == module for dependent in counted)
+        if module in installation.import_causes and finding.blocks and not blocks_others:
+            finding = replace(finding, severity=Severity.WARNING)
         kept.append(finding)
     return kept
 

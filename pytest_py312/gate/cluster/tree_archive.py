@@ -19,6 +19,7 @@ from pytest_py312.core import clock
 from pytest_py312.core.directories import checkout_root
 from pytest_py312.core.errors import StateError
 from pytest_py312.core.files import write_atomically
+from pytest_py312.core.process_identity import ABANDONED_AFTER_SECONDS
 from pytest_py312.core.serialization import decode, encode
 from pytest_py312.core.text import format_size, list_names
 from pytest_py312.repository.checkout import is_checkout, run_git
@@ -29,8 +30,6 @@ SIZE_LIMIT = 512 * 1024**2
 """Bytes of all files together."""
 _SHOWN_FILES = 3
 _SHARED_PREFIX = "py312-tree-"
-_SHARED_LIMIT = 24 * 3600.0
-"""Seconds after which an archive in a shared folder belongs to no run any more."""
 _MODIFIED = 1_577_836_800
 """Unix time of all files: not before 1980, which wheels cannot express."""
 _TREE = "tree"
@@ -92,7 +91,7 @@ def share_archive(archive: TreeArchive, folder: Path, run_id: str) -> Path:
     try:
         for path in folder.glob(f"{_SHARED_PREFIX}*"):
             with suppress(OSError):  # another user's, or removed by another run
-                if clock.timestamp() - path.stat().st_mtime > _SHARED_LIMIT:
+                if clock.timestamp() - path.stat().st_mtime > ABANDONED_AFTER_SECONDS:
                     path.unlink()
         path = folder / f"{_SHARED_PREFIX}{run_id}.tar.gz"
         write_atomically(path, archive.content)

@@ -338,7 +338,7 @@ class DockerEngine:
         swept = 0
         with contextlib.suppress(EngineUnavailable, EngineRefused):
             for container in self._labelled(OWNER_LABEL):
-                if _is_abandoned(container, process, now):
+                if is_left_behind(container, process, now):
                     self.remove(str(container["Id"]))
                     swept += 1
         self._sweep_images(process, now)  # last: a running container keeps its image from being removed
@@ -349,7 +349,7 @@ class DockerEngine:
         with contextlib.suppress(EngineUnavailable, EngineRefused), translate_errors():
             images = list(self._client.images(all=True, filters={"label": OWNER_LABEL}))
         for image in images:
-            if _is_abandoned(image, process, now):
+            if is_left_behind(image, process, now):
                 # suppressed one by one, so that an image that cannot be removed does not protect the others
                 with contextlib.suppress(EngineUnavailable, EngineRefused), translate_errors():
                     self._client.remove_image(image["Id"], force=True)
@@ -363,10 +363,17 @@ class DockerEngine:
         self._client.close()
 
 
-def _is_abandoned(listing: Mapping[str, Any], process: ProcessIdentity, now: float) -> bool:
-    """Return whether a listed container or image was left behind by a killed run."""
+def is_left_behind(
+    listing: Mapping[str, Any], process: ProcessIdentity, now: float, created: float | None = None
+) -> bool:
+    """Return whether a listed container, image or volume was left behind by a killed run.
+
+    ``created`` and ``now`` are in seconds since the epoch; containers and images have the former themselves.
+    """
     label = str((listing.get("Labels") or {}).get(OWNER_LABEL, ""))
-    return is_abandoned(label, created=float(listing.get("Created", now)), now=now, observer=process)
+    if created is None:
+        created = float(listing.get("Created", now))
+    return is_abandoned(label, created=created, now=now, observer=process)
 
 
 def _is_retryable(refused: EngineRefused) -> bool:

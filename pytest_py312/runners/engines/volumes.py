@@ -15,7 +15,7 @@ from threading import Lock
 from typing import IO
 from uuid import uuid4
 
-from pytest_py312.core.process_identity import ProcessIdentity, is_abandoned
+from pytest_py312.core.process_identity import ProcessIdentity
 from pytest_py312.core.text import format_size
 from pytest_py312.runners.docker.container_specs import (
     OWNER_LABEL,
@@ -24,7 +24,7 @@ from pytest_py312.runners.docker.container_specs import (
     RunContext,
     VolumeMount,
 )
-from pytest_py312.runners.docker.engine import DockerEngine
+from pytest_py312.runners.docker.engine import DockerEngine, is_left_behind
 from pytest_py312.runners.docker.errors import EngineRefused, EngineUnavailable, translate_errors
 from pytest_py312.runners.engines.places import NotCopied
 
@@ -79,7 +79,7 @@ def write_archive(
 class EngineVolumes:
     """The volumes of one run on one engine. ``folder`` on this machine is for archives on their way.
 
-    Methods raise the engine's errors, :class:`OSError` and :class:`ValueError`, unless documented otherwise.
+    Methods raise the engine's errors, unless documented otherwise.
     """
 
     def __init__(self, engine: DockerEngine, context: RunContext, folder: Path) -> None:
@@ -192,8 +192,7 @@ class EngineVolumes:
             created = now
             with contextlib.suppress(ValueError):
                 created = datetime.fromisoformat(str(volume.get("CreatedAt"))).timestamp()
-            label = str((volume.get("Labels") or {}).get(OWNER_LABEL, ""))
-            if is_abandoned(label, created=created, now=now, observer=process):
+            if is_left_behind(volume, process, now, created):
                 self.remove(name)
 
     def _listed(self, *labels: str) -> list[tuple[str, Mapping[str, Mapping[str, str]]]]:
