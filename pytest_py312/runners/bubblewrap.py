@@ -5,16 +5,22 @@ Not confined: it reads what the user can read.
 
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
 from pytest_py312.core import process
+from pytest_py312.core.process import CommandResult
 from pytest_py312.runners.confinement import CONFINED_SCRIPT, variables_without_secrets
 from pytest_py312.runners.runner import ConfinedCommand
 
 HIDDEN_FOLDERS = ("/tmp", "/var/tmp", "/run", "/dev/shm")
 """Folders that are empty and writable inside: files of other programs, and the sockets of services."""
+
+MOUNT_TRIES = 5
+"""How often a command is started that bubblewrap could not confine because a mount disappeared."""
+
+_MOUNT_DISAPPEARED = "bwrap: Can't bind mount / on /: "
 
 _NAMESPACES = ("--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try")
 
@@ -26,7 +32,20 @@ def find_bubblewrap() -> str:
     if program is None:
         return ""
     trial = [program, "--ro-bind", "/", "/", *_NAMESPACES, "--unshare-net", "--proc", "/proc", "true"]
-    return program if process.run(trial, time_limit=20.0).ok else ""
+    return program if retry_lost_mounts(lambda: process.run(trial, time_limit=20.0)).ok else ""
+
+
+def retry_lost_mounts(run: Callable[[], CommandResult]) -> CommandResult:
+    """Call ``run`` again while bubblewrap stops before the command because a mount disappeared.
+
+    ``--ro-bind / /`` makes each mount below ``/`` read-only, one after the other, and fails at one that is gone by
+    then: that of a container that ends at this moment.
+    """
+    for _ in range(MOUNT_TRIES - 1):
+        result = run()
+        if result.ok or not result.stderr.startswith(_MOUNT_DISAPPEARED):
+            return result
+    return run()
 
 
 def confined_argv(

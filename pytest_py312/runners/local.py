@@ -18,7 +18,7 @@ from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.process import CommandResult, ExitReason
 from pytest_py312.core.progress.hub import PROGRESS
-from pytest_py312.runners.bubblewrap import confined_argv, confined_variables, find_bubblewrap
+from pytest_py312.runners.bubblewrap import confined_argv, confined_variables, find_bubblewrap, retry_lost_mounts
 from pytest_py312.runners.cell_parent import CELL_PARENT
 from pytest_py312.runners.confinement import explain_exit, hand_over, memory_of_builds
 from pytest_py312.runners.interpreters import FingerprintCache, find_local
@@ -128,13 +128,15 @@ class LocalRunner:
             network=command.fetches or self._build_network,
         )
         with self._tool_slots:
-            result = process.run(
-                argv,
-                env=confined_variables(_tool_variables(), command),
-                time_limit=command.time_limit,
-                memory_limit=self._build_memory,
-                tail_limit=TOOL_OUTPUT_LIMIT,
-                cancelled=self._closed,
+            result = retry_lost_mounts(
+                lambda: process.run(
+                    argv,
+                    env=confined_variables(_tool_variables(), command),
+                    time_limit=command.time_limit,
+                    memory_limit=self._build_memory,
+                    tail_limit=TOOL_OUTPUT_LIMIT,
+                    cancelled=self._closed,
+                )
             )
         return explain_exit(result)
 

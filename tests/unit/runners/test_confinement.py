@@ -6,7 +6,13 @@ from pathlib import Path
 import pytest
 
 from pytest_py312.core.process import CommandResult, ExitReason
-from pytest_py312.runners.bubblewrap import confined_argv, confined_variables, find_bubblewrap
+from pytest_py312.runners.bubblewrap import (
+    MOUNT_TRIES,
+    confined_argv,
+    confined_variables,
+    find_bubblewrap,
+    retry_lost_mounts,
+)
 from pytest_py312.runners.confinement import (
     MEMORY_REACHED,
     explain_exit,
@@ -92,3 +98,25 @@ def test_a_bubblewrap_that_may_make_no_namespaces_is_not_used(monkeypatch: pytes
     find_bubblewrap.cache_clear()
     assert find_bubblewrap() == ""
     find_bubblewrap.cache_clear()
+
+
+LOST_MOUNT = command_run_of(
+    stderr="bwrap: Can't bind mount / on /: Unable to apply mount flags: "
+    'remount "/newroot/var/lib/docker/overlay2/63367f/merged": Invalid argument\n',
+    exit_code=1,
+)
+
+
+@pytest.mark.parametrize(
+    ("results", "starts"),
+    [
+        ([LOST_MOUNT, LOST_MOUNT, command_run_of("built")], 3),
+        ([command_run_of(stderr="error: no compiler", exit_code=1)], 1),
+        ([LOST_MOUNT] * MOUNT_TRIES, MOUNT_TRIES),
+    ],
+)
+def test_a_container_that_ends_beside_it_does_not_stop_a_build(results: list[CommandResult], starts: int) -> None:
+    """Its mount was there when bubblewrap listed the mounts, and is gone when bubblewrap makes it read-only."""
+    left = list(results)
+    assert retry_lost_mounts(lambda: left.pop(0)) is results[-1]
+    assert len(results) - len(left) == starts
