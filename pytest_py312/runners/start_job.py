@@ -10,12 +10,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from pytest_py312.core.model.fleet import Cell, StartModule
-from pytest_py312.core.model.measurements import InterpreterBuild
+from pytest_py312.core.model.measurements import InterpreterBuild, StartImport
+from pytest_py312.runners.placeholders import missing_variables, placeholder_of
 from pytest_py312.runners.runner import ProbeJob, Runner
 from pytest_py312.runners.suite_job import folders_read_by, paths_of_service
 
 TIME_LIMIT = 300.0
 """Seconds for all modules of a service."""
+
+MAX_ATTEMPTS = 5
+"""How often modules that fail are imported again, each time with placeholders for more variables."""
 
 
 def start_job(cell: Cell, build: InterpreterBuild, environment: Path, *, root: Path, built: bool) -> ProbeJob:
@@ -56,17 +60,25 @@ def _kind(module: StartModule) -> str:
     return "script" if module.is_script else "program" if module.is_program else "module"
 
 
-def import_start_modules(runner: Runner, job: ProbeJob) -> Mapping[str, str]:
-    """Run the job; map each module to the end of its traceback, empty if it imports. Unknown ones are missing.
+def import_start_modules(runner: Runner, job: ProbeJob) -> Mapping[str, StartImport]:
+    """Run the job; map each module to how its import ended. Unknown ones are missing.
 
-    A module that fails is imported once more in a process of its own: it fails if it does so twice.
+    A module that fails is imported once more in a process of its own, with placeholders for the variables that it
+    lacks, and again as long as it lacks others. It fails if it does so each time.
     """
-    outcomes = _import_modules(runner, job)
-    again = [module for module in job.request["modules"] if outcomes.get(module["name"])]
-    if not again:
-        return outcomes
-    second = _import_modules(runner, replace(job, request={**job.request, "modules": again}))
-    return {name: second.get(name, detail) and detail for name, detail in outcomes.items()}
+    imports = {name: StartImport(detail=detail) for name, detail in _import_modules(runner, job).items()}
+    given: dict[str, str] = {}
+    for attempt in range(MAX_ATTEMPTS):
+        again = [module for module in job.request["modules"] if imports.get(module["name"], StartImport()).detail]
+        lacking = [name for module in again for name in missing_variables(imports[module["name"]].detail)]
+        new = [name for name in dict.fromkeys(lacking) if name not in given and name not in dict(job.variables)]
+        if not again or (attempt > 0 and not new):
+            break
+        given.update({name: placeholder_of(name) for name in new})
+        request, variables = {**job.request, "modules": again}, (*job.variables, *given.items())
+        for name, detail in _import_modules(runner, replace(job, request=request, variables=variables)).items():
+            imports[name] = StartImport(detail=detail, placeholders=tuple(given))
+    return imports
 
 
 def _import_modules(runner: Runner, job: ProbeJob) -> dict[str, str]:

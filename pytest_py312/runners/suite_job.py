@@ -114,6 +114,7 @@ def _probe_request(service: Service, *, built: bool) -> dict[str, Any]:
             *(list(argv) for argv in (service.test_recipe.prepare if service.test_recipe else ())),
             *(list(argv) for argv in service.settings.prepare),
         ],
+        "started_modules": [[module.name, module.folder] for module in service.start_modules if module.is_own],
     }
     return {**request, **paths_of_service(service, built=built)}
 
@@ -166,6 +167,7 @@ def parse_suite_run(result: ProbeResult, cell: Cell, versions: Mapping[str, str]
         output_tail=result.output_tail,
         warnings=tuple(records.warnings),
         versions=versions,
+        started_modules=records.started_modules,
     )
 
 
@@ -204,6 +206,7 @@ class _SuiteRecords:
         self.failure = ""
         self.start_error = ""
         self.exit_code: object = None
+        self.started_modules: tuple[str, ...] | None = None
         self._ids = SuiteIds()
         self._is_started = False
 
@@ -227,6 +230,8 @@ class _SuiteRecords:
             self.start_error = str(record.get("detail", "")).strip() or "no reason given"
         elif event == "exit":
             self._add_exit(record)
+        elif event == "started_modules" and isinstance(record.get("names"), list):
+            self.started_modules = tuple(map(str, record["names"]))
 
     def _add_exit(self, record: Mapping[str, Any]) -> None:
         self.exit_code = record.get("code")

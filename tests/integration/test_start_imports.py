@@ -8,6 +8,7 @@ import pytest
 
 from pytest_py312.core.model.findings import Location
 from pytest_py312.core.model.fleet import Cell, InstallRecipe, InstallStep, StartModule
+from pytest_py312.core.model.plan import Suite, SuiteKind
 from pytest_py312.runners.start_job import import_start_modules, start_job
 from tests.integration.gate_runs import gate
 from tests.integration.test_probe import Cells
@@ -34,6 +35,8 @@ FILES = {
     "empty.py": "import empty\nif __name__ == '__main__':\n    raise SystemExit('serves')\n",
     "paths.py": "import os, sys\nsys.path.insert(0, os.path.dirname(__file__) + '/inside/src')\nimport deep\n",
     "unknown.py": "import sys\nHERE = '.'\nsys.path.append(HERE + '/inside/src')\nimport deep\n",
+    "settings.py": "import os\nA, B = os.environ['BUCKET'], int(os.environ['port'])\nC = os.getenv('PREFIX') + A\n",
+    "database.py": "import os\nURL = os.environ['DATABASE_URL']\nraise ConnectionError(URL)\n",
     "broken-paths.py": "import sys\nsys.path.append('cmd')\nimport no_such_module\n",
 }
 
@@ -54,7 +57,7 @@ def imports(cells: Cells, interpreter: str, *modules: StartModule, target: str =
     environment = cells.environment(interpreter, *filter(None, [requires]))
     job = start_job(cell, cells.runner.find_interpreter(cell.interpreter), environment, root=root, built=False)
     outcomes = import_start_modules(cells.runner, job)
-    return [(outcomes[module.name].strip().splitlines() or [""])[-1] for module in modules]
+    return [outcomes[module.name].last_line for module in modules]
 
 
 @pytest.mark.parametrize("target", ["", "/deps"])
@@ -93,6 +96,35 @@ def test_what_cannot_be_imported_is_reported(cells: Cells) -> None:
         "ImportError: No module named empty.__main__",
         "exit code 3",
     ]
+
+
+@pytest.mark.parametrize("interpreter", ["3.9", "3.12"])
+def test_variables_that_a_module_lacks_get_placeholders(cells: Cells, interpreter: str) -> None:
+    """What it needs apart from them is what is reported."""
+    details = imports(cells, interpreter, *(StartModule(name=name) for name in ("settings", "database")))
+    assert details == ["", "ConnectionError: postgresql://localhost:1/placeholder"]
+
+
+@pytest.mark.parametrize("interpreter", ["3.9", "3.12"])
+@pytest.mark.parametrize("kind", [SuiteKind.PYTEST, SuiteKind.UNITTEST])
+def test_what_a_suite_imports_of_the_start_is_recorded(cells: Cells, interpreter: str, kind: SuiteKind) -> None:
+    """Under any name, in a test as well, and from a folder that is on the path."""
+    started = [
+        StartModule(name="deep", folder="inside/src", is_program=True, is_script=True),
+        StartModule(name="pkg", is_program=True),
+        StartModule(name="good", is_program=True),
+        StartModule(name="cmd.server", is_program=True),
+    ]
+    test = (
+        "import sys, unittest\nsys.path.append('inside/src')\nimport deep\nclass Test(unittest.TestCase):\n"
+        "    def test_a(self):\n        import pkg.inner\n"
+    )
+    files = {**FILES, "test_a.py": test}
+    arguments = ("test_a",) if kind is SuiteKind.UNITTEST else ()
+    of = service(start_modules=tuple(started), suite=Suite(kind=kind, arguments=arguments))
+    run = cells.suite(interpreter, files, of)
+    assert [result.outcome for result in run.results.values()] == ["passed"]
+    assert run.started_modules == ("deep", "pkg")
 
 
 def test_distutils_of_setuptools_needs_a_pth_file(cells: Cells) -> None:

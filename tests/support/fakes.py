@@ -16,6 +16,7 @@ from pytest_py312.core.model.measurements import (
     BenchmarkResults,
     ImagePackages,
     InterpreterBuild,
+    StartImport,
     SuiteRun,
     TestResult,
 )
@@ -121,7 +122,8 @@ class FakeFacts:
     interpreters: Sequence[str] = INTERPRETERS
     runs: Mapping[str, SuiteRun] = field(default_factory=dict)
     installations: Mapping[str, Installation] = field(default_factory=dict)
-    started: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    started: Mapping[str, Mapping[str, str | StartImport]] = field(default_factory=dict)
+    """Interpreter -> module -> how its import ended, or the traceback only."""
     required: RequirementSet = field(default_factory=RequirementSet)
     inspections: Mapping[str, AnalysisResult] = field(default_factory=dict)
     library_inspections: Mapping[str, AnalysisResult] = field(default_factory=dict)
@@ -150,8 +152,9 @@ class FakeFacts:
     def installation(self, cell: Cell) -> Installation:
         return self.installations.get(str(cell.interpreter)) or installation_of(str(cell.interpreter))
 
-    def start_imports(self, cell: Cell) -> Mapping[str, str]:
-        return self.started.get(str(cell.interpreter), {})
+    def start_imports(self, cell: Cell) -> Mapping[str, StartImport]:
+        started = self.started.get(str(cell.interpreter), {})
+        return {name: StartImport(detail=how) if isinstance(how, str) else how for name, how in started.items()}
 
     def repair(self, cell: Cell, findings: Sequence[Finding]) -> list[Finding]:
         """Return the findings without repairs."""

@@ -1,8 +1,10 @@
 """Results of suites and benchmarks, and the interpreters that they ran on."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from textwrap import shorten
 
 from pytest_py312.core.model.findings import Interpreter
 
@@ -168,6 +170,26 @@ class SuiteWarning:
     count: int = 1
 
 
+_EXCEPTION_LINE = re.compile(r"(?:\w+\.)*[A-Z]\w*(?:Error|Exception|Exit|Interrupt|Warning)(?::|$)", re.ASCII)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StartImport:
+    """How the import of a module that a service is started with ended."""
+
+    detail: str = ""
+    """The end of the traceback; empty if it imports."""
+    placeholders: tuple[str, ...] = ()
+    """Variables that it lacked, and that got a placeholder."""
+
+    @property
+    def last_line(self) -> str:
+        """The exception; one of several lines, such as those of pydantic, in one."""
+        lines = self.detail.strip().splitlines()
+        first = next((i for i in range(len(lines) - 1, -1, -1) if _EXCEPTION_LINE.match(lines[i])), len(lines) - 1)
+        return shorten(" ".join(lines[first:]), 240, placeholder=" ...")
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SuiteRun:
     """One run of a service's suite in one cell.
@@ -187,6 +209,8 @@ class SuiteRun:
     warnings: tuple[SuiteWarning, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
     """What was installed: normalised project name to version."""
+    started_modules: tuple[str, ...] | None = None
+    """The modules among those which the service is started with that the suite has imported; ``None``: not known."""
 
     @property
     def counts(self) -> dict[str, int]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from pytest_py312.core.model.findings import Confidence, Finding, Outcome, Severity, Status
 from pytest_py312.core.model.fleet import Cell, Service
-from pytest_py312.core.model.measurements import BenchmarkComparison, SuiteComparison, SuiteRun
+from pytest_py312.core.model.measurements import BenchmarkComparison, StartImport, SuiteComparison, SuiteRun
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.repository.services.requirement_sources import production_service
 
@@ -60,8 +60,8 @@ class Facts(Protocol):
         """Return whether a distribution that was compiled on this machine can be built without a compiler as well."""
         ...
 
-    def start_imports(self, cell: Cell) -> Mapping[str, str]:
-        """Map the modules that the service is started with to the end of their traceback, empty if they import.
+    def start_imports(self, cell: Cell) -> Mapping[str, StartImport]:
+        """Map the modules that the service is started with to how their import ended.
 
         What is not known is missing: nothing is known without an environment.
         """

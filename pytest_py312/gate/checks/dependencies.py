@@ -1,6 +1,6 @@
 """PY1xx: do the requirements of a cell resolve, install and import?"""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -22,8 +22,8 @@ from pytest_py312.dependencies.installation.findings import (
     without_unneeded,
 )
 from pytest_py312.dependencies.installation.result import Installation
-from pytest_py312.gate.checks.check import CheckResult, Facts, installed_cell, unless_incomplete
-from pytest_py312.gate.checks.start_modules import start_findings, unimportable_on_both
+from pytest_py312.gate.checks.check import CheckResult, Facts, unless_incomplete
+from pytest_py312.gate.checks.start_modules import start_findings, start_imports, unproven_start
 from pytest_py312.repository.services.requirement_sources import (
     additional_services,
     production_service,
@@ -68,22 +68,17 @@ class DependencyCheck:
         results = [_check_set(set_cell, facts, is_additional=set_cell is not cell) for set_cell in sets]
         set_results = [set_result for set_result in results if not set_result.is_uninstalled]
         set_results = _with_production(cell, facts, set_results)
-        imports: Mapping[str, str] = {}
-        earlier: Mapping[str, str] = {}
-        is_complete = True
-        if cell.service.start_modules:
-            imports, is_complete = _start_imports(cell, facts)
-            earlier, is_earlier_complete = _start_imports(cell.baseline_cell, facts)
-            is_complete = is_complete and is_earlier_complete
+        imports, is_complete = start_imports(cell, facts)
+        earlier, is_earlier_complete = start_imports(cell.baseline_cell, facts)
         started_set = set_results[0 if separate_production(cell.service) is None else 1]
         installations = (started_set.installation, started_set.baseline_installation)
         started = start_findings(cell, imports, earlier, installations)
         outcome = _outcome(cell, set_results, (*started, *_warnings(results)))
-        reason = unimportable_on_both(cell, imports, earlier)
+        reason = unproven_start(cell, imports, earlier, None)
         if outcome.status is Status.PASSED and reason and cell == facts.cells(cell.service)[-1]:
             outcome = replace(outcome, status=Status.ERRORED, reason=reason)
         return unless_incomplete(
-            CheckResult(outcome=outcome, is_kept=is_complete),
+            CheckResult(outcome=outcome, is_kept=is_complete and is_earlier_complete),
             incomplete_environment_reason(*(set_result.installation for set_result in set_results)),
         )
 
@@ -97,14 +92,6 @@ class _SetResult:
     findings: list[Finding]
     is_uninstalled: bool = False
     """Whether nothing is known to install it: then it proves nothing, and blocks nothing."""
-
-
-def _start_imports(cell: Cell, facts: Facts) -> tuple[Mapping[str, str], bool]:
-    """Return the imports of what the service is started with, and whether all that could be tried are known."""
-    started = installed_cell(cell, facts)
-    imports = facts.start_imports(started)
-    names = {module.name for module in cell.service.start_modules}
-    return imports, facts.installation(started).environment is None or imports.keys() >= names
 
 
 def _check_set(

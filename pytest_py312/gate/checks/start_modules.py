@@ -2,12 +2,16 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from pytest_py312.analysis.libraries.missing_requirements import GENERATED_SUFFIXES
 from pytest_py312.core.model.findings import Finding, Location, Severity
 from pytest_py312.core.model.fleet import Cell, StartModule
+from pytest_py312.core.model.measurements import StartImport, SuiteRun
+from pytest_py312.core.text import list_names
 from pytest_py312.dependencies.installation.findings import how_imported, without_environment_path
 from pytest_py312.dependencies.installation.result import Installation, installed_versions
+from pytest_py312.gate.checks.check import Facts, installed_cell
 from pytest_py312.repository.formats.commands.server_options import SERVER_PACKAGES
 
 _IMPORT_ERRORS = re.compile(
@@ -15,56 +19,104 @@ _IMPORT_ERRORS = re.compile(
     r"|AttributeError: (?:partially initialized )?module '"
 )
 """The code itself cannot be imported. Other errors come from what it finds: no database, no variable."""
+MAX_LISTED_VARIABLES = 5
+"""Number of placeholders that a message names."""
 _MISSING = re.compile(r"ModuleNotFoundError: No module named '(?P<module>[\w.]+)'", re.ASCII)
 _FRAME = re.compile(r'File "(?P<path>[^"]+)", line (?P<line>\d{1,7})')
 
 
+def start_imports(cell: Cell, facts: Facts) -> tuple[Mapping[str, StartImport], bool]:
+    """Return the imports of what the service is started with, and whether all that could be tried are known."""
+    if not cell.service.start_modules:
+        return {}, True
+    started = installed_cell(cell, facts)
+    imports = facts.start_imports(started)
+    names = {module.name for module in cell.service.start_modules}
+    return imports, facts.installation(started).environment is None or imports.keys() >= names
+
+
 def start_findings(
     cell: Cell,
-    imports: Mapping[str, str],
-    baseline: Mapping[str, str],
+    imports: Mapping[str, StartImport],
+    baseline: Mapping[str, StartImport],
     installations: tuple[Installation, Installation],
 ) -> Iterator[Finding]:
     """Yield a finding for each module that the service is started with and that cannot be imported.
 
-    :param imports: module -> the end of its traceback, empty if it imports; ``baseline`` is the same there.
+    :param imports: how each module was imported here; ``baseline`` is the same there.
     :param installations: what is installed here, and on the baseline.
     """
     for module in cell.service.start_modules:
-        detail = without_environment_path(imports.get(module.name, ""))
-        if not detail or (not module.is_own and (installations[0].imports or {}).get(module.name)):
+        imported = _without_path(imports.get(module.name))
+        if not imported.detail or (not module.is_own and (installations[0].imports or {}).get(module.name)):
             continue  # the latter is a PY105
-        is_new = not cell.is_baseline and baseline.get(module.name) == ""
-        last_line = (detail.strip().splitlines() or [""])[-1]
+        is_new = not cell.is_baseline and _is_regression(module, imported, baseline.get(module.name))
         yield Finding(
             code="PY117",
-            message=f"{_command_of(module)} cannot be imported on {cell.interpreter}: {last_line}{how_imported(cell)}",
+            message=f"{_command_of(module)} cannot be imported on {cell.interpreter}: {_error(imported)}"
+            f"{how_imported(cell)}",
             severity=Severity.ERROR if is_new else Severity.NOTE,
-            remedy=_remedy(module, last_line, installations[1])
+            remedy=_remedy(module, imported.last_line, installations[1])
             if is_new
             else "install what it needs as the image does, or set what it reads with `environment` in the plan",
-            location=_location_in(detail, cell.service.path),
+            location=_location_in(imported.detail, cell.service.path),
             names=(module.name,),
-            detail=detail,
+            detail=imported.detail,
             preexisting=not is_new and not cell.is_baseline,
         )
 
 
-def unimportable_on_both(cell: Cell, imports: Mapping[str, str], baseline: Mapping[str, str]) -> str:
-    """Return why nothing proves that the service starts: what it is started with cannot be imported on either side.
+def unproven_start(
+    cell: Cell, imports: Mapping[str, StartImport], baseline: Mapping[str, StartImport], suite: SuiteRun | None
+) -> str:
+    """Return why nothing proves that the service starts: what it is started with can be imported on neither side.
 
-    Empty if it can, and if it stops because there is no database or variable, as it may anywhere but at home.
+    Empty if it can, or if the suite has imported it: a test may replace the database that it looks for.
+
+    :param suite: the run of the suite on the interpreter of the cell; ``None`` before it, and without one. Before it,
+        only what no suite can prove counts: code that cannot be imported anywhere.
     """
     for module in cell.service.start_modules:
-        detail, earlier = without_environment_path(imports.get(module.name, "")), baseline.get(module.name, "")
-        last_line = (detail.strip().splitlines() or [""])[-1]
-        if detail and earlier and _is_broken(module, last_line):
+        imported, earlier = _without_path(imports.get(module.name)), baseline.get(module.name)
+        if not imported.detail or earlier is None or _is_regression(module, imported, earlier):
+            continue
+        where = f"also fails on {cell.service.baseline}" if earlier.detail else f"not on {cell.service.baseline}"
+        text = f"{_command_of(module)} cannot be imported: {_error(imported)} ({where}), and "
+        if _is_broken(module, imported.last_line):
             return (
-                f"{_command_of(module)} cannot be imported: {last_line} (also fails on {cell.service.baseline}), and "
-                "the service is started with it, so nothing proves that it starts. Install what it needs, as the "
-                "service's image does"
+                f"{text}the service is started with it, so nothing proves that it starts. Install what it needs, as "
+                "the service's image does"
+            )
+        is_imported = suite is None or suite.started_modules is None or module.name in suite.started_modules
+        if module.is_own and not (is_imported and cell.service.suite is not None):
+            tests = "no suite" if cell.service.suite is None else "no test"
+            return (
+                f"{text}{tests} imports it, so nothing proves that the service starts. Set what it reads with "
+                "`environment` in the plan, make what it imports with `prepare`, or let a test import it"
             )
     return ""
+
+
+def _without_path(imported: StartImport | None) -> StartImport:
+    found = imported or StartImport()
+    return replace(found, detail=without_environment_path(found.detail))
+
+
+def _is_regression(module: StartModule, imported: StartImport, baseline: StartImport | None) -> bool:
+    """Return whether a module that fails here imports on the baseline.
+
+    Where that needed placeholders, only an error of the code itself counts: another version of a library may refuse the
+    value of one.
+    """
+    if baseline is None or baseline.detail:
+        return False
+    return not baseline.placeholders or _is_broken(module, imported.last_line)
+
+
+def _error(imported: StartImport) -> str:
+    if not imported.placeholders:
+        return imported.last_line
+    return f"{imported.last_line}, with placeholders for {list_names(imported.placeholders, MAX_LISTED_VARIABLES)}"
 
 
 def _is_broken(module: StartModule, last_line: str) -> bool:

@@ -20,6 +20,7 @@ from pytest_py312.gate.checks.failure_hints import (
     remedy_for,
     with_source_remedy,
 )
+from pytest_py312.gate.checks.start_modules import start_imports, unproven_start
 from pytest_py312.gate.checks.suite_comparison import (
     PairedRuns,
     Rerun,
@@ -159,7 +160,11 @@ def _with_coverage(cell: Cell, run: SuiteRun, facts: Facts, result: CheckResult)
         silent_files = tuple(sorted((*coverage.uncollected, *coverage.failing)))
         comparison = replace(comparison, test_files=coverage.files, silent_files=silent_files)
     if outcome.status is Status.PASSED:
-        reason = _nothing_passes_reason(cell, run, other_run) or _small_share_reason(cell, run, other_run, coverage)
+        reason = (
+            _nothing_passes_reason(cell, run, other_run)
+            or _small_share_reason(cell, run, other_run, coverage)
+            or _unproven_start_reason(cell, run, facts)
+        )
         if reason:
             outcome = _errored(cell, reason, outcome.findings)
         else:
@@ -180,6 +185,15 @@ def _small_share_reason(cell: Cell, run: SuiteRun, other_run: SuiteRun, coverage
         f"the suite of {cell.service.path} proves too little on {_interpreters(run, other_run)}: {coverage.summary} "
         f"({first}: {_cause(run, name)}). Let more of them run, or set `suite-share` in the plan (now {required:g})"
     )
+
+
+def _unproven_start_reason(cell: Cell, run: SuiteRun, facts: Facts) -> str:
+    """Return the reason if the target's suite does not import what the service is started with, and it cannot be."""
+    own = {module.name for module in cell.service.start_modules if module.is_own}
+    if cell != facts.cells(cell.service)[-1] or run.started_modules is None or own.issubset(run.started_modules):
+        return ""
+    imports, baseline = (start_imports(each, facts)[0] for each in (cell, cell.baseline_cell))
+    return unproven_start(cell, imports, baseline, run)
 
 
 def _interpreters(run: SuiteRun, other_run: SuiteRun) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from pytest_py312.core.concurrency import SingleFlight, Work
 from pytest_py312.core.model.findings import Finding
 from pytest_py312.core.model.fleet import Cell, Program, Service, StartModule, cells_of
-from pytest_py312.core.model.measurements import InterpreterBuild, SuiteRun
+from pytest_py312.core.model.measurements import InterpreterBuild, StartImport, SuiteRun
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.core.progress.hub import PROGRESS
 from pytest_py312.dependencies.installation.installer import ChooseResolver, Installer
@@ -48,7 +48,7 @@ WROTE_TO_ENVIRONMENT = (
 )
 
 # what is shared by all workers
-_START_IMPORTS: Work[Mapping[str, str]] = Work("start")
+_START_IMPORTS: Work[Mapping[str, StartImport]] = Work("start")
 _BENCHMARKS: "Work[BenchmarkResults]" = Work("speeds")
 _SUITE_RUN: Work[SuiteRun] = Work("run")
 # what each process has of its own
@@ -239,7 +239,7 @@ class FactProvider:
     def installation(self, cell: Cell) -> Installation:
         return self.installer.installation(cell)
 
-    def start_imports(self, cell: Cell) -> Mapping[str, str]:
+    def start_imports(self, cell: Cell) -> Mapping[str, StartImport]:
         modules = cell.service.start_modules
         own = self._start_imports(cell, [module for module in modules if module.is_own], self.installation(cell))
         named = [module for module in modules if not module.is_own]
@@ -259,7 +259,7 @@ class FactProvider:
 
     def _start_imports(
         self, cell: Cell, modules: Sequence[StartModule], installation: Installation
-    ) -> Mapping[str, str]:
+    ) -> Mapping[str, StartImport]:
         environment, build = installation.environment, installation.build
         if not modules or environment is None or build is None:
             return {}

@@ -12,7 +12,8 @@ Requests (key ``kind``):
   (test ids: only these), ``service`` (folder), ``working_folder`` (if it is another one), ``folders`` (copied),
   ``around`` (further files: path to content in base64), ``replaced`` (the same, in place of what was copied),
   ``python_path``, ``installed`` (source roots that act as installed), ``distribution`` (name, version, scripts,
-  plugins: metadata of a service that is not built).
+  plugins: metadata of a service that is not built), ``started_modules`` (name and folder: whether the suite imports
+  them is recorded).
 * ``imports``: import each of ``modules`` and record the result. With ``without_pth``, no .pth file is processed.
 * ``start``: import ``modules`` (name, folder in the service, kind) from the service's own code; also ``prepare``,
   ``service``, ``folders``, ``python_path``, ``installed``, ``distribution`` and ``without_pth``.
@@ -296,6 +297,22 @@ def run_suite(request: Request, records: Records) -> int:
     return runners[request["runner"]](request, records)
 
 
+def imported_start_modules(request: Request) -> set[str]:
+    """Return the modules among those which the service is started with that this process has imported.
+
+    A suite may import them under another name, so their files count.
+    """
+    modules = [getattr(module, "__dict__", None) for module in list(sys.modules.values())]
+    files = {str(module.get("__file__")) for module in modules if isinstance(module, dict)}
+    imported = set()
+    for name, folder in request.get("started_modules") or []:
+        path = os.sep + os.path.normpath(os.path.join(request["service"], folder, *name.split(".")))
+        ends = tuple(path + end for end in (".py", os.sep + "__init__.py", os.sep + "__main__.py"))
+        if ("." in name and name in sys.modules) or any(file.endswith(ends) for file in files):
+            imported.add(name)
+    return imported
+
+
 class WarningRecorder:
     """Counter of warnings by text and place, including those that the suite's filters ignore.
 
@@ -392,10 +409,13 @@ def _matches_pattern(pattern: Any, text: str) -> bool:
 class PytestRecorder:
     """A pytest plugin that records how each test ended. It runs inside the cell, with the cell's own pytest."""
 
-    def __init__(self, records: Records, scratch: str, version: str) -> None:
+    def __init__(self, records: Records, request: Request, version: str) -> None:
         self._records = records
         self._open: dict[str, tuple[str, float, str]] = {}
-        self._warnings = WarningRecorder(scratch)
+        self._warnings = WarningRecorder(os.path.join(request["scratch"], "repository"))
+        self._request = request
+        self._imported: set[str] = set()
+        self._runs_tests = False
         self.tests = 0
         # pytest 6 renamed the hook, and each version rejects the other's name
         hook = "pytest_warning_recorded" if int(version.split(".")[0]) >= 6 else "pytest_warning_captured"
@@ -405,6 +425,7 @@ class PytestRecorder:
         self._warnings.install_filters()  # each phase has its own filters, which pytest has installed by now
 
     def pytest_runtest_setup(self) -> None:
+        self._runs_tests = True  # with pytest-xdist, other processes do
         self._warnings.install_filters()
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
@@ -444,10 +465,14 @@ class PytestRecorder:
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         self._records.add("collected", count=len(session.items))
+        self._imported = imported_start_modules(self._request)  # a test may remove modules
 
     def pytest_sessionfinish(self) -> None:
         for nodeid in list(self._open):
             self._close(nodeid)
+        if self._runs_tests:
+            names = sorted(self._imported | imported_start_modules(self._request))
+            self._records.add("started_modules", names=names)
         self._warnings.write(self._records)
 
     def _close(self, nodeid: str) -> None:
@@ -533,7 +558,7 @@ def run_pytest(request: Request, records: Records) -> int:
     if request.get("select"):
         arguments += ["--", *request["select"]]
     sys.argv = ["pytest", *arguments]
-    recorder = PytestRecorder(records, os.path.join(request["scratch"], "repository"), pytest.__version__)
+    recorder = PytestRecorder(records, request, pytest.__version__)
     _accept_cases_without_run_test()
     try:
         code = int(pytest.main(arguments, plugins=[recorder]))
@@ -620,6 +645,7 @@ def run_unittest(request: Request, records: Records) -> int:
     runner = unittest.TextTestRunner(resultclass=Recording, verbosity=1)  # type: ignore[arg-type]  # typeshed wants a callable of its protocol
     program = unittest.main(module=None, argv=["python -m unittest", *arguments], testRunner=runner, exit=False)
     records.add("collected", count=program.result.testsRun)
+    records.add("started_modules", names=sorted(imported_start_modules(request)))
     warning_recorder.write(records)
     return 0 if program.result.wasSuccessful() else 1
 

@@ -1,10 +1,12 @@
 """What the probe reports of the modules that a service is started with."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pytest_py312.core.model.fleet import StartModule
+from pytest_py312.core.model.measurements import StartImport
 from pytest_py312.runners.runner import ProbeJob, ProbeResult
 from pytest_py312.runners.start_job import import_start_modules, start_job
 from tests.support.fakes import FakeRunner, build_of, cell_of, cell_run_of, service
@@ -25,7 +27,7 @@ def test_a_module_that_fails_is_imported_once_more(second: bool, detail: str) ->
     cell = cell_of("3.12", service(start_modules=(StartModule(name="good"), StartModule(name="server"))))
     job = start_job(cell, build_of("3.12"), Path("/environment"), root=Path("/root"), built=False)
 
-    assert import_start_modules(runner, job) == {"good": "", "server": detail}
+    assert import_start_modules(runner, job) == {"good": StartImport(), "server": StartImport(detail=detail)}
     assert [module["name"] for module in runner.jobs[1].request["modules"]] == ["server"]
 
 
@@ -40,4 +42,27 @@ def test_of_two_scripts_with_one_name_the_failing_one_counts() -> None:
     job = start_job(cell, build_of("3.12"), Path("/environment"), root=Path("/root"), built=False)
 
     assert {module["kind"] for module in job.request["modules"]} == {"script"}
-    assert import_start_modules(runner, job) == {"main": "ImportError: x"}
+    assert import_start_modules(runner, job) == {"main": StartImport(detail="ImportError: x")}
+
+
+def test_a_module_gets_placeholders_for_the_variables_that_it_lacks() -> None:
+    """One after the other: each import shows the first only. A variable of the plan keeps its value."""
+    runner = FakeRunner()
+
+    def run(job: ProbeJob) -> ProbeResult:
+        lacking = [name for name in ("BUCKET", "TOKEN") if name not in dict(job.variables)]
+        detail = f"KeyError: '{lacking[0]}'" if lacking else ""
+        return cell_run_of({"event": "import", "module": "app", "ok": not lacking, "detail": detail})
+
+    runner.cell = run
+    started = service(start_modules=(StartModule(name="app"),))
+    job = start_job(cell_of("3.12", started), build_of("3.12"), Path("/environment"), root=Path("/root"), built=False)
+
+    assert import_start_modules(runner, job) == {"app": StartImport(placeholders=("BUCKET", "TOKEN"))}
+    assert len(runner.jobs) == 3
+
+    settings = replace(started.settings, environment=(("BUCKET", "of-the-plan"),))
+    cell = cell_of("3.12", replace(started, settings=settings))
+    job = start_job(cell, build_of("3.12"), Path("/environment"), root=Path("/root"), built=False)
+    assert import_start_modules(runner, job) == {"app": StartImport(placeholders=("TOKEN",))}
+    assert dict(runner.jobs[-1].variables)["BUCKET"] == "of-the-plan"

@@ -9,6 +9,7 @@ import pytest
 
 from pytest_py312.core.model.findings import Finding, Location, Outcome, Severity, SpecifierChange, Status
 from pytest_py312.core.model.fleet import Cell, Program, RequirementSource, Service, StartModule
+from pytest_py312.core.model.measurements import StartImport
 from pytest_py312.dependencies.installation.result import Installation
 from pytest_py312.dependencies.resolution.lock import DependencyLock, Pin
 from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
@@ -655,9 +656,9 @@ def test_the_start_is_tried_in_production_where_tests_cannot_be_had() -> None:
     of = replace(WITH_TESTS, start_modules=(StartModule(name="app"),))
 
     class Started(UnavailableTests):
-        def start_imports(self, cell: Cell) -> dict[str, str]:
+        def start_imports(self, cell: Cell) -> dict[str, StartImport]:
             is_broken = not cell.service.test_requirements and str(cell.interpreter) == "3.12"
-            return {"app": "ModuleNotFoundError: No module named 'imp'" if is_broken else ""}
+            return {"app": StartImport(detail="ModuleNotFoundError: No module named 'imp'" if is_broken else "")}
 
     outcome = DependencyCheck().run(cell_of("3.12", of), Started()).outcome
 

@@ -4,14 +4,16 @@ import pytest
 
 from pytest_py312.core.model.findings import Location, Outcome, Severity, Status
 from pytest_py312.core.model.fleet import Cell, InstallRecipe, InstallStep, StartModule
+from pytest_py312.core.model.measurements import StartImport
 from pytest_py312.gate.checks.dependencies import DependencyCheck
-from tests.support.fakes import FakeFacts, cell_of, installation_of, service
+from pytest_py312.gate.checks.suite import SuiteCheck
+from tests.support.fakes import INTERPRETERS, FakeFacts, cell_of, installation_of, run_of, service
 
 NO_MODULE = (
     'Traceback (most recent call last):\n  File "/x/repository/cache/repository/services/user-service/app/main.py", '
     "line 3, in <module>\n    import imp\nModuleNotFoundError: No module named 'imp'\n"
 )
-NO_VARIABLE = "Traceback (most recent call last):\nKeyError: 'SECRET_KEY'\n"
+NO_DATABASE = "Traceback (most recent call last):\nsqlalchemy.exc.OperationalError: could not connect\n"
 
 
 def cell(interpreter: str = "3.12", recipe: InstallRecipe | None = None) -> Cell:
@@ -64,15 +66,70 @@ def test_the_path_of_an_environment_is_no_part_of_what_is_reported(baseline: str
 
 
 def test_code_that_is_generated_when_the_image_is_built_is_no_fault_of_the_start() -> None:
-    missing = "ModuleNotFoundError: No module named 'shop_pb2'\n"
+    missing = "ModuleNotFoundError: No module named 'shop_pb2'\n"  # the suite decides
     outcome = judged(missing, missing)
     assert (outcome.status, [finding.severity for finding in outcome.findings]) == (Status.PASSED, [Severity.NOTE])
 
 
-def test_what_is_missing_outside_of_the_code_is_a_note() -> None:
-    outcome = judged(NO_VARIABLE, NO_VARIABLE)
+def test_what_is_missing_outside_of_the_code_is_a_note_where_there_is_a_suite() -> None:
+    """The suite may import the module with a database of its own."""
+    outcome = judged(NO_DATABASE, NO_DATABASE)
     assert outcome.status is Status.PASSED
     assert [finding.severity for finding in outcome.findings] == [Severity.NOTE]
+
+
+def test_without_a_suite_it_proves_nothing() -> None:
+    without = cell_of("3.12", service(start_modules=(StartModule(name="app.main"),), suite=None))
+    facts = FakeFacts(started={name: {"app.main": NO_DATABASE} for name in ("3.12", str(without.service.baseline))})
+    outcome = DependencyCheck().run(without, facts).outcome
+    assert outcome.status is Status.ERRORED
+    assert "OperationalError: could not connect" in outcome.reason
+    assert "no suite imports it, so nothing proves that the service starts" in outcome.reason
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [(NO_MODULE, Status.FAILED), ("pydantic.ValidationError: 1 is no address", Status.PASSED)],
+)
+def test_where_the_baseline_needs_placeholders_only_the_code_itself_is_a_regression(
+    target: str, expected: Status
+) -> None:
+    """A newer library may refuse the value of a placeholder."""
+    needs = StartImport(placeholders=("ADDRESS",))
+    started: dict[str, dict[str, str | StartImport]] = {"3.12": {"app.main": target}, "3.9": {"app.main": needs}}
+    outcome = DependencyCheck().run(cell(), FakeFacts(started=started)).outcome
+    assert outcome.status is expected
+
+
+@pytest.mark.parametrize(
+    ("imported", "expected"),
+    [(("app.main",), Status.PASSED), ((), Status.ERRORED), (None, Status.PASSED)],
+)
+def test_a_suite_proves_a_start_that_fails_on_both_if_it_imports_it(
+    imported: tuple[str, ...] | None, expected: Status
+) -> None:
+    """``None``: its tests ran in other processes, so it is not known."""
+    runs = {name: run_of({"t.py::test": "passed"}, name, started_modules=imported) for name in INTERPRETERS}
+    started = {name: {"app.main": NO_DATABASE} for name in INTERPRETERS}
+    outcome = SuiteCheck().run(cell(), FakeFacts(started=started, runs=runs)).outcome
+    assert outcome.status is expected
+    assert ("no test imports it" in outcome.reason) is (expected is Status.ERRORED)
+
+
+@pytest.mark.parametrize(
+    ("detail", "last_line"),
+    [
+        (NO_DATABASE, "sqlalchemy.exc.OperationalError: could not connect"),
+        (
+            "  File x\npydantic.ValidationError: 1 validation error for Settings\nport\n  field required",
+            "pydantic.ValidationError: 1 validation error for Settings port field required",
+        ),
+        ("exit code 3", "exit code 3"),
+        ("", ""),
+    ],
+)
+def test_the_exception_is_one_line(detail: str, last_line: str) -> None:
+    assert StartImport(detail=detail).last_line == last_line
 
 
 @pytest.mark.parametrize(("target", "baseline"), [("", ""), (None, ""), ("", NO_MODULE), (None, None)])

@@ -1,0 +1,73 @@
+"""Placeholders for the environment variables that a program lacks when it is imported.
+
+They are set where it is deployed, and not in the repository. Without them an import ends before most of the code has
+run, on every interpreter, and proves nothing. All is read from the end of a traceback, which is untrusted text.
+"""
+
+import re
+from collections.abc import Iterator
+
+_NAME = r"[A-Z][A-Z0-9_]{1,60}"
+_NAMED = re.compile(
+    rf"[Ss]et the (?P<a>{_NAME}) environment variable"  # django-environ
+    rf"|(?P<b>{_NAME}) not found\. Declare it as envvar"  # python-decouple
+    rf"|Config '(?P<c>{_NAME})' is missing"  # starlette
+    rf"|[Ee]nvironment variable \"(?P<d>{_NAME})\" not set",  # environs
+    re.ASCII,
+)
+_KEY_ERROR = re.compile(rf"^KeyError: '(?P<name>{_NAME})'$", re.MULTILINE | re.ASCII)
+_KEY_ERROR_OF_OS = re.compile(
+    r'(?:<frozen os>|[/\\]os\.py)", line \d+, in __getitem__\n(?:.*\n){0,3}?KeyError: \'(?P<name>[A-Za-z_]\w{0,60})\'$',
+    re.MULTILINE | re.ASCII,
+)
+_MISSING_FIELD = re.compile(
+    r"^(?P<name>[A-Za-z_]\w{0,60})\n[ \t]+[Ff]ield required [(\[]type=(?:value_error\.)?missing",
+    re.MULTILINE | re.ASCII,
+)
+"""Of pydantic 1 and 2: the name of a field of the settings, which is that of the variable in any case."""
+_READ_WITHOUT_DEFAULT = re.compile(r"(?:environ\.get|getenv)\(\s*[\"'](?P<name>[A-Za-z_]\w{0,60})[\"']\s*\)", re.ASCII)
+_ABOUT_A_VARIABLE = re.compile(r"\b(?:environ|env ?var|variables?|not set|must be set|undefined)", re.IGNORECASE)
+_LONG_NAME = re.compile(r"\b[A-Z][A-Z0-9]{0,30}(?:_[A-Z0-9]{1,30}){1,6}\b", re.ASCII)
+_NOT_SET = re.compile(r"(?:PYTHON|LD_|DYLD_|PIP_|UV_)\w*|PATH|HOME|TMPDIR", re.ASCII)
+"""Variables of the interpreter and of the system, which a placeholder would break."""
+
+_VALUES = (
+    (r"REGION", "us-east-1"),
+    (r"REDIS|BROKER|CELERY|CACHE_UR", "redis://localhost:1/0"),
+    (r"AMQP|RABBIT", "amqp://localhost:1"),
+    (r"MONGO", "mongodb://localhost:1/placeholder"),
+    (r"(?:DATABASE|DB|POSTGRES\w*|SQLALCHEMY\w*|PG)_?(?:UR[IL]|DSN)|DSN$", "postgresql://localhost:1/placeholder"),
+    (r"UR[IL]S?(?:_|$)|ENDPOINT|ORIGIN", "http://localhost:1"),
+    (r"HOST|SERVER|DOMAIN", "localhost"),
+)
+"""The value by the name; the first that matches counts."""
+OTHER_VALUE = "1"
+"""A value that is a text, a number and true."""
+
+
+def missing_variables(detail: str) -> tuple[str, ...]:
+    """Return the names of the variables for lack of which an import ended, from the end of its traceback."""
+    names = dict.fromkeys(_names(detail))
+    return tuple(name for name in names if not _NOT_SET.fullmatch(name))
+
+
+def placeholder_of(name: str) -> str:
+    """Return a value for a variable that nothing can be reached with."""
+    return next((value for pattern, value in _VALUES if re.search(pattern, name.upper())), OTHER_VALUE)
+
+
+def _names(detail: str) -> Iterator[str]:
+    last_line = (detail.strip().splitlines() or [""])[-1]
+    for match in _NAMED.finditer(detail):
+        yield match[str(match.lastgroup)]
+    for pattern in (_KEY_ERROR, _KEY_ERROR_OF_OS):
+        yield from (match["name"] for match in pattern.finditer(detail))
+    yield from (match["name"].upper() for match in _MISSING_FIELD.finditer(detail))
+    if "NoRegionError" in last_line:
+        yield from ("AWS_DEFAULT_REGION", "AWS_REGION")
+    if "SECRET_KEY setting must not be empty" in last_line:
+        yield from ("SECRET_KEY", "DJANGO_SECRET_KEY")
+    if _ABOUT_A_VARIABLE.search(last_line):
+        yield from (match[0] for match in _LONG_NAME.finditer(last_line))
+    if "None" in last_line:
+        yield from (match["name"] for match in _READ_WITHOUT_DEFAULT.finditer(detail))

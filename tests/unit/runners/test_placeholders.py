@@ -1,0 +1,66 @@
+"""Which variables an import lacked, from the end of its traceback, and what they are set to."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_py312.runners.placeholders import missing_variables, placeholder_of
+
+FRAME = 'Traceback (most recent call last):\n  File "/scratch/repository/svc/app.py", line 3, in <module>\n'
+OF_3_9 = '  File "/usr/lib/python3.9/os.py", line 679, in __getitem__\n    raise KeyError(key) from None\n'
+OF_3_12 = '  File "<frozen os>", line 685, in __getitem__\n'
+
+
+@pytest.mark.parametrize(
+    ("detail", "names"),
+    [
+        (f"{FRAME}    A = os.environ['MINIO_ENDPOINT']\n{OF_3_9}KeyError: 'MINIO_ENDPOINT'", ["MINIO_ENDPOINT"]),
+        (f"{FRAME}    A = os.environ['db_host']\n{OF_3_12}KeyError: 'db_host'", ["db_host"]),
+        (f"{FRAME}    a = table['db_host']\nKeyError: 'db_host'", []),
+        ("django.core.exceptions.ImproperlyConfigured: Set the DATABASE_URL environment variable", ["DATABASE_URL"]),
+        ("decouple.UndefinedValueError: API_KEY not found. Declare it as envvar or define a default.", ["API_KEY"]),
+        ("KeyError: \"Config 'DEBUG' is missing, and has no default.\"", ["DEBUG"]),
+        ('environs.EnvError: Environment variable "TOKEN" not set', ["TOKEN"]),
+        ("RuntimeError: STRIPE_API_KEY must be set", ["STRIPE_API_KEY"]),
+        ("botocore.exceptions.NoRegionError: You must specify a region.", ["AWS_DEFAULT_REGION", "AWS_REGION"]),
+        (
+            "pydantic.error_wrappers.ValidationError: 2 validation errors for Settings\ndb_uri\n"
+            "  field required (type=value_error.missing)\nport\n  field required (type=value_error.missing)",
+            ["DB_URI", "PORT"],
+        ),
+        (
+            "pydantic_core._pydantic_core.ValidationError: 1 validation error for Settings\ndb_uri\n"
+            "  Field required [type=missing, input_value={}, input_type=dict]\n    For further information visit x",
+            ["DB_URI"],
+        ),
+        (
+            f'{FRAME}    A = "s3://" + os.getenv("BUCKET")\nTypeError: can only concatenate str (not "NoneType")',
+            ["BUCKET"],
+        ),
+        ("ModuleNotFoundError: No module named 'MY_MODULE'", []),
+        (f"{FRAME}{OF_3_12}KeyError: 'PYTHONPATH'", []),
+        ("", []),
+    ],
+)
+def test_what_an_import_lacks(detail: str, names: list[str]) -> None:
+    assert list(missing_variables(detail)) == names
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("AWS_REGION", "us-east-1"),
+        ("DATABASE_URL", "postgresql://localhost:1/placeholder"),
+        ("REDIS_URL", "redis://localhost:1/0"),
+        ("USER_SERVICE_URL", "http://localhost:1"),
+        ("db_host", "localhost"),
+        ("PORT", "1"),
+    ],
+)
+def test_the_value_fits_the_name(name: str, value: str) -> None:
+    assert placeholder_of(name) == value
+
+
+@given(st.text())
+def test_any_text_is_read(detail: str) -> None:
+    assert all(name.isidentifier() for name in missing_variables(detail))
