@@ -43,6 +43,7 @@ _SHARED_ENVIRONMENT = re.compile(
     re.IGNORECASE,
 )
 """What makes these tools install into an environment that is there already."""
+_START_LINE = re.compile(r"^[ \t]*(?:CMD|ENTRYPOINT)[ \t].*", re.MULTILINE | re.IGNORECASE)
 _FOR_DEVELOPERS = re.compile(r"demo|dev(?!ice)|test", re.IGNORECASE)
 _DOCKER_FOLDERS = (
     ".", "docker", "dockerfiles", "deploy", "deploy/docker", "build", "images", "container", "containers"
@@ -55,8 +56,8 @@ def find_production_recipe(tree: Tree, files: ServiceFiles) -> InstallRecipe | N
 
     Of several Dockerfiles of the service the outermost counts, and ``Dockerfile`` before others. Without one of its
     own, a build of AWS SAM or of the Serverless Framework counts, then the Dockerfiles in the folders above it that
-    install something of the service, and not for another project that requires it by its path, then those beside it
-    with a virtual environment for it, and at last the jobs of workflows that make the archive of a function.
+    install something of the service, and not for another project, then those beside it with a virtual environment for
+    it, and at last the jobs of workflows that make the archive of a function.
     """
     own = [dockerfile.path for dockerfile in files.dockerfiles if is_production_dockerfile(dockerfile.path, files.path)]
     for path in sorted(own, key=_dockerfile_order):
@@ -68,7 +69,7 @@ def find_production_recipe(tree: Tree, files: ServiceFiles) -> InstallRecipe | N
         return _with_installs_into(tree, built, files)
     for path in islice(_outer_dockerfiles(tree, files.path), OUTER_DOCKERFILE_LIMIT):
         recipe = read_dockerfile_recipe(tree, path, files.path)
-        if recipe is None or _is_of_dependent(tree, recipe, files.path):
+        if recipe is None or _is_of_another(tree, recipe, files.path):
             continue
         if any(_installs_from(step, files.path) for step in recipe.steps):
             return recipe
@@ -207,15 +208,29 @@ def _has_environment_for(recipe: InstallRecipe, path: str) -> bool:
     return bool(inside) and all(_installs_from(step, path) for step in inside)
 
 
-def _is_of_dependent(tree: Tree, recipe: InstallRecipe, path: str) -> bool:
-    """Whether an image installs a project that requires the one in the folder ``path``, by its path."""
+def _is_of_another(tree: Tree, recipe: InstallRecipe, path: str) -> bool:
+    """Whether an image installs further projects of the repository and is none of the one in the folder ``path``.
+
+    So it is if one of them requires it by its path, or if neither the name of the image nor its start names it, unless
+    it requires all of them itself.
+    """
     installed = {project.path for step in recipe.steps for project in step.projects}
     installed |= {step.project for step in recipe.steps if step.project is not None}
-    for other in installed - {path}:
-        relative = re.escape(posixpath.relpath(path, other))
-        if re.search(rf"[\"']{relative}/?[\"']", tree.read_or_none(join_path(other or ".", "pyproject.toml")) or ""):
-            return True
-    return False
+    others = installed - {path}
+    if any(_requires_by_path(tree, other, path) for other in others):
+        return True
+    if path not in installed or all(_requires_by_path(tree, path, other) for other in others):
+        return False
+    words = re.split(r"[-_.]", posixpath.basename(path))
+    starts = _START_LINE.findall(tree.read_or_none(recipe.source) or "")
+    named = re.compile("[-_.]?".join(map(re.escape, words)), re.IGNORECASE)
+    return not any(map(named.search, (recipe.source, *starts)))
+
+
+def _requires_by_path(tree: Tree, project: str, other: str) -> bool:
+    relative = re.escape(posixpath.relpath(other, project))
+    text = tree.read_or_none(join_path(project or ".", "pyproject.toml")) or ""
+    return re.search(rf"[\"']{relative}/?[\"']", text) is not None
 
 
 def _installs_from(step: InstallStep, path: str) -> bool:

@@ -47,6 +47,41 @@ def test_the_image_of_what_requires_a_library_is_not_that_of_the_library(
     assert (recipe.source if recipe is not None else "") == source
 
 
+@pytest.mark.parametrize(
+    ("image", "start", "requires", "source"),
+    [
+        ("images/web/Dockerfile", "", "", ""),
+        ("images/web/Dockerfile", 'CMD ["other"]', "", ""),
+        ("images/web/Dockerfile", 'CMD ["uvicorn", "shop_lib.app:app"]', "", "images/web/Dockerfile"),
+        ("images/shop-lib/Dockerfile", "", "", "images/shop-lib/Dockerfile"),
+        (
+            "images/web/Dockerfile",
+            "",
+            '[tool.uv.sources]\nother = { path = "../other" }\n',
+            "images/web/Dockerfile",
+        ),
+    ],
+)
+def test_an_image_of_several_projects_is_of_those_that_it_names_or_starts(
+    tmp_path: Path, image: str, start: str, requires: str, source: str
+) -> None:
+    """What else it installs may refuse a Python that the library allows."""
+    copied = "COPY python/other /src/other\nCOPY python/shop-lib /src/lib\nRUN pip install /src/other /src/lib\n"
+    service_tree(
+        tmp_path,
+        {
+            image: f"FROM python:3.11-slim\n{copied}{start}\n",
+            "python/other/pyproject.toml": '[project]\nname = "other"\nversion = "1"\nrequires-python = "~=3.11.0"\n',
+            "python/shop-lib/pyproject.toml": LIBRARY + requires,
+            "python/shop-lib/shop_lib/app.py": "",
+            "python/shop-lib/tests/test_lib.py": "def test_lib():\n    pass\n",
+        },
+    )
+    services = {service.path: service for service in discover(default_plan(tmp_path)).services}
+    recipe = services["python/shop-lib"].recipe
+    assert (recipe.source if recipe is not None else "") == source
+
+
 POETRY = '[tool.poetry]\nname = "{}"\nversion = "1"\n[tool.poetry.dependencies]\npython = "^3.9"\n'
 IMAGE = (
     "FROM python:3.11-slim\nCOPY apps/shared /app/shared\nCOPY apps/{0} /app/{0}\nWORKDIR /app/{0}\n"
