@@ -55,9 +55,11 @@ from pytest_py312.plugin.progress import register_progress
 from pytest_py312.plugin.pytest_support.processes import (
     TerminationHandler,
     garbage_collection_paused,
+    hand_over_remarks,
     is_cluster_service,
     is_controller,
     is_worker,
+    remarks_of,
     shared_folder,
 )
 from pytest_py312.plugin.pytest_support.terminal_output import write_known_findings, write_lines, write_report_files
@@ -406,7 +408,10 @@ class GateSession:
         self._termination.begin_ending()
         if self._shard is not None:
             exitstatus = self._shard.exit_status(session, int(exitstatus))
-        if is_worker(session.config) or session.config.option.collectonly:
+        if is_worker(session.config):
+            hand_over_remarks(session.config, self.assembly.remarks())
+            return
+        if session.config.option.collectonly:
             return
         self._exit_status, self._cut_short = self._results.finish(
             session, int(exitstatus), self._selected, self.assembly.finished
@@ -502,6 +507,12 @@ class GateSession:
     def pytest_configure_node(self, node: Any) -> None:
         """Send xdist's workers the path of their shared folder."""
         node.workerinput["py312_shared"] = str(self.assembly.shared_folder())
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        remarks = remarks_of(node)
+        if remarks:
+            self.assembly.add_remarks(remarks)
 
 
 def _make_rollout(

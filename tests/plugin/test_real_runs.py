@@ -163,10 +163,13 @@ def test_a_service_on_the_target_is_judged_by_itself(real: Real) -> None:
 
 @pytest.mark.parametrize("options", [["-n", "2"], ["-n", "2", "--dist", "loadgroup"], ["-n", "0"]])
 def test_workers_say_what_one_process_says(real: Real, options: list[str]) -> None:
-    run = real.run(*options)
+    report = real.root.parent / "report.json"
+    run = real.run(*options, f"--py312-report={report}")
     assert run.code == pytest.ExitCode.TESTS_FAILED
     assert run.statuses == VERDICTS
     assert real.run_folders() == []
+    builds = json.loads(report.read_text(encoding="utf-8"))["builds"]
+    assert [build["interpreter"] for build in builds] == ["3.9", "3.10", "3.12"]
 
 
 def test_workers_run_each_suite_once(real: Real) -> None:

@@ -1,8 +1,9 @@
 """Assemble the parts of a run: state file, run folder, runner, fact provider, scheduler. Each is created on demand."""
 
+import json
 import shutil
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -17,6 +18,7 @@ from pytest_py312.core.model.fleet import Fleet, Service
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.model.plan import Plan, with_resolution
 from pytest_py312.core.model.report import Report
+from pytest_py312.core.serialization import decode, encode
 from pytest_py312.dependencies.resolution.resolvers import Resolver, resolver_description
 from pytest_py312.gate.checks.check import Check, CheckResult
 from pytest_py312.gate.run.benchmark_history import BenchmarkHistory
@@ -68,6 +70,15 @@ class PluginAnswers(Protocol):
     def choose_resolver(self, plan: Plan, resolver: Resolver, runner: Runner) -> Resolver: ...
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WorkerRemarks:
+    """What one of xdist's workers knows of its cells beside their outcomes."""
+
+    builds: tuple[InterpreterBuild, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What the outcomes assume of the cache and of the runner."""
+
+
 class GateAssembly:
     """The parts of one run.
 
@@ -97,6 +108,7 @@ class GateAssembly:
         self._is_open = False
         self._has_workers = False
         self._facts: FactProvider | None = None
+        self._remarks: list[WorkerRemarks] = []
         self._other_runner = ""
         """Description of the runner that another plugin has put in the place of that of the plan."""
 
@@ -265,12 +277,7 @@ class GateAssembly:
 
     def assumptions(self, outcomes: Iterable[Outcome]) -> tuple[str, ...]:
         """Return what the outcomes assume of builds of dependencies and of the cache."""
-        texts = [
-            f"{name} in the cache had changed since it was installed; it was removed, and is installed again."
-            for name in dict.fromkeys(self._facts.discarded_distributions() if self._facts else ())
-        ]
-        if "_runner" in self.__dict__ and isinstance(self._runner, SupportsFurtherCells):
-            texts += self._runner.notes()
+        texts = list(dict.fromkeys((*self._notes(), *(note for remarks in self._remarks for note in remarks.notes))))
         codes = {finding.code for outcome in outcomes for finding in outcome.findings}
         if not codes & {"PY104", "PY110"}:
             return tuple(texts)
@@ -283,9 +290,28 @@ class GateAssembly:
             )
         return tuple(texts)
 
+    def _notes(self) -> tuple[str, ...]:
+        texts = [
+            f"{name} in the cache had changed since it was installed; it was removed, and is installed again."
+            for name in dict.fromkeys(self._facts.discarded_distributions() if self._facts else ())
+        ]
+        if "_runner" in self.__dict__ and isinstance(self._runner, SupportsFurtherCells):
+            texts += self._runner.notes()
+        return tuple(texts)
+
     def builds(self) -> tuple[InterpreterBuild, ...]:
-        """Return the interpreter builds that cells ran on; none if this process ran no cell."""
-        return self.scheduler.facts.builds() if "scheduler" in self.__dict__ else ()
+        """Return the interpreter builds that cells ran on, here and in xdist's workers."""
+        own = self.scheduler.facts.builds() if "scheduler" in self.__dict__ else ()
+        builds = dict.fromkeys((*own, *(build for remarks in self._remarks for build in remarks.builds)))
+        return tuple(sorted(builds, key=lambda build: build.interpreter))
+
+    def remarks(self) -> str:
+        """Return what a worker hands over to the process that reports, as text; see :class:`WorkerRemarks`."""
+        return json.dumps(encode(WorkerRemarks(builds=self.builds(), notes=self._notes())))
+
+    def add_remarks(self, text: str) -> None:
+        """Add what a worker has handed over."""
+        self._remarks.append(decode(WorkerRemarks, json.loads(text)))
 
     def report(self, run: RunResults, checks: Sequence[Check]) -> Report:
         """Return the report of ``run``, in which each service was to have ``checks``."""

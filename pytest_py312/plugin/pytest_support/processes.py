@@ -52,6 +52,20 @@ def shared_folder(config: pytest.Config) -> Path | None:
     return Path(folder) if folder else None
 
 
+_REMARKS = "py312_remarks"
+
+
+def hand_over_remarks(config: pytest.Config, remarks: str) -> None:
+    """Give a text to the controller at the end of a worker."""
+    output: dict[str, object] = getattr(config, "workeroutput")  # noqa: B009  # xdist adds it, so no type has it
+    output[_REMARKS] = remarks
+
+
+def remarks_of(node: object) -> str:
+    """Return the text of a worker that has ended; empty for one that crashed."""
+    return str(getattr(node, "workeroutput", {}).get(_REMARKS, ""))
+
+
 SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 REPEAT_INTERVAL = 5.0
 """Seconds in which a repeated signal does not disturb a session that is about to end."""
