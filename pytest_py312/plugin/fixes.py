@@ -1,6 +1,7 @@
 """``--py312-diff`` and ``--py312-fix``: show or write the changes that fix findings, and check the result."""
 
 import re
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from pytest_py312.analysis.judging.replacements import UTC_REPLACEMENTS, apply_utc_choice, needs_trial
 from pytest_py312.core.errors import Py312Error, describe_internal_error
 from pytest_py312.core.model.findings import Finding, Interpreter, Outcome, Severity, SourceChange, SpecifierChange
-from pytest_py312.core.text import list_names, shorten, without_escapes
+from pytest_py312.core.text import list_names, pluralize, shorten, without_escapes
 from pytest_py312.gate.checks.suite import SuiteCheck
 from pytest_py312.gate.fixes.assertion_trials import TryFile, confirmed_assertions
 from pytest_py312.gate.fixes.ready_services import merge_changes
@@ -21,7 +22,7 @@ from pytest_py312.gate.fixes.source_verification import AnalyzeSource, verify_so
 from pytest_py312.gate.fixes.verification_run import run_second_time
 from pytest_py312.gate.fixes.version_changes import MigrationPlan
 from pytest_py312.plugin.command_line import asks_for_lock_updates
-from pytest_py312.repository.edits.apply import apply_changes
+from pytest_py312.repository.edits.apply import apply_changes, is_in_checkout
 from pytest_py312.repository.edits.change_set import (
     ChangeSet,
     FileChange,
@@ -307,7 +308,11 @@ class FixSession:
             self._add_line(str(error), is_error=True)
             session.exitstatus = pytest.ExitCode.USAGE_ERROR
             return False
-        self._add_line(f"{len(plan.changes)} file(s) written")
+        undo = ""
+        if not self._options.allow_dirty and is_in_checkout(self._root.resolve()):
+            paths = " ".join(shlex.quote(change.path) for change in plan.changes)
+            undo = f"; to undo it: git restore -- {paths}"
+        self._add_line(f"{pluralize(len(plan.changes), 'file')} written{undo}")
         return True
 
     def _rerun_gate(

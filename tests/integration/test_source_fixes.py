@@ -1,5 +1,6 @@
 """Source fixes end to end: found, changed, verified by the interpreters, written, and confirmed by a second run."""
 
+import shlex
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -143,7 +144,7 @@ def test_fixed_files_compile_everywhere_and_need_no_further_fix(
     """Tabs, line ends, encoding and byte order mark stay; code without a drop-in replacement stays."""
     done = repository.gate("--py312-fix").stdout.decode(errors="replace")
     assert repository.held == AFTER, done
-    assert "3 file(s) written" in done
+    assert "3 files written" in done
     assert "the gate was run again (exit status 1), and reports none of these" in done
     strict = ["-W", "error", "-m", "py_compile"]
     for program in interpreters.values():
@@ -151,6 +152,9 @@ def test_fixed_files_compile_everywhere_and_need_no_further_fix(
     again = repository.gate("--py312-fix", "--py312-allow-dirty").stdout.decode(errors="replace")
     assert repository.held == AFTER
     assert "nothing to change" in again
+    undo = next(line for line in done.splitlines() if "to undo it: git " in line).partition("to undo it: git ")[2]
+    repository.git(*shlex.split(undo))
+    assert repository.held == BEFORE
 
 
 def test_a_file_with_uncommitted_changes_is_not_written_to(repository: Repository) -> None:

@@ -58,7 +58,7 @@ def test_all_declarations_of_a_service_are_migrated_or_none(old: str, tmp_path: 
 
     written = gate(root, "--py312-fix")
     assert written.returncode == 0, written.stdout
-    assert "4 file(s) written" in written.stdout
+    assert "4 files written" in written.stdout
     migrated = texts(root)
     assert set(re.findall(r"3\.\d+", migrated[f"{USER}/Dockerfile"])) == {"3.12"}
     assert f">={old},<3.13" in migrated[f"{USER}/pyproject.toml"]

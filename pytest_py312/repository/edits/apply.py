@@ -43,6 +43,11 @@ def apply_changes(
         raise WriteRefused(str(error)) from None
 
 
+def is_in_checkout(folder: Path) -> bool:
+    """Return whether git manages the folder, whose path has no links."""
+    return any(os.path.lexists(parent / ".git") for parent in (folder, *folder.parents))
+
+
 def has_uncommitted_changes(root: Path, path: str) -> bool:
     """Return whether overwriting the file would lose changes, or an untracked file. False outside of a git checkout.
 
@@ -50,7 +55,7 @@ def has_uncommitted_changes(root: Path, path: str) -> bool:
     """
     file = root / path
     folder = Path(os.path.realpath(file.parent))
-    if not any(os.path.lexists(parent / ".git") for parent in (folder, *folder.parents)):
+    if not is_in_checkout(folder):
         return False
     # the checkout's settings may name a program that watches files, which must not be started
     argv = ["git", "--no-optional-locks", "--literal-pathspecs", "-c", "core.fsmonitor=false", "-C", str(folder)]
