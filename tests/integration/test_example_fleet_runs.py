@@ -208,21 +208,6 @@ def _comparison_as_expected(comparison: dict[str, Any], wanted: dict[str, Any]) 
         assert comparison["first_bad"][name] == wanted["first_bad"]
 
 
-def is_whole(report: dict[str, Any]) -> None:
-    assert len(report["services"]) == SERVICES
-    assert len(statuses(report)) == 2 * CELLS + len(OF_SERVICE) * SERVICES
-    assert not any(outcome["cached"] for outcome in report["outcomes"])
-
-
-@pytest.mark.network
-@pytest.mark.timeout(1200)
-def test_two_workers_on_this_machine(fleet: Path, gate_cache: Path) -> None:
-    """The whole fleet with the local runner, shared by two of xdist's workers."""
-    report = check(fleet, gate_cache, "--py312", "--py312-runner=local", "-n", "2")
-    is_whole(report)
-    as_expected(report)
-
-
 @pytest.mark.network
 @pytest.mark.timeout(600)
 def test_first_stage_as_the_readme_says(fleet: Path, gate_cache: Path) -> None:

@@ -22,16 +22,16 @@ pytestmark = [
 ]
 
 
-def test_fixed_requirements_install_with_uv_alone(tmp_path: Path) -> None:
-    root, cache = tmp_path / "platform", tmp_path / "cache"
+def test_fixed_requirements_install_with_uv_alone(tmp_path: Path, gate_cache: Path) -> None:
+    root = tmp_path / "platform"
     shutil.copytree(PLATFORM, root, copy_function=shutil.copy)
     for folder in (root, *root.rglob("*/")):
         folder.chmod(0o755)
     commit_all(root)
     chosen = f"--py312-services={','.join(SERVICES)}"
 
-    gate(root, cache, tmp_path / "before.json", chosen)
-    gate(root, cache, tmp_path / "after.json", chosen, "--py312-fix")
+    gate(root, gate_cache, tmp_path / "before.json", chosen)
+    gate(root, gate_cache, tmp_path / "after.json", chosen, "--py312-fix")
 
     reports = {report.service: report for report in read_report(tmp_path / "before.json")}
     offered = {line: change for report in reports.values() for line, change in report.changes.items()}

@@ -43,19 +43,19 @@ def service_of(snippet: Snippet) -> Service:
 
 
 @pytest.fixture(scope="module")
-def fixed(tmp_path_factory: pytest.TempPathFactory) -> FixedSnippets:
+def fixed(tmp_path_factory: pytest.TempPathFactory, gate_cache: Path) -> FixedSnippets:
     folder = tmp_path_factory.mktemp("truth")
-    runner = local_runner(folder / "cache", folder)
+    runner = local_runner(gate_cache, folder)
     try:
         pythons = {version: Path(runner.find_interpreter(Interpreter(*version)).executable) for version in TOGETHER}
-        return _fix_all(folder, runner, pythons)
+        return _fix_all(folder, gate_cache, runner, pythons)
     except CellUnavailable as reason:
         pytest.skip(str(reason))
     finally:
         runner.close()
 
 
-def _fix_all(folder: Path, runner: LocalRunner, pythons: Mapping[Version, Path]) -> FixedSnippets:
+def _fix_all(folder: Path, cache: Path, runner: LocalRunner, pythons: Mapping[Version, Path]) -> FixedSnippets:
     root = folder / "snippets"
     snippets = read_snippets()
     write_snippets(snippets, root)
@@ -63,7 +63,7 @@ def _fix_all(folder: Path, runner: LocalRunner, pythons: Mapping[Version, Path])
 
     def analyze(files: Mapping[str, bytes], names: Sequence[str]) -> dict[str, AnalysisResult]:
         plan = Plan(root=root)
-        analyzer = ServiceAnalyzer(plan=plan, cache=folder / "cache", runner=runner, processes=2, overrides=files)
+        analyzer = ServiceAnalyzer(plan=plan, cache=cache, runner=runner, processes=2, overrides=files)
         analyzer.register([services[name] for name in names])
         return {name: analyzer.analyze(cell_of("3.12", services[name]), NOTHING_LOCKED) for name in names}
 

@@ -34,7 +34,7 @@ baseline = "3.9"
 
 
 @pytest.fixture(scope="module")
-def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def report(tmp_path_factory: pytest.TempPathFactory, gate_cache: Path) -> dict[str, Any]:
     """Run the gate on the fleet with the local runner and return its report."""
     root = tmp_path_factory.mktemp("real-fleet")
     left_out = root / "services" / "future"
@@ -47,7 +47,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     (root / "py312.toml").write_text(PLAN)
     file = root / "report.json"
     argv = [*PYTEST, "--py312", "--py312-runner=local", "--py312-python=3.9,3.12"]
-    argv += [f"--py312-report={file}", f"--py312-cache-dir={root / 'cache'}"]
+    argv += [f"--py312-report={file}", f"--py312-cache-dir={gate_cache}"]
     variables = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     done = subprocess.run(argv, cwd=root, env=variables, capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode == pytest.ExitCode.TESTS_FAILED, done.stdout[-6000:] + done.stderr[-3000:]

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.network
 CHECKS = "py312_dependencies or py312_libraries"
 
 
-def report_of(tmp_path: Path, dockerfile: str, files: dict[str, str]) -> dict[str, dict[str, object]]:
+def report_of(tmp_path: Path, cache: Path, dockerfile: str, files: dict[str, str]) -> dict[str, dict[str, object]]:
     """The outcomes on the target, by check."""
     root = service_tree(
         tmp_path / "repository",
@@ -27,7 +27,7 @@ def report_of(tmp_path: Path, dockerfile: str, files: dict[str, str]) -> dict[st
             **files,
         },
     )
-    done = gate(root, tmp_path / "cache", f"--py312-report={root / 'report.json'}", checks=CHECKS, seconds=600)
+    done = gate(root, cache, f"--py312-report={root / 'report.json'}", checks=CHECKS, seconds=600)
     assert done.returncode in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED), done.stdout + done.stderr
     report = json.loads((root / "report.json").read_text(encoding="utf-8"))
     return {outcome["check"]: outcome for outcome in report["outcomes"] if str(outcome["interpreter"]) == "3.12"}
@@ -40,13 +40,14 @@ HASHED = (
 )
 
 
-def test_without_dependencies_nothing_else_needs_a_hash(tmp_path: Path) -> None:
+def test_without_dependencies_nothing_else_needs_a_hash(tmp_path: Path, gate_cache: Path) -> None:
     """gunicorn 20.1 requires setuptools, which 3.12 does not have: pip installs it all the same, and it does not start.
 
     What it lacks is a fact about the image, and no refusal of pip.
     """
     outcomes = report_of(
         tmp_path,
+        gate_cache,
         "RUN pip install --no-deps --require-hashes -r requirements.txt\n",
         {"svc/requirements.txt": HASHED},
     )
@@ -56,10 +57,11 @@ def test_without_dependencies_nothing_else_needs_a_hash(tmp_path: Path) -> None:
     assert outcomes["dependencies"]["status"] != "passed" or outcomes["libraries"]["status"] != "passed"
 
 
-def test_a_step_without_dependencies_beside_one_with_them(tmp_path: Path) -> None:
+def test_a_step_without_dependencies_beside_one_with_them(tmp_path: Path, gate_cache: Path) -> None:
     """`requests` comes alone, and its dependencies from the second step."""
     outcomes = report_of(
         tmp_path,
+        gate_cache,
         "RUN pip install --no-deps -r alone.txt\nRUN pip install -r with.txt\n",
         {"svc/alone.txt": "requests==2.31.0\nidna==3.6\n", "svc/with.txt": "urllib3\ncertifi\ncharset-normalizer\n"},
     )
@@ -67,7 +69,9 @@ def test_a_step_without_dependencies_beside_one_with_them(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(("variable", "status"), [("PIP_CONSTRAINT", "passed"), ("OTHER", "failed")])
-def test_constraints_reach_the_environments_of_builds(tmp_path: Path, variable: str, status: str) -> None:
+def test_constraints_reach_the_environments_of_builds(
+    tmp_path: Path, gate_cache: Path, variable: str, status: str
+) -> None:
     """The source needs the pkg_resources of an older setuptools."""
     files = {"setup.py": "import pkg_resources\nfrom setuptools import setup\nsetup(name='old', version='1')\n"}
     files["PKG-INFO"] = "Metadata-Version: 1.0\nName: old\nVersion: 1\n"
@@ -80,14 +84,14 @@ def test_constraints_reach_the_environments_of_builds(tmp_path: Path, variable: 
             tar.addfile(member, io.BytesIO(text.encode()))
 
     dockerfile = f"ENV {variable}=/app/c.txt\nRUN pip install --find-links files old==1\n"
-    outcomes = report_of(tmp_path, dockerfile, {"svc/c.txt": "setuptools<82\n"})
+    outcomes = report_of(tmp_path, gate_cache, dockerfile, {"svc/c.txt": "setuptools<82\n"})
 
     assert outcomes["dependencies"]["status"] == status
 
 
-def test_a_source_that_must_not_be_built_blocks(tmp_path: Path) -> None:
+def test_a_source_that_must_not_be_built_blocks(tmp_path: Path, gate_cache: Path) -> None:
     """future 0.18.2 has no wheel."""
-    outcomes = report_of(tmp_path, "RUN pip install --only-binary :all: future==0.18.2\n", {})
+    outcomes = report_of(tmp_path, gate_cache, "RUN pip install --only-binary :all: future==0.18.2\n", {})
     assert outcomes["dependencies"]["status"] == "failed"
     assert "only-binary" in json.dumps(outcomes["dependencies"])
 
@@ -120,7 +124,9 @@ root = ".."
     ],
     ids=["own code", "own code without a tag", "setuptools-scm with the root above"],
 )
-def test_a_build_takes_its_version_from_git(tmp_path: Path, files: dict[str, str], tagged: bool) -> None:
+def test_a_build_takes_its_version_from_git(
+    tmp_path: Path, gate_cache: Path, files: dict[str, str], tagged: bool
+) -> None:
     """The copy that is built has one; where the checkout has no version, nothing is known of the service."""
     root = tmp_path / "repository"
     root.mkdir()
@@ -128,7 +134,7 @@ def test_a_build_takes_its_version_from_git(tmp_path: Path, files: dict[str, str
         author = ["-c", "user.name=a", "-c", "user.email=a@localhost"]
         assert not command or process.run(["git", "-C", str(root), *author, *command]).ok
 
-    outcomes = report_of(tmp_path, "RUN pip install .\n", files)
+    outcomes = report_of(tmp_path, gate_cache, "RUN pip install .\n", files)
 
     assert "PY106" not in json.dumps(outcomes)
     assert outcomes["dependencies"]["status"] == ("passed" if tagged else "errored")

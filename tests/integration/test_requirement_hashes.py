@@ -36,20 +36,22 @@ def service_on_this_interpreter(root: Path, digest: str, test: str) -> None:
 
 
 @pytest.mark.parametrize(("digest", "returncode"), [(RIGHT, 0), (WRONG, 1)], ids=["right", "wrong"])
-def test_only_a_file_with_a_required_hash_is_installed(tmp_path: Path, digest: str, returncode: int) -> None:
+def test_only_a_file_with_a_required_hash_is_installed(
+    tmp_path: Path, gate_cache: Path, digest: str, returncode: int
+) -> None:
     """As with pip; the lock's own hashes, which match whatever the index has, are not used."""
     service_on_this_interpreter(tmp_path, digest, "def test_it():\n    assert True\n")
 
-    done = gate(tmp_path, tmp_path / "cache", checks="")
+    done = gate(tmp_path, gate_cache, checks="")
 
     assert done.returncode == returncode, done.stdout
     assert ("PY114" in done.stdout) == bool(returncode)
 
 
-def test_the_source_is_built_where_only_its_hash_is_required(tmp_path: Path) -> None:
+def test_the_source_is_built_where_only_its_hash_is_required(tmp_path: Path, gate_cache: Path) -> None:
     """As by pip. A file that was compiled before there were wheels for an interpreter lacks the hashes of those."""
     service_on_this_interpreter(tmp_path, SOURCE, "import iniconfig\n\n\ndef test_it():\n    assert iniconfig\n")
-    first, again = (gate(tmp_path, tmp_path / "cache", checks="py312_dependencies or py312_suite") for _ in range(2))
+    first, again = (gate(tmp_path, gate_cache, checks="py312_dependencies or py312_suite") for _ in range(2))
     assert "PY114" not in first.stdout
     assert first.returncode == again.returncode == 0, first.stdout
 
@@ -69,19 +71,19 @@ def hashed_service(root: Path) -> Path:
     return service
 
 
-def test_a_setuptools_without_a_hash_fails_where_no_environment_comes_with_it(tmp_path: Path) -> None:
+def test_a_setuptools_without_a_hash_fails_where_no_environment_comes_with_it(tmp_path: Path, gate_cache: Path) -> None:
     """gunicorn 20.1 requires setuptools, and pip wants a hash of everything that it downloads."""
     service = hashed_service(tmp_path)
     (service / "requirements.txt").write_text(f"gunicorn==20.1.0 --hash=sha256:{GUNICORN}\n")
 
-    done = gate(tmp_path, tmp_path / "cache", checks="")
+    done = gate(tmp_path, gate_cache, checks="")
 
     assert "PY114 setuptools has no pinned version and no hash" in done.stdout
     assert "services/hashed::py3.12::dependencies" in done.stdout
     assert "services/hashed::py3.11::dependencies" not in done.stdout.partition("Blocking")[2]
 
 
-def test_a_hashed_pin_gets_a_version_that_was_tried_without_hashes(tmp_path: Path) -> None:
+def test_a_hashed_pin_gets_a_version_that_was_tried_without_hashes(tmp_path: Path, gate_cache: Path) -> None:
     """What changes has none yet: compiling the file again adds them."""
     service = hashed_service(tmp_path)
     (service / "app.py").write_text("import altgraph\n")
@@ -91,7 +93,7 @@ def test_a_hashed_pin_gets_a_version_that_was_tried_without_hashes(tmp_path: Pat
     (service / "requirements.txt").write_text(f"{header}{command}altgraph==0.17.2 --hash=sha256:{ALTGRAPH}\n")
     report = tmp_path / "report.json"
 
-    gate(tmp_path, tmp_path / "cache", f"--py312-report={report}")
+    gate(tmp_path, gate_cache, f"--py312-report={report}")
 
     outcomes = json.loads(report.read_text())["outcomes"]
     (finding,) = next(one for one in outcomes if one["interpreter"] == "3.12")["findings"]

@@ -42,8 +42,8 @@ FILES = {
 
 
 @pytest.fixture
-def cells(tmp_path: Path) -> Iterator[Cells]:
-    cells = Cells(folder=tmp_path, cache=tmp_path / "cache")
+def cells(tmp_path: Path, gate_cache: Path) -> Iterator[Cells]:
+    cells = Cells(folder=tmp_path, cache=gate_cache)
     yield cells
     cells.runner.close()
 

@@ -72,10 +72,12 @@ class Reader:
 
 
 @pytest.fixture(scope="module")
-def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
+def reader(tmp_path_factory: pytest.TempPathFactory, gate_cache: Path) -> Iterator[Reader]:
     home = tmp_path_factory.mktemp("home")
     (home / "pytest-py312").symlink_to(ROOT)
     (home / "bin").mkdir()
+    (home / "cache").mkdir()
+    (home / "cache/pytest-py312").symlink_to(gate_cache)
     (home / "bin/python3").symlink_to(os.path.realpath(sys.executable))
     (home / "variables").touch()
     variables = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "VIRTUAL_ENV"))}
