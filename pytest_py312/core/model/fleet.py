@@ -55,7 +55,7 @@ class RequirementSource:
     A command has its ``arguments`` and ``line``. ``folder`` is where pip is run, relative to the root: local paths in
     a requirements file start there. ``None``: it is not known. ``constraints``: the file only restricts versions.
     ``settings`` are those of the command that installs it, if it is known. ``uninstalled``: nothing is known to install
-    it where the service or its tests run.
+    it where the service or its tests run. ``unlocked``: pip installs the table, which reads no lock file beside it.
     """
 
     path: str
@@ -68,6 +68,7 @@ class RequirementSource:
     step: int = 0
     """The position, from 1, of the command among those that install; 0: no command is known."""
     uninstalled: bool = False
+    unlocked: bool = False
 
     def __str__(self) -> str:
         if self.settings.provided:

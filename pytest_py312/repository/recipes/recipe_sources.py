@@ -80,7 +80,7 @@ def _sources_of_step(
         if project.path == service_path:
             if not settings.no_deps:
                 own = own_sources(tree, project, readers)
-                yield from (replace(source, settings=settings) for source in own)
+                yield from (replace(source, settings=settings, unlocked=True) for source in own)
         else:
             extras = f"[{','.join(project.extras)}]" if project.extras else ""
             yield RequirementSource(

@@ -43,7 +43,7 @@ from pytest_py312.repository.services.install_recipes import (
     read_planned_recipe,
 )
 from pytest_py312.repository.services.own_distributions import with_libraries
-from pytest_py312.repository.services.requirement_set import read_requirement_set
+from pytest_py312.repository.services.requirement_set import read_requirement_set, tested_with_lock
 from pytest_py312.repository.services.requirement_sources import (
     MAX_ADDITIONAL_SOURCES,
     TABLE_READERS,
@@ -284,7 +284,12 @@ def _describe_service(
         clauses.append("is in no stage of the plan; it counts as stage 0")
     if not files.scan.complete:
         clauses.append("is too deep or too large to be searched in full")
-    other_versions = _versions_of_tests_only(tree, path, run_time, tests, test_recipe)
+    locked_tests = tested_with_lock(tree, run_time, tests, test_recipe)
+    if locked_tests:
+        tests = locked_tests if suite is not None else ()
+        apart = "; its tests are installed with that: two environments" if tests else ""
+        clauses.append(f"is installed with pip, without the lock file beside it{apart}")
+    other_versions = () if locked_tests else _versions_of_tests_only(tree, path, run_time, tests, test_recipe)
     if other_versions:
         clauses.append(
             f"is tested with other versions of {join_names(other_versions)} than production has: two environments"
@@ -307,7 +312,7 @@ def _describe_service(
         start_modules=start_modules(programs, files),
         recipe=recipe,
         test_recipe=test_recipe,
-        separate_tests=bool(other_versions),
+        separate_tests=bool(other_versions or locked_tests),
     )
 
 

@@ -7,14 +7,14 @@ exception.
 import os
 import posixpath
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from pytest_py312.core.model.findings import Interpreter, Location
-from pytest_py312.core.model.fleet import RequirementSource
+from pytest_py312.core.model.fleet import InstallRecipe, RequirementSource
 from pytest_py312.repository.formats.lockfiles import (
     LOCK_FORMATS,
     MAX_LENGTH,
@@ -136,6 +136,26 @@ def lock_file_candidates(source: RequirementSource) -> tuple[str, ...]:
     return (*adjacent, *workspace_locks)
 
 
+def tested_with_lock(
+    tree: Tree,
+    run_time: Sequence[RequirementSource],
+    tests: Sequence[RequirementSource],
+    test_recipe: InstallRecipe | None,
+) -> tuple[RequirementSource, ...]:
+    """Return all that is installed for the tests, if that is with a lock file that production installs without.
+
+    ``pip install .`` in an image installs the newest versions, and ``poetry install`` for the tests those of the lock.
+    Empty if both are installed alike. Where nothing says what is installed for the tests, a lock file does.
+    """
+    unlocked = [
+        source for source in run_time if source.unlocked and any(map(tree.is_file, lock_file_candidates(source)))
+    ]
+    if not unlocked or (test_recipe is not None and all(step.project is None for step in test_recipe.steps)):
+        return ()
+    locked = {(source.path, source.table): replace(source, unlocked=False, step=0) for source in unlocked}
+    return (*locked.values(), *(source for source in tests if (source.path, source.table) not in locked))
+
+
 def requirement_with_extras(line: str, project: str, extras: Collection[str], interpreter: Interpreter) -> str:
     """Return the requirement in a Requires-Dist ``line`` of ``project`` that applies with ``extras``; empty if none
     does.
@@ -201,7 +221,7 @@ class _RequirementSetBuilder:
             self._add_problem(str(source), f"{source.path} has no table {source.table}; it has: {table_names}.", where)
             return
         self._add(selected.requirements, "requirements", (source.path,))
-        if self.with_locks:
+        if self.with_locks and not source.unlocked:
             self._add_lock_of(source, where)
 
     def _read_arguments(self, source: RequirementSource) -> None:

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from pytest_py312.core.model.fleet import RequirementSource
 from pytest_py312.repository.plan.loader import default_plan
 from pytest_py312.repository.services.discovery import discover
+from pytest_py312.repository.services.requirement_set import read_requirement_set
 from tests.support.fakes import service_tree
 
 LIBRARY = (
@@ -80,6 +82,50 @@ def test_an_image_of_several_projects_is_of_those_that_it_names_or_starts(
     services = {service.path: service for service in discover(default_plan(tmp_path)).services}
     recipe = services["python/shop-lib"].recipe
     assert (recipe.source if recipe is not None else "") == source
+
+
+LOCKED = (
+    '[tool.poetry]\nname = "mail"\nversion = "1"\n[tool.poetry.dependencies]\npython = "^3.9"\nidna = "^3.0"\n'
+    '[tool.poetry.group.dev.dependencies]\npytest = "*"\n'
+)
+LOCK = (
+    '[[package]]\nname = "idna"\nversion = "3.1"\npython-versions = ">=3.6"\nfiles = []\n'
+    '[metadata]\nlock-version = "2.0"\npython-versions = "^3.9"\ncontent-hash = "0"\n'
+)
+
+
+@pytest.mark.parametrize(
+    ("command", "has_tests", "production", "tests", "separate"),
+    [
+        ("pip install .", False, [], [], True),
+        ("pip install .", True, [], ["3.1"], True),
+        ("uv pip install --system .", True, [], ["3.1"], True),
+        ("pip install poetry && poetry install --only main", True, ["3.1"], ["3.1"], False),
+    ],
+)
+def test_pip_installs_a_project_without_its_lock_file(
+    tmp_path: Path, command: str, has_tests: bool, production: list[str], tests: list[str], separate: bool
+) -> None:
+    """The versions of the lock are those of the tests, if there are tests, in an environment of their own."""
+    files = {"tests/test_mail.py": "def test_mail():\n    pass\n"} if has_tests else {}
+    service_tree(
+        tmp_path / "mail",
+        {
+            "Dockerfile": f"FROM python:3.9-slim\nWORKDIR /app\nCOPY . .\nRUN {command}\nCMD python mail/main.py\n",
+            "pyproject.toml": LOCKED,
+            "poetry.lock": LOCK,
+            "mail/main.py": "import idna\n",
+            **files,
+        },
+    )
+    (mail,) = discover(default_plan(tmp_path)).services
+
+    def versions(sources: tuple[RequirementSource, ...]) -> list[str]:
+        read = read_requirement_set(tmp_path, sources, with_locks=True)
+        return [pin.version for lock in read.locks for pin in lock.pins]
+
+    assert (versions(mail.requirements), mail.separate_tests) == (production, separate)
+    assert versions(mail.test_requirements) == (tests if separate else versions(mail.requirements))
 
 
 POETRY = '[tool.poetry]\nname = "{}"\nversion = "1"\n[tool.poetry.dependencies]\npython = "^3.9"\n'
