@@ -2,7 +2,7 @@
 
 import posixpath
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -305,12 +305,18 @@ def _chosen_value(values: Sequence[str], service_path: str, service_name: str) -
     folder_name = service_path.rpartition("/")[2]
     names = {service_path, service_name, folder_name, f"./{service_path}"}
     named = next((value for value in values if value.strip("/") in names), None)
+    if named is None:  # one of several words: the arguments of pytest
+        named = next((value for value in values if any(_is_inside(word, names) for word in value.split())), None)
     if named is not None:
         return named
     versions = [value for value in values if _VERSION.fullmatch(value)]
     if len(versions) < len(values):
         return values[0]
     return max(versions, key=lambda value: [int(part) for part in value.removesuffix(".*").split(".")])
+
+
+def _is_inside(word: str, names: Collection[str]) -> bool:
+    return word.strip("/") in names or any(word.startswith(f"{name}/") for name in names)
 
 
 def _follow_runners(tree: Tree, walk: CommandWalk) -> None:

@@ -420,6 +420,21 @@ jobs:
     ]
 
 
+@pytest.mark.parametrize("service", ["a", "b"])
+def test_an_object_of_a_matrix_that_names_several_services(tmp_path: Path, service: str) -> None:
+    workflow = """\
+jobs:
+  t:
+    strategy: {matrix: {module: [{test: services/c, id: 1}, {test: "services/a/tests services/b --ignore=x", id: 2}]}}
+    steps:
+      - run: pip install -r services/a/dev.txt
+      - run: pytest --durations=0 ${{ matrix.module.test }} --cov | tee out.txt
+"""
+    tree = write(tmp_path, {".github/workflows/t.yml": workflow})
+    recipe = read_workflow_recipe(tree, f"services/{service}", service)
+    assert shown(recipe) == [(".github/workflows/t.yml:5", "services/a/dev.txt")]
+
+
 def job(requirement: str, *, head: str = "", tail: str = "") -> str:
     return (
         f"jobs:\n  j:\n{head}    steps:\n      - run: pip install {requirement} -r services/a/dev.txt\n"
