@@ -1,5 +1,6 @@
 """Read what installs the functions of a service: builds of AWS SAM and of the Serverless Framework, and AWS Lambda."""
 
+import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -15,6 +16,13 @@ from pytest_py312.repository.formats.functions.serverless import (
 from pytest_py312.repository.formats.functions.terraform import read_terraform
 from pytest_py312.repository.tree import Tree, join_path, with_outer_folders
 
+HANDLER_FILE_LIMIT = 100
+"""Maximum number of files of one folder in which handlers are searched."""
+_HANDLER = re.compile(r"^def \w+\(\s*_?event\b[^,()]*,\s*_?context\b", re.MULTILINE | re.ASCII)
+_FOR_LAMBDA = re.compile(
+    r"^\s*(?:import|from)\s+(?:boto3|botocore|aws_lambda_\w+|aws_xray_sdk|crhelper|cfnresponse)\b",
+    re.MULTILINE | re.ASCII,
+)
 FILE_LIMIT = 2_000
 """Maximum number of files that are read."""
 SEARCH_DEPTH = 12
@@ -64,6 +72,27 @@ def read_serverless_recipe(tree: Tree, service_path: str, nested: Sequence[str] 
                 environment=LAMBDA_VARIABLES if on_lambda else (),
             )
     return None
+
+
+def read_handler_recipe(tree: Tree, service_path: str, files: Sequence[str]) -> InstallRecipe | None:
+    """Return what AWS Lambda provides to a service of which only the code shows that it runs there.
+
+    It has a handler ``(event, context)`` and imports the SDK or what is for Lambda alone, or a configuration of Chalice
+    (https://aws.github.io/chalice/topics/configfile.html). What defines it may be generated, or be elsewhere.
+
+    :param files: the paths of the service's files, relative to it; those of folders further inside do not count.
+    """
+    source, line = join_path(service_path, ".chalice/config.json"), 1
+    if ".chalice/config.json" not in files:
+        names = [name for name in files if name.endswith(".py") and "/" not in name][:HANDLER_FILE_LIMIT]
+        texts = {name: tree.read_or_none(join_path(service_path, name)) or "" for name in names}
+        handlers = ((name, match) for name in sorted(texts) if (match := _HANDLER.search(texts[name])) is not None)
+        name, handler = next(handlers, ("", None))
+        if handler is None or not any(map(_FOR_LAMBDA.search, texts.values())):
+            return None
+        source, line = join_path(service_path, name), texts[name].count("\n", 0, handler.start()) + 1
+    step = lambda_step(Location(path=source, line=line), target="/var/runtime")
+    return InstallRecipe(source=source, steps=(step,), environment=LAMBDA_VARIABLES)
 
 
 def lambda_step(location: Location, *, target: str = "") -> InstallStep:

@@ -16,7 +16,7 @@ from pytest_py312.repository.recipes.command_walk import CommandWalk
 from pytest_py312.repository.recipes.dockerfile_recipe import read_dockerfile_recipe
 from pytest_py312.repository.recipes.file_map import FileMap, resolve_path
 from pytest_py312.repository.recipes.packaging_jobs import INSTALLS_INTO_FOLDER, read_packaging_recipe
-from pytest_py312.repository.recipes.serverless_builds import read_serverless_recipe
+from pytest_py312.repository.recipes.serverless_builds import read_handler_recipe, read_serverless_recipe
 from pytest_py312.repository.recipes.suite_recipe import (
     new_walk,
     read_makefile_recipe,
@@ -57,7 +57,7 @@ def find_production_recipe(tree: Tree, files: ServiceFiles) -> InstallRecipe | N
     Of several Dockerfiles of the service the outermost counts, and ``Dockerfile`` before others. Without one of its
     own, a build of AWS SAM or of the Serverless Framework counts, then the Dockerfiles in the folders above it that
     install something of the service, and not for another project, then those beside it with a virtual environment for
-    it, and at last the jobs of workflows that make the archive of a function.
+    it, the jobs of workflows that make the archive of a function, and at last the code of one.
     """
     own = [dockerfile.path for dockerfile in files.dockerfiles if is_production_dockerfile(dockerfile.path, files.path)]
     for path in sorted(own, key=_dockerfile_order):
@@ -78,7 +78,10 @@ def find_production_recipe(tree: Tree, files: ServiceFiles) -> InstallRecipe | N
         if recipe is not None and _has_environment_for(recipe, files.path):
             return recipe
     name, own_files = files.path.rpartition("/")[2], run_time_files(tree, files.path)
-    return read_packaging_recipe(tree, files.path, name, partial(_is_of_production, files, own_files))
+    packed = read_packaging_recipe(tree, files.path, name, partial(_is_of_production, files, own_files))
+    if packed is not None or files.dockerfiles:
+        return packed
+    return read_handler_recipe(tree, files.path, files.scan.files)
 
 
 def _is_of_production(files: ServiceFiles, own_files: Sequence[str], path: str) -> bool:

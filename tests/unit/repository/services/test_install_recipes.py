@@ -151,3 +151,34 @@ def test_images_at_the_root_of_folders_below_make_no_service_of_it(tmp_path: Pat
     service_tree(tmp_path, {**files, **{f"apps/{name}/main.py": "" for name in ("api", "worker", "shared")}})
     paths = {service.path for service in discover(default_plan(tmp_path)).services}
     assert paths == {"apps/api", "apps/worker", "apps/shared", "scripts"} | ({"."} if is_root else set())
+
+
+HANDLER = "import boto3\n\n\ndef handler(event, context):\n    return boto3\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "source"),
+    [
+        ({"load.py": HANDLER}, "svc/load.py"),
+        ({"load.py": "import crhelper\n\ndef lambda_handler(event, _context=None):\n    pass\n"}, "svc/load.py"),
+        (
+            {"load.py": "def handler(event, context):\n    pass\n", "app.py": "from botocore import config\n"},
+            "svc/load.py",
+        ),
+        ({"app.py": "from chalice import Chalice\n", ".chalice/config.json": "{}"}, "svc/.chalice/config.json"),
+        ({"load.py": HANDLER, "Dockerfile": "FROM python:3.9-slim\nCOPY . .\n"}, ""),
+        ({"load.py": "import boto3\n\ndef handler(event, sender):\n    pass\n"}, ""),
+        ({"load.py": "def handler(event, context):\n    pass\n"}, ""),
+        ({"deeper/load.py": HANDLER}, ""),
+    ],
+)
+def test_what_aws_lambda_provides_to_a_handler_that_no_template_names(
+    tmp_path: Path, files: dict[str, str], source: str
+) -> None:
+    """Its template is generated, or names an archive that a script makes."""
+    service_tree(tmp_path / "svc", {"requirements.txt": "crhelper==2.0.12\n", "app.py": "", **files})
+    (made,) = discover(default_plan(tmp_path)).services
+    recipe = made.recipe
+    assert (recipe.source if recipe is not None else "") == source
+    assert ("boto3" in [name for step in (recipe.steps if recipe else ()) for name in step.arguments]) is bool(source)
+    assert (made.runs_without_pth is not None) is bool(source)
