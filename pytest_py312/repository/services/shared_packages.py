@@ -1,7 +1,8 @@
 """Find packages of the repository outside of a service that its suite imports, and the folders that hold them.
 
 What stands at the root says what is on the path there: ``pythonpath`` of pytest, a ``conftest.py``, a distribution, or
-``PYTHONPATH`` of tox. Only what the service imports counts, so that an unrelated change does not concern it.
+``PYTHONPATH`` of tox. What lies beside a service that is a package is on it as well. Only what the service imports
+counts, so that an unrelated change does not concern it.
 """
 
 import os
@@ -44,7 +45,8 @@ def with_shared_packages(tree: Tree, services: Sequence[Service]) -> list[Servic
 
     def complete(service: Service) -> Service:
         in_image = _packages_in_image(tree, service)
-        known = in_image if service.suite is None else {**packages, **in_image}
+        beside = _packages_in(tree, _folder_of_package(tree, service.path))
+        known = in_image if service.suite is None else {**beside, **packages, **in_image}
         return _with_packages(tree, service, known) if known and _may_need(service) else service
 
     return [read_or_mark(service, complete) for service in services]
@@ -194,6 +196,18 @@ def _is_package(files: Sequence[str]) -> bool:
     if "__init__.py" in files:
         return True
     return any(name.endswith(".py") for name in files) and _PROJECT_FILES.isdisjoint(files)
+
+
+def _folder_of_package(tree: Tree, service_path: str) -> list[str]:
+    """Return the folder that pytest puts on the path for the tests of a service that is a package itself, if it is one.
+
+    The first folder above a test that has no ``__init__.py``:
+    https://docs.pytest.org/en/stable/explanation/pythonpath.html#import-modes
+    """
+    folder = service_path
+    while folder != "." and "__init__.py" in tree.list_folder(folder).files:
+        folder = posixpath.dirname(folder) or "."
+    return [folder] if folder != service_path else []
 
 
 def _import_roots(tree: Tree) -> Iterator[str]:
