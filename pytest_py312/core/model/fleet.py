@@ -158,6 +158,8 @@ class InstallRecipe:
     """The variables that it sets for the tests, or the platform for the service, as far as their values are literal."""
     prepare: tuple[tuple[str, ...], ...] = ()
     """Commands, in the service's folder, that make folders and copy templates for the tests."""
+    ignored_tests: tuple[str, ...] = ()
+    """Folders or files, relative to the service, that the run of the tests leaves out: they need what is running."""
     python_path: tuple[str, ...] = ()
     """The folders of ``PYTHONPATH`` in the image."""
     packages: tuple[str, ...] = ()

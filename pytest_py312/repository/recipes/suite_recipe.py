@@ -208,6 +208,11 @@ def new_walk(tree: Tree, path: str, folder: str) -> CommandWalk:
     return CommandWalk(files=files, path=path, folder=resolve_path(folder, WORKSPACE), variables=variables)
 
 
+_NEEDS_SYSTEM = re.compile(
+    r"(?:^|[/_.-])(?:e2e|end.?to.?end|integration|acceptance|functional|smoke|system|live|external)", re.IGNORECASE
+)
+
+
 def _recipe(tree: Tree, source: str, walk: CommandWalk, run: CommandRun, service_path: str) -> InstallRecipe:
     return InstallRecipe(
         source=source,
@@ -215,7 +220,20 @@ def _recipe(tree: Tree, source: str, walk: CommandWalk, run: CommandRun, service
         limits=tuple(dict.fromkeys(walk.limits)),
         environment=test_environment(run.environment, service_path),
         prepare=tuple(islice(_preparations(tree, walk.runs, service_path), VARIABLE_LIMIT)),
+        ignored_tests=tuple(dict.fromkeys(_ignored_tests(run, service_path))),
     )
+
+
+def _ignored_tests(run: CommandRun, service_path: str) -> Iterator[str]:
+    """Yield the paths that a run of pytest ignores and that need a running system by their names.
+
+    Others may be ignored because another job runs them.
+    """
+    for option in ("--ignore", "--ignore-glob"):
+        for value in _values_of(run.words, (option,)):
+            path = _path_inside(service_path, run.folder or ".", value.rstrip("/*"))
+            if path and _NEEDS_SYSTEM.search(path):
+                yield path
 
 
 def _preparations(tree: Tree, runs: Iterable[CommandRun], service_path: str) -> Iterator[tuple[str, ...]]:

@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 
 from pytest_py312.core.errors import NoFleetError, PlanError, did_you_mean
 from pytest_py312.core.model.fleet import PLATFORMS, Fleet, InstallRecipe, LocalProject, RequirementSource, Service
-from pytest_py312.core.model.plan import Plan, ServiceSettings, Stage, Suite
+from pytest_py312.core.model.plan import Plan, ServiceSettings, Stage, Suite, SuiteKind
 from pytest_py312.core.service_patterns import PatternIndex, is_glob, normalize_pattern
 from pytest_py312.core.text import join_names
 from pytest_py312.repository.declarations.declaration import VersionDeclaration
@@ -264,7 +264,7 @@ def _describe_service(
         else find_test_recipe(tree, files, name)
     )
     run_time, tests, requirement_clauses = _requirement_sources(plan, tree, files, settings, recipe, test_recipe)
-    suite, suite_clause = _choose_suite(tree, files, settings)
+    suite, suite_clause = _choose_suite(tree, files, settings, test_recipe)
     programs = started_programs(tree, files)
     additional = with_uninstalled(
         tree, files, _additional_sources(plan, files, (*run_time, *tests)), (recipe, test_recipe)
@@ -441,12 +441,19 @@ def _additional_sources(
     return find_additional_sources(files, {*taken, *inputs, *read_requirement_set(plan.root, sources).files})
 
 
-def _choose_suite(tree: Tree, files: ServiceFiles, settings: ServiceSettings) -> tuple[Suite | None, str]:
+def _choose_suite(
+    tree: Tree, files: ServiceFiles, settings: ServiceSettings, test_recipe: InstallRecipe | None
+) -> tuple[Suite | None, str]:
     if settings.suite or settings.suite_skip_reason:
         return settings.suite, ""
     manage = tree.read_or_none(join_path(files.path, "manage.py")) if files.scan.existing_files("manage.py") else None
     detected = find_suite(files.scan.files, files.scan.folders, files.texts, files.nested_folders, manage or "")
-    return detected.suite, detected.assumption
+    suite, ignored = detected.suite, test_recipe.ignored_tests if test_recipe is not None else ()
+    if suite is None or suite.kind is not SuiteKind.PYTEST or suite.folder or test_recipe is None or not ignored:
+        return suite, detected.assumption
+    suite = replace(suite, arguments=(*suite.arguments, *(f"--ignore={path}" for path in ignored)))
+    left_out = f"is tested without {join_names(list(ignored))}, as in {test_recipe.source}"
+    return suite, "; it ".join(filter(None, (detected.assumption, left_out)))
 
 
 def _python_path(

@@ -420,6 +420,26 @@ jobs:
     ]
 
 
+@pytest.mark.parametrize(
+    ("options", "ignored"),
+    [
+        ("--ignore=services/a/tests/e2e/", ("tests/e2e",)),
+        ("--ignore services/a/tests/integration -x", ("tests/integration",)),
+        ("--ignore-glob='services/a/tests/e2e/*'", ("tests/e2e",)),
+        ("--ignore=services/a/tests/slow --ignore=services/b/tests/e2e --ignore=/x/e2e --ignore=../e2e", ()),
+    ],
+)
+def test_tests_that_need_a_running_system_are_left_out_as_in_the_workflow(
+    tmp_path: Path, options: str, ignored: tuple[str, ...]
+) -> None:
+    """What is slow is left to another job, and is a proof all the same."""
+    workflow = f"jobs:\n  t:\n    steps:\n      - run: pip install six\n      - run: pytest services/a {options}\n"
+    tree = write(tmp_path, {".github/workflows/t.yml": workflow})
+    recipe = read_workflow_recipe(tree, "services/a", "a")
+    assert recipe is not None
+    assert recipe.ignored_tests == ignored
+
+
 @pytest.mark.parametrize("service", ["a", "b"])
 def test_an_object_of_a_matrix_that_names_several_services(tmp_path: Path, service: str) -> None:
     workflow = """\
