@@ -55,7 +55,8 @@ class RequirementSource:
     A command has its ``arguments`` and ``line``. ``folder`` is where pip is run, relative to the root: local paths in
     a requirements file start there. ``None``: it is not known. ``constraints``: the file only restricts versions.
     ``settings`` are those of the command that installs it, if it is known. ``uninstalled``: nothing is known to install
-    it where the service or its tests run. ``unlocked``: pip installs the table, which reads no lock file beside it.
+    it where the service or its tests run. ``unlocked``: it is installed without the lock file beside it: by pip, or
+    where that is missing.
     """
 
     path: str
@@ -131,6 +132,8 @@ class InstallStep:
     """Whether it runs under a condition that cannot be evaluated."""
     exported: bool = False
     """Whether it only writes the file from which another installer installs."""
+    unlocked: bool = False
+    """Whether the lock file of the project is not where it runs, so that the newest versions are installed."""
     image_folders: tuple[tuple[str, str], ...] = field(default=(), compare=False)
     """Absolute paths where it runs, and the folders of the repository that lie there."""
     unresolved: tuple[str, ...] = ()

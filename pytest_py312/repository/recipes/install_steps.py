@@ -132,6 +132,7 @@ def make_step(
             *paths.projects(local_editables, editable=True),
         ),
         project=project,
+        unlocked=project is not None and _lacks_lock(command.tool, project, files, folder),
         extras=command.extras,
         groups=command.groups,
         without=command.without,
@@ -183,6 +184,16 @@ def _project_folder(files: FileMap, folder: str) -> str | None:
         if found is not None:
             return found.rpartition("/")[0] or "."
     return files.find(folder)
+
+
+_LOCK_FILES = {"poetry": "poetry.lock", "pipenv": "Pipfile.lock"}
+
+
+def _lacks_lock(tool: str, project: str, files: FileMap, folder: str) -> bool:
+    """Whether the repository has a lock file of the project, and the folder in which its tool runs has none."""
+    name = _LOCK_FILES.get(tool, "")
+    is_there = not name or files.find(resolve_path(name, folder)) is not None
+    return not is_there and files.tree.is_file(join_path(project, name))
 
 
 def _unknown_values(command: InstallCommand) -> Iterator[str]:

@@ -75,7 +75,7 @@ def _sources_of_step(
         )
     if step.project is not None:
         tables = _project_sources(tree, step.project, readers, lambda table, toml: _is_selected(step, table, toml))
-        yield from (replace(source, settings=settings) for source in tables)
+        yield from (replace(source, settings=settings, unlocked=step.unlocked) for source in tables)
     for project in step.projects:
         if project.path == service_path:
             if not settings.no_deps:

@@ -288,7 +288,7 @@ def _describe_service(
     if locked_tests:
         tests = locked_tests if suite is not None else ()
         apart = "; its tests are installed with that: two environments" if tests else ""
-        clauses.append(f"is installed with pip, without the lock file beside it{apart}")
+        clauses.append(f"is installed without the lock file beside it{apart}")
     other_versions = () if locked_tests else _versions_of_tests_only(tree, path, run_time, tests, test_recipe)
     if other_versions:
         clauses.append(

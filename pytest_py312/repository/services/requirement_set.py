@@ -144,7 +144,8 @@ def tested_with_lock(
 ) -> tuple[RequirementSource, ...]:
     """Return all that is installed for the tests, if that is with a lock file that production installs without.
 
-    ``pip install .`` in an image installs the newest versions, and ``poetry install`` for the tests those of the lock.
+    ``pip install .`` in an image installs the newest versions, and ``poetry install`` for the tests those of the lock;
+    so does ``poetry install`` in an image without the lock.
     Empty if both are installed alike. Where nothing says what is installed for the tests, a lock file does.
     """
     unlocked = [

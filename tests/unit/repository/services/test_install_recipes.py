@@ -97,21 +97,27 @@ LOCK = (
 @pytest.mark.parametrize(
     ("command", "has_tests", "production", "tests", "separate"),
     [
+        ("COPY pyproject.toml . ; poetry lock && poetry install", False, [], [], True),
+        ("COPY pyproject.toml . ; poetry install --no-root", True, [], ["3.1"], True),
+        ("COPY pyproject.toml poetry.lock* ./ ; poetry install --only main", True, ["3.1"], ["3.1"], False),
+        ("COPY . . ; pipenv install && poetry install --only main", True, ["3.1"], ["3.1"], False),
         ("pip install .", False, [], [], True),
         ("pip install .", True, [], ["3.1"], True),
         ("uv pip install --system .", True, [], ["3.1"], True),
         ("pip install poetry && poetry install --only main", True, ["3.1"], ["3.1"], False),
     ],
 )
-def test_pip_installs_a_project_without_its_lock_file(
+def test_a_lock_file_counts_where_the_image_has_it_and_its_tool_reads_it(
     tmp_path: Path, command: str, has_tests: bool, production: list[str], tests: list[str], separate: bool
 ) -> None:
     """The versions of the lock are those of the tests, if there are tests, in an environment of their own."""
+    copy, _, run = command.rpartition(" ; ")
+    copy = copy or "COPY . ."
     files = {"tests/test_mail.py": "def test_mail():\n    pass\n"} if has_tests else {}
     service_tree(
         tmp_path / "mail",
         {
-            "Dockerfile": f"FROM python:3.9-slim\nWORKDIR /app\nCOPY . .\nRUN {command}\nCMD python mail/main.py\n",
+            "Dockerfile": f"FROM python:3.9-slim\nWORKDIR /app\n{copy}\nRUN {run}\nCOPY . .\nCMD python mail/main.py\n",
             "pyproject.toml": LOCKED,
             "poetry.lock": LOCK,
             "mail/main.py": "import idna\n",
