@@ -65,7 +65,12 @@ class DependencyCheck:
             cell,
             *(replace(cell, service=additional_service) for additional_service in additional_services(cell.service)),
         ]
-        results = [_check_set(set_cell, facts, is_additional=set_cell is not cell) for set_cell in sets]
+        recipe = cell.service.recipe
+        is_described = recipe is not None and bool(recipe.steps) and recipe.is_complete
+        results = [
+            _check_set(set_cell, facts, is_additional=set_cell is not cell, is_described=is_described)
+            for set_cell in sets
+        ]
         set_results = [set_result for set_result in results if not set_result.is_uninstalled]
         set_results = _with_production(cell, facts, set_results)
         imports, is_complete = start_imports(cell, facts)
@@ -95,10 +100,17 @@ class _SetResult:
 
 
 def _check_set(
-    cell: Cell, facts: Facts, *, is_additional: bool = False, others: Collection[Finding] = ()
+    cell: Cell,
+    facts: Facts,
+    *,
+    is_additional: bool = False,
+    is_described: bool = False,
+    others: Collection[Finding] = (),
 ) -> _SetResult:
     """Check one set.
 
+    :param is_described: a file says all that production installs, and an additional set is no part of it. One that
+        can be installed nowhere is not what the service runs with.
     :param others: findings on another set of the cell; those that equal one of them are left out.
     """
     installation = facts.installation(cell)
@@ -145,7 +157,10 @@ def _check_set(
     other_keys = {_problem_key(finding) for finding in others}
     findings = [finding for finding in findings if _problem_key(finding) not in other_keys]
     findings = without_consequences(findings, installation)
-    is_uninstalled = is_additional and all(source.uninstalled for source in cell.service.requirements)
+    is_uninstalled = is_additional and (
+        all(source.uninstalled for source in cell.service.requirements)
+        or (is_described and _installs_nowhere(installation, baseline_installation))
+    )
     is_checked = not installation.unchecked or installation.rest is not None
     if cell == facts.cells(cell.service)[-1] and is_checked and not is_uninstalled:
         findings = facts.repair(cell, findings)  # only what fails on the target has to be fixed
@@ -155,6 +170,16 @@ def _check_set(
         baseline_installation=baseline_installation,
         findings=findings,
         is_uninstalled=is_uninstalled,
+    )
+
+
+def _installs_nowhere(*installations: Installation) -> bool:
+    """Return whether it is known of all of them that the set cannot be installed."""
+    return all(
+        installation.environment is None
+        and not installation.unchecked
+        and _prevents_installation(list(installation.findings))
+        for installation in installations
     )
 
 

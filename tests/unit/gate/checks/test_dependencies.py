@@ -8,7 +8,15 @@ from typing import Any
 import pytest
 
 from pytest_py312.core.model.findings import Finding, Location, Outcome, Severity, SpecifierChange, Status
-from pytest_py312.core.model.fleet import Cell, Program, RequirementSource, Service, StartModule
+from pytest_py312.core.model.fleet import (
+    Cell,
+    InstallRecipe,
+    InstallStep,
+    Program,
+    RequirementSource,
+    Service,
+    StartModule,
+)
 from pytest_py312.core.model.measurements import StartImport
 from pytest_py312.dependencies.installation.result import Installation
 from pytest_py312.dependencies.resolution.lock import DependencyLock, Pin
@@ -527,6 +535,32 @@ def test_a_file_that_nothing_installs_only_warns() -> None:
     assert (finding.code, finding.severity) == ("PY101", Severity.WARNING)
     assert finding.message == "the set conflicts (nothing is known to install this file)"
     assert DependencyCheck().run(with_file(uninstalled=False), facts).outcome.status is Status.FAILED
+
+
+@pytest.mark.parametrize(
+    ("is_described", "baseline", "expected"),
+    [
+        (True, broken(CONFLICT), Status.PASSED),
+        (False, broken(CONFLICT), Status.FAILED),
+        (True, Installation(unchecked="no network"), Status.FAILED),
+        (True, installation_of("3.9"), Status.FAILED),
+    ],
+)
+def test_a_file_beside_what_the_image_installs_only_warns_if_it_can_be_installed_nowhere(
+    is_described: bool, baseline: Installation, expected: Status
+) -> None:
+    """An old requirements.txt beside the lock file of Poetry, which names a module of the service's own."""
+
+    class Beside(FakeFacts):
+        def installation(self, cell: Cell) -> Installation:
+            if "+" in cell.service.name:
+                return baseline if cell.is_baseline else broken(CONFLICT)
+            return installation_of(str(cell.interpreter))
+
+    step = InstallStep(tool="poetry", location=WHERE, project="services/user-service")
+    recipe = InstallRecipe(source="Dockerfile", steps=(step,)) if is_described else None
+    of = service(additional_requirements=(DEV,), recipe=recipe)
+    assert DependencyCheck().run(cell_of("3.12", of), Beside()).outcome.status is expected
 
 
 @pytest.mark.parametrize(
