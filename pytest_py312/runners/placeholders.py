@@ -5,7 +5,7 @@ run, on every interpreter, and proves nothing. All is read from the end of a tra
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 _NAME = r"[A-Z][A-Z0-9_]{1,60}"
 _NAMED = re.compile(
@@ -28,17 +28,22 @@ _MISSING_FIELD = re.compile(
 _READ_WITHOUT_DEFAULT = re.compile(r"(?:environ\.get|getenv)\(\s*[\"'](?P<name>[A-Za-z_]\w{0,60})[\"']\s*\)", re.ASCII)
 _ABOUT_A_VARIABLE = re.compile(r"\b(?:environ|env ?var|variables?|not set|must be set|undefined)", re.IGNORECASE)
 _LONG_NAME = re.compile(r"\b[A-Z][A-Z0-9]{0,30}(?:_[A-Z0-9]{1,30}){1,6}\b", re.ASCII)
-_NOT_SET = re.compile(r"(?:PYTHON|LD_|DYLD_|PIP_|UV_)\w*|PATH|HOME|TMPDIR", re.ASCII)
-"""Variables of the interpreter and of the system, which a placeholder would break."""
+_NOT_SET = re.compile(
+    r"(?:PYTHON|LD_|DYLD_|PIP_|UV_)\w*|PATH|HOME|TMPDIR|\w*(?:SETTINGS|MODULE|CONFIG)\w*|FLASK_APP", re.ASCII
+)
+"""Variables of the interpreter and of the system, and those that name a module or a file."""
+_MISSING_MODULE = re.compile(r"No module named '(?P<module>[^']{1,200})'")
 
 _VALUES = (
+    (r"PORT$", "1"),
     (r"REGION", "us-east-1"),
-    (r"REDIS|BROKER|CELERY|CACHE_UR", "redis://localhost:1/0"),
-    (r"AMQP|RABBIT", "amqp://localhost:1"),
-    (r"MONGO", "mongodb://localhost:1/placeholder"),
+    (r"HOST", "localhost"),
+    (r"(?:REDIS|BROKER|CELERY|CACHE)\w*(?:UR[IL]|DSN|BACKEND|BROKER)|BROKER$", "redis://localhost:1/0"),
+    (r"(?:AMQP|RABBIT)\w*(?:UR[IL]|DSN)", "amqp://localhost:1"),
+    (r"MONGO\w*(?:UR[IL]|DSN)", "mongodb://localhost:1/placeholder"),
     (r"(?:DATABASE|DB|POSTGRES\w*|SQLALCHEMY\w*|PG)_?(?:UR[IL]|DSN)|DSN$", "postgresql://localhost:1/placeholder"),
     (r"UR[IL]S?(?:_|$)|ENDPOINT|ORIGIN", "http://localhost:1"),
-    (r"HOST|SERVER|DOMAIN", "localhost"),
+    (r"SERVER|DOMAIN", "localhost"),
 )
 """The value by the name; the first that matches counts."""
 OTHER_VALUE = "1"
@@ -54,6 +59,17 @@ def missing_variables(detail: str) -> tuple[str, ...]:
 def placeholder_of(name: str) -> str:
     """Return a value for a variable that nothing can be reached with."""
     return next((value for pattern, value in _VALUES if re.search(pattern, name.upper())), OTHER_VALUE)
+
+
+def names_placeholder_module(detail: str, values: Iterable[str]) -> bool:
+    """Return whether an import ended because a placeholder was taken for the name of a module."""
+    match = _MISSING_MODULE.search(detail)
+    return match is not None and not {*match["module"].split(".")}.isdisjoint(values)
+
+
+def mentions(text: str, values: Iterable[str]) -> bool:
+    """Return whether an exception names the value of a placeholder: another version of a library may refuse it."""
+    return any(re.search(rf"(?<![\w.]){re.escape(value)}(?![\w.])", text) is not None for value in values)
 
 
 def _names(detail: str) -> Iterator[str]:

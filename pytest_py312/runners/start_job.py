@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from pytest_py312.core.model.fleet import Cell, StartModule
+from pytest_py312.core.model.fleet import Cell
 from pytest_py312.core.model.measurements import InterpreterBuild, StartImport
-from pytest_py312.runners.placeholders import missing_variables, placeholder_of
+from pytest_py312.runners.placeholders import missing_variables, names_placeholder_module, placeholder_of
 from pytest_py312.runners.runner import ProbeJob, Runner
 from pytest_py312.runners.suite_job import folders_read_by, paths_of_service
 
@@ -42,8 +42,7 @@ def start_job(cell: Cell, build: InterpreterBuild, environment: Path, *, root: P
             "kind": "start",
             "prepare": [list(argv) for argv in settings.prepare],
             "modules": [
-                {"name": module.name, "folder": module.folder, "kind": _kind(module)}
-                for module in service.start_modules
+                {"name": module.name, "folder": module.folder, "kind": module.kind} for module in service.start_modules
             ],
             "without_pth": service.runs_without_pth is not None,
             **paths,
@@ -55,11 +54,6 @@ def start_job(cell: Cell, build: InterpreterBuild, environment: Path, *, root: P
     )
 
 
-def _kind(module: StartModule) -> str:
-    """Return how the probe imports a module."""
-    return "script" if module.is_script else "program" if module.is_program else "module"
-
-
 def import_start_modules(runner: Runner, job: ProbeJob) -> Mapping[str, StartImport]:
     """Run the job; map each module to how its import ended. Unknown ones are missing.
 
@@ -67,6 +61,7 @@ def import_start_modules(runner: Runner, job: ProbeJob) -> Mapping[str, StartImp
     lacks, and again as long as it lacks others. It fails if it does so each time.
     """
     imports = {name: StartImport(detail=detail) for name, detail in _import_modules(runner, job).items()}
+    plain = {name: imported.detail for name, imported in imports.items()}
     given: dict[str, str] = {}
     for attempt in range(MAX_ATTEMPTS):
         again = [module for module in job.request["modules"] if imports.get(module["name"], StartImport()).detail]
@@ -77,7 +72,10 @@ def import_start_modules(runner: Runner, job: ProbeJob) -> Mapping[str, StartImp
         given.update({name: placeholder_of(name) for name in new})
         request, variables = {**job.request, "modules": again}, (*job.variables, *given.items())
         for name, detail in _import_modules(runner, replace(job, request=request, variables=variables)).items():
-            imports[name] = StartImport(detail=detail, placeholders=tuple(given))
+            if not names_placeholder_module(detail, given.values()):
+                imports[name] = StartImport(
+                    detail=detail, placeholders=tuple(given.items()), without_placeholders=plain[name] if given else ""
+                )
     return imports
 
 

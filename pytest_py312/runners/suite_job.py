@@ -114,7 +114,9 @@ def _probe_request(service: Service, *, built: bool) -> dict[str, Any]:
             *(list(argv) for argv in (service.test_recipe.prepare if service.test_recipe else ())),
             *(list(argv) for argv in service.settings.prepare),
         ],
-        "started_modules": [[module.name, module.folder] for module in service.start_modules if module.is_own],
+        "started_modules": [
+            [module.name, module.folder, module.kind] for module in service.start_modules if module.is_own
+        ],
     }
     return {**request, **paths_of_service(service, built=built)}
 

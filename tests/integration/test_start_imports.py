@@ -108,12 +108,13 @@ def test_variables_that_a_module_lacks_get_placeholders(cells: Cells, interprete
 @pytest.mark.parametrize("interpreter", ["3.9", "3.12"])
 @pytest.mark.parametrize("kind", [SuiteKind.PYTEST, SuiteKind.UNITTEST])
 def test_what_a_suite_imports_of_the_start_is_recorded(cells: Cells, interpreter: str, kind: SuiteKind) -> None:
-    """Under any name, in a test as well, and from a folder that is on the path."""
+    """In a test as well, and from a folder that is on the path. pytest and unittest have a ``main.py`` of their own."""
     started = [
         StartModule(name="deep", folder="inside/src", is_program=True, is_script=True),
+        StartModule(name="pkg.inner"),
         StartModule(name="pkg", is_program=True),
         StartModule(name="good", is_program=True),
-        StartModule(name="cmd.server", is_program=True),
+        StartModule(name="main", is_program=True, is_script=True),
     ]
     test = (
         "import sys, unittest\nsys.path.append('inside/src')\nimport deep\nclass Test(unittest.TestCase):\n"
@@ -124,7 +125,7 @@ def test_what_a_suite_imports_of_the_start_is_recorded(cells: Cells, interpreter
     of = service(start_modules=tuple(started), suite=Suite(kind=kind, arguments=arguments))
     run = cells.suite(interpreter, files, of)
     assert [result.outcome for result in run.results.values()] == ["passed"]
-    assert run.started_modules == ("deep", "pkg")
+    assert run.started_modules == ("deep", "pkg.inner")
 
 
 def test_distutils_of_setuptools_needs_a_pth_file(cells: Cells) -> None:

@@ -241,6 +241,11 @@ class StartModule:
     is_own: bool = True
     is_script: bool = False
 
+    @property
+    def kind(self) -> str:
+        """How a cell imports it."""
+        return "script" if self.is_script else "program" if self.is_program else "module"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Service:

@@ -1,6 +1,5 @@
 """Results of suites and benchmarks, and the interpreters that they ran on."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -170,7 +169,7 @@ class SuiteWarning:
     count: int = 1
 
 
-_EXCEPTION_LINE = re.compile(r"(?:\w+\.)*[A-Z]\w*(?:Error|Exception|Exit|Interrupt|Warning)(?::|$)", re.ASCII)
+_TRACEBACK = "Traceback (most recent call last):"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -179,15 +178,23 @@ class StartImport:
 
     detail: str = ""
     """The end of the traceback; empty if it imports."""
-    placeholders: tuple[str, ...] = ()
-    """Variables that it lacked, and that got a placeholder."""
+    placeholders: tuple[tuple[str, str], ...] = ()
+    """Variables that it lacked, and the values that they got instead."""
+    without_placeholders: str = ""
+    """The end of its traceback without them."""
 
     @property
     def last_line(self) -> str:
         """The exception; one of several lines, such as those of pydantic, in one."""
-        lines = self.detail.strip().splitlines()
-        first = next((i for i in range(len(lines) - 1, -1, -1) if _EXCEPTION_LINE.match(lines[i])), len(lines) - 1)
-        return shorten(" ".join(lines[first:]), 240, placeholder=" ...")
+        return _exception_of(self.detail)
+
+
+def _exception_of(detail: str) -> str:
+    """Return what follows the frames of the last traceback in ``detail``, on one line."""
+    lines = detail.strip("\n").rpartition(_TRACEBACK)[2].splitlines()
+    frame = max((number for number, line in enumerate(lines) if line.startswith('  File "')), default=-1)
+    first = next((number for number in range(frame + 1, len(lines)) if lines[number][:1].strip()), len(lines) - 1)
+    return shorten(" ".join(lines[first:]), 240, placeholder=" ...") if lines else ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

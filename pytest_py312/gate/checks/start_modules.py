@@ -13,6 +13,7 @@ from pytest_py312.dependencies.installation.findings import how_imported, withou
 from pytest_py312.dependencies.installation.result import Installation, installed_versions
 from pytest_py312.gate.checks.check import Facts, installed_cell
 from pytest_py312.repository.formats.commands.server_options import SERVER_PACKAGES
+from pytest_py312.runners.placeholders import mentions
 
 _IMPORT_ERRORS = re.compile(
     r"(?:ModuleNotFoundError|ImportError|SyntaxError|IndentationError|TabError|NameError)\b"
@@ -47,10 +48,10 @@ def start_findings(
     :param installations: what is installed here, and on the baseline.
     """
     for module in cell.service.start_modules:
-        imported = _without_path(imports.get(module.name))
+        imported = _as_compared(_without_path(imports.get(module.name)), baseline.get(module.name))
         if not imported.detail or (not module.is_own and (installations[0].imports or {}).get(module.name)):
             continue  # the latter is a PY105
-        is_new = not cell.is_baseline and _is_regression(module, imported, baseline.get(module.name))
+        is_new = not cell.is_baseline and _is_regression(imported, baseline.get(module.name))
         yield Finding(
             code="PY117",
             message=f"{_command_of(module)} cannot be imported on {cell.interpreter}: {_error(imported)}"
@@ -77,8 +78,9 @@ def unproven_start(
         only what no suite can prove counts: code that cannot be imported anywhere.
     """
     for module in cell.service.start_modules:
-        imported, earlier = _without_path(imports.get(module.name)), baseline.get(module.name)
-        if not imported.detail or earlier is None or _is_regression(module, imported, earlier):
+        earlier = baseline.get(module.name)
+        imported = _as_compared(_without_path(imports.get(module.name)), earlier)
+        if not imported.detail or earlier is None or _is_regression(imported, earlier):
             continue
         where = f"also fails on {cell.service.baseline}" if earlier.detail else f"not on {cell.service.baseline}"
         text = f"{_command_of(module)} cannot be imported: {_error(imported)} ({where}), and "
@@ -87,7 +89,7 @@ def unproven_start(
                 f"{text}the service is started with it, so nothing proves that it starts. Install what it needs, as "
                 "the service's image does"
             )
-        is_imported = suite is None or suite.started_modules is None or module.name in suite.started_modules
+        is_imported = suite is None or module.name in (suite.started_modules or ())
         if module.is_own and not (is_imported and cell.service.suite is not None):
             tests = "no suite" if cell.service.suite is None else "no test"
             return (
@@ -99,24 +101,33 @@ def unproven_start(
 
 def _without_path(imported: StartImport | None) -> StartImport:
     found = imported or StartImport()
-    return replace(found, detail=without_environment_path(found.detail))
+    plain = without_environment_path(found.without_placeholders)
+    return replace(found, detail=without_environment_path(found.detail), without_placeholders=plain)
 
 
-def _is_regression(module: StartModule, imported: StartImport, baseline: StartImport | None) -> bool:
+def _as_compared(imported: StartImport, baseline: StartImport | None) -> StartImport:
+    """Return an import without placeholders if the baseline needs none: it lacks them only here."""
+    if baseline is None or baseline.detail or baseline.placeholders or not imported.placeholders:
+        return imported
+    return StartImport(detail=imported.without_placeholders)
+
+
+def _is_regression(imported: StartImport, baseline: StartImport | None) -> bool:
     """Return whether a module that fails here imports on the baseline.
 
-    Where that needed placeholders, only an error of the code itself counts: another version of a library may refuse the
-    value of one.
+    Where that needed placeholders, an error that names the value of one does not count: another version of a library
+    may refuse it.
     """
     if baseline is None or baseline.detail:
         return False
-    return not baseline.placeholders or _is_broken(module, imported.last_line)
+    return not mentions(imported.last_line, (value for _, value in baseline.placeholders))
 
 
 def _error(imported: StartImport) -> str:
     if not imported.placeholders:
         return imported.last_line
-    return f"{imported.last_line}, with placeholders for {list_names(imported.placeholders, MAX_LISTED_VARIABLES)}"
+    names = list_names([name for name, _ in imported.placeholders], MAX_LISTED_VARIABLES)
+    return f"{imported.last_line}, with placeholders for {names}"
 
 
 def _is_broken(module: StartModule, last_line: str) -> bool:

@@ -12,8 +12,8 @@ Requests (key ``kind``):
   (test ids: only these), ``service`` (folder), ``working_folder`` (if it is another one), ``folders`` (copied),
   ``around`` (further files: path to content in base64), ``replaced`` (the same, in place of what was copied),
   ``python_path``, ``installed`` (source roots that act as installed), ``distribution`` (name, version, scripts,
-  plugins: metadata of a service that is not built), ``started_modules`` (name and folder: whether the suite imports
-  them is recorded).
+  plugins: metadata of a service that is not built), ``started_modules`` (name, folder and kind: whether the suite
+  imports them is recorded).
 * ``imports``: import each of ``modules`` and record the result. With ``without_pth``, no .pth file is processed.
 * ``start``: import ``modules`` (name, folder in the service, kind) from the service's own code; also ``prepare``,
   ``service``, ``folders``, ``python_path``, ``installed``, ``distribution`` and ``without_pth``.
@@ -300,17 +300,24 @@ def run_suite(request: Request, records: Records) -> int:
 def imported_start_modules(request: Request) -> set[str]:
     """Return the modules among those which the service is started with that this process has imported.
 
-    A suite may import them under another name, so their files count.
+    A suite may import them under another name, so their files count: those in the copy of the repository, or installed
+    ones if the service is a distribution. A package that is run needs its ``__main__.py``.
     """
-    modules = [getattr(module, "__dict__", None) for module in list(sys.modules.values())]
-    files = {str(module.get("__file__")) for module in modules if isinstance(module, dict)}
-    imported = set()
-    for name, folder in request.get("started_modules") or []:
-        path = os.sep + os.path.normpath(os.path.join(request["service"], folder, *name.split(".")))
-        ends = tuple(path + end for end in (".py", os.sep + "__init__.py", os.sep + "__main__.py"))
-        if ("." in name and name in sys.modules) or any(file.endswith(ends) for file in files):
-            imported.add(name)
-    return imported
+    started = request.get("started_modules") or []
+    ends = tuple(name.rpartition(".")[2] + end for name, _, _ in started for end in (".py", os.sep + "__main__.py"))
+    ends += tuple(name.rpartition(".")[2] + os.sep + "__init__.py" for name, _, _ in started)
+    modules = [getattr(module, "__dict__", None) for module in list(sys.modules.values() if started else ())]
+    named = [str(module.get("__file__")) for module in modules if type(module) is dict]
+    files = {os.path.realpath(file) for file in named if file.endswith(ends)}
+    service = os.path.realpath(os.path.join(request["scratch"], "repository", request["service"]))
+    packages = os.path.realpath(folders_of_run(request)["<site-packages>"])
+    imported: dict[str, bool] = {}
+    for name, folder, kind in started:
+        roots = [os.path.join(service, folder), *([packages] if "." in name or kind != "script" else [])]
+        own_ends = [".py", os.sep + ("__init__.py" if kind == "module" else "__main__.py")]
+        paths = [os.path.normpath(os.path.join(root, *name.split("."))) + end for root in roots for end in own_ends]
+        imported[name] = imported.get(name, True) and any(path in files for path in paths)
+    return {name for name, is_imported in imported.items() if is_imported}
 
 
 class WarningRecorder:

@@ -39,6 +39,7 @@ OF_3_12 = '  File "<frozen os>", line 685, in __getitem__\n'
         ),
         ("ModuleNotFoundError: No module named 'MY_MODULE'", []),
         (f"{FRAME}{OF_3_12}KeyError: 'PYTHONPATH'", []),
+        (f"{FRAME}{OF_3_12}KeyError: 'DJANGO_SETTINGS_MODULE'", []),
         ("", []),
     ],
 )
@@ -54,13 +55,30 @@ def test_what_an_import_lacks(detail: str, names: list[str]) -> None:
         ("REDIS_URL", "redis://localhost:1/0"),
         ("USER_SERVICE_URL", "http://localhost:1"),
         ("db_host", "localhost"),
-        ("PORT", "1"),
+        ("REDIS_HOST", "localhost"),
+        ("REDIS_PORT", "1"),
     ],
 )
 def test_the_value_fits_the_name(name: str, value: str) -> None:
     assert placeholder_of(name) == value
 
 
-@given(st.text())
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                "KeyError: 'A_B'",
+                "Set the ",
+                "A_B",
+                " environment variable",
+                "\n",
+                "  field required [type=missing",
+                "\0",
+                "é",
+            ]
+        )
+        | st.text(max_size=5)
+    ).map("".join)
+)
 def test_any_text_is_read(detail: str) -> None:
-    assert all(name.isidentifier() for name in missing_variables(detail))
+    assert all(name.isidentifier() and name.isascii() for name in missing_variables(detail))

@@ -58,11 +58,29 @@ def test_a_module_gets_placeholders_for_the_variables_that_it_lacks() -> None:
     started = service(start_modules=(StartModule(name="app"),))
     job = start_job(cell_of("3.12", started), build_of("3.12"), Path("/environment"), root=Path("/root"), built=False)
 
-    assert import_start_modules(runner, job) == {"app": StartImport(placeholders=("BUCKET", "TOKEN"))}
+    assert import_start_modules(runner, job) == {
+        "app": StartImport(placeholders=(("BUCKET", "1"), ("TOKEN", "1")), without_placeholders="KeyError: 'BUCKET'")
+    }
     assert len(runner.jobs) == 3
 
     settings = replace(started.settings, environment=(("BUCKET", "of-the-plan"),))
     cell = cell_of("3.12", replace(started, settings=settings))
     job = start_job(cell, build_of("3.12"), Path("/environment"), root=Path("/root"), built=False)
-    assert import_start_modules(runner, job) == {"app": StartImport(placeholders=("TOKEN",))}
+    assert import_start_modules(runner, job) == {
+        "app": StartImport(placeholders=(("TOKEN", "1"),), without_placeholders="KeyError: 'TOKEN'")
+    }
     assert dict(runner.jobs[-1].variables)["BUCKET"] == "of-the-plan"
+
+
+def test_a_placeholder_that_is_taken_for_a_module_explains_nothing() -> None:
+    runner = FakeRunner()
+
+    def run(job: ProbeJob) -> ProbeResult:
+        is_set = "APP_ENV" in dict(job.variables)
+        detail = "ModuleNotFoundError: No module named 'envs.1'" if is_set else "KeyError: 'APP_ENV'"
+        return cell_run_of({"event": "import", "module": "app", "ok": False, "detail": detail})
+
+    runner.cell = run
+    cell = cell_of("3.12", service(start_modules=(StartModule(name="app"),)))
+    job = start_job(cell, build_of("3.12"), Path("/environment"), root=Path("/root"), built=False)
+    assert import_start_modules(runner, job) == {"app": StartImport(detail="KeyError: 'APP_ENV'")}

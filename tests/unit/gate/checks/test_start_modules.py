@@ -89,21 +89,32 @@ def test_without_a_suite_it_proves_nothing() -> None:
 
 @pytest.mark.parametrize(
     ("target", "expected"),
-    [(NO_MODULE, Status.FAILED), ("pydantic.ValidationError: 1 is no address", Status.PASSED)],
+    [
+        (NO_MODULE, Status.FAILED),
+        ("AttributeError: 'EntryPoints' object has no attribute 'get'", Status.FAILED),
+        ("pydantic.ValidationError: 'http://localhost:1' is no address", Status.PASSED),
+    ],
 )
-def test_where_the_baseline_needs_placeholders_only_the_code_itself_is_a_regression(
-    target: str, expected: Status
-) -> None:
+def test_where_the_baseline_needs_a_placeholder_its_value_may_be_refused(target: str, expected: Status) -> None:
     """A newer library may refuse the value of a placeholder."""
-    needs = StartImport(placeholders=("ADDRESS",))
+    needs = StartImport(placeholders=(("ADDRESS", "http://localhost:1"),))
     started: dict[str, dict[str, str | StartImport]] = {"3.12": {"app.main": target}, "3.9": {"app.main": needs}}
     outcome = DependencyCheck().run(cell(), FakeFacts(started=started)).outcome
     assert outcome.status is expected
 
 
+def test_a_variable_that_only_the_target_lacks_is_a_regression() -> None:
+    """A placeholder would hide that: production sets none."""
+    needs = StartImport(placeholders=(("API_KEY", "1"),), without_placeholders="ValidationError: API_KEY is required")
+    started: dict[str, dict[str, str | StartImport]] = {"3.12": {"app.main": needs}, "3.9": {"app.main": ""}}
+    outcome = DependencyCheck().run(cell(), FakeFacts(started=started)).outcome
+    assert outcome.status is Status.FAILED
+    assert "API_KEY is required" in outcome.reason
+
+
 @pytest.mark.parametrize(
     ("imported", "expected"),
-    [(("app.main",), Status.PASSED), ((), Status.ERRORED), (None, Status.PASSED)],
+    [(("app.main",), Status.PASSED), ((), Status.ERRORED), (None, Status.ERRORED)],
 )
 def test_a_suite_proves_a_start_that_fails_on_both_if_it_imports_it(
     imported: tuple[str, ...] | None, expected: Status
@@ -123,6 +134,12 @@ def test_a_suite_proves_a_start_that_fails_on_both_if_it_imports_it(
         (
             "  File x\npydantic.ValidationError: 1 validation error for Settings\nport\n  field required",
             "pydantic.ValidationError: 1 validation error for Settings port field required",
+        ),
+        (
+            "Traceback (most recent call last):\n  File \"a.py\", line 1\nModuleNotFoundError: No module named 'x'\n\n"
+            "During handling of the above exception, another exception occurred:\n\n"
+            'Traceback (most recent call last):\n  File "b.py", line 2\n    go()\ndjango.ImproperlyConfigured: no x\n',
+            "django.ImproperlyConfigured: no x",
         ),
         ("exit code 3", "exit code 3"),
         ("", ""),
