@@ -1,5 +1,6 @@
 """``--py312-diff`` and ``--py312-fix``: show or write the changes that fix findings, and check the result."""
 
+import os
 import re
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
@@ -44,6 +45,8 @@ ANNOTATED_CODES = frozenset(("PY101", "PY102", "PY103", "PY104", "PY105"))
 
 _MAX_NAMES = 5
 """Services that one line names."""
+_MAX_UNDONE = 50
+"""Files that the command which takes the changes back names."""
 _MAX_LOCKS = 30
 """Compiled requirement files that are named."""
 _COMMENT_LIMIT = 240
@@ -310,8 +313,10 @@ class FixSession:
             return False
         undo = ""
         if not self._options.allow_dirty and is_in_checkout(self._root.resolve()):
-            paths = " ".join(shlex.quote(change.path) for change in plan.changes)
-            undo = f"; to undo it: git restore -- {paths}"
+            changed = plan.changes[:_MAX_UNDONE]
+            paths = " ".join(shlex.quote(os.path.relpath(self._root / change.path)) for change in changed)
+            more = " ..." if len(changed) < len(plan.changes) else ""
+            undo = f"; to undo it: git restore -- {paths}{more}"
         self._add_line(f"{pluralize(len(plan.changes), 'file')} written{undo}")
         return True
 

@@ -20,7 +20,7 @@ HANDLER_FILE_LIMIT = 100
 """Maximum number of files of one folder in which handlers are searched."""
 _HANDLER = re.compile(r"^def \w+\(\s*_?event\b[^,()]*,\s*_?context\b", re.MULTILINE | re.ASCII)
 _FOR_LAMBDA = re.compile(
-    r"^\s*(?:import|from)\s+(?:boto3|botocore|aws_lambda_\w+|aws_xray_sdk|crhelper|cfnresponse)\b",
+    r"^[ \t]*(?:import|from)\s+(?:boto3|botocore|aws_lambda_\w+|aws_xray_sdk|crhelper|cfnresponse)\b",
     re.MULTILINE | re.ASCII,
 )
 FILE_LIMIT = 2_000
@@ -84,8 +84,8 @@ def read_handler_recipe(tree: Tree, service_path: str, files: Sequence[str]) -> 
     """
     source, line = join_path(service_path, ".chalice/config.json"), 1
     if ".chalice/config.json" not in files:
-        names = [name for name in files if name.endswith(".py") and "/" not in name][:HANDLER_FILE_LIMIT]
-        texts = {name: tree.read_or_none(join_path(service_path, name)) or "" for name in names}
+        names = [name for name in files if re.fullmatch(r"(?!test_|conftest)[^/]+(?<!_test)\.py", name)]
+        texts = {name: tree.read_or_none(join_path(service_path, name)) or "" for name in names[:HANDLER_FILE_LIMIT]}
         handlers = ((name, match) for name in sorted(texts) if (match := _HANDLER.search(texts[name])) is not None)
         name, handler = next(handlers, ("", None))
         if handler is None or not any(map(_FOR_LAMBDA.search, texts.values())):

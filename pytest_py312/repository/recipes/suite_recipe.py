@@ -2,7 +2,7 @@
 
 import posixpath
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -209,7 +209,8 @@ def new_walk(tree: Tree, path: str, folder: str) -> CommandWalk:
 
 
 _NEEDS_SYSTEM = re.compile(
-    r"(?:^|[/_.-])(?:e2e|end.?to.?end|integration|acceptance|functional|smoke|system|live|external)", re.IGNORECASE
+    r"(?:^|[/_.-])(?:e2e|end.?to.?end|(?:integration|acceptance|functional|smoke|system|live)(?:.?tests?)?)(?=$|[/_.-])",
+    re.IGNORECASE,
 )
 
 
@@ -220,20 +221,23 @@ def _recipe(tree: Tree, source: str, walk: CommandWalk, run: CommandRun, service
         limits=tuple(dict.fromkeys(walk.limits)),
         environment=test_environment(run.environment, service_path),
         prepare=tuple(islice(_preparations(tree, walk.runs, service_path), VARIABLE_LIMIT)),
-        ignored_tests=tuple(dict.fromkeys(_ignored_tests(run, service_path))),
+        ignored_tests=tuple(dict.fromkeys(_ignored_tests(run, walk.runs, service_path))),
     )
 
 
-def _ignored_tests(run: CommandRun, service_path: str) -> Iterator[str]:
+def _ignored_tests(run: CommandRun, runs: Sequence[CommandRun], service_path: str) -> Iterator[str]:
     """Yield the paths that a run of pytest ignores and that need a running system by their names.
 
-    Others may be ignored because another job runs them.
+    Others may be ignored because another job runs them, and what the same job runs needs nothing else.
     """
-    for option in ("--ignore", "--ignore-glob"):
-        for value in _values_of(run.words, (option,)):
-            path = _path_inside(service_path, run.folder or ".", value.rstrip("/*"))
-            if path and _NEEDS_SYSTEM.search(path):
-                yield path
+    options = ("--ignore", "--ignore-glob")
+    named = [word for other in runs for word in other.words if word not in _values_of(other.words, options)]
+    for value in _values_of(run.words, options):
+        written = value.rstrip("/*")
+        path = _path_inside(service_path, run.folder or ".", written)
+        is_run = any(word.rstrip("/").startswith(written) for word in named)
+        if path and _NEEDS_SYSTEM.search(path) and not is_run:
+            yield path
 
 
 def _preparations(tree: Tree, runs: Iterable[CommandRun], service_path: str) -> Iterator[tuple[str, ...]]:
@@ -298,6 +302,8 @@ def walk_job(
     """
     path = walk.path
     choice = {name: _chosen_value(values, service_path, service_name) for name, values in job.matrix.items() if values}
+    for name, objects in job.matrix_objects.items():
+        choice |= {f"{name}.{key}": value for key, value in _chosen_object(objects, service_path, service_name).items()}
     job_variables = {name: job.expand(value, choice) for name, value in job.variables.items()}
     job_variables |= choice if job.is_matrix_in_environment else {}
     walk.variables |= job_variables
@@ -320,8 +326,7 @@ def _chosen_value(values: Sequence[str], service_path: str, service_name: str) -
 
     An older version of a library is an alternative, and no requirement of the service.
     """
-    folder_name = service_path.rpartition("/")[2]
-    names = {service_path, service_name, folder_name, f"./{service_path}"}
+    names = _names_of(service_path, service_name)
     named = next((value for value in values if value.strip("/") in names), None)
     if named is None:  # one of several words: the arguments of pytest
         named = next((value for value in values if any(_is_inside(word, names) for word in value.split())), None)
@@ -331,6 +336,19 @@ def _chosen_value(values: Sequence[str], service_path: str, service_name: str) -
     if len(versions) < len(values):
         return values[0]
     return max(versions, key=lambda value: [int(part) for part in value.removesuffix(".*").split(".")])
+
+
+def _chosen_object(objects: Sequence[Mapping[str, str]], service_path: str, service_name: str) -> Mapping[str, str]:
+    """Return the object of a matrix of which a value names the service, or the first."""
+    names = _names_of(service_path, service_name)
+    named = (
+        item for item in objects if any(_is_inside(word, names) for value in item.values() for word in value.split())
+    )
+    return next(named, objects[0])
+
+
+def _names_of(service_path: str, service_name: str) -> set[str]:
+    return {service_path, service_name, service_path.rpartition("/")[2], f"./{service_path}"}
 
 
 def _is_inside(word: str, names: Collection[str]) -> bool:

@@ -51,6 +51,8 @@ class WorkflowJob:
     steps: tuple[JobStep, ...]
     variables: Mapping[str, str] = field(default_factory=dict)
     matrix: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    matrix_objects: Mapping[str, tuple[Mapping[str, str], ...]] = field(default_factory=dict)
+    """Keys of the matrix -> the objects that each may be: ``${{ matrix.module.test }}`` is a value of one."""
     is_matrix_in_environment: bool = False
     """Whether the values of the matrix are variables of the shell."""
 
@@ -89,7 +91,13 @@ def read_workflow_jobs(text: str) -> tuple[WorkflowJob, ...]:
         default = _default_folder(node) or folder
         read_steps = [step for item in items if (step := _read_step(text, item, default)) is not None]
         read_jobs.append(
-            WorkflowJob(name=scalar_text(name), steps=tuple(read_steps), variables=job_variables, matrix=_matrix(node))
+            WorkflowJob(
+                name=scalar_text(name),
+                steps=tuple(read_steps),
+                variables=job_variables,
+                matrix=_matrix(node),
+                matrix_objects=_matrix_objects(node),
+            )
         )
     return tuple(read_jobs)
 
@@ -189,6 +197,14 @@ def _matrix(job: YamlNode) -> dict[str, tuple[str, ...]]:
             for item in node.items:
                 if isinstance(item, YamlScalar):
                     values.setdefault(scalar_text(name), []).append(item.value)
-                for key, value in _pairs(item):
-                    values.setdefault(f"{scalar_text(name)}.{key}", []).append(value)
     return {name: tuple(dict.fromkeys(texts)) for name, texts in values.items()}
+
+
+def _matrix_objects(job: YamlNode) -> dict[str, tuple[dict[str, str], ...]]:
+    matrix = child_of(child_of(job, "strategy"), "matrix")
+    objects = {
+        scalar_text(name): tuple(pairs for item in node.items if (pairs := dict(_pairs(item))))
+        for name, node in (matrix.pairs if isinstance(matrix, YamlMapping) else [])
+        if isinstance(node, YamlSequence) and scalar_text(name) not in ("include", "exclude")
+    }
+    return {name: found for name, found in objects.items() if found}

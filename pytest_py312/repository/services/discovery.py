@@ -96,6 +96,7 @@ def discover(plan: Plan) -> Fleet:
     services, of_packages = with_packed_folders(tree, with_shared_packages(tree, services))
     services = with_libraries(plan, tree, services)
     services, of_suites = with_suites_above(tree, services, lambda files: detect_sources(files).tests)
+    services = [_without_lock_of_tests(service) for service in services]
     ordered = sorted(with_owners(plan, services), key=lambda service: (service.stage, service.path))
     assumptions = [
         *describe_unassigned_files(
@@ -115,6 +116,14 @@ def discover(plan: Plan) -> Fleet:
         *describe_sources_by_name(ordered),
     ]
     return Fleet(services=tuple(ordered), assumptions=tuple(assumptions))
+
+
+def _without_lock_of_tests(service: Service) -> Service:
+    """Return a service without tests as production has it, if only its tests were installed from a lock file."""
+    is_locked = service.separate_tests and any(source.unlocked for source in service.requirements)
+    return (
+        replace(service, test_requirements=(), separate_tests=False) if is_locked and service.suite is None else service
+    )
 
 
 def service_without_version(assumption: str) -> str:
@@ -286,7 +295,7 @@ def _describe_service(
         clauses.append("is too deep or too large to be searched in full")
     locked_tests = tested_with_lock(tree, run_time, tests, test_recipe)
     if locked_tests:
-        tests = locked_tests if suite is not None else ()
+        tests = locked_tests
         apart = "; its tests are installed with that: two environments" if tests else ""
         clauses.append(f"is installed without the lock file beside it{apart}")
     other_versions = () if locked_tests else _versions_of_tests_only(tree, path, run_time, tests, test_recipe)
@@ -410,7 +419,7 @@ def _with_own_tables(
     places = [(local.location.path, local.extras) for local in read.locals if local.path == files.path]
     places += [(item.location.path, item.entry.extras) for item in read.entries if own and item.name == own]
     tables = [
-        replace(table, step=steps.get(path, 0))
+        replace(table, step=steps.get(path, 0), unlocked=True)
         for path, extras in places
         for table in own_sources(tree, LocalProject(path=files.path, extras=extras), TABLE_READERS)
     ]

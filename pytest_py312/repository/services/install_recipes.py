@@ -2,7 +2,7 @@
 
 import posixpath
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
 from itertools import islice
@@ -214,8 +214,8 @@ def _has_environment_for(recipe: InstallRecipe, path: str) -> bool:
 def _is_of_another(tree: Tree, recipe: InstallRecipe, path: str) -> bool:
     """Whether an image installs further projects of the repository and is none of the one in the folder ``path``.
 
-    So it is if one of them requires it by its path, or if neither the name of the image nor its start names it, unless
-    it requires all of them itself.
+    So it is if one of them requires it by its path, and, unless it requires all of them itself, if the name of the
+    image or its start names one of them and not this one, or if the image starts nothing.
     """
     installed = {project.path for step in recipe.steps for project in step.projects}
     installed |= {step.project for step in recipe.steps if step.project is not None}
@@ -224,10 +224,16 @@ def _is_of_another(tree: Tree, recipe: InstallRecipe, path: str) -> bool:
         return True
     if path not in installed or all(_requires_by_path(tree, path, other) for other in others):
         return False
-    words = re.split(r"[-_.]", posixpath.basename(path))
-    starts = _START_LINE.findall(tree.read_or_none(recipe.source) or "")
-    named = re.compile("[-_.]?".join(map(re.escape, words)), re.IGNORECASE)
-    return not any(map(named.search, (recipe.source, *starts)))
+    starts = _START_LINE.findall(re.sub(r"\\\r?\n", " ", tree.read_or_none(recipe.source) or ""))
+    is_named = {project: _names_project(project, (recipe.source, *starts)) for project in (path, *others)}
+    return not is_named[path] and (any(is_named.values()) or not starts)
+
+
+def _names_project(project: str, texts: Iterable[str]) -> bool:
+    """Return whether one of ``texts`` has the name of a project's folder, however its words are joined."""
+    words = map(re.escape, re.split(r"[-_.]", posixpath.basename(project)))
+    name = re.compile("[-_.]?".join(words), re.IGNORECASE)
+    return any(map(name.search, texts))
 
 
 def _requires_by_path(tree: Tree, project: str, other: str) -> bool:

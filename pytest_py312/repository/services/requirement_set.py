@@ -153,8 +153,11 @@ def tested_with_lock(
     ]
     if not unlocked or (test_recipe is not None and all(step.project is None for step in test_recipe.steps)):
         return ()
-    locked = {(source.path, source.table): replace(source, unlocked=False, step=0) for source in unlocked}
-    return (*locked.values(), *(source for source in tests if (source.path, source.table) not in locked))
+    # what else production installs is needed by the tests as well, unless a file says what they have
+    production = run_time if test_recipe is None else unlocked
+    installed = [replace(source, unlocked=False) if source in unlocked else source for source in production]
+    places = {(source.path, source.table, source.arguments) for source in installed}
+    return (*installed, *(source for source in tests if (source.path, source.table, source.arguments) not in places))
 
 
 def requirement_with_extras(line: str, project: str, extras: Collection[str], interpreter: Interpreter) -> str:

@@ -8,6 +8,7 @@ counts, so that an unrelated change does not concern it.
 import os
 import posixpath
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
@@ -43,10 +44,20 @@ def with_shared_packages(tree: Tree, services: Sequence[Service]) -> list[Servic
     services = [read_or_mark(service, _with_layers) for service in services]
     packages = _packages_in(tree, list(dict.fromkeys(_import_roots(tree))))
 
+    packages_by_folder: dict[str, dict[str, tuple[str, str]]] = {}
+
+    def beside(service: Service) -> dict[str, tuple[str, str]]:
+        folder = _folder_of_package(tree, service)
+        if folder and folder not in packages_by_folder:
+            found = _packages_in(tree, [folder])
+            packages_by_folder[folder] = {
+                name: place for name, place in found.items() if name not in sys.stdlib_module_names
+            }
+        return packages_by_folder.get(folder, {})
+
     def complete(service: Service) -> Service:
         in_image = _packages_in_image(tree, service)
-        beside = _packages_in(tree, _folder_of_package(tree, service.path))
-        known = in_image if service.suite is None else {**beside, **packages, **in_image}
+        known = in_image if service.suite is None else {**beside(service), **packages, **in_image}
         return _with_packages(tree, service, known) if known and _may_need(service) else service
 
     return [read_or_mark(service, complete) for service in services]
@@ -198,16 +209,20 @@ def _is_package(files: Sequence[str]) -> bool:
     return any(name.endswith(".py") for name in files) and _PROJECT_FILES.isdisjoint(files)
 
 
-def _folder_of_package(tree: Tree, service_path: str) -> list[str]:
-    """Return the folder that pytest puts on the path for the tests of a service that is a package itself, if it is one.
+def _folder_of_package(tree: Tree, service: Service) -> str:
+    """Return the folder that pytest puts on the path for the tests of a service that is a package; empty for others.
 
-    The first folder above a test that has no ``__init__.py``:
+    The first folder above a test that has no ``__init__.py``, if the folder of the tests has one:
     https://docs.pytest.org/en/stable/explanation/pythonpath.html#import-modes
     """
-    folder = service_path
+    listing = tree.list_folder(service.path)
+    tests = [name for name in ("tests", "test") if name in listing.folders]
+    if any("__init__.py" not in tree.list_folder(join_path(service.path, name)).files for name in tests):
+        return ""
+    folder = service.path
     while folder != "." and "__init__.py" in tree.list_folder(folder).files:
         folder = posixpath.dirname(folder) or "."
-    return [folder] if folder != service_path else []
+    return folder if folder != service.path else ""
 
 
 def _import_roots(tree: Tree) -> Iterator[str]:

@@ -426,6 +426,8 @@ jobs:
         ("--ignore=services/a/tests/e2e/", ("tests/e2e",)),
         ("--ignore services/a/tests/integration -x", ("tests/integration",)),
         ("--ignore-glob='services/a/tests/e2e/*'", ("tests/e2e",)),
+        ("--ignore=services/a/tests/integrations --ignore=services/a/livechat", ()),
+        ("--ignore=services/a/tests/e2e && pytest services/a/tests/e2e", ()),
         ("--ignore=services/a/tests/slow --ignore=services/b/tests/e2e --ignore=/x/e2e --ignore=../e2e", ()),
     ],
 )
@@ -438,6 +440,19 @@ def test_tests_that_need_a_running_system_are_left_out_as_in_the_workflow(
     recipe = read_workflow_recipe(tree, "services/a", "a")
     assert recipe is not None
     assert recipe.ignored_tests == ignored
+
+
+def test_the_values_of_one_object_of_a_matrix_belong_together(tmp_path: Path) -> None:
+    workflow = """\
+jobs:
+  t:
+    strategy: {matrix: {svc: [{path: services/c, req: one.txt}, {path: services/a, req: two.txt}]}}
+    steps:
+      - run: pip install -r ${{ matrix.svc.req }}
+      - run: pytest ${{ matrix.svc.path }}
+"""
+    tree = write(tmp_path, {".github/workflows/t.yml": workflow, "one.txt": "six\n", "two.txt": "six\n"})
+    assert shown(read_workflow_recipe(tree, "services/a", "a")) == [(".github/workflows/t.yml:5", "two.txt")]
 
 
 @pytest.mark.parametrize("service", ["a", "b"])

@@ -54,6 +54,8 @@ def test_the_image_of_what_requires_a_library_is_not_that_of_the_library(
     [
         ("images/web/Dockerfile", "", "", ""),
         ("images/web/Dockerfile", 'CMD ["other"]', "", ""),
+        ("images/web/Dockerfile", 'CMD ["./start.sh"]', "", "images/web/Dockerfile"),
+        ("images/web/Dockerfile", 'CMD ["gunicorn", \\\n "shop_lib.app"]', "", "images/web/Dockerfile"),
         ("images/web/Dockerfile", 'CMD ["uvicorn", "shop_lib.app:app"]', "", "images/web/Dockerfile"),
         ("images/shop-lib/Dockerfile", "", "", "images/shop-lib/Dockerfile"),
         (
@@ -97,11 +99,12 @@ LOCK = (
 @pytest.mark.parametrize(
     ("command", "has_tests", "production", "tests", "separate"),
     [
-        ("COPY pyproject.toml . ; poetry lock && poetry install", False, [], [], True),
+        ("COPY pyproject.toml . ; poetry lock && poetry install", False, [], [], False),
         ("COPY pyproject.toml . ; poetry install --no-root", True, [], ["3.1"], True),
         ("COPY pyproject.toml poetry.lock* ./ ; poetry install --only main", True, ["3.1"], ["3.1"], False),
         ("COPY . . ; pipenv install && poetry install --only main", True, ["3.1"], ["3.1"], False),
-        ("pip install .", False, [], [], True),
+        ("pip install .", False, [], [], False),
+        ("pip install -r editable.txt", True, [], ["3.1"], True),
         ("pip install .", True, [], ["3.1"], True),
         ("uv pip install --system .", True, [], ["3.1"], True),
         ("pip install poetry && poetry install --only main", True, ["3.1"], ["3.1"], False),
@@ -121,6 +124,7 @@ def test_a_lock_file_counts_where_the_image_has_it_and_its_tool_reads_it(
             "pyproject.toml": LOCKED,
             "poetry.lock": LOCK,
             "mail/main.py": "import idna\n",
+            "editable.txt": "-e .\n",
             **files,
         },
     )

@@ -16,6 +16,7 @@ SERVICES = {
     "services/b/main.py": "",
 }
 TEST = "services/a/tests/test_a.py"
+PACKAGE = {"services/a/__init__.py": "", "services/a/tests/__init__.py": ""}
 LIBRARY = {"libs/util.py": "", "libs/common/__init__.py": "", "common/__init__.py": "import shared\n"}
 
 
@@ -49,9 +50,11 @@ def first_service(root: Path, files: dict[str, str]) -> Service:
             ("../..",),
             ("common",),
         ),
-        ({"services/a/__init__.py": "", "services/c/__init__.py": ""}, "import c\n", ("..",), ("services/c",)),
-        ({"services/__init__.py": "", "services/a/__init__.py": ""}, "import common\n", ("../..",), ("common",)),
+        ({**PACKAGE, "services/c/__init__.py": ""}, "import c\n", ("..",), ("services/c",)),
+        ({**PACKAGE, "services/__init__.py": ""}, "import common\n", ("../..",), ("common",)),
+        ({"services/a/__init__.py": "", "services/c/__init__.py": ""}, "import c\n", (), ()),
         ({"services/c/__init__.py": ""}, "import c\n", (), ()),
+        ({**PACKAGE, "services/email/__init__.py": ""}, "import email\n", (), ()),
         ({"conftest.py": "", "rusty/build.py": "", "rusty/Cargo.toml": ""}, "import rusty\n", (), ()),
         ({}, "import common\n", (), ()),
         ({"conftest.py": ""}, "import six\nNAME = 'common'\n", (), ()),
