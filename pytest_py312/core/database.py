@@ -4,7 +4,6 @@
 file, which is only a cache.
 """
 
-import errno
 import os
 import sqlite3
 import threading
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pytest_py312.core import clock
-from pytest_py312.core.errors import StateError
+from pytest_py312.core.errors import StateError, is_disk_full
 from pytest_py312.core.text import format_size
 
 OPEN_ATTEMPTS = 100
@@ -337,7 +336,7 @@ def _limit_size(connection: sqlite3.Connection, max_bytes: int) -> None:
 def _is_disk_full(error: Exception) -> bool:
     """Return whether there is no space, be it to extend the index of the write-ahead log, of which SQLite says less."""
     if isinstance(error, OSError):
-        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+        return is_disk_full(error)
     is_full = getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE)
     return is_full or "disk is full" in str(error)
 

@@ -4,6 +4,7 @@ They are printed without a traceback. Problems *inside a cell* are not errors bu
 of one cell must never hide the results of the others.
 """
 
+import errno
 from difflib import get_close_matches
 from pathlib import Path
 from traceback import extract_tb
@@ -53,8 +54,19 @@ class RolloutRefused(Py312Error):
     """The requested operation on a stage is not allowed now. The message names what blocks it."""
 
 
+def is_disk_full(error: BaseException) -> bool:
+    """Return whether an exception says that the disk is full, or a quota of it used up."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
 def describe_internal_error(error: BaseException) -> str:
-    """Return what to report of an exception that nothing of this package expects, with the place that raised it."""
+    """Return what to report of an exception that nothing of this package expects, with the place that raised it.
+
+    A full disk may stop any write, and is nobody's mistake.
+    """
+    if is_disk_full(error):
+        name = getattr(error, "filename", None)
+        return f"the disk is full{f': {name} could not be written' if name else ''}. Free some space, and run again"
     frames = extract_tb(error.__traceback__)
     place = next((frame for frame in reversed(frames) if _PACKAGE in Path(frame.filename).parents), None)
     where = f" ({Path(place.filename).relative_to(_PACKAGE).as_posix()}:{place.lineno})" if place else ""

@@ -6,7 +6,6 @@ unless it both leaves the cell's process group and drops its environment variabl
 and write whatever the user can, and use the network. The docker runner prevents that.
 """
 
-import errno
 import os
 import shutil
 import threading
@@ -14,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pytest_py312.core import process
+from pytest_py312.core.errors import is_disk_full
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.process import CommandResult, ExitReason
@@ -148,9 +148,8 @@ class LocalRunner:
         try:
             return self._run_in(folder, job)
         except OSError as error:
-            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
             return ProbeResult(
-                exit_reason=ExitReason.DISK_FULL if full else ExitReason.NOT_STARTED,
+                exit_reason=ExitReason.DISK_FULL if is_disk_full(error) else ExitReason.NOT_STARTED,
                 exit_code=None,
                 seconds=0.0,
                 records=(),

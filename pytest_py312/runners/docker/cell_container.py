@@ -1,7 +1,6 @@
 """Run one job in its own container: start it, watch its limits, determine how it ended, and always remove it."""
 
 import contextlib
-import errno
 import json
 import os
 import shutil
@@ -13,6 +12,7 @@ from pathlib import Path
 from threading import Event
 from typing import Protocol
 
+from pytest_py312.core.errors import is_disk_full
 from pytest_py312.core.process import ExitReason
 from pytest_py312.core.progress.hub import PROGRESS
 from pytest_py312.core.text import format_size
@@ -121,8 +121,7 @@ def run_in_own_container(
 
 def not_started_result(error: Exception, seconds: float) -> ProbeResult:
     """Return the result of a job that could not be started."""
-    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-    exit_reason = ExitReason.DISK_FULL if full else ExitReason.NOT_STARTED
+    exit_reason = ExitReason.DISK_FULL if is_disk_full(error) else ExitReason.NOT_STARTED
     return ProbeResult(exit_reason=exit_reason, exit_code=None, seconds=seconds, records=(), failure=str(error))
 
 
