@@ -74,7 +74,9 @@ def import_start_modules(runner: Runner, job: ProbeJob) -> Mapping[str, StartImp
         for name, detail in _import_modules(runner, replace(job, request=request, variables=variables)).items():
             if not names_placeholder_module(detail, given.values()):
                 imports[name] = StartImport(
-                    detail=detail, placeholders=tuple(given.items()), without_placeholders=plain[name] if given else ""
+                    detail=detail,
+                    placeholders=tuple(given.items()),
+                    without_placeholders=plain.get(name, "") if given else "",
                 )
     return imports
 

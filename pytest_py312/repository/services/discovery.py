@@ -296,7 +296,7 @@ def _describe_service(
     locked_tests = tested_with_lock(tree, run_time, tests, test_recipe)
     if locked_tests:
         tests = locked_tests
-        apart = "; its tests are installed with that: two environments" if tests else ""
+        apart = "; its tests are installed with that: two environments" if suite is not None else ""
         clauses.append(f"is installed without the lock file beside it{apart}")
     other_versions = () if locked_tests else _versions_of_tests_only(tree, path, run_time, tests, test_recipe)
     if other_versions:

@@ -144,9 +144,9 @@ def tested_with_lock(
 ) -> tuple[RequirementSource, ...]:
     """Return all that is installed for the tests, if that is with a lock file that production installs without.
 
-    ``pip install .`` in an image installs the newest versions, and ``poetry install`` for the tests those of the lock;
-    so does ``poetry install`` in an image without the lock.
-    Empty if both are installed alike. Where nothing says what is installed for the tests, a lock file does.
+    ``pip install .`` in an image installs the newest versions, as ``poetry install`` does where the image has no lock
+    file, and ``poetry install`` for the tests those of the lock. Empty if both are installed alike. Where nothing says
+    what is installed for the tests, the lock file does.
     """
     unlocked = [
         source for source in run_time if source.unlocked and any(map(tree.is_file, lock_file_candidates(source)))
