@@ -80,7 +80,16 @@ def unproven_start(
     for module in cell.service.start_modules:
         earlier = baseline.get(module.name)
         imported = _as_compared(_without_path(imports.get(module.name)), earlier)
-        if not imported.detail or earlier is None or _is_regression(imported, earlier):
+        if earlier is None:
+            continue
+        lacking = _lacking_only_here(imported, earlier)
+        if lacking:
+            names = list_names(lacking, MAX_LISTED_VARIABLES)
+            return (
+                f"{_command_of(module)} imports on {cell.interpreter} only with a value for {names}, which it does not "
+                f"need on {cell.service.baseline}. Set it with `environment` in the plan if production sets it"
+            )
+        if not imported.detail or _is_regression(imported, earlier):
             continue
         where = f"also fails on {cell.service.baseline}" if earlier.detail else f"not on {cell.service.baseline}"
         text = f"{_command_of(module)} cannot be imported: {_error(imported)} ({where}), and "
@@ -110,6 +119,14 @@ def _as_compared(imported: StartImport, baseline: StartImport | None) -> StartIm
     if baseline is None or baseline.detail or baseline.placeholders or not imported.placeholders:
         return imported
     return StartImport(detail=imported.without_placeholders)
+
+
+def _lacking_only_here(imported: StartImport, baseline: StartImport) -> list[str]:
+    """Return the variables without which a module imports on the baseline, and not here."""
+    if imported.detail or baseline.detail:
+        return []
+    needed = dict(baseline.placeholders)
+    return [name for name, _ in imported.placeholders if name not in needed]
 
 
 def _is_regression(imported: StartImport, baseline: StartImport | None) -> bool:

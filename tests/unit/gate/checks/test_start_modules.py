@@ -112,6 +112,18 @@ def test_a_variable_that_only_the_target_lacks_is_a_regression() -> None:
     assert "API_KEY is required" in outcome.reason
 
 
+def test_a_further_variable_that_only_the_target_lacks_leaves_it_unproven() -> None:
+    """Another version of a library may only name more of them: nothing shows that the service fails."""
+    on_both, on_target = ("BUCKET", "1"), ("API_KEY", "1")
+    started: dict[str, dict[str, str | StartImport]] = {
+        "3.12": {"app.main": StartImport(placeholders=(on_both, on_target), without_placeholders="KeyError: 'BUCKET'")},
+        "3.9": {"app.main": StartImport(placeholders=(on_both,), without_placeholders="KeyError: 'BUCKET'")},
+    }
+    outcome = DependencyCheck().run(cell(), FakeFacts(started=started)).outcome
+    assert outcome.status is Status.ERRORED
+    assert "only with a value for API_KEY, which it does not need on 3.9" in outcome.reason
+
+
 @pytest.mark.parametrize(
     ("imported", "expected"),
     [(("app.main",), Status.PASSED), ((), Status.ERRORED), (None, Status.ERRORED)],
