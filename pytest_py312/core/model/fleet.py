@@ -56,7 +56,7 @@ class RequirementSource:
     a requirements file start there. ``None``: it is not known. ``constraints``: the file only restricts versions.
     ``settings`` are those of the command that installs it, if it is known. ``uninstalled``: nothing is known to install
     it where the service or its tests run. ``unlocked``: it is installed without the lock file beside it: by pip, or
-    where that is missing.
+    where the image has none.
     """
 
     path: str

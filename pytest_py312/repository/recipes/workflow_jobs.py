@@ -194,9 +194,9 @@ def _matrix(job: YamlNode) -> dict[str, tuple[str, ...]]:
                 for key, value in _pairs(item):
                     values.setdefault(key, []).append(value)
         elif isinstance(node, YamlSequence):
-            for item in node.items:
-                if isinstance(item, YamlScalar):
-                    values.setdefault(scalar_text(name), []).append(item.value)
+            values.setdefault(scalar_text(name), []).extend(
+                item.value for item in node.items if isinstance(item, YamlScalar)
+            )
     return {name: tuple(dict.fromkeys(texts)) for name, texts in values.items()}
 
 

@@ -11,6 +11,7 @@ from pytest_py312.core.errors import PlanError
 from pytest_py312.core.model.fleet import InstallRecipe, InstallStep
 from pytest_py312.core.model.plan import Plan, PlannedCommand
 from pytest_py312.repository.declarations.reader import is_dockerfile
+from pytest_py312.repository.formats.dockerfile import read_dockerfile
 from pytest_py312.repository.formats.functions.serverless import LAMBDA_CODE
 from pytest_py312.repository.recipes.command_walk import CommandWalk
 from pytest_py312.repository.recipes.dockerfile_recipe import read_dockerfile_recipe
@@ -43,7 +44,6 @@ _SHARED_ENVIRONMENT = re.compile(
     re.IGNORECASE,
 )
 """What makes these tools install into an environment that is there already."""
-_START_LINE = re.compile(r"^[ \t]*(?:CMD|ENTRYPOINT)[ \t].*", re.MULTILINE | re.IGNORECASE)
 _FOR_DEVELOPERS = re.compile(r"demo|dev(?!ice)|test", re.IGNORECASE)
 _DOCKER_FOLDERS = (
     ".", "docker", "dockerfiles", "deploy", "deploy/docker", "build", "images", "container", "containers"
@@ -224,7 +224,8 @@ def _is_of_another(tree: Tree, recipe: InstallRecipe, path: str) -> bool:
         return True
     if path not in installed or all(_requires_by_path(tree, path, other) for other in others):
         return False
-    starts = _START_LINE.findall(re.sub(r"\\\r?\n", " ", tree.read_or_none(recipe.source) or ""))
+    instructions = read_dockerfile(tree.read_or_none(recipe.source) or "", recipe.source).instructions
+    starts = [each.arguments for each in instructions if each.keyword in ("CMD", "ENTRYPOINT")]
     is_named = {project: _names_project(project, (recipe.source, *starts)) for project in (path, *others)}
     return not is_named[path] and (any(is_named.values()) or not starts)
 
