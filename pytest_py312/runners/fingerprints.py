@@ -170,5 +170,8 @@ def _folder_digest(root: Path) -> str:
         folders.sort()
         for name in sorted(files):
             if name.endswith(".py"):
-                digest.update(Path(folder, name).read_bytes())
+                path = Path(folder, name)
+                content = path.read_bytes()
+                header = f"{path.relative_to(root)}\0{len(content)}\0"
+                digest.update(header.encode("utf-8", "surrogateescape") + content)
     return digest.hexdigest()

@@ -60,33 +60,45 @@ def import_start_modules(runner: Runner, job: ProbeJob) -> Mapping[str, StartImp
     A module that fails is imported once more in a process of its own, with placeholders for the variables that it
     lacks, and again as long as it lacks others. It fails if it does so each time.
     """
-    imports = {name: StartImport(detail=detail) for name, detail in _import_modules(runner, job).items()}
+    imports = _import_modules(runner, job)
     plain = {name: imported.detail for name, imported in imports.items()}
     given: dict[str, str] = {}
     for attempt in range(MAX_ATTEMPTS):
-        again = [module for module in job.request["modules"] if imports.get(module["name"], StartImport()).detail]
+        failed = {name for name, imported in imports.items() if imported.detail and not imported.is_unfinished}
+        again = [module for module in job.request["modules"] if module["name"] in failed]
         lacking = [name for module in again for name in missing_variables(imports[module["name"]].detail)]
         new = [name for name in dict.fromkeys(lacking) if name not in given and name not in dict(job.variables)]
         if not again or (attempt > 0 and not new):
             break
         given.update({name: placeholder_of(name) for name in new})
         request, variables = {**job.request, "modules": again}, (*job.variables, *given.items())
-        for name, detail in _import_modules(runner, replace(job, request=request, variables=variables)).items():
-            if not names_placeholder_module(detail, given.values()):
-                imports[name] = StartImport(
-                    detail=detail,
+        for name, imported in _import_modules(runner, replace(job, request=request, variables=variables)).items():
+            if not names_placeholder_module(imported.detail, given.values()):
+                imports[name] = replace(
+                    imported,
                     placeholders=tuple(given.items()),
                     without_placeholders=plain.get(name, "") if given else "",
                 )
     return imports
 
 
-def _import_modules(runner: Runner, job: ProbeJob) -> dict[str, str]:
+def _import_modules(runner: Runner, job: ProbeJob) -> dict[str, StartImport]:
     """Of several modules with one name (``a/main.py``, ``b/main.py``), one that fails counts."""
-    outcomes: dict[str, str] = {}
+    imports: dict[str, StartImport] = {}
     for record in runner.run(job).records:
+        name = str(record.get("module"))
         if record.get("event") == "import":
-            name = str(record.get("module"))
             detail = "" if record.get("ok") is True else str(record.get("detail") or "no reason was reported")
-            outcomes[name] = outcomes.get(name) or detail
-    return outcomes
+            imported = StartImport(detail=detail)
+        elif record.get("event") == "import_unfinished":
+            imported = unfinished_import(f"it did not end within {record.get('seconds')} seconds")
+        else:
+            continue
+        earlier = imports.get(name)
+        imports[name] = earlier if earlier is not None and earlier.detail else imported
+    return imports
+
+
+def unfinished_import(reason: str) -> StartImport:
+    """Return an import of which it is not known how it ends."""
+    return StartImport(detail=reason, is_unfinished=True)

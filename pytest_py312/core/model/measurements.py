@@ -182,6 +182,8 @@ class StartImport:
     """Variables that it lacked, and the values that they got instead."""
     without_placeholders: str = ""
     """The end of its traceback without them."""
+    is_unfinished: bool = False
+    """Whether it did not end in its time, or with its process. Then ``detail`` says so, and is no proof of a fault."""
 
     @property
     def last_line(self) -> str:

@@ -27,13 +27,11 @@ _FRAME = re.compile(r'File "(?P<path>[^"]+)", line (?P<line>\d{1,7})')
 
 
 def start_imports(cell: Cell, facts: Facts) -> tuple[Mapping[str, StartImport], bool]:
-    """Return the imports of what the service is started with, and whether all that could be tried are known."""
+    """Return the imports of what the service is started with, and whether all that could be tried have ended."""
     if not cell.service.start_modules:
         return {}, True
-    started = installed_cell(cell, facts)
-    imports = facts.start_imports(started)
-    names = {module.name for module in cell.service.start_modules}
-    return imports, facts.installation(started).environment is None or imports.keys() >= names
+    imports = facts.start_imports(installed_cell(cell, facts))
+    return imports, not any(imported.is_unfinished for imported in imports.values())
 
 
 def start_findings(
@@ -80,8 +78,6 @@ def unproven_start(
     for module in cell.service.start_modules:
         earlier = baseline.get(module.name)
         imported = _as_compared(_without_path(imports.get(module.name)), earlier)
-        if earlier is None:
-            continue
         lacking = _lacking_only_here(imported, earlier)
         if lacking:
             names = list_names(lacking, MAX_LISTED_VARIABLES)
@@ -91,7 +87,7 @@ def unproven_start(
             )
         if not imported.detail or _is_regression(imported, earlier):
             continue
-        where = f"also fails on {cell.service.baseline}" if earlier.detail else f"not on {cell.service.baseline}"
+        where = f"{_how_on_baseline(earlier)} {cell.service.baseline}"
         text = f"{_command_of(module)} cannot be imported: {_error(imported)} ({where}), and "
         if _is_broken(module, imported.last_line):
             return (
@@ -121,9 +117,15 @@ def _as_compared(imported: StartImport, baseline: StartImport | None) -> StartIm
     return StartImport(detail=imported.without_placeholders)
 
 
-def _lacking_only_here(imported: StartImport, baseline: StartImport) -> list[str]:
+def _how_on_baseline(imported: StartImport | None) -> str:
+    if imported is None or imported.is_unfinished:
+        return "it is not known how on"
+    return "also fails on" if imported.detail else "not on"
+
+
+def _lacking_only_here(imported: StartImport, baseline: StartImport | None) -> list[str]:
     """Return the variables without which a module imports on the baseline, and not here."""
-    if imported.detail or baseline.detail:
+    if baseline is None or imported.detail or baseline.detail:
         return []
     needed = dict(baseline.placeholders)
     return [name for name, _ in imported.placeholders if name not in needed]
@@ -135,7 +137,7 @@ def _is_regression(imported: StartImport, baseline: StartImport | None) -> bool:
     Where that needed placeholders, an error that names the value of one does not count: another version of a library
     may refuse it.
     """
-    if baseline is None or baseline.detail:
+    if baseline is None or baseline.detail or imported.is_unfinished:
         return False
     return not mentions(imported.last_line, (value for _, value in baseline.placeholders))
 

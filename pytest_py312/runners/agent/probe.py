@@ -835,8 +835,9 @@ def run_start(request: Request, records: Records) -> int:
             ok, detail = import_alone(name, kind, without_pth=without_pth, folder=folder)
             if not ok:
                 ok, detail = import_alone(name, kind, without_pth=without_pth, folder=folder)
-        except subprocess.TimeoutExpired:
-            continue  # it may have been started: then it is not known whether it imports
+        except subprocess.TimeoutExpired:  # such as one that waits for a database
+            records.add("import_unfinished", module=name, seconds=IMPORT_TIME_LIMIT)
+            continue
         records.add("import", module=name, ok=ok, detail=detail)
     return 0
 

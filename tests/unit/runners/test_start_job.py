@@ -84,3 +84,14 @@ def test_a_placeholder_that_is_taken_for_a_module_explains_nothing() -> None:
     cell = cell_of("3.12", service(start_modules=(StartModule(name="app"),)))
     job = start_job(cell, build_of("3.12"), Path("/environment"), root=Path("/root"), built=False)
     assert import_start_modules(runner, job) == {"app": StartImport(detail="KeyError: 'APP_ENV'")}
+
+
+def test_an_import_that_does_not_end_is_no_failure_and_is_not_repeated() -> None:
+    runner = FakeRunner()
+    runner.cell = lambda job: cell_run_of({"event": "import_unfinished", "module": "app", "seconds": 90})
+    cell = cell_of("3.12", service(start_modules=(StartModule(name="app"),)))
+    job = start_job(cell, build_of("3.12"), Path("/environment"), root=Path("/root"), built=False)
+
+    (imported,) = import_start_modules(runner, job).values()
+    assert (imported.detail, imported.is_unfinished) == ("it did not end within 90 seconds", True)
+    assert len(runner.jobs) == 1

@@ -700,14 +700,13 @@ def test_the_start_is_tried_in_production_where_tests_cannot_be_had() -> None:
     assert "PY117" in [finding.code for finding in outcome.findings if finding.blocks]
 
 
-@pytest.mark.parametrize(("started", "kept"), [({"app": ""}, True), ({}, False)])
+@pytest.mark.parametrize("kept", [True, False])
 @pytest.mark.parametrize("side", ["3.9", "3.12"])
-def test_an_outcome_is_kept_only_if_all_that_starts_the_service_was_tried(
-    side: str, started: dict[str, str], kept: bool
-) -> None:
+def test_an_outcome_is_kept_only_if_all_that_starts_the_service_was_tried(side: str, kept: bool) -> None:
     """Of a process that was ended, some imports are unknown."""
     of = service(start_modules=(StartModule(name="app"),))
-    facts = FakeFacts(started={"3.9": {"app": ""}, "3.12": {"app": ""}, side: started})
+    started = StartImport() if kept else StartImport(detail="its process ended", is_unfinished=True)
+    facts = FakeFacts(started={"3.9": {"app": ""}, "3.12": {"app": ""}, side: {"app": started}})
 
     result = DependencyCheck().run(cell_of("3.12", of), facts)
 
