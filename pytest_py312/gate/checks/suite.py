@@ -59,6 +59,7 @@ TOO_NEW_ERROR = re.compile(r"\b(?:ImportError|ModuleNotFoundError|AttributeError
 """Exceptions that code for a newer Python raises on an older one."""
 
 
+_NO_TESTS = "no tests were found"
 _SUITE_REMEDY = "name them with `suite` in the plan, or set `suite = false` with a reason"
 
 
@@ -73,7 +74,7 @@ class SuiteCheck:
 
     def run(self, cell: Cell, facts: Facts) -> CheckResult:
         if cell.service.suite is None:
-            return CheckResult(outcome=_without_suite(cell))
+            return CheckResult(outcome=_without_suite(cell, facts))
         installation = facts.installation(cell)
         if installation.environment is None:
             return CheckResult(
@@ -107,18 +108,13 @@ def _errored(cell: Cell, reason: str, findings: Iterable[Finding] = ()) -> Outco
     return Outcome.errored(service=name, interpreter=cell.interpreter, check="suite", reason=reason, findings=findings)
 
 
-def _without_suite(cell: Cell) -> Outcome:
-    service = cell.service
-    if service.settings.suite_skip_reason:
-        return Outcome.skipped(
-            service=service.name,
-            interpreter=cell.interpreter,
-            check="suite",
-            reason=service.settings.suite_skip_reason,
-        )
-    return _errored(
-        cell,
-        f"no tests were found in {service.path}: {_SUITE_REMEDY}",
+def _without_suite(cell: Cell, facts: Facts) -> Outcome:
+    """Return that nothing can be checked: once for a service, on the newest interpreter."""
+    service, reason = cell.service, cell.service.settings.suite_skip_reason
+    if not reason and cell == facts.cells(service)[-1]:
+        return _errored(cell, f"{_NO_TESTS}: {_SUITE_REMEDY}")
+    return Outcome.skipped(
+        service=service.name, interpreter=cell.interpreter, check="suite", reason=reason or _NO_TESTS
     )
 
 

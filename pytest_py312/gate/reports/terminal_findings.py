@@ -1,5 +1,6 @@
 """Describe failed and errored outcomes for the terminal: what is wrong, since when, where, and what to do about it."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -14,6 +15,7 @@ from pytest_py312.core.text import (
     join_names,
     last_lines,
     pluralize,
+    shorten_middle,
 )
 from pytest_py312.gate.reports.results import failure_findings, merge_reasons, source_excerpt, without_interpreter
 
@@ -21,6 +23,9 @@ MAX_FINDINGS = 10
 """Findings shown per check, unless ``-v`` is given."""
 
 _MAX_EVIDENCE_LINES = 10
+_MAX_EVIDENCE_WIDTH = 200
+_COMMAND = re.compile(r"\s*(?:error: )?(?:Command|command) ['\[]")
+"""What setuptools writes after the errors of a compiler: its whole command line."""
 _MAX_ITEM_FINDINGS = 5  # in the text of a failing item
 _ITEM_FORMAT = TerminalFormat(
     width=120, unicode=True, verbosity=0
@@ -105,14 +110,62 @@ def node_id(outcome: Outcome, paths: Mapping[str, str]) -> str:
 
 
 def blocking_section(report: Report, page: TerminalFormat) -> list[StyledLine]:
-    """Return the lines of the section of failed cells, grouped by service and check."""
-    groups = _group_by_check(report, Status.FAILED)
+    """Return the lines of the section of failed cells, grouped by service and check.
+
+    Without ``-v``, what several services have in common is written once, with the names of the others.
+    """
     paths = {service.name: service.path for service in report.services}
     first_bad = _first_failing(report)
-    lines = [page.styled_line(("Blocking", "bold"))] if groups else []
-    for outcomes in groups:
-        lines += _check_section(outcomes, paths, first_bad.get(outcomes[0].service, {}), page)
+    checks = [_failed_check(outcomes, paths, page) for outcomes in _group_by_check(report, Status.FAILED)]
+    services: dict[_FindingKey, list[str]] = {}
+    for check in checks:
+        for key in dict.fromkeys(check.findings):
+            services.setdefault(key, []).append(check.service)
+    lines = [page.styled_line(("Blocking", "bold"))] if checks else []
+    for check in checks:
+        lines += _check_section(check, paths, services, first_bad.get(check.service, {}), page)
     return lines
+
+
+_FindingKey = tuple[object, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _FailedCheck:
+    """A check of a service that failed, on one interpreter or more."""
+
+    outcomes: Sequence[Outcome]
+    findings: Mapping[_FindingKey, MergedFinding]
+
+    @property
+    def service(self) -> str:
+        return self.outcomes[0].service
+
+
+def _failed_check(outcomes: Sequence[Outcome], paths: Mapping[str, str], page: TerminalFormat) -> _FailedCheck:
+    pairs = [(outcome.interpreter, finding) for outcome in outcomes for finding in failure_findings(outcome)]
+    blocking_subjects = {_subject(finding) for _, finding in pairs if finding.blocks}
+    if blocking_subjects:
+        # show a problem that also blocks on the baseline once, with the newest interpreter's remedy
+        pairs = [
+            (interpreter, replace(finding, preexisting=False))
+            for interpreter, finding in pairs
+            if _subject(finding) in blocking_subjects
+        ]
+    findings: dict[_FindingKey, MergedFinding] = {}
+    for number, merged_finding in enumerate(merge_for_display(pairs, page)):
+        finding = merged_finding.finding
+        texts = [_without_path(text, paths.get(outcomes[0].service, ".")) for text in (finding.message, finding.remedy)]
+        key: _FindingKey = (outcomes[0].check, finding.code, finding.names, *texts, merged_finding.interpreters)
+        is_own = outcomes[0].check == "suite"  # of other services, tests with these names are other tests
+        if is_own or page.verbosity >= 1 or key in findings:  # further places in one service are kept apart
+            key = (*key, outcomes[0].service, number)
+        findings[key] = merged_finding
+    return _FailedCheck(outcomes=outcomes, findings=findings)
+
+
+def _without_path(text: str, path: str) -> str:
+    return text if path == "." else text.replace(path, "\0")
 
 
 def errored_section(report: Report, page: TerminalFormat) -> list[StyledLine]:
@@ -127,9 +180,10 @@ def errored_section(report: Report, page: TerminalFormat) -> list[StyledLine]:
         lines += page.paragraph(("    ", ""), join_names(nodes))
         pairs = ((outcome.interpreter, finding) for outcome in outcomes for finding in outcome.findings)
         findings = merge_for_display(pairs, page)
-        for merged_finding in _visible_findings(findings, page):
+        visible = findings if page.verbosity >= 1 else findings[:MAX_FINDINGS]
+        for merged_finding in visible:
             lines += _finding_lines(merged_finding, (), {}, page)
-        lines += _hidden_count_lines(findings, page)
+        lines += _hidden_count_lines(len(findings) - len(visible), page)
     return lines
 
 
@@ -155,27 +209,28 @@ def _first_failing(report: Report) -> dict[str, dict[str, Interpreter]]:
 
 
 def _check_section(
-    outcomes: Sequence[Outcome], paths: Mapping[str, str], first_bad: Mapping[str, Interpreter], page: TerminalFormat
+    check: _FailedCheck,
+    paths: Mapping[str, str],
+    services: Mapping[_FindingKey, Sequence[str]],
+    first_bad: Mapping[str, Interpreter],
+    page: TerminalFormat,
 ) -> list[StyledLine]:
-    failed_interpreters = tuple(outcome.interpreter for outcome in outcomes if outcome.interpreter)
-    newest = outcomes[-1]
-    lines = _check_heading("  " + node_id(newest, paths), failed_interpreters, page)
-    pairs = [(outcome.interpreter, finding) for outcome in outcomes for finding in failure_findings(outcome)]
-    blocking_subjects = {_subject(finding) for _, finding in pairs if finding.blocks}
-    if blocking_subjects:
-        # show a problem that also blocks on the baseline once, with the newest interpreter's remedy
-        pairs = [
-            (interpreter, replace(finding, preexisting=False))
-            for interpreter, finding in pairs
-            if _subject(finding) in blocking_subjects
-        ]
-    findings = merge_for_display(pairs, page)
-    for reason in merge_reasons(outcome for outcome in outcomes if not _repeats_finding(outcome)):
+    """Return the lines of a check; none if other services have all of its findings, and come first.
+
+    :param services: the services with a finding, in the order of the report.
+    """
+    failed_interpreters = tuple(outcome.interpreter for outcome in check.outcomes if outcome.interpreter)
+    own = {key: merged for key, merged in check.findings.items() if services[key][0] == check.service}
+    lines: list[StyledLine] = []
+    for reason in merge_reasons(outcome for outcome in check.outcomes if not _repeats_finding(outcome)):
         if reason.text.strip():
             lines += page.paragraph(("    ", ""), escape_terminal(reason.text))
-    for merged_finding in _visible_findings(findings, page):
-        lines += _finding_lines(merged_finding, failed_interpreters, first_bad, page)
-    return lines + _hidden_count_lines(findings, page)
+    visible = list(own) if page.verbosity >= 1 else list(own)[:MAX_FINDINGS]
+    for key in visible:
+        lines += _finding_lines(own[key], failed_interpreters, first_bad, page, services[key][1:])
+    lines += _hidden_count_lines(len(own) - len(visible), page)
+    heading = _check_heading("  " + node_id(check.outcomes[-1], paths), failed_interpreters, page)
+    return [*heading, *lines] if lines or not check.findings else []
 
 
 def _check_heading(name: str, interpreters: Sequence[Interpreter], page: TerminalFormat) -> list[StyledLine]:
@@ -194,12 +249,7 @@ def _repeats_finding(outcome: Outcome) -> bool:
     return any(outcome.reason.startswith(message) for message in messages)
 
 
-def _visible_findings(findings: Sequence[MergedFinding], page: TerminalFormat) -> Sequence[MergedFinding]:
-    return findings if page.verbosity >= 1 else findings[:MAX_FINDINGS]
-
-
-def _hidden_count_lines(findings: Sequence[MergedFinding], page: TerminalFormat) -> list[StyledLine]:
-    hidden = len(findings) - len(_visible_findings(findings, page))
+def _hidden_count_lines(hidden: int, page: TerminalFormat) -> list[StyledLine]:
     return [page.styled_line((f"    and {hidden} more, see -v", "dim"))] if hidden else []
 
 
@@ -208,6 +258,7 @@ def _finding_lines(
     heading_interpreters: Sequence[Interpreter],
     first_bad: Mapping[str, Interpreter],
     page: TerminalFormat,
+    other_services: Sequence[str] = (),
 ) -> list[StyledLine]:
     """Return the lines of one finding. Interpreters are named only if they differ from those in the heading."""
     finding = merged_finding.finding
@@ -222,6 +273,8 @@ def _finding_lines(
         facts.append(("owner", escape_terminal(finding.owner), ""))
     lines += [page.styled_line(("      ", ""), *_join_facts(facts))] if facts else []
     lines += source_excerpt(finding, page, 8) if page.verbosity >= 0 else []
+    if other_services:
+        lines += page.paragraph(("      also in: ", ""), join_names([escape_control(name) for name in other_services]))
     if names := _names_to_show(finding):
         lines += page.paragraph(("      names: ", ""), names)
     if page.verbosity >= 1:
@@ -267,8 +320,8 @@ def failure_text(outcome: Outcome, *, verbosity: int) -> str:
     """
     findings = failure_findings(outcome) if outcome.status is Status.FAILED else list(outcome.findings)
     lines = [escape_terminal(outcome.reason) or f"{escape_control(outcome.check)} {outcome.status.value}"]
-    for finding in findings[:_MAX_ITEM_FINDINGS]:
-        repeats_reason = finding.message == outcome.reason
+    for number, finding in enumerate(findings[:_MAX_ITEM_FINDINGS]):
+        repeats_reason = number == 0 and bool(finding.message) and outcome.reason.startswith(finding.message)
         place = escape_control(str(finding.location)) if finding.location else ""
         head = f"{escape_control(finding.code)} {place if repeats_reason else _message(finding)}".rstrip()
         lines.append(f"  {head}")
@@ -277,10 +330,21 @@ def failure_text(outcome: Outcome, *, verbosity: int) -> str:
         lines += [line.text for line in source_excerpt(finding, _ITEM_FORMAT, 6) if verbosity >= 0]
         if names := _names_to_show(finding):
             lines.append(f"    names: {names}")
-        evidence = last_lines(finding.detail, _MAX_EVIDENCE_LINES * 2 if verbosity >= 1 else _MAX_EVIDENCE_LINES // 2)
-        lines += [f"      {line}" for line in evidence if verbosity >= 0]
+        lines += [f"      {line}" for line in _evidence(finding.detail, verbosity)]
         if finding.remedy.strip():
             lines.append(f"    -> {escape_terminal(finding.remedy)}")
     if len(findings) > _MAX_ITEM_FINDINGS:
         lines.append(f"  and {len(findings) - _MAX_ITEM_FINDINGS} more (see --py312-report=FILE.json)")
     return "\n".join(lines)
+
+
+def _evidence(detail: str, verbosity: int) -> list[str]:
+    """Return the end of a traceback or of a build's output, without the compiler's command line."""
+    if verbosity < 0:
+        return []
+    if verbosity >= 1:
+        return last_lines(detail, _MAX_EVIDENCE_LINES * 2)
+    messages = "\n".join(line for line in detail.splitlines() if not _COMMAND.match(line))
+    return [
+        shorten_middle(line, _MAX_EVIDENCE_WIDTH) for line in last_lines(messages or detail, _MAX_EVIDENCE_LINES // 2)
+    ]

@@ -64,6 +64,12 @@ def lines_of(
     ]
 
 
+def blocking_lines(subject: Report, *, verbosity: int = 0) -> list[str]:
+    lines = lines_of(subject, verbosity=verbosity)
+    start = lines.index("Blocking")
+    return lines[start : lines.index("", start)]
+
+
 def text_of(subject: Report, **options: int) -> str:
     return "\n".join(lines_of(subject, **options)) + "\n"  # type: ignore[arg-type]  # width, unicode or verbosity
 
@@ -524,6 +530,38 @@ def test_blocks_are_in_the_order_of_services() -> None:
     assert nodes == ["  services/a::py3.12::suite", "  services/b::py3.12::suite"]
 
 
+def test_what_services_have_in_common_is_written_once() -> None:
+    """With ``-v``, each service has all of its findings."""
+    services = [service(name) for name in ("a", "b", "c")]
+    common = [
+        Finding(
+            code="PY115",
+            message=f"services/{name}/poetry.lock pins yarl to 1.7.2",
+            location=Location(path=f"services/{name}/poetry.lock", line=number),
+            names=("yarl",),
+        )
+        for number, name in enumerate("abc", start=3)
+    ]
+    own = Finding(code="PY105", message="`import fastapi` fails", names=("fastapi",))
+    findings = ([common[0]], [common[1]], [common[2], own])
+    outcomes = [judged(one.name, PY312, "dependencies", *found) for one, found in zip(services, findings, strict=True)]
+
+    lines = blocking_lines(report(services, outcomes))
+    assert lines == [
+        "Blocking",
+        "  services/a::py3.12::dependencies",
+        "    PY115 services/a/poetry.lock pins yarl to 1.7.2",
+        "      services/a/poetry.lock:3",
+        "      also in: b, c",
+        "  services/c::py3.12::dependencies",
+        "    PY105 `import fastapi` fails",
+    ]
+    all_lines = blocking_lines(report(services, outcomes), verbosity=1)
+    assert [line for line in all_lines if "::" in line] == [
+        f"  services/{name}::py3.12::dependencies" for name in "abc"
+    ]
+
+
 def test_what_an_errored_check_found_is_reported_once() -> None:
     outcome = Outcome.errored(
         service="a", interpreter=PY312, check="source", reason="too many files", findings=[warning(1)]
@@ -714,8 +752,17 @@ def test_a_failing_item_with_several_findings_shows_five() -> None:
         for number in range(7)
     ]
     text = failure_text(judged("a", PY312, "source", *findings, warning(1)), verbosity=0).splitlines()
-    assert text[:3] == ["name 0 is gone (and 6 more)", "  PY201 name 0 is gone", "    a/b.py:1"]
+    assert text[:4] == ["name 0 is gone (and 6 more)", "  PY201 a/b.py:1", "  PY201 name 1 is gone", "    a/b.py:2"]
     assert text[-2:] == ["    a/b.py:5", "  and 2 more (see --py312-report=FILE.json)"]
+
+
+def test_the_command_line_of_a_compiler_is_no_evidence() -> None:
+    detail = "a.c:2:10: fatal error: b.h: No such file\nerror: Command '['gcc', '-O3']' returned 1\n"
+    outcome = judged("a", PY312, "dependencies", replace(wheel_missing(), detail=detail))
+    text = failure_text(outcome, verbosity=0)
+    assert "      a.c:2:10: fatal error: b.h: No such file" in text
+    assert "gcc" not in text
+    assert "gcc" in failure_text(outcome, verbosity=1)
 
 
 def test_v_shows_more_of_the_evidence() -> None:
