@@ -18,9 +18,12 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from types import FrameType
-from typing import IO, Protocol, TextIO
+from typing import IO, TYPE_CHECKING, Protocol, TextIO, Union
 
 from pytest_py312.core import clock
+
+if TYPE_CHECKING:
+    from pytest_py312.core.fork_server.client import ForkedProcess, ForkServer
 
 MARK_VARIABLE = "PY312_CELL"
 """Environment variable that identifies the processes of a cell, whatever their parent or session is."""
@@ -174,6 +177,7 @@ def run(
     ends_itself: bool = False,
     parent: Sequence[str] = (),
     scratch: Path | None = None,
+    server: "ForkServer | None" = None,
 ) -> CommandResult:
     """Run ``argv`` and return its result.
 
@@ -189,6 +193,7 @@ def run(
         ends as well; the descriptor of a pipe to which it writes the number of the error if ``argv`` cannot be started,
         else 0; and ``scratch``.
     :param scratch: a folder of the caller that the ``parent`` removes if this process is killed.
+    :param server: starts the process as its fork, without input and with stderr in stdout; ``argv`` are its arguments.
 
     Never raises because of the command, even if it cannot be started (``ExitReason.NOT_STARTED``, with the reason in
     ``stderr``).
@@ -197,7 +202,11 @@ def run(
     variables = {**(os.environ if env is None else env), **({MARK_VARIABLE: mark} if mark else {})}
     out, err = _TailBuffer(tail_limit), _TailBuffer(tail_limit)
     try:
-        process = _start_process(argv, cwd, variables, stdin, merge_stderr=merge_stderr, parent=parent, scratch=scratch)
+        process: _Process = (
+            server.start(argv, cwd, variables)
+            if server is not None
+            else _start_process(argv, cwd, variables, stdin, merge_stderr=merge_stderr, parent=parent, scratch=scratch)
+        )
     except (OSError, ValueError) as error:
         return _not_started_result(argv, error)
     monitor = _ProcessMonitor(
@@ -278,12 +287,15 @@ def _not_started_result(argv: Sequence[str], error: Exception) -> CommandResult:
     )
 
 
+_Process = Union["subprocess.Popen[bytes]", "ForkedProcess"]
+
+
 class _ProcessMonitor:
     """Reader of the pipes of a running command, which it stops when a limit is reached."""
 
     def __init__(
         self,
-        process: "subprocess.Popen[bytes]",
+        process: "_Process",
         pipes: "Sequence[tuple[IO[bytes] | None, _TailBuffer]]",
         time_limit: float,
         grace_period: float,
@@ -311,7 +323,7 @@ class _ProcessMonitor:
         while self._process.poll() is None:
             self._read(POLL_INTERVAL if self._exit_fd is not None else POLL_INTERVAL / 10)
             self._enforce_limits()
-        if self._exit_reason is ExitReason.EXITED and self._process.returncode < 0:
+        if self._exit_reason is ExitReason.EXITED and (self._process.returncode or 0) < 0:
             return ExitReason.KILLED
         return self._exit_reason
 
@@ -369,7 +381,7 @@ class _ProcessMonitor:
             os.killpg(self._process.pid, signal_number)
 
 
-def _end_with_descendants(process: "subprocess.Popen[bytes]") -> None:
+def _end_with_descendants(process: "_Process") -> None:
     """Let the parent of a command kill all of its descendants, if it has not ended yet."""
     if process.poll() is None:
         with suppress(ProcessLookupError, PermissionError):

@@ -17,6 +17,7 @@ import pytest
 
 from pytest_py312.core.files import write_atomically
 from pytest_py312.core.process import discard_output
+from pytest_py312.core.process_identity import process_start_ticks
 from pytest_py312.gate.cluster.jobs import ServiceAnswer, ServiceRequest, from_text, to_text
 from pytest_py312.gate.cluster.worker import REQUEST_VARIABLE
 from pytest_py312.plugin.nodes import CheckItem
@@ -49,7 +50,11 @@ class ClusterServicePlugin:
                 return
 
     def _is_orphan(self) -> bool:
-        return os.getppid() != self._request.parent
+        if self._request.worker_start is not None:
+            return process_start_ticks(self._request.worker) != self._request.worker_start
+        import psutil  # lazy: Linux does without
+
+        return not psutil.pid_exists(self._request.worker)
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -81,6 +86,11 @@ class ClusterServicePlugin:
 
 def _session_of(config: pytest.Config) -> "GateSession":
     return cast("GateSession", config.pluginmanager.get_plugin("py312-session"))
+
+
+def main(arguments: list[str]) -> int:
+    """Run pytest; for the fork server of a worker."""
+    return int(pytest.main(arguments))
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -96,13 +96,15 @@ class ServiceJob:
 class ServiceRequest:
     """What the process that checks the items of a job reads.
 
-    ``parent`` is the id of the worker's process: without it the check ends, and removes ``folder``.
+    ``worker`` is the id of the worker's process, ``worker_start`` the start of that one, in clock ticks since boot
+    (``None`` without ``/proc``). Without it the check ends, and removes ``folder``.
     """
 
     items: tuple[TaskKey, ...]
     measured_elsewhere: int
     answer_file: str
-    parent: int
+    worker: int
+    worker_start: int | None
     folder: str
 
 

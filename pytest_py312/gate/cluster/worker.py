@@ -1,8 +1,9 @@
 """What runs in a worker of a Dask cluster. Dask imports this module there by its name.
 
 A worker is prepared once for a run: it is asked for its facts, then it gets the tree of the repository or a refusal.
-Each service is checked by a process of its own, which ends when its task is cancelled, when the worker closes or loses
-its scheduler, and, since it watches for that itself, when the worker's process is killed.
+Each service is checked by a process of its own, a fork of one that has imported the gate. It ends when its task is
+cancelled, when the worker closes or loses its scheduler, and, since it watches for that itself, when the worker's
+process is killed.
 """
 
 import asyncio
@@ -20,8 +21,10 @@ from pytest_py312.core import clock, process
 from pytest_py312.core.directories import create_run_folder, default_cache_folder, remove_abandoned_runs
 from pytest_py312.core.errors import Py312Error
 from pytest_py312.core.files import write_atomically
+from pytest_py312.core.fork_server.client import ForkServer
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.measurements import InterpreterBuild
+from pytest_py312.core.process_identity import process_start_ticks
 from pytest_py312.core.service_patterns import is_glob
 from pytest_py312.core.text import last_lines
 from pytest_py312.gate.cluster.jobs import (
@@ -93,6 +96,8 @@ def _remove_trees() -> None:
         preparation.remove()
 
 
+_fork_server = ForkServer(PLUGIN)
+"""Starts the processes of the services: importing pytest and the gate takes as long as checking a small service."""
 _changed = threading.Condition()
 _preparations: dict[tuple[str, str], _Preparation] = {}
 """By run and address of the worker: in tests and in clusters of threads, a process has several workers."""
@@ -196,6 +201,8 @@ def _dismiss(run_id: str, address: str) -> None:
             preparation.is_over.set()
             _changed.wait_for(lambda: not preparation.running, timeout=GRACE + 10.0)
             preparation.remove()
+        if not _preparations:
+            _fork_server.close()
     remove_abandoned_runs()
 
 
@@ -262,20 +269,21 @@ def _check(job: ServiceJob, preparation: _Preparation, worker: Any, cancelled: _
             items=job.items,
             measured_elsewhere=job.measured_elsewhere,
             answer_file=str(answer_file),
-            parent=os.getpid(),
+            worker=os.getpid(),
+            worker_start=process_start_ticks(os.getpid()),
             folder=str(run_folder),
         )
         request_file = Path(folder) / "request.json"
         write_atomically(request_file, to_text(request).encode("ascii"))
         variables = {name: value for name, value in os.environ.items() if name not in _NOT_PASSED_ON}
         result = process.run(
-            _command(job, setup, run_folder, root, jobs=setup.jobs or own_share),
+            _arguments(job, setup, run_folder, root, jobs=setup.jobs or own_share),
             cwd=root,
             env={**variables, **_ONLY_NAMED_PLUGINS, REQUEST_VARIABLE: str(request_file)},
             time_limit=TIME_LIMIT,
             grace_period=GRACE,
             tail_limit=_OUTPUT_LIMIT,
-            merge_stderr=True,
+            server=_fork_server,
             cancelled=cancelled,
             ends_itself=True,
         )
@@ -287,18 +295,19 @@ def _check(job: ServiceJob, preparation: _Preparation, worker: Any, cancelled: _
     return ServiceAnswer(failure=f"its check ended without an answer ({ended}): {lines}")
 
 
-def _command(job: ServiceJob, setup: RunSetup, folder: Path, root: Path, *, jobs: int) -> list[str]:
-    command = [
-        sys.executable, "-m", "pytest", "-q", "-s", "-c", str(folder / "pytest.ini"), f"--rootdir={root}",
-        "-p", "no:cacheprovider", "-p", "pytest_py312.plugin", "-p", PLUGIN, *setup.arguments, f"--py312-jobs={jobs}",
+def _arguments(job: ServiceJob, setup: RunSetup, folder: Path, root: Path, *, jobs: int) -> list[str]:
+    """Return the arguments of pytest."""
+    arguments = [
+        "-q", "-s", "-c", str(folder / "pytest.ini"), f"--rootdir={root}", "-p", "no:cacheprovider",
+        "-p", "pytest_py312.plugin", "-p", PLUGIN, *setup.arguments, f"--py312-jobs={jobs}",
     ]  # fmt: skip
     if not is_glob(job.service) and "," not in job.service:  # otherwise all are collected, and the items chosen by key
-        command.append(f"--py312-services={job.service}")
+        arguments.append(f"--py312-services={job.service}")
     if setup.known_findings:
-        command.append(f"--py312-known-findings={folder / KNOWN_FINDINGS}")
+        arguments.append(f"--py312-known-findings={folder / KNOWN_FINDINGS}")
     if setup.cache:
-        command.append(f"--py312-cache-dir={setup.cache}")
-    return command
+        arguments.append(f"--py312-cache-dir={setup.cache}")
+    return arguments
 
 
 def _read_answer(file: Path) -> ServiceAnswer | None:
