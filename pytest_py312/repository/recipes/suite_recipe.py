@@ -3,6 +3,7 @@
 import posixpath
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -121,7 +122,7 @@ def read_makefile_recipe(tree: Tree, service_path: str) -> InstallRecipe | None:
         for target in islice(_TEST_TARGET.finditer(text or ""), SESSION_LIMIT):
             walk = new_walk(tree, path, folder)
             walk.run_argv(("make", target[1]), 1)
-            _follow_runners(tree, walk)
+            _follow_runners(tree, walk, service_path)
             tests = [run for run in walk.runs if _is_test_of(run, service_path)]
             if walk.steps and tests:
                 return _recipe(tree, path, walk, tests[0], service_path)
@@ -173,7 +174,7 @@ def read_runner_recipe(tree: Tree, service_path: str) -> InstallRecipe | None:
         text = tree.read_or_none(path) or ""
         for name in islice(_session_names(text), SESSION_LIMIT):
             walk = new_walk(tree, path, service_path)
-            walk_nox(text, path, (name,), walk)
+            walk_nox(text, path, (name,), walk, service_path, partial(_chosen_value, service_path=service_path))
             if any(_is_test_run(run) for run in walk.runs):
                 return _recipe(tree, path, walk, _first_test_run(walk), service_path)
     return None
@@ -288,7 +289,7 @@ def _recipe_of_job(
             needed = len(walk.steps)
         known_runs = len(walk.runs)
     del walk.steps[needed:]  # what is installed after the last run of tests is for something else
-    _follow_runners(tree, walk)
+    _follow_runners(tree, walk, service_path)
     tests = [run for run in walk.runs if _is_test_of(run, service_path)]
     return _recipe(tree, path, walk, tests[0], service_path) if walk.steps and tests else None
 
@@ -321,7 +322,7 @@ def walk_job(
         yield
 
 
-def _chosen_value(values: Sequence[str], service_path: str, service_name: str) -> str:
+def _chosen_value(values: Sequence[str], service_path: str, service_name: str = "") -> str:
     """Return the value of a matrix that names the service; otherwise the newest of versions, or the first.
 
     An older version of a library is an alternative, and no requirement of the service.
@@ -355,7 +356,7 @@ def _is_inside(word: str, names: Collection[str]) -> bool:
     return word.strip("/") in names or any(word.startswith(f"{name}/") for name in names)
 
 
-def _follow_runners(tree: Tree, walk: CommandWalk) -> None:
+def _follow_runners(tree: Tree, walk: CommandWalk, service_path: str) -> None:
     """Follow the runs of tox and nox among the commands, also those that they start themselves."""
     seen: set[tuple[tuple[str, ...], str | None]] = set()
     position = 0
@@ -375,7 +376,7 @@ def _follow_runners(tree: Tree, walk: CommandWalk) -> None:
             names = _values_of(words, ("-s", "--session", "--sessions", "-e"))
             text = tree.read_or_none(path) if tree.is_file(path) else None
             if text is not None:
-                walk_nox(text, path, names, walk)
+                walk_nox(text, path, names, walk, service_path, partial(_chosen_value, service_path=service_path))
         walk.conditional, walk.exported = outer
 
 

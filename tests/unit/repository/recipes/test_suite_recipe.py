@@ -198,6 +198,52 @@ def test_the_session_of_nox_that_runs_tests(tmp_path: Path) -> None:
     ]
 
 
+NOX_IN_FOLDERS = """\
+import os
+import nox
+
+FOLDERS = sorted(find_folders("."))
+
+def _tests(session, place):
+    session.chdir(place)
+    if os.path.exists("requirements.txt"):
+        session.install("-r", "requirements.txt")
+    session.run("pytest", *session.posargs)
+
+@nox.session(python=["3.10"])
+@nox.parametrize("folder", FOLDERS)
+def py(session, folder):
+    session.install("-r", "test.txt")
+    _tests(session, folder)
+"""
+
+
+@pytest.mark.parametrize(
+    ("folders", "expected"),
+    [
+        ("sorted(find_folders('.'))", ["test.txt", "services/a/requirements.txt"]),
+        ("['services/b', 'services/a']", ["test.txt", "services/a/requirements.txt"]),
+        ("['services/b', 'services/c']", None),
+    ],
+)
+@pytest.mark.parametrize("has_requirements", [True, False])
+def test_a_session_of_nox_in_the_folder_of_each_service(
+    tmp_path: Path, folders: str, expected: list[str] | None, has_requirements: bool
+) -> None:
+    """What code computes may be the folder of the service; a function that gets the session is followed."""
+    files = {
+        "noxfile.py": NOX_IN_FOLDERS.replace('sorted(find_folders("."))', folders),
+        ".github/workflows/test.yml": "jobs:\n  test:\n    steps:\n      - run: python3 -m nox\n",
+        "test.txt": "",
+        **({"services/a/requirements.txt": ""} if has_requirements else {}),
+    }
+    recipe = read_workflow_recipe(write(tmp_path, files), "services/a", "a")
+    if expected is None:
+        assert recipe is None
+    else:
+        assert [content for _, content in shown(recipe)] == (expected if has_requirements else expected[:1])
+
+
 def test_without_any_of_them_there_is_no_recipe(tmp_path: Path) -> None:
     tree = write(tmp_path, {})
     assert read_workflow_recipe(tree, "services/a", "a") is None
@@ -210,7 +256,8 @@ TEXTS = st.lists(
             "[tox]", "envlist = py{3,", "[testenv]", "deps =", "  {[testenv]deps}", "  -r", "  a: b", "  !: x",
             "commands = tox -e py", "  nox", "  {toxinidir}/x.sh", "  pytest", "jobs:", "  t:", "    steps:",
             "      - run: tox", "    strategy: {matrix: {x: [1, {y: 2}]}}", "      - run: |", "          nox -s a",
-            "import nox", "@nox.session", "def a(s):", "  s.install(*s)", "  s.run('tox')", "  s.run('nox', 'pytest')",
+            "import nox", "@nox.session", "def a(s):", "  s.install(*s)", "  s.run('tox')", "  a(s)", "  a(1, s, s)",
+            "@nox.parametrize('dir', X)", "  if os.path.exists('x'): s.chdir(dir)", "  s.run('nox', 'pytest')",
             "[tool.tox]", "env_list = 1", "[tool.tox.env.a]", "deps = 1", 'commands = [["tox"]]', 'extras = ["x"]',
         ]
     ),
