@@ -55,7 +55,9 @@ def read_try(scan: ScanState, node: Any) -> Condition | None:
         scan.guard = scan.nested_guard((), caught)
         inner = scan.guard
         ended = read_block(scan, node.body)
-        failures["imports"], failures["names"], failures["all"] = _failure_conditions(scan, inner, references, imports)
+        failures["imports"], failures["names"], failures["all"] = _failure_conditions(
+            scan, inner, references, imports, set(_builtin_names(scan, node.body))
+        )
         if "TypeError" in caught:
             body_calls.update(_stdlib_calls(scan, inner, references))
         scan.guard = outer_guard
@@ -208,7 +210,7 @@ def _exits_successfully(call: ast.Call) -> bool:
 
 
 def _failure_conditions(
-    scan: ScanState, guard: int, references: int, imports: int
+    scan: ScanState, guard: int, references: int, imports: int, builtin_names: set[str]
 ) -> tuple[Condition, Condition, Condition]:
     """Return the conditions under which the body fails: by its imports, by its other names, by either.
 
@@ -230,7 +232,7 @@ def _failure_conditions(
         for reference in inside
         if reference.kind in (ReferenceKind.NAME, ReferenceKind.MENTION, ReferenceKind.METHOD, ReferenceKind.DYNAMIC)
         and reference.path
-    }
+    } | {("builtins", name) for name in builtin_names}
     foreign = {
         "." * module_import.level + module_import.module
         for module_import in scan.imports[imports:]
@@ -241,6 +243,17 @@ def _failure_conditions(
         _missing_condition(attributes, set()),
         _missing_condition(imported | attributes, foreign),
     )
+
+
+def _builtin_names(scan: ScanState, body: list[ast.stmt]) -> Iterator[str]:
+    """Yield the names of simple statements that nothing binds: ``try: callable`` / ``except NameError: ...``."""
+    if scan.star_imports or scan.foreign_star_imports:
+        return
+    for statement in body:
+        is_read = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Name)
+        name = getattr(statement, "value", None) if is_read or _is_plain_assignment(statement) else None
+        if isinstance(name, ast.Name) and scan.lookup(name.id) is None:
+            yield name.id
 
 
 def _stdlib_calls(scan: ScanState, guard: int, references: int) -> dict[str, Condition]:
