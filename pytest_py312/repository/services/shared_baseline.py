@@ -1,7 +1,7 @@
 """Determine the baseline of services whose own files declare none, from shared files that are about them.
 
 A Dockerfile at the root that adds the folder of a service, the runtime of a serverless function, a job of a workflow;
-then what is for all services: a pin, a tox.ini or a workflow at the root.
+then what is for all services: a pin, a tox.ini or a workflow at the root, images of no service that agree.
 """
 
 from collections import Counter
@@ -27,21 +27,24 @@ def with_shared_baselines(plan: Plan, services: Sequence[Service]) -> dict[str, 
         return {}
     survey = VersionSurvey(plan.root, services, exclude=plan.exclude)
     by_service: dict[str, list[VersionDeclaration]] = {service.name: [] for service in undeclared}
-    of_fleet: list[VersionDeclaration] = []
+    of_nobody: list[VersionDeclaration] = []
     for file in survey.shared_files():
         owners = [(declaration, file.owners(declaration)) for declaration in file.declarations]
-        of_fleet += [declaration for declaration, names in owners if not names and declaration.kind != "image"]
+        of_nobody += [declaration for declaration, names in owners if not names]
         for name, declarations in by_service.items():
             own = [(len(names), declaration) for declaration, names in owners if name in names]
             # what a file says of one function or job overrides what it says of all
             fewest = min((count for count, _ in own), default=0)
             declarations += [declaration for count, declaration in own if count == fewest]
+    of_fleet = [declaration for declaration in of_nobody if declaration.kind != "image"]
+    images = [declaration for declaration in of_nobody if declaration.kind == "image"]
     with_baseline: dict[str, Service] = {}
     for service in undeclared:
         running = (
             _running_declaration(by_service[service.name], plan)
             or _running_declaration([one for one in of_fleet if one.kind == "pin"], plan)
             or _running_declaration(of_fleet, plan)
+            or (_running_declaration(images, plan) if len({image.version for image in images}) == 1 else None)
         )
         if running is not None and running.version is not None:
             source = f"{running.location} says {running.text[:80]}"

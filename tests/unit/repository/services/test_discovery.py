@@ -276,6 +276,27 @@ def test_a_service_that_says_no_python_is_taken_to_be_on_that_of_most_others(
 
 
 @pytest.mark.parametrize(
+    ("tester", "expected"),
+    [
+        ("3.10", ("3.10", "build/lambda/Dockerfile:1 says lambda/python:3.10")),
+        ("3.11", ("3.9", "the oldest interpreter of the plan")),
+    ],
+)
+def test_images_that_are_of_no_service_give_the_baseline_if_they_agree(
+    tmp_path: Path, tester: str, expected: tuple[str, str]
+) -> None:
+    """One image for many functions, whose files a script copies beside it."""
+    image = "FROM {}python:{}\nCOPY assets/requirements.txt /\nRUN pip install -r /requirements.txt\n"
+    files = {
+        "build/lambda/Dockerfile": image.format("lambda/", "3.10"),
+        "build/test/Dockerfile": image.format("", tester),
+    }
+    fleet = fleet_of(tmp_path, {**files, "z/requirements.txt": "attrs\n", "z/app.py": ""})
+    (quiet,) = fleet.services
+    assert (str(quiet.baseline), quiet.baseline_source) == expected
+
+
+@pytest.mark.parametrize(
     ("folder", "text"), [("a z", ""), ("z", "ARG PY\nFROM python:${PY:-$(cat version)}\n")], ids=["space", "brackets"]
 )
 def test_the_assumption_names_the_baseline_of_most_others(tmp_path: Path, folder: str, text: str) -> None:
