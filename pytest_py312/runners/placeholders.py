@@ -6,6 +6,7 @@ run, on every interpreter, and proves nothing. All is read from the end of a tra
 
 import re
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 _NAME = r"[A-Z][A-Z0-9_]{1,60}"
 _NAMED = re.compile(
@@ -34,6 +35,10 @@ _NOT_SET = re.compile(
 """Variables of the interpreter and of the system, and those that name a module or a file."""
 _MISSING_MODULE = re.compile(r"No module named '(?P<module>[^']{1,200})'")
 
+_OWN_FRAME = re.compile(r'File "[^"]*?/repository/(?P<path>[^"]+\.py)", line \d')
+SOURCE_LIMIT = 1_000_000
+"""Bytes of a file that are read."""
+
 _VALUES = (
     (r"PORT$", "1"),
     (r"REGION", "us-east-1"),
@@ -52,8 +57,34 @@ OTHER_VALUE = "1"
 
 def missing_variables(detail: str) -> tuple[str, ...]:
     """Return the names of the variables for lack of which an import ended, from the end of its traceback."""
-    names = dict.fromkeys(_names(detail))
-    return tuple(name for name in names if not _NOT_SET.fullmatch(name))
+    return _can_be_set(_names(detail))
+
+
+def variables_without_default(detail: str, root: Path) -> tuple[str, ...]:
+    """Return the variables that a file of the repository reads without a default, if its use of ``None`` failed.
+
+    :param detail: the end of a traceback; the file is that of its innermost frame in a copy of the repository.
+    :param root: the repository.
+    """
+    last_line = (detail.strip().splitlines() or [""])[-1]
+    path = next((match["path"] for match in reversed(list(_OWN_FRAME.finditer(detail)))), "")
+    file = root / path
+    if (
+        "NoneType" not in last_line
+        or not path
+        or ".." in file.parts
+        or not file.resolve().is_relative_to(root.resolve())
+    ):
+        return ()
+    try:
+        text = file.read_bytes()[:SOURCE_LIMIT].decode("utf-8", "replace")
+    except OSError:
+        return ()
+    return _can_be_set(match["name"] for match in _READ_WITHOUT_DEFAULT.finditer(text))
+
+
+def _can_be_set(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(name for name in dict.fromkeys(names) if not _NOT_SET.fullmatch(name))
 
 
 def placeholder_of(name: str) -> str:

@@ -11,7 +11,12 @@ from pathlib import Path
 
 from pytest_py312.core.model.fleet import Cell
 from pytest_py312.core.model.measurements import InterpreterBuild, StartImport
-from pytest_py312.runners.placeholders import missing_variables, names_placeholder_module, placeholder_of
+from pytest_py312.runners.placeholders import (
+    missing_variables,
+    names_placeholder_module,
+    placeholder_of,
+    variables_without_default,
+)
 from pytest_py312.runners.runner import ProbeJob, Runner
 from pytest_py312.runners.suite_job import folders_read_by, paths_of_service
 
@@ -66,7 +71,12 @@ def import_start_modules(runner: Runner, job: ProbeJob) -> Mapping[str, StartImp
     for attempt in range(MAX_ATTEMPTS):
         failed = {name for name, imported in imports.items() if imported.detail and not imported.is_unfinished}
         again = [module for module in job.request["modules"] if module["name"] in failed]
-        lacking = [name for module in again for name in missing_variables(imports[module["name"]].detail)]
+        details = [imports[module["name"]].detail for module in again]
+        lacking = [
+            name
+            for detail in details
+            for name in (missing_variables(detail) or variables_without_default(detail, job.root))
+        ]
         new = [name for name in dict.fromkeys(lacking) if name not in given and name not in dict(job.variables)]
         if not again or (attempt > 0 and not new):
             break

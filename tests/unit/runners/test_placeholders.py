@@ -1,10 +1,12 @@
 """Which variables an import lacked, from the end of its traceback, and what they are set to."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_py312.runners.placeholders import missing_variables, placeholder_of
+from pytest_py312.runners.placeholders import missing_variables, placeholder_of, variables_without_default
 
 FRAME = 'Traceback (most recent call last):\n  File "/scratch/repository/svc/app.py", line 3, in <module>\n'
 OF_3_9 = '  File "/usr/lib/python3.9/os.py", line 679, in __getitem__\n    raise KeyError(key) from None\n'
@@ -82,3 +84,35 @@ def test_the_value_fits_the_name(name: str, value: str) -> None:
 )
 def test_any_text_is_read(detail: str) -> None:
     assert all(name.isidentifier() and name.isascii() for name in missing_variables(detail))
+
+
+@pytest.mark.parametrize(
+    ("last_line", "names"),
+    [
+        ("TypeError: 'NoneType' object is not iterable", ("DB_URL", "DB_USER")),
+        ("AttributeError: 'NoneType' object has no attribute 'split'", ("DB_URL", "DB_USER")),
+        ("TypeError: 'int' object is not iterable", ()),
+    ],
+)
+def test_a_variable_may_be_used_further_down_in_its_file(
+    tmp_path: Path, last_line: str, names: tuple[str, ...]
+) -> None:
+    """A library raises the error, and the frame of the service is that of the use."""
+    (tmp_path / "svc").mkdir()
+    (tmp_path / "svc/app.py").write_text(
+        'URL = os.getenv("DB_URL")\nUSER = os.environ.get("DB_USER")\nNAME = os.getenv("NAME", "x")\n'
+        'PATH = os.getenv("PYTHONPATH")\nclient = Client(hosts=URL)\n',
+        encoding="ascii",
+    )
+    detail = f'{FRAME}    client = Client(hosts=URL)\n  File "arango/client.py", line 70, in __init__\n{last_line}\n'
+    assert variables_without_default(detail, tmp_path) == names
+
+
+@pytest.mark.parametrize("path", ["svc/app.py", "../app.py", "link.py"])
+def test_no_file_outside_of_the_repository_is_read_for_variables(tmp_path: Path, path: str) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    (tmp_path / "app.py").write_text('A = os.getenv("SECRET")\n', encoding="ascii")
+    (root / "link.py").symlink_to(tmp_path / "app.py")
+    detail = f"  File \"/scratch/repository/{path}\", line 3, in f\nTypeError: 'NoneType' object is not iterable\n"
+    assert variables_without_default(detail, root) == ()
