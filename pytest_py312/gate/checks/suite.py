@@ -111,7 +111,7 @@ def _errored(cell: Cell, reason: str, findings: Iterable[Finding] = ()) -> Outco
 def _without_suite(cell: Cell, facts: Facts) -> Outcome:
     """Return that nothing can be checked: once for a service, on the newest interpreter."""
     service, reason = cell.service, cell.service.settings.suite_skip_reason
-    if not reason and cell == facts.cells(service)[-1]:
+    if not reason and cell.interpreter == facts.cells(service)[-1].interpreter:
         return _errored(cell, f"{_NO_TESTS}: {_SUITE_REMEDY}")
     return Outcome.skipped(
         service=service.name, interpreter=cell.interpreter, check="suite", reason=reason or _NO_TESTS

@@ -227,6 +227,9 @@ def _unchecked_reason(
     on_target = outcomes.get((name, target), ())
     if state_of(on_target) is not CellState.PASSED:
         return f"nothing was checked on {target}"
+    has_no_tests = service is not None and service.suite is None and not service.settings.suite_skip_reason
+    if has_no_tests and "suite" in report.checks:
+        return f"no tests were found for {target}"
     if service is not None and service.suite is not None:
         suites = [outcome for outcome in on_target if outcome.check == "suite"]
         if state_of(suites) is not CellState.PASSED:

@@ -24,7 +24,7 @@ MAX_FINDINGS = 10
 
 _MAX_EVIDENCE_LINES = 10
 _MAX_EVIDENCE_WIDTH = 200
-_COMMAND = re.compile(r"\s*(?:error: )?(?:Command|command) ['\[]")
+_COMMAND = re.compile(r"\s*(?:error: )?[Cc]ommand (?:'\[|.* failed with exit (?:code|status))")
 """What setuptools writes after the errors of a compiler: its whole command line."""
 _MAX_ITEM_FINDINGS = 5  # in the text of a failing item
 _ITEM_FORMAT = TerminalFormat(
@@ -117,13 +117,14 @@ def blocking_section(report: Report, page: TerminalFormat) -> list[StyledLine]:
     paths = {service.name: service.path for service in report.services}
     first_bad = _first_failing(report)
     checks = [_failed_check(outcomes, paths, page) for outcomes in _group_by_check(report, Status.FAILED)]
-    services: dict[_FindingKey, list[str]] = {}
+    places: dict[_FindingKey, dict[str, str]] = {}
     for check in checks:
-        for key in dict.fromkeys(check.findings):
-            services.setdefault(key, []).append(check.service)
+        for key, merged_finding in check.findings.items():
+            location = merged_finding.finding.location
+            places.setdefault(key, {})[check.service] = str(location) if location else check.service
     lines = [page.styled_line(("Blocking", "bold"))] if checks else []
     for check in checks:
-        lines += _check_section(check, paths, services, first_bad.get(check.service, {}), page)
+        lines += _check_section(check, paths, places, first_bad.get(check.service, {}), page)
     return lines
 
 
@@ -152,20 +153,26 @@ def _failed_check(outcomes: Sequence[Outcome], paths: Mapping[str, str], page: T
             for interpreter, finding in pairs
             if _subject(finding) in blocking_subjects
         ]
-    findings: dict[_FindingKey, MergedFinding] = {}
-    for number, merged_finding in enumerate(merge_for_display(pairs, page)):
-        finding = merged_finding.finding
-        texts = [_without_path(text, paths.get(outcomes[0].service, ".")) for text in (finding.message, finding.remedy)]
-        key: _FindingKey = (outcomes[0].check, finding.code, finding.names, *texts, merged_finding.interpreters)
-        is_own = outcomes[0].check == "suite"  # of other services, tests with these names are other tests
-        if is_own or page.verbosity >= 1 or key in findings:  # further places in one service are kept apart
-            key = (*key, outcomes[0].service, number)
-        findings[key] = merged_finding
-    return _FailedCheck(outcomes=outcomes, findings=findings)
+    numbered = list(enumerate(merge_for_display(pairs, page)))
+    keys = [_shared_key(outcomes[0], merged, paths) for _, merged in numbered]
+    is_own = page.verbosity >= 1 or outcomes[0].check == "suite"  # tests with these names are others elsewhere
+    return _FailedCheck(
+        outcomes=outcomes,
+        findings={
+            # a finding in several places of one service is kept apart
+            (*key, outcomes[0].service, number) if is_own or keys.count(key) > 1 else key: merged
+            for key, (number, merged) in zip(keys, numbered, strict=True)
+        },
+    )
 
 
-def _without_path(text: str, path: str) -> str:
-    return text if path == "." else text.replace(path, "\0")
+def _shared_key(outcome: Outcome, merged: MergedFinding, paths: Mapping[str, str]) -> _FindingKey:
+    """Return what a finding has in common with the same one of other services: all but its place."""
+    finding, path = merged.finding, paths.get(outcome.service, ".")
+    own_path = re.compile(r"(?!)" if path == "." else rf"(?<![\w./-]){re.escape(path)}/")
+    texts = (own_path.sub("\0", finding.message), own_path.sub("\0", finding.remedy))
+    facts = (finding.severity, finding.confidence, finding.owner)
+    return outcome.check, finding.code, finding.names, texts, facts, merged.interpreters
 
 
 def errored_section(report: Report, page: TerminalFormat) -> list[StyledLine]:
@@ -211,23 +218,24 @@ def _first_failing(report: Report) -> dict[str, dict[str, Interpreter]]:
 def _check_section(
     check: _FailedCheck,
     paths: Mapping[str, str],
-    services: Mapping[_FindingKey, Sequence[str]],
+    places: Mapping[_FindingKey, Mapping[str, str]],
     first_bad: Mapping[str, Interpreter],
     page: TerminalFormat,
 ) -> list[StyledLine]:
     """Return the lines of a check; none if other services have all of its findings, and come first.
 
-    :param services: the services with a finding, in the order of the report.
+    :param places: the services with a finding, in the order of the report, and where they have it.
     """
     failed_interpreters = tuple(outcome.interpreter for outcome in check.outcomes if outcome.interpreter)
-    own = {key: merged for key, merged in check.findings.items() if services[key][0] == check.service}
+    own = {key: merged for key, merged in check.findings.items() if next(iter(places[key])) == check.service}
     lines: list[StyledLine] = []
     for reason in merge_reasons(outcome for outcome in check.outcomes if not _repeats_finding(outcome)):
         if reason.text.strip():
             lines += page.paragraph(("    ", ""), escape_terminal(reason.text))
-    visible = list(own) if page.verbosity >= 1 else list(own)[:MAX_FINDINGS]
+    cut = set() if page.verbosity >= 1 else {key for key in list(own)[MAX_FINDINGS:] if len(places[key]) == 1}
+    visible = [key for key in own if key not in cut]
     for key in visible:
-        lines += _finding_lines(own[key], failed_interpreters, first_bad, page, services[key][1:])
+        lines += _finding_lines(own[key], failed_interpreters, first_bad, page, list(places[key].values())[1:])
     lines += _hidden_count_lines(len(own) - len(visible), page)
     heading = _check_heading("  " + node_id(check.outcomes[-1], paths), failed_interpreters, page)
     return [*heading, *lines] if lines or not check.findings else []
@@ -258,7 +266,7 @@ def _finding_lines(
     heading_interpreters: Sequence[Interpreter],
     first_bad: Mapping[str, Interpreter],
     page: TerminalFormat,
-    other_services: Sequence[str] = (),
+    other_places: Sequence[str] = (),
 ) -> list[StyledLine]:
     """Return the lines of one finding. Interpreters are named only if they differ from those in the heading."""
     finding = merged_finding.finding
@@ -273,8 +281,9 @@ def _finding_lines(
         facts.append(("owner", escape_terminal(finding.owner), ""))
     lines += [page.styled_line(("      ", ""), *_join_facts(facts))] if facts else []
     lines += source_excerpt(finding, page, 8) if page.verbosity >= 0 else []
-    if other_services:
-        lines += page.paragraph(("      also in: ", ""), join_names([escape_control(name) for name in other_services]))
+    if other_places:
+        names = join_names([escape_control(name) for name in other_places], len(other_places))
+        lines += page.paragraph(("      also in: ", ""), names)
     if names := _names_to_show(finding):
         lines += page.paragraph(("      names: ", ""), names)
     if page.verbosity >= 1:

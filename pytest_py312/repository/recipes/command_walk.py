@@ -344,6 +344,8 @@ class CommandWalk:
             output = expand_words((command.output,) if command.output else (), self.variables)
             if output and not read.output:
                 read = replace(read, output=output[0])
+            if read.generates and read.tool == "setup.py" and self._installs_setuptools():
+                read = replace(read, tool="pip")  # the wheel may be copied to where setuptools is not
             made = make_step(
                 read,
                 location,
@@ -374,6 +376,12 @@ class CommandWalk:
         )
         name = words[0].rpartition("/")[2]
         return None if name in _UNCERTAIN_COMMANDS or (name.startswith("python") and "-c" in words) else True
+
+    def _installs_setuptools(self) -> bool:
+        """Return whether an earlier step names setuptools, or has a file that does."""
+        texts = (self.files.tree.read_or_none(file) or "" for step in self.steps for file in step.files)
+        named = (" ".join((*step.arguments, *step.system_packages)) for step in self.steps)
+        return any("setuptools" in text for text in (*named, *texts))
 
     def _evaluate(self, words: Sequence[str]) -> bool | None:
         """Evaluate a test; ``None`` if it cannot be known."""

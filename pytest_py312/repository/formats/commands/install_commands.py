@@ -118,7 +118,8 @@ def read_install_command(words: Sequence[str]) -> InstallCommand | None:
         return None
     name, arguments = words[0].rpartition("/")[2], list(words[1:])
     if _is_build(name, arguments):
-        return _read_build(arguments[1:] if name != "pyproject-build" else arguments)
+        tool = "setup.py" if arguments[:1] == ["setup.py"] else "pip"
+        return _read_build(tool, arguments[1:] if name != "pyproject-build" else arguments)
     if _PYTHON.fullmatch(name):
         return _read_python(arguments)
     if _PIP.fullmatch(name):
@@ -164,7 +165,7 @@ def _is_build(name: str, words: Sequence[str]) -> bool:
     return name == "pyproject-build" or (name in _BUILDING_TOOLS and words[:1] == ["build"])
 
 
-def _read_build(words: Sequence[str]) -> InstallCommand:
+def _read_build(tool: str, words: Sequence[str]) -> InstallCommand:
     """Read what a build writes: by default into ``dist``."""
     output, folders = "dist", []
     remaining = list(words)
@@ -176,7 +177,7 @@ def _read_build(words: Sequence[str]) -> InstallCommand:
         elif not word.startswith("-") and word not in ("build", "setup.py", "bdist_wheel", "sdist"):
             folders.append(word)
     arguments = (folders[0] if folders and "/" in folders[0] else ".",)
-    return InstallCommand(tool="pip", arguments=arguments, output=output, generates=True)
+    return InstallCommand(tool=tool, arguments=arguments, output=output, generates=True)
 
 
 def _read_pip(tool: str, words: list[str]) -> InstallCommand | None:

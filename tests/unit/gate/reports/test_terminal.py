@@ -552,13 +552,52 @@ def test_what_services_have_in_common_is_written_once() -> None:
         "  services/a::py3.12::dependencies",
         "    PY115 services/a/poetry.lock pins yarl to 1.7.2",
         "      services/a/poetry.lock:3",
-        "      also in: b, c",
+        "      also in: services/b/poetry.lock:4, services/c/poetry.lock:5",
         "  services/c::py3.12::dependencies",
         "    PY105 `import fastapi` fails",
     ]
     all_lines = blocking_lines(report(services, outcomes), verbosity=1)
     assert [line for line in all_lines if "::" in line] == [
         f"  services/{name}::py3.12::dependencies" for name in "abc"
+    ]
+
+
+def test_a_blocked_service_is_always_named() -> None:
+    """Also if what it has in common with another one comes after those that are shown."""
+    services = [service(name) for name in ("redis", "celery")]
+    many = [Finding(code="PY201", message=f"name {number:02} is gone") for number in range(12)]
+    outcomes = [judged("redis", PY312, "source", *many), judged("celery", PY312, "source", many[-1])]
+    lines = blocking_lines(report(services, outcomes))
+    assert "    PY201 name 11 is gone" in lines
+    assert "      also in: celery" in lines
+    assert "    and 1 more, see -v" in lines
+
+
+def test_the_same_text_about_another_project_is_another_finding() -> None:
+    services = [service(name, path=name) for name in ("redis", "celery")]
+    outcomes = [
+        judged(one.name, PY312, "dependencies", Finding(code="PY104", message=f"{one.name} has no wheel"))
+        for one in services
+    ]
+    lines = blocking_lines(report(services, outcomes))
+    assert [line for line in lines if "has no wheel" in line] == [
+        "    PY104 redis has no wheel",
+        "    PY104 celery has no wheel",
+    ]
+
+
+def test_places_of_one_service_are_kept_apart() -> None:
+    services = [service(name) for name in ("a", "b")]
+    findings = [
+        Finding(code="PY201", message="imp is gone", location=Location(path=f"services/{path}.py", line=1))
+        for path in ("a/x", "b/x", "b/y")
+    ]
+    outcomes = [judged("a", PY312, "source", findings[0]), judged("b", PY312, "source", *findings[1:])]
+    lines = blocking_lines(report(services, outcomes))
+    assert [line.strip() for line in lines if ".py" in line] == [
+        "services/a/x.py:1",
+        "services/b/x.py:1",
+        "services/b/y.py:1",
     ]
 
 

@@ -111,6 +111,21 @@ RUN pip install --no-index /wheels/*.whl
     assert (files_of(recipe), recipe.is_complete) == ([("svc/Dockerfile:3", ("svc/a.txt",))], True)
 
 
+@pytest.mark.parametrize(
+    ("before", "tool"),
+    [("", "setup.py"), ("pip install setuptools wheel &&", "pip"), ("pip install -r build.txt &&", "pip")],
+)
+@pytest.mark.parametrize("stage", ["", "FROM python:3.9-slim\nCOPY --from=0 /app/dist /app/dist\n"])
+def test_a_wheel_that_setup_py_builds_needs_setuptools_before(
+    tmp_path: Path, before: str, tool: str, stage: str
+) -> None:
+    """``python setup.py`` counts as such: an environment of 3.12 has no setuptools."""
+    text = f"FROM python:3.9-slim\nWORKDIR /app\nCOPY . .\nRUN {before} python setup.py bdist_wheel\n"
+    text += f"{stage}RUN pip install /app/dist/*.whl\n"
+    recipe = recipe_of(tmp_path, text, {"setup.py": "", "build.txt": "setuptools==69.0\n"})
+    assert [step.tool for step in recipe.steps if step.projects] == [tool]
+
+
 def test_a_zipapp_runs_no_pth_file_of_what_was_put_into_it(tmp_path: Path) -> None:
     """``python -m zipapp`` packs a folder that pip installed into; nothing processes .pth files in an archive."""
     text = (
