@@ -5,6 +5,7 @@ server does.
 """
 
 import posixpath
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -60,7 +61,7 @@ def start_job(cell: Cell, build: InterpreterBuild, environment: Path, *, root: P
 
 
 def import_start_modules(runner: Runner, job: ProbeJob) -> Mapping[str, StartImport]:
-    """Run the job; map each module to how its import ended. Unknown ones are missing.
+    """Run the job; map each module to how its import ended.
 
     A module that fails is imported once more in a process of its own, with placeholders for the variables that it
     lacks, and again as long as it lacks others. It fails if it does so each time.
@@ -83,7 +84,7 @@ def import_start_modules(runner: Runner, job: ProbeJob) -> Mapping[str, StartImp
         given.update({name: placeholder_of(name) for name in new})
         request, variables = {**job.request, "modules": again}, (*job.variables, *given.items())
         for name, imported in _import_modules(runner, replace(job, request=request, variables=variables)).items():
-            if not names_placeholder_module(imported.detail, given.values()):
+            if not imported.is_unfinished and not names_placeholder_module(imported.detail, given.values()):
                 imports[name] = replace(
                     imported,
                     placeholders=tuple(given.items()),
@@ -93,19 +94,25 @@ def import_start_modules(runner: Runner, job: ProbeJob) -> Mapping[str, StartImp
 
 
 def _import_modules(runner: Runner, job: ProbeJob) -> dict[str, StartImport]:
-    """Of several modules with one name (``a/main.py``, ``b/main.py``), one that fails counts."""
-    imports: dict[str, StartImport] = {}
+    """Return how the import of each module ended: also that of one which its process did not reach.
+
+    Of several with one name (``a/main.py``, ``b/main.py``) one that fails counts, then one that did not end.
+    """
+    found: dict[str, list[StartImport]] = {}
     for record in runner.run(job).records:
         name = str(record.get("module"))
         if record.get("event") == "import":
             detail = "" if record.get("ok") is True else str(record.get("detail") or "no reason was reported")
-            imported = StartImport(detail=detail)
+            found.setdefault(name, []).append(StartImport(detail=detail))
         elif record.get("event") == "import_unfinished":
-            imported = unfinished_import(f"it did not end within {record.get('seconds')} seconds")
-        else:
-            continue
-        earlier = imports.get(name)
-        imports[name] = earlier if earlier is not None and earlier.detail else imported
+            reason = f"it did not end within {record.get('seconds')} seconds"
+            found.setdefault(name, []).append(unfinished_import(reason))
+    imports: dict[str, StartImport] = {}
+    for name, number in Counter(str(module["name"]) for module in job.request["modules"]).items():
+        known = found.get(name, [])
+        if len(known) < number:
+            known.append(unfinished_import("the process that imports it ended early"))
+        imports[name] = max(known, key=lambda one: (bool(one.detail) and not one.is_unfinished, one.is_unfinished))
     return imports
 
 

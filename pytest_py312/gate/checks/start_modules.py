@@ -89,6 +89,9 @@ def unproven_start(
             continue
         where = f"{_how_on_baseline(earlier)} {cell.service.baseline}"
         text = f"{_command_of(module)} cannot be imported: {_error(imported)} ({where}), and "
+        is_known = earlier is not None and not earlier.is_unfinished and not imported.is_unfinished
+        if not module.is_own and not is_known:
+            return f"{text}no test proves that the service starts with it"
         if _is_broken(module, imported.last_line):
             return (
                 f"{text}the service is started with it, so nothing proves that it starts. Install what it needs, as "

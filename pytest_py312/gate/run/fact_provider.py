@@ -263,11 +263,7 @@ class FactProvider:
         environment, build = installation.environment, installation.build
         if not modules or environment is None or build is None:
             return {}
-        from pytest_py312.runners.start_job import (  # lazy: few services need it
-            import_start_modules,
-            start_job,
-            unfinished_import,
-        )
+        from pytest_py312.runners.start_job import import_start_modules, start_job  # lazy: few services need it
 
         started = replace(cell, service=replace(cell.service, start_modules=tuple(modules)))
         job = start_job(started, build, environment.folder, root=self._plan.root, built=installation.built)
@@ -275,11 +271,9 @@ class FactProvider:
             _START_IMPORTS.of(cell.identifier, environment.key, modules[0].is_own),
             lambda: dict(import_start_modules(self._runner, job)),
         )
-        names = {module.name for module in modules}
-        if imports.keys() < names or any(imported.is_unfinished for imported in imports.values()):
+        if any(imported.is_unfinished for imported in imports.values()):
             self.installer.locks.mark_undetermined(cell)
-        unknown = unfinished_import("the process that imports it ended early")
-        return {**dict.fromkeys(names, unknown), **imports}
+        return imports
 
     def builds_without_compiler(self, installation: Installation, distribution: "StoredDistribution") -> bool:
         return self.installer.builds_without_compiler(installation, distribution)

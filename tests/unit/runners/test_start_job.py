@@ -95,3 +95,33 @@ def test_an_import_that_does_not_end_is_no_failure_and_is_not_repeated() -> None
     (imported,) = import_start_modules(runner, job).values()
     assert (imported.detail, imported.is_unfinished) == ("it did not end within 90 seconds", True)
     assert len(runner.jobs) == 1
+
+
+FAILED = {"event": "import", "module": "main", "ok": False, "detail": "ImportError: x"}
+IMPORTED = {"event": "import", "module": "main", "ok": True, "detail": ""}
+UNFINISHED = {"event": "import_unfinished", "module": "main", "seconds": 90}
+
+
+@pytest.mark.parametrize(
+    ("records", "detail", "is_unfinished"),
+    [
+        ([IMPORTED], "the process that imports it ended early", True),
+        ([], "the process that imports it ended early", True),
+        ([IMPORTED, UNFINISHED], "it did not end within 90 seconds", True),
+        ([UNFINISHED, FAILED], "ImportError: x", False),
+        ([FAILED], "ImportError: x", False),
+        ([IMPORTED, IMPORTED], "", False),
+    ],
+)
+def test_each_of_two_scripts_with_one_name_has_to_be_imported(
+    records: list[dict[str, object]], detail: str, is_unfinished: bool
+) -> None:
+    """Their process may reach a limit between them."""
+    runner = FakeRunner()
+    runner.cell = lambda job: cell_run_of(*records)
+    modules = [StartModule(name="main", folder=folder, is_program=True, is_script=True) for folder in ("a", "b")]
+    cell = cell_of("3.12", service(start_modules=tuple(modules)))
+    job = start_job(cell, build_of("3.12"), Path("/environment"), root=Path("/root"), built=False)
+
+    (imported,) = import_start_modules(runner, job).values()
+    assert (imported.detail, imported.is_unfinished) == (detail, is_unfinished)

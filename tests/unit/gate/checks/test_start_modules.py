@@ -267,3 +267,24 @@ def test_what_an_option_of_a_server_names_blocks_if_only_the_target_lacks_it(err
 def test_what_an_option_names_and_neither_side_has(name: str, error: str, expected: Status) -> None:
     """A package that nobody knows may be in another folder of the repository, and one may need settings."""
     assert option_judged(name, error, error).status is expected
+
+
+@pytest.mark.parametrize(
+    ("target", "baseline"),
+    [
+        (StartImport(detail="it did not end within 90 seconds", is_unfinished=True), StartImport()),
+        (
+            StartImport(detail="RuntimeError: no loop"),
+            StartImport(detail="it did not end within 90 seconds", is_unfinished=True),
+        ),
+    ],
+)
+def test_what_an_option_names_and_is_not_known_to_import_proves_nothing(
+    target: StartImport, baseline: StartImport
+) -> None:
+    """No suite imports it."""
+    started = service(start_modules=(StartModule(name="company.workers", is_own=False),))
+    facts = FakeFacts(started={"3.12": {"company.workers": target}, "3.9": {"company.workers": baseline}})
+    outcome = DependencyCheck().run(cell_of("3.12", started), facts).outcome
+    assert outcome.status is Status.ERRORED
+    assert "no test proves that the service starts with it" in outcome.reason
