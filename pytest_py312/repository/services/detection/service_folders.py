@@ -22,6 +22,8 @@ from pytest_py312.repository.tree import FolderListing, Tree, join_path
 SEARCH_DEPTH = 12
 FOLDER_LIMIT = 50_000
 """Maximum number of folders that are searched."""
+INNER_LIMIT = 2_000
+"""Maximum number of folders that are searched in a distribution."""
 DEPLOYMENT_FOLDER, SCRIPT_FOLDER = "deploy", "scripts"
 TOOL_FOLDERS = frozenset({"tools", SCRIPT_FOLDER})
 """Such folders belong to what is around them, unless they are programs or have some: an application of the CDK with its
@@ -64,6 +66,7 @@ def detect_folders(plan: Plan, tree: Tree) -> tuple[list[str], list[str]]:
             elif sign and not _is_group(tree, path, listing):
                 service_folders.append(path)
                 if path.rpartition("/")[2] != DEPLOYMENT_FOLDER:
+                    service_folders += _inner_programs(plan, tree, path)
                     continue
             elif sign:
                 groups[path] = sign
@@ -99,6 +102,29 @@ def detect_folders(plan: Plan, tree: Tree) -> tuple[list[str], list[str]]:
         and (has_project_metadata(tree, path) or not _has_service(path.rpartition("/")[0] or ".", service_folders))
     ]
     return sorted({*service_folders, *locked_projects, *_built_by_compose(plan, tree)}), assumptions
+
+
+def _inner_programs(plan: Plan, tree: Tree, project: str) -> Iterator[str]:
+    """Yield the folders inside of a distribution that have requirements of their own, and are no package of its code.
+
+    Programs that it ships, such as integrations, or functions that it deploys: they run in environments of their own.
+    """
+    is_distribution = has_project_metadata(tree, project) or tree.is_file(join_path(project, "setup.py"))
+    pending = [project] if is_distribution else []
+    for _ in range(INNER_LIMIT):
+        if not pending:
+            return
+        path = pending.pop()
+        listing = tree.list_folder(path)
+        names = [name for name in listing.folders if is_searched(name)]
+        if path == project:  # what is in its package is no program of its own
+            package = project.rpartition("/")[2].replace("-", "_")
+            names = [name for name in names if name not in ("src", package)]
+        inner = [join_path(path, name) for name in names]
+        pending += [folder for folder in inner if not is_excluded(plan, folder.rpartition("/")[2], folder)]
+        is_own = path != project and "requirements.txt" in listing.files and not _is_inner_package(tree, path, listing)
+        if is_own and any(name.endswith(".py") and name != "__init__.py" for name in listing.files):
+            yield path
 
 
 def _is_inside_other_folder(path: str) -> bool:

@@ -253,6 +253,27 @@ def test_an_image_of_what_is_around_its_folder_makes_no_service(
     assert found == [".", *(["load/ops"] if is_service else [])]
 
 
+def test_programs_with_requirements_of_their_own_inside_of_a_distribution_are_services(tmp_path: Path) -> None:
+    """Not what is in its package, nor requirements without a program."""
+    files = {
+        "client/setup.py": "from setuptools import setup\nsetup(name='client', packages=['client'])\n",
+        "client/client/__init__.py": "",
+        "client/client/bots/chess/requirements.txt": "chess\n",
+        "client/client/bots/chess/chess.py": "",
+        "client/integrations/__init__.py": "",
+        "client/integrations/jabber/requirements.txt": "sleekxmpp\n",
+        "client/integrations/jabber/mirror.py": "",
+        "client/integrations/rss/requirements.txt": "feedparser\n",
+        "client/functions/name/src/custom/__init__.py": "",
+        "client/functions/name/src/custom/requirements.txt": "crhelper\n",
+        "client/functions/name/src/custom/name.py": "",
+        "client/docs/requirements.txt": "sphinx\n",
+        "client/docs/make.py": "",
+    }
+    found = [service.path for service in fleet_of(tmp_path, files).services]
+    assert found == ["client", "client/functions/name/src/custom", "client/integrations/jabber"]
+
+
 @pytest.mark.parametrize(
     ("others", "expected"),
     [
