@@ -18,12 +18,9 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from types import FrameType
-from typing import IO, TYPE_CHECKING, Protocol, TextIO, Union
+from typing import IO, Protocol, TextIO, Union
 
 from pytest_py312.core import clock
-
-if TYPE_CHECKING:
-    from pytest_py312.core.fork_server.client import ForkedProcess, ForkServer
 
 MARK_VARIABLE = "PY312_CELL"
 """Environment variable that identifies the processes of a cell, whatever their parent or session is."""
@@ -177,7 +174,7 @@ def run(
     ends_itself: bool = False,
     parent: Sequence[str] = (),
     scratch: Path | None = None,
-    server: "ForkServer | None" = None,
+    server: "ProcessStarter | None" = None,
 ) -> CommandResult:
     """Run ``argv`` and return its result.
 
@@ -193,7 +190,8 @@ def run(
         ends as well; the descriptor of a pipe to which it writes the number of the error if ``argv`` cannot be started,
         else 0; and ``scratch``.
     :param scratch: a folder of the caller that the ``parent`` removes if this process is killed.
-    :param server: starts the process as its fork, without input and with stderr in stdout; ``argv`` are its arguments.
+    :param server: starts the process as its fork, without input and with stderr in stdout; the first of ``argv`` is a
+        name.
 
     Never raises because of the command, even if it cannot be started (``ExitReason.NOT_STARTED``, with the reason in
     ``stderr``).
@@ -287,7 +285,29 @@ def _not_started_result(argv: Sequence[str], error: Exception) -> CommandResult:
     )
 
 
-_Process = Union["subprocess.Popen[bytes]", "ForkedProcess"]
+class UnrelatedProcess(Protocol):
+    """A process that is no child of this one: what a ``subprocess.Popen`` has, as far as it is needed here."""
+
+    pid: int
+    stdout: IO[bytes]
+    stderr: IO[bytes] | None
+    returncode: int | None
+
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+    def terminate(self) -> None: ...
+    def exit_descriptor(self) -> int | None:
+        """Return a descriptor that becomes readable when the exit code is known."""
+        ...
+
+
+class ProcessStarter(Protocol):
+    """Starts processes as forks of one that has imported what they need (core/fork_server)."""
+
+    def start(self, argv: Sequence[str], cwd: Path | None, environment: Mapping[str, str]) -> UnrelatedProcess: ...
+
+
+_Process = Union["subprocess.Popen[bytes]", UnrelatedProcess]
 
 
 class _ProcessMonitor:
@@ -315,7 +335,9 @@ class _ProcessMonitor:
             if pipe is not None:
                 os.set_blocking(pipe.fileno(), False)
                 self._selector.register(pipe, selectors.EVENT_READ, tail)
-        self._exit_fd = _exit_descriptor(process.pid)
+        self._exit_fd = (
+            _exit_descriptor(process.pid) if isinstance(process, subprocess.Popen) else process.exit_descriptor()
+        )
         if self._exit_fd is not None:
             self._selector.register(self._exit_fd, selectors.EVENT_READ, None)
 
@@ -330,18 +352,23 @@ class _ProcessMonitor:
     def drain(self) -> None:
         """Read the remaining output. A process that escaped and still holds a pipe open gets one second."""
         deadline = clock.stopwatch() + 1.0
-        if self._exit_fd is not None:
-            self._selector.unregister(self._exit_fd)
-            os.close(self._exit_fd)
+        self._forget_exit()
         while self._selector.get_map() and clock.stopwatch() < deadline:
             self._read(0.05)
         for key in list(self._selector.get_map().values()):
             self._close(key)
         self._selector.close()
 
+    def _forget_exit(self) -> None:
+        if self._exit_fd is not None:
+            self._selector.unregister(self._exit_fd)
+            os.close(self._exit_fd)
+            self._exit_fd = None
+
     def _read(self, wait: float) -> None:
         for key, _ in self._selector.select(wait):
-            if key.data is None:
+            if key.data is None:  # stays readable
+                self._forget_exit()
                 continue
             try:
                 chunk = os.read(key.fd, 65536)

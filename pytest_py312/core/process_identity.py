@@ -47,10 +47,13 @@ def this_process() -> ProcessIdentity:
 
 
 def process_start_ticks(pid: int) -> int | None:
-    """Return when process ``pid`` started, in clock ticks since boot; ``None`` if it does not exist or has ended."""
+    """Return when process ``pid`` started, in clock ticks since boot; ``None`` if it does not exist or has ended.
+
+    :raises OSError: it cannot be known, for example as this process has too many open files.
+    """
     try:
         text = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
-    except OSError:
+    except (FileNotFoundError, ProcessLookupError):
         return None
     fields = text.rpartition(")")[2].split()  # the process name before it may contain spaces and brackets
     if len(fields) < 20 or fields[0] in ("Z", "X"):
@@ -71,7 +74,10 @@ def is_abandoned(label: str, *, created: float, now: float, observer: ProcessIde
     ):
         if observer.user not in (0, owner.user):
             return False  # with the mount option hidepid its process would be invisible
-        return process_start_ticks(owner.pid) != owner.start_ticks
+        try:
+            return process_start_ticks(owner.pid) != owner.start_ticks
+        except OSError:
+            return False
     return now - created > ABANDONED_AFTER_SECONDS
 
 

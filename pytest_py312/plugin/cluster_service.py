@@ -22,6 +22,7 @@ from pytest_py312.gate.cluster.jobs import ServiceAnswer, ServiceRequest, from_t
 from pytest_py312.gate.cluster.worker import REQUEST_VARIABLE
 from pytest_py312.plugin.nodes import CheckItem
 from pytest_py312.plugin.pytest_support.processes import CLUSTER_SERVICE
+from pytest_py312.runners.fingerprints import code_digest
 
 if TYPE_CHECKING:
     from pytest_py312.plugin.session import GateSession
@@ -51,7 +52,10 @@ class ClusterServicePlugin:
 
     def _is_orphan(self) -> bool:
         if self._request.worker_start is not None:
-            return process_start_ticks(self._request.worker) != self._request.worker_start
+            try:
+                return process_start_ticks(self._request.worker) != self._request.worker_start
+            except OSError:
+                return False
         import psutil  # lazy: Linux does without
 
         return not psutil.pid_exists(self._request.worker)
@@ -86,6 +90,11 @@ class ClusterServicePlugin:
 
 def _session_of(config: pytest.Config) -> "GateSession":
     return cast("GateSession", config.pluginmanager.get_plugin("py312-session"))
+
+
+def prepare() -> None:
+    """Remember the code that is loaded now: outcomes of it are kept under its digest, also after an upgrade."""
+    code_digest()
 
 
 def main(arguments: list[str]) -> int:

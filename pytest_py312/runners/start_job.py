@@ -98,18 +98,18 @@ def _import_modules(runner: Runner, job: ProbeJob) -> dict[str, StartImport]:
 
     Of several with one name (``a/main.py``, ``b/main.py``) one that fails counts, then one that did not end.
     """
-    found: dict[str, list[StartImport]] = {}
+    ends: dict[str, list[StartImport]] = {}
     for record in runner.run(job).records:
         name = str(record.get("module"))
         if record.get("event") == "import":
             detail = "" if record.get("ok") is True else str(record.get("detail") or "no reason was reported")
-            found.setdefault(name, []).append(StartImport(detail=detail))
+            ends.setdefault(name, []).append(StartImport(detail=detail))
         elif record.get("event") == "import_unfinished":
             reason = f"it did not end within {record.get('seconds')} seconds"
-            found.setdefault(name, []).append(unfinished_import(reason))
+            ends.setdefault(name, []).append(unfinished_import(reason))
     imports: dict[str, StartImport] = {}
     for name, number in Counter(str(module["name"]) for module in job.request["modules"]).items():
-        known = found.get(name, [])
+        known = ends.get(name, [])
         if len(known) < number:
             known.append(unfinished_import("the process that imports it ended early"))
         imports[name] = max(known, key=lambda one: (bool(one.detail) and not one.is_unfinished, one.is_unfinished))

@@ -5,15 +5,19 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from pytest_py312.core.fork_server.client import ForkedProcess, ForkServer
+from pytest_py312.core.fork_server.client import UNKNOWN_EXIT_CODE, ForkedProcess, ForkServer
 from pytest_py312.core.process import CommandResult, ExitReason, run
 
 PROGRAM = """
 import os, signal, sys, time
+
+def prepare():
+    pass
 
 def main(argv):
     word, *rest = argv
@@ -44,7 +48,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ForkServ
 
 
 def fork(server: ForkServer, *argv: str, cwd: Path | None = None, **variables: str) -> CommandResult:
-    return run(argv, cwd=cwd, env={**os.environ, **variables}, server=server, time_limit=60.0)
+    return run(["program", *argv], cwd=cwd, env={**os.environ, **variables}, server=server, time_limit=60.0)
 
 
 def test_a_fork_has_its_own_folder_variables_output_and_exit_code(server: ForkServer, tmp_path: Path) -> None:
@@ -69,7 +73,7 @@ def test_two_forks_run_at_the_same_time(server: ForkServer, tmp_path: Path) -> N
     begun, cancelled = tmp_path / "begun", threading.Event()
     results: list[CommandResult] = []
     waiting = threading.Thread(
-        target=lambda: results.append(run(["wait", str(begun)], server=server, cancelled=cancelled))
+        target=lambda: results.append(run(["program", "wait", str(begun)], server=server, cancelled=cancelled))
     )
     waiting.start()
     wait_for(begun)
@@ -80,23 +84,25 @@ def test_two_forks_run_at_the_same_time(server: ForkServer, tmp_path: Path) -> N
     assert [result.exit_reason for result in results] == [ExitReason.CANCELLED]
 
 
-def test_a_fork_whose_server_is_gone_is_killed_and_the_server_is_started_again(
+def test_a_fork_whose_server_is_gone_goes_on_and_the_server_is_started_again(
     server: ForkServer, tmp_path: Path
 ) -> None:
     begun = tmp_path / "begun"
-    process = server.start(["wait", str(begun)], None, dict(os.environ))
+    process = server.start(["program", "wait", str(begun)], None, dict(os.environ))
     wait_for(begun)
     server_pid = parent_of(process.pid)
     os.kill(server_pid, signal.SIGKILL)
 
-    assert process.wait() == -signal.SIGKILL
+    assert fork(server, "show").exit_code == 3
+    assert process.poll() is None
     end(process)
+    assert process.returncode == UNKNOWN_EXIT_CODE
     assert fork(server, "show").exit_code == 3
 
 
 def test_the_server_ends_with_its_client(server: ForkServer, tmp_path: Path) -> None:
     begun = tmp_path / "begun"
-    process = server.start(["wait", str(begun)], None, dict(os.environ))
+    process = server.start(["program", "wait", str(begun)], None, dict(os.environ))
     wait_for(begun)
     server_pid = parent_of(process.pid)
     server.close()
@@ -109,6 +115,37 @@ def test_a_server_that_cannot_start_is_a_process_that_cannot_be_started(tmp_path
     result = fork(ForkServer("no_such_module_of_forks"), "show")
 
     assert result.exit_reason is ExitReason.NOT_STARTED
+    assert "No module named 'no_such_module_of_forks'" in result.stderr
+
+
+def test_a_server_that_cannot_fork_says_so_and_goes_on(server: ForkServer) -> None:
+    with pytest.raises(OSError, match="no process can be forked: JSONDecodeError"), open_pipes() as (output, status):
+        server._fork(__file__, output, status)
+    assert fork(server, "show").exit_code == 3
+
+
+def test_a_signal_reaches_a_fork_that_has_just_been_started(server: ForkServer, tmp_path: Path) -> None:
+    for _ in range(20):
+        process = server.start(["program", "wait", str(tmp_path / "begun")], None, dict(os.environ))
+        os.killpg(process.pid, signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+        process.stdout.close()
+
+
+def test_a_launcher_may_have_blocked_the_signal_of_ended_processes(server: ForkServer) -> None:
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
+    try:
+        assert fork(server, "show").exit_code == 3
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+@contextmanager
+def open_pipes() -> Iterator[tuple[int, int]]:
+    descriptors = (*os.pipe(), *os.pipe())
+    yield descriptors[1], descriptors[3]
+    for descriptor in descriptors:
+        os.close(descriptor)
 
 
 def end(process: ForkedProcess) -> None:

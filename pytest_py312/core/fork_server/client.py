@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -13,14 +14,24 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
+from pytest_py312.core import clock
+from pytest_py312.core.process_identity import process_start_ticks
+from pytest_py312.core.text import last_lines
+
 _SERVER = "pytest_py312.core.fork_server.server"
-_ANSWER_LIMIT = 64
+START_LIMIT = 120.0
+"""Seconds for an answer of the server, which may have to import everything first."""
+UNKNOWN_EXIT_CODE = 255
+"""The exit code of a process whose server has ended before it."""
+_ANSWER_LIMIT = 4096
+_SHOWN_LINES = 3
+_LOOK_INTERVAL = 0.1
 
 
 class ForkedProcess:
     """A fork of a server. It has the attributes of ``subprocess.Popen`` that :mod:`pytest_py312.core.process` needs.
 
-    If its server is gone, it counts as killed: its exit code is not known.
+    It goes on if its server ends. Then its exit code is :data:`UNKNOWN_EXIT_CODE`.
     """
 
     def __init__(self, pid: int, output: IO[bytes], status: int) -> None:
@@ -28,36 +39,42 @@ class ForkedProcess:
         self.stdout = output
         self.stderr: IO[bytes] | None = None
         self.returncode: int | None = None
-        self._status = status
+        self._status: int | None = status
+        os.set_blocking(status, False)
 
     def poll(self) -> int | None:
         """Return the exit code; ``None`` while the process runs."""
-        if self.returncode is None:
-            os.set_blocking(self._status, False)
+        if self.returncode is None and self._status is not None:
             with suppress(BlockingIOError):
-                self._set_code(os.read(self._status, _ANSWER_LIMIT))
+                answer = os.read(self._status, _ANSWER_LIMIT)
+                os.close(self._status)
+                self._status = None
+                self.returncode = os.waitstatus_to_exitcode(int(answer)) if answer else None
+        if self.returncode is None and self._status is None and process_start_ticks(self.pid) is None:
+            self.returncode = UNKNOWN_EXIT_CODE
         return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:
         """Return the exit code when the process has ended. There is no limit: it has been killed, or has ended."""
-        if self.returncode is None:
-            os.set_blocking(self._status, True)
-            self._set_code(os.read(self._status, _ANSWER_LIMIT))
-        assert self.returncode is not None
-        return self.returncode
+        while (code := self.poll()) is None:
+            if self._status is not None:
+                select.select([self._status], [], [])
+            else:
+                clock.pause(_LOOK_INTERVAL)
+        return code
 
     def terminate(self) -> None:
         os.kill(self.pid, signal.SIGTERM)
 
-    def _set_code(self, answer: bytes) -> None:
-        self.returncode = os.waitstatus_to_exitcode(int(answer)) if answer else -signal.SIGKILL
-        os.close(self._status)
+    def exit_descriptor(self) -> int | None:
+        """Return a descriptor that becomes readable when the exit code is known; ``None`` if the server has ended."""
+        return None if self._status is None else os.dup(self._status)
 
 
 class ForkServer:
     """A process that imports ``module`` and forks itself. It is started for the first process, and again if it is gone.
 
-    The forks call ``main(argv)`` of the module. Threads may share a server.
+    The forks call ``main(arguments)`` of the module, the server ``prepare()``. Threads may share a server.
     """
 
     def __init__(self, module: str) -> None:
@@ -65,11 +82,13 @@ class ForkServer:
         self._lock = threading.Lock()
         self._connection: socket.socket | None = None
         self._server: subprocess.Popen[bytes] | None = None
+        self._messages: IO[bytes] | None = None
 
     def start(self, argv: Sequence[str], cwd: Path | None, environment: Mapping[str, str]) -> ForkedProcess:
         """Start a process in a session of its own, without input. Its output has what it writes to stderr as well.
 
-        :raises OSError: the server cannot be started, or has ended.
+        :param argv: what the process sees as ``sys.argv``; the first is a name.
+        :raises OSError: the server cannot be started or cannot fork, or has ended.
         """
         request = {"argv": list(argv), "cwd": str(cwd or Path.cwd()), "environment": dict(environment)}
         output, output_writer = os.pipe()
@@ -97,32 +116,52 @@ class ForkServer:
                 self._close()
                 connection = self._connected()
                 socket.send_fds(connection, [os.fsencode(file)], [output, status])
-            return int(connection.recv(_ANSWER_LIMIT))
-        except (OSError, ValueError) as error:
-            self._close()
-            raise ConnectionResetError(f"the process that imports {self._module} for it has ended") from error
+            connection.settimeout(START_LIMIT)
+            answer = connection.recv(_ANSWER_LIMIT).decode("utf-8", "replace")
+        except BaseException as error:  # an answer that is not read would be taken for the next one
+            messages = self._close()
+            if isinstance(error, OSError):
+                raise OSError(f"the process that imports {self._module} has ended: {messages or error}") from error
+            raise
+        if answer.strip().isdecimal():
+            return int(answer)
+        if not answer:
+            raise OSError(f"the process that imports {self._module} has ended: {self._close() or 'no reason given'}")
+        raise OSError(f"no process can be forked: {answer.strip()}")
 
     def _connected(self) -> socket.socket:
         if self._server is not None and self._server.poll() is not None:
             self._close()
         if self._connection is None:
             self._connection, other = socket.socketpair()
+            self._messages = tempfile.TemporaryFile()  # noqa: SIM115  # open as long as the server
             with other:
                 command = [sys.executable, "-P", "-m", _SERVER, str(other.fileno()), self._module]
                 self._server = subprocess.Popen(
-                    command, stdin=subprocess.DEVNULL, pass_fds=[other.fileno()], start_new_session=True
-                )
+                    command, stdin=subprocess.DEVNULL, stderr=self._messages, pass_fds=[other.fileno()],
+                    start_new_session=True,
+                )  # fmt: skip
         return self._connection
 
     def close(self) -> None:
-        """End the server. It is started again if it is needed again."""
+        """End the server, not its forks. It is started again if it is needed again."""
+        server = self._server
+        if server is not None:
+            server.kill()  # before the lock: a thread may wait for its answer
         with self._lock:
             self._close()
 
-    def _close(self) -> None:
+    def _close(self) -> str:
+        """End the server; return the end of what it has written."""
+        text = ""
         if self._connection is not None:
             self._connection.close()
         if self._server is not None:
-            self._server.kill()  # it may be importing; its forks go on
+            self._server.kill()
             self._server.wait()
-        self._connection = self._server = None
+        if self._messages is not None:
+            with self._messages as file:
+                file.seek(0)
+                text = " | ".join(last_lines(file.read().decode("utf-8", "replace"), _SHOWN_LINES))
+        self._connection = self._server = self._messages = None
+        return text

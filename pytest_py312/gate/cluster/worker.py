@@ -296,9 +296,10 @@ def _check(job: ServiceJob, preparation: _Preparation, worker: Any, cancelled: _
 
 
 def _arguments(job: ServiceJob, setup: RunSetup, folder: Path, root: Path, *, jobs: int) -> list[str]:
-    """Return the arguments of pytest."""
+    """Return the name and the arguments of pytest."""
     arguments = [
-        "-q", "-s", "-c", str(folder / "pytest.ini"), f"--rootdir={root}", "-p", "no:cacheprovider",
+        "pytest", "-q", "-s", "-c", str(folder / "pytest.ini"), f"--rootdir={root}", "-p", "no:cacheprovider",
+        "-W", "ignore::pytest.PytestAssertRewriteWarning",  # the server has imported the plugin
         "-p", "pytest_py312.plugin", "-p", PLUGIN, *setup.arguments, f"--py312-jobs={jobs}",
     ]  # fmt: skip
     if not is_glob(job.service) and "," not in job.service:  # otherwise all are collected, and the items chosen by key
