@@ -18,7 +18,7 @@ from pytest_py312.repository.tree import Tree, join_path, with_outer_folders
 
 HANDLER_FILE_LIMIT = 100
 """Maximum number of files of one folder in which handlers are searched."""
-_HANDLER = re.compile(r"^def \w+\(\s*_?event\b[^()]{0,200}?,\s*_?context\b", re.MULTILINE | re.ASCII)
+_HANDLER = re.compile(r"^def \w+\(\s*_?event\b[^()]{0,200}?,\s*(?:_?context\b|_\w*\s*[,):=])", re.MULTILINE | re.ASCII)
 _FOR_LAMBDA = re.compile(
     r"^[ \t]*(?:import|from)\s+(?:boto3|botocore|aws_lambda_\w+|aws_xray_sdk|crhelper|cfnresponse)\b",
     re.MULTILINE | re.ASCII,

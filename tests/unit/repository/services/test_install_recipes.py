@@ -175,6 +175,7 @@ HANDLER = "import boto3\n\n\ndef handler(event, context):\n    return boto3\n"
             {"load.py": "def handler(event, context):\n    pass\n", "app.py": "from botocore import config\n"},
             "svc/load.py",
         ),
+        ({"load.py": HANDLER.replace("context", "_")}, "svc/load.py"),
         ({"load.py": HANDLER.replace("event,", "event: dict[str, Any],")}, "svc/load.py"),
         ({"app.py": "from chalice import Chalice\n", ".chalice/config.json": "{}"}, "svc/.chalice/config.json"),
         ({"load.py": HANDLER, "Dockerfile": "FROM python:3.9-slim\nCOPY . .\n"}, ""),
