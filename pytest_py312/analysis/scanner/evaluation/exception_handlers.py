@@ -40,6 +40,8 @@ CATCH_ALL = frozenset({"Exception", "BaseException", ""})
 RAISES_ASSERTIONS = frozenset({"raises", "assertRaises", "assertRaisesRegex"})
 """Assertions that expect the exceptions named in their arguments."""
 _BUILTIN_EXCEPTIONS = frozenset(name for name, kind in vars(builtins).items() if hasattr(kind, "__traceback__"))
+_BUILTINS = frozenset(dir(builtins)) | {"aiter", "anext", "BaseExceptionGroup", "ExceptionGroup", "EncodingWarning"}
+"""Also those that newer interpreters have than the one that scans."""
 SIMPLE_STATEMENTS = (ast.Import, ast.ImportFrom, ast.Pass)
 
 
@@ -55,9 +57,7 @@ def read_try(scan: ScanState, node: Any) -> Condition | None:
         scan.guard = scan.nested_guard((), caught)
         inner = scan.guard
         ended = read_block(scan, node.body)
-        failures["imports"], failures["names"], failures["all"] = _failure_conditions(
-            scan, inner, references, imports, set(_builtin_names(scan, node.body))
-        )
+        failures["imports"], failures["names"], failures["all"] = _failure_conditions(scan, inner, references, imports)
         if "TypeError" in caught:
             body_calls.update(_stdlib_calls(scan, inner, references))
         scan.guard = outer_guard
@@ -210,7 +210,7 @@ def _exits_successfully(call: ast.Call) -> bool:
 
 
 def _failure_conditions(
-    scan: ScanState, guard: int, references: int, imports: int, builtin_names: set[str]
+    scan: ScanState, guard: int, references: int, imports: int
 ) -> tuple[Condition, Condition, Condition]:
     """Return the conditions under which the body fails: by its imports, by its other names, by either.
 
@@ -232,7 +232,7 @@ def _failure_conditions(
         for reference in inside
         if reference.kind in (ReferenceKind.NAME, ReferenceKind.MENTION, ReferenceKind.METHOD, ReferenceKind.DYNAMIC)
         and reference.path
-    } | {("builtins", name) for name in builtin_names}
+    }
     foreign = {
         "." * module_import.level + module_import.module
         for module_import in scan.imports[imports:]
@@ -245,15 +245,17 @@ def _failure_conditions(
     )
 
 
-def _builtin_names(scan: ScanState, body: list[ast.stmt]) -> Iterator[str]:
-    """Yield the names of simple statements that nothing binds: ``try: callable`` / ``except NameError: ...``."""
-    if scan.star_imports or scan.foreign_star_imports:
-        return
-    for statement in body:
-        is_read = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Name)
-        name = getattr(statement, "value", None) if is_read or _is_plain_assignment(statement) else None
-        if isinstance(name, ast.Name) and scan.lookup(name.id) is None:
-            yield name.id
+def _builtin_names(scan: ScanState, body: list[ast.stmt]) -> list[str]:
+    """Return the builtin names of a body at module level that only reads such: ``callable``, or ``kind = unicode``.
+
+    It is empty if a statement does anything else, or if something may bind one of the names.
+    """
+    if scan.scope is not scan.module_scope or scan.star_imports or scan.foreign_star_imports:
+        return []
+    values = [statement.value for statement in body if isinstance(statement, ast.Expr | ast.Assign)]
+    names = [value.id for value in values if isinstance(value, ast.Name)]
+    is_simple = len(names) == len(body)
+    return names if is_simple and all(name in _BUILTINS and scan.lookup(name) is None for name in names) else []
 
 
 def _stdlib_calls(scan: ScanState, guard: int, references: int) -> dict[str, Condition]:
@@ -308,6 +310,8 @@ def _handler_condition(
             isinstance(statement, SIMPLE_STATEMENTS) or _is_plain_assignment(statement) for statement in node.body
         )
         return (failures["all"] if is_simple else ()) or UNSURE
+    if names == {"NameError"} and (read := _builtin_names(scan, node.body)):
+        return _missing_condition({("builtins", name) for name in read}, set())
     if names <= IMPORT_ERRORS:
         return failures["imports"] or UNSURE
     if names <= NAME_ERRORS:
