@@ -40,6 +40,9 @@ class ForkedProcess:
         self.stderr: IO[bytes] | None = None
         self.returncode: int | None = None
         self._status: int | None = status
+        self._started: int | None = None
+        with suppress(OSError):
+            self._started = process_start_ticks(pid)
         os.set_blocking(status, False)
 
     def poll(self) -> int | None:
@@ -50,8 +53,10 @@ class ForkedProcess:
                 os.close(self._status)
                 self._status = None
                 self.returncode = os.waitstatus_to_exitcode(int(answer)) if answer else None
-        if self.returncode is None and self._status is None and process_start_ticks(self.pid) is None:
-            self.returncode = UNKNOWN_EXIT_CODE
+        if self.returncode is None and self._status is None:
+            with suppress(OSError):  # not known at the moment
+                if process_start_ticks(self.pid) != self._started or self._started is None:
+                    self.returncode = UNKNOWN_EXIT_CODE
         return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:
@@ -68,7 +73,9 @@ class ForkedProcess:
 
     def exit_descriptor(self) -> int | None:
         """Return a descriptor that becomes readable when the exit code is known; ``None`` if the server has ended."""
-        return None if self._status is None else os.dup(self._status)
+        with suppress(OSError):  # too many open files
+            return None if self._status is None else os.dup(self._status)
+        return None
 
 
 class ForkServer:
@@ -108,26 +115,25 @@ class ForkServer:
         return ForkedProcess(pid, os.fdopen(output, "rb", buffering=0), status)
 
     def _fork(self, file: str, output: int, status: int) -> int:
-        connection = self._connected()
-        try:
+        for is_last in (False, True):
             try:
-                socket.send_fds(connection, [os.fsencode(file)], [output, status])
-            except OSError:  # it was killed a moment ago
-                self._close()
                 connection = self._connected()
                 socket.send_fds(connection, [os.fsencode(file)], [output, status])
-            connection.settimeout(START_LIMIT)
-            answer = connection.recv(_ANSWER_LIMIT).decode("utf-8", "replace")
-        except BaseException as error:  # an answer that is not read would be taken for the next one
+                connection.settimeout(START_LIMIT)
+                answer = connection.recv(_ANSWER_LIMIT).decode("utf-8", "replace").strip()
+            except BaseException as error:  # an answer that is not read would be taken for the next one
+                messages = self._close()
+                if isinstance(error, ConnectionError) and not is_last:
+                    continue  # it was killed a moment ago, and has not forked: a fork answers itself
+                if isinstance(error, OSError):
+                    raise OSError(f"the process that imports {self._module} fails: {messages or error}") from error
+                raise
+            if answer.isdecimal():
+                return int(answer)
+            if answer:
+                raise OSError(f"no process can be forked: {answer}")
             messages = self._close()
-            if isinstance(error, OSError):
-                raise OSError(f"the process that imports {self._module} has ended: {messages or error}") from error
-            raise
-        if answer.strip().isdecimal():
-            return int(answer)
-        if not answer:
-            raise OSError(f"the process that imports {self._module} has ended: {self._close() or 'no reason given'}")
-        raise OSError(f"no process can be forked: {answer.strip()}")
+        raise OSError(f"the process that imports {self._module} fails: {messages or 'no reason given'}")
 
     def _connected(self) -> socket.socket:
         if self._server is not None and self._server.poll() is not None:

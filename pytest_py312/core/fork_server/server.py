@@ -109,6 +109,7 @@ class _Server:
         self._selector.close()
         self._connection.close()
         os.close(status)
+        os.close(names_reader)
         for fork in self._forks.values():
             os.close(fork.status)
             os.close(fork.names)

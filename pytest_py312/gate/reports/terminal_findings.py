@@ -1,6 +1,7 @@
 """Describe failed and errored outcomes for the terminal: what is wrong, since when, where, and what to do about it."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -155,12 +156,13 @@ def _failed_check(outcomes: Sequence[Outcome], paths: Mapping[str, str], page: T
         ]
     numbered = list(enumerate(merge_for_display(pairs, page)))
     keys = [_shared_key(outcomes[0], merged, paths) for _, merged in numbered]
+    counts = Counter(keys)
     is_own = page.verbosity >= 1 or outcomes[0].check == "suite"  # tests with these names are others elsewhere
     return _FailedCheck(
         outcomes=outcomes,
         findings={
             # a finding in several places of one service is kept apart
-            (*key, outcomes[0].service, number) if is_own or keys.count(key) > 1 else key: merged
+            (*key, outcomes[0].service, number) if is_own or counts[key] > 1 else key: merged
             for key, (number, merged) in zip(keys, numbered, strict=True)
         },
     )
