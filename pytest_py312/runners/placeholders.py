@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from pytest_py312.repository.tree import Tree
+
 _NAME = r"[A-Z][A-Z0-9_]{1,60}"
 _NAMED = re.compile(
     rf"[Ss]et the (?P<a>{_NAME}) environment variable"  # django-environ
@@ -36,8 +38,8 @@ _NOT_SET = re.compile(
 _MISSING_MODULE = re.compile(r"No module named '(?P<module>[^']{1,200})'")
 
 _OWN_FRAME = re.compile(r'File "[^"]*?/repository/(?P<path>[^"]+\.py)", line \d')
-SOURCE_LIMIT = 1_000_000
-"""Bytes of a file that are read."""
+_SWITCH = re.compile(r"(?:^|_)(?:TEST|TESTING|DEBUG|DRY|SKIP|DISABLED?|ENABLED?|USE|MOCK|FAKE|LOCAL)(?:_|$)")
+"""Variables that choose what the program does: another branch than that of production would be imported."""
 
 _VALUES = (
     (r"PORT$", "1"),
@@ -68,19 +70,10 @@ def variables_without_default(detail: str, root: Path) -> tuple[str, ...]:
     """
     last_line = (detail.strip().splitlines() or [""])[-1]
     path = next((match["path"] for match in reversed(list(_OWN_FRAME.finditer(detail)))), "")
-    file = root / path
-    if (
-        "NoneType" not in last_line
-        or not path
-        or ".." in file.parts
-        or not file.resolve().is_relative_to(root.resolve())
-    ):
+    if "NoneType" not in last_line or not path:
         return ()
-    try:
-        text = file.read_bytes()[:SOURCE_LIMIT].decode("utf-8", "replace")
-    except OSError:
-        return ()
-    return _can_be_set(match["name"] for match in _READ_WITHOUT_DEFAULT.finditer(text))
+    names = (match["name"] for match in _READ_WITHOUT_DEFAULT.finditer(Tree(root).read_or_none(path) or ""))
+    return tuple(name for name in _can_be_set(names) if not _SWITCH.search(name.upper()))
 
 
 def _can_be_set(names: Iterable[str]) -> tuple[str, ...]:

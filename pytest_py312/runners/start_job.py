@@ -84,7 +84,8 @@ def import_start_modules(runner: Runner, job: ProbeJob) -> Mapping[str, StartImp
         given.update({name: placeholder_of(name) for name in new})
         request, variables = {**job.request, "modules": again}, (*job.variables, *given.items())
         for name, imported in _import_modules(runner, replace(job, request=request, variables=variables)).items():
-            if not imported.is_unfinished and not names_placeholder_module(imported.detail, given.values()):
+            is_kept = given or not imported.is_unfinished  # else it failed, which is known better
+            if is_kept and not names_placeholder_module(imported.detail, given.values()):
                 imports[name] = replace(
                     imported,
                     placeholders=tuple(given.items()),

@@ -101,18 +101,19 @@ def test_a_variable_may_be_used_further_down_in_its_file(
     (tmp_path / "svc").mkdir()
     (tmp_path / "svc/app.py").write_text(
         'URL = os.getenv("DB_URL")\nUSER = os.environ.get("DB_USER")\nNAME = os.getenv("NAME", "x")\n'
-        'PATH = os.getenv("PYTHONPATH")\nclient = Client(hosts=URL)\n',
+        'PATH = os.getenv("PYTHONPATH")\nif os.getenv("TESTING"): pass\nclient = Client(hosts=URL)\n',
         encoding="ascii",
     )
     detail = f'{FRAME}    client = Client(hosts=URL)\n  File "arango/client.py", line 70, in __init__\n{last_line}\n'
     assert variables_without_default(detail, tmp_path) == names
 
 
-@pytest.mark.parametrize("path", ["svc/app.py", "../app.py", "link.py"])
+@pytest.mark.parametrize("path", ["svc/app.py", "../app.py", "link.py", "loop.py", "a\0.py", "\ud800.py"])
 def test_no_file_outside_of_the_repository_is_read_for_variables(tmp_path: Path, path: str) -> None:
     root = tmp_path / "root"
     root.mkdir()
     (tmp_path / "app.py").write_text('A = os.getenv("SECRET")\n', encoding="ascii")
     (root / "link.py").symlink_to(tmp_path / "app.py")
+    (root / "loop.py").symlink_to(root / "loop.py")
     detail = f"  File \"/scratch/repository/{path}\", line 3, in f\nTypeError: 'NoneType' object is not iterable\n"
     assert variables_without_default(detail, root) == ()

@@ -125,3 +125,21 @@ def test_each_of_two_scripts_with_one_name_has_to_be_imported(
 
     (imported,) = import_start_modules(runner, job).values()
     assert (imported.detail, imported.is_unfinished) == (detail, is_unfinished)
+
+
+@pytest.mark.parametrize("has_placeholder", [True, False])
+def test_a_second_import_that_does_not_end_counts_if_it_has_placeholders(has_placeholder: bool) -> None:
+    """The first failed for lack of a variable, which proves nothing; without one it failed for another reason."""
+    runner = FakeRunner()
+    detail = "KeyError: 'DB_URL'" if has_placeholder else "ImportError: x"
+
+    def run(job: ProbeJob) -> ProbeResult:
+        first = {"event": "import", "module": "app", "ok": False, "detail": detail}
+        return cell_run_of(first if len(runner.jobs) == 1 else {**UNFINISHED, "module": "app"})
+
+    runner.cell = run
+    cell = cell_of("3.12", service(start_modules=(StartModule(name="app"),)))
+    job = start_job(cell, build_of("3.12"), Path("/environment"), root=Path("/root"), built=False)
+
+    (imported,) = import_start_modules(runner, job).values()
+    assert imported.is_unfinished is has_placeholder
