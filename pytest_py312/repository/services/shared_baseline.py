@@ -37,7 +37,13 @@ def with_shared_baselines(plan: Plan, services: Sequence[Service]) -> dict[str, 
             fewest = min((count for count, _ in own), default=0)
             declarations += [declaration for count, declaration in own if count == fewest]
     of_fleet = [declaration for declaration in of_nobody if declaration.kind != "image"]
-    images = [declaration for declaration in of_nobody if declaration.kind == "image"]
+    images = [
+        declaration
+        for declaration in of_nobody
+        if declaration.kind == "image"
+        and is_production_dockerfile(declaration.path, ".")
+        and declaration.version not in (None, plan.target)
+    ]
     with_baseline: dict[str, Service] = {}
     for service in undeclared:
         running = (

@@ -122,8 +122,11 @@ def _inner_programs(plan: Plan, tree: Tree, project: str) -> Iterator[str]:
             names = [name for name in names if name not in ("src", package)]
         inner = [join_path(path, name) for name in names]
         pending += [folder for folder in inner if not is_excluded(plan, folder.rpartition("/")[2], folder)]
-        is_own = path != project and "requirements.txt" in listing.files and not _is_inner_package(tree, path, listing)
-        if is_own and any(name.endswith(".py") and name != "__init__.py" for name in listing.files):
+        has_program = any(name.endswith(".py") and name != "__init__.py" for name in listing.files)
+        is_package = "__init__.py" in listing.files and tree.is_file(join_path(path, "..", "__init__.py"))
+        if path == project or "requirements.txt" not in listing.files or not has_program or is_package:
+            continue
+        if "{" not in path and not _is_documentation(tree, path, listing):
             yield path
 
 

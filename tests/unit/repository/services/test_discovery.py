@@ -267,6 +267,14 @@ def test_programs_with_requirements_of_their_own_inside_of_a_distribution_are_se
         "client/functions/name/src/custom/__init__.py": "",
         "client/functions/name/src/custom/requirements.txt": "crhelper\n",
         "client/functions/name/src/custom/name.py": "",
+        "client/templates/__init__.py": "",
+        "client/templates/jobs/__init__.py": "",
+        "client/templates/jobs/requirements.txt": "attrs\n",
+        "client/templates/jobs/run.py": "",
+        "client/templates/{{name}}/requirements.txt": "attrs\n",
+        "client/templates/{{name}}/run.py": "",
+        "client/documentation/requirements.txt": "sphinx\n",
+        "client/documentation/conf.py": "",
         "client/docs/requirements.txt": "sphinx\n",
         "client/docs/make.py": "",
     }
@@ -297,21 +305,21 @@ def test_a_service_that_says_no_python_is_taken_to_be_on_that_of_most_others(
 
 
 @pytest.mark.parametrize(
-    ("tester", "expected"),
+    ("images", "expected"),
     [
-        ("3.10", ("3.10", "build/lambda/Dockerfile:1 says lambda/python:3.10")),
-        ("3.11", ("3.9", "the oldest interpreter of the plan")),
+        ({"build/lambda": "3.10", "build/job": "3.10"}, ("3.10", "build/job/Dockerfile:1 says python:3.10")),
+        ({"build/lambda": "3.10", "build/job": "3.11"}, ("3.9", "the oldest interpreter of the plan")),
+        ({"build/lambda": "3.12"}, ("3.9", "the oldest interpreter of the plan")),
+        ({".devcontainer": "3.11", "ci/lint": "3.11"}, ("3.9", "the oldest interpreter of the plan")),
     ],
+    ids=["agree", "differ", "target", "for developers"],
 )
 def test_images_that_are_of_no_service_give_the_baseline_if_they_agree(
-    tmp_path: Path, tester: str, expected: tuple[str, str]
+    tmp_path: Path, images: dict[str, str], expected: tuple[str, str]
 ) -> None:
     """One image for many functions, whose files a script copies beside it."""
-    image = "FROM {}python:{}\nCOPY assets/requirements.txt /\nRUN pip install -r /requirements.txt\n"
-    files = {
-        "build/lambda/Dockerfile": image.format("lambda/", "3.10"),
-        "build/test/Dockerfile": image.format("", tester),
-    }
+    image = "FROM python:{}\nCOPY assets/requirements.txt /\nRUN pip install -r /requirements.txt\n"
+    files = {f"{folder}/Dockerfile": image.format(version) for folder, version in images.items()}
     fleet = fleet_of(tmp_path, {**files, "z/requirements.txt": "attrs\n", "z/app.py": ""})
     (quiet,) = fleet.services
     assert (str(quiet.baseline), quiet.baseline_source) == expected
