@@ -14,6 +14,7 @@ from pytest_py312.core.model.fleet import InstallStep
 from pytest_py312.repository.formats.commands.install_commands import read_install_command, read_pip_setting
 from pytest_py312.repository.formats.commands.makefile import read_makefile
 from pytest_py312.repository.formats.commands.shell import ARGUMENT, UNKNOWN, ShellCommand, expand_words, read_shell
+from pytest_py312.repository.formats.requirements_file import project_name
 from pytest_py312.repository.recipes.file_map import FileMap, resolve_path
 from pytest_py312.repository.recipes.install_steps import make_step
 
@@ -28,6 +29,10 @@ _PREFIXES = frozenset({"exec", "time", "nohup", "nice", "command", "builtin", "t
 _WRAPPERS_WITH_USER = frozenset({"gosu", "su-exec", "setuidgid", "chpst"})
 _UNCERTAIN_COMMANDS = frozenset({"command", "which", "type", "hash", "grep", "egrep", "diff", "cmp", "id", "getent"})
 _ENVIRONMENT_RUNNERS = frozenset({"poetry", "pipenv", "pdm", "uv", "rye", "hatch", "conda"})
+
+
+_SETUPTOOLS_LINE = re.compile(r"(?im)^[ \t]*setuptools(?![\w.-])")
+"""A requirement of setuptools in a requirements file, and no other project or comment."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,6 +80,8 @@ class CommandWalk:
     variables: dict[str, str] = field(default_factory=lambda: {"HOME": "/root"})
     exported: dict[str, str] = field(default_factory=dict)
     """Those of the variables that programs get, without the ones of the machine."""
+    earlier: Sequence[InstallStep] = ()
+    """Steps of the same environment before these commands, such as those of earlier instructions of a Dockerfile."""
     steps: list[InstallStep] = field(default_factory=list)
     runs: list[CommandRun] = field(default_factory=list)
     limits: list[str] = field(default_factory=list)
@@ -378,10 +385,14 @@ class CommandWalk:
         return None if name in _UNCERTAIN_COMMANDS or (name.startswith("python") and "-c" in words) else True
 
     def _installs_setuptools(self) -> bool:
-        """Return whether an earlier step names setuptools, or has a file that does."""
-        texts = (self.files.tree.read_or_none(file) or "" for step in self.steps for file in step.files)
-        named = (" ".join((*step.arguments, *step.system_packages)) for step in self.steps)
-        return any("setuptools" in text for text in (*named, *texts))
+        """Return whether an earlier step installs setuptools, by its name or by a file that has it."""
+        steps = (*self.earlier, *self.steps)
+        texts = (self.files.tree.read_or_none(file) or "" for step in steps for file in step.files)
+        return (
+            any(project_name(word) == "setuptools" for step in steps for word in step.arguments)
+            or any("setuptools" in package for step in steps for package in step.system_packages)
+            or any(_SETUPTOOLS_LINE.search(text) for text in texts)
+        )
 
     def _evaluate(self, words: Sequence[str]) -> bool | None:
         """Evaluate a test; ``None`` if it cannot be known."""

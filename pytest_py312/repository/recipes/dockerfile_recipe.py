@@ -307,6 +307,7 @@ class _ImageReader:
             folder=state.folder,
             variables={"HOME": "/root", **state.variables},
             unset=frozenset(state.unset),
+            earlier=tuple(state.steps),
         )
         if text.lstrip().startswith("["):
             try:

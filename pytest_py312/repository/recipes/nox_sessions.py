@@ -7,7 +7,7 @@ import ast
 import posixpath
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pytest_py312.repository.formats.commands.shell import UNKNOWN
 from pytest_py312.repository.formats.setuptools import constant_assignments, parse_module
@@ -20,7 +20,9 @@ CALL_DEPTH = 5
 """How deep functions that call each other are followed."""
 
 _RUNS = frozenset({"run", "run_always", "run_install"})
-_FOLDER_PARAMETER = re.compile(r"folder|dir|path|project|package|service|sample|app", re.IGNORECASE)
+_FOLDER_PARAMETER = re.compile(
+    r"(?:\w*_)?(?:folder|dir|directory|path|project|package|service|sample|app)", re.IGNORECASE | re.ASCII
+)
 """Names of parameters whose values code computes, such as all folders with tests: one is that of the service."""
 
 
@@ -47,6 +49,8 @@ def walk_nox(
         if not names or name in names or any(wanted.partition("-")[0] == name for wanted in names):
             outer = (walk.path, walk.folder)
             walk.path, walk.folder = path, resolve_path(folder, "/repository")
+            file.calls = 0
+            file.followed = set()
             file.follow(function, 0, dict(file.parameters(function)), walk)
             walk.path, walk.folder = outer
 
@@ -60,6 +64,8 @@ class _Noxfile:
     service: str
     choose: Callable[[Sequence[str]], str]
     calls: int = 0
+    followed: set[tuple[str, tuple[tuple[str, str], ...]]] = field(default_factory=set)
+    """Functions that a session has called, with what is known of their arguments."""
 
     def parameters(self, function: ast.FunctionDef) -> Iterator[tuple[str, str]]:
         """Yield the parameters of a session and their values: ``@nox.parametrize("folder", ["a", "b"])``."""
@@ -67,13 +73,13 @@ class _Noxfile:
             if not isinstance(decorator, ast.Call) or len(decorator.args) < 2:
                 continue
             name = decorator.args[0]
-            if not ast.unparse(decorator.func).endswith("parametrize") or not isinstance(name, ast.Constant):
+            if not _shown(decorator.func).endswith("parametrize") or not isinstance(name, ast.Constant):
                 continue
             words = list(self.words(decorator.args[1], {}))
             if words and not any(UNKNOWN in word for word in words):
                 yield str(name.value), self.choose(words)
-            elif _FOLDER_PARAMETER.search(str(name.value)):
-                yield str(name.value), self.service
+            elif _FOLDER_PARAMETER.fullmatch(str(name.value)):
+                yield str(name.value), f"./{self.service}"  # no name on an index, whatever it is used for
 
     def follow(
         self,
@@ -93,21 +99,45 @@ class _Noxfile:
         found = [node for node in ast.walk(function) if isinstance(node, ast.Call)]
         for call in sorted(found, key=lambda node: (node.lineno, node.col_offset)):
             self.calls += 1
-            if not session or self.calls > CALL_LIMIT:
+            if not session:
+                return
+            if self.calls > CALL_LIMIT:
+                walk.limits.append(f"{walk.path}:{call.lineno} is not followed: there are too many calls")
                 return
             if any(walk.files.find(resolve_path(file, walk.folder)) is None for file in guards.get(call, ())):
                 continue
             method = call.func
-            passed = [argument.id if isinstance(argument, ast.Name) else "" for argument in call.args]
-            if isinstance(method, ast.Name) and method.id in self.functions and session in passed and depth:
-                called = self.functions[method.id]
-                words = [next(self.words(argument, values), "") for argument in call.args]
-                names = [argument.arg for argument in called.args.args]
-                known = {name: word for name, word in zip(names, words, strict=False) if UNKNOWN not in word}
-                self.follow(called, passed.index(session), known, walk, depth - 1)
-            elif isinstance(method, ast.Attribute) and ast.unparse(method.value) == session:
+            if isinstance(method, ast.Name) and method.id in self.functions and depth:
+                self._follow_call(self.functions[method.id], call, session, values, walk, depth - 1)
+            elif (
+                isinstance(method, ast.Attribute) and isinstance(method.value, ast.Name) and method.value.id == session
+            ):
                 words = [word for argument in call.args for word in self.words(argument, values)]
                 _run(method.attr, words, call.lineno, walk)
+
+    def _follow_call(
+        self,
+        function: ast.FunctionDef,
+        call: ast.Call,
+        session: str,
+        values: Mapping[str, str],
+        walk: CommandWalk,
+        depth: int,
+    ) -> None:
+        """Follow a function that a call gives the session; what it gives it besides is known if it is one word."""
+        names = [argument.arg for argument in function.args.args]
+        given = [*zip(names, call.args, strict=False), *((one.arg, one.value) for one in call.keywords if one.arg)]
+        positions = [
+            names.index(name)
+            for name, node in given
+            if isinstance(node, ast.Name) and node.id == session and name in names
+        ]
+        words = [(name, list(self.words(node, values))) for name, node in given]
+        constant_arguments = {name: found[0] for name, found in words if len(found) == 1 and UNKNOWN not in found[0]}
+        key = (function.name, tuple(sorted(constant_arguments.items())))
+        if positions and key not in self.followed:
+            self.followed.add(key)
+            self.follow(function, positions[0], constant_arguments, walk, depth)
 
     def words(self, node: ast.expr, values: Mapping[str, str], depth: int = 5) -> Iterator[str]:
         """Yield the words of an argument; what code computes is unknown."""
@@ -125,7 +155,14 @@ class _Noxfile:
         elif isinstance(node, ast.Attribute) and node.attr == "posargs":
             return
         else:
-            yield f"{UNKNOWN}{ast.unparse(node)[:80]}{UNKNOWN}"
+            yield f"{UNKNOWN}{_shown(node)}{UNKNOWN}"
+
+
+def _shown(node: ast.expr) -> str:
+    try:
+        return ast.unparse(node)[:80]
+    except RecursionError:
+        return type(node).__name__
 
 
 def _run(method: str, words: Sequence[str], line: int, walk: CommandWalk) -> None:
@@ -145,7 +182,7 @@ def _guards(function: ast.FunctionDef) -> Iterator[tuple[ast.Call, list[str]]]:
         if not isinstance(node, ast.If) or not isinstance(test, ast.Call) or len(test.args) != 1:
             continue
         file = test.args[0]
-        if re.search(r"\bpath\.(exists|isfile|isdir)$", ast.unparse(test.func)) and isinstance(file, ast.Constant):
+        if re.search(r"\bpath\.(exists|isfile|isdir)$", _shown(test.func)) and isinstance(file, ast.Constant):
             for inner in (call for statement in node.body for call in ast.walk(statement)):
                 if isinstance(inner, ast.Call):
                     guards.setdefault(inner, []).append(str(file.value))
@@ -156,7 +193,7 @@ def _sessions(module: ast.Module) -> Iterator[tuple[str, ast.FunctionDef]]:
     for node in module.body:
         for decorator in node.decorator_list if isinstance(node, ast.FunctionDef) else ():
             called = decorator.func if isinstance(decorator, ast.Call) else decorator
-            if ast.unparse(called) in ("nox.session", "session") and isinstance(node, ast.FunctionDef):
+            if _shown(called) in ("nox.session", "session") and isinstance(node, ast.FunctionDef):
                 keywords = decorator.keywords if isinstance(decorator, ast.Call) else []
                 given = next((keyword.value for keyword in keywords if keyword.arg == "name"), None)
                 is_text = isinstance(given, ast.Constant) and isinstance(given.value, str)

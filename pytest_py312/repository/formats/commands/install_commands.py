@@ -118,7 +118,7 @@ def read_install_command(words: Sequence[str]) -> InstallCommand | None:
         return None
     name, arguments = words[0].rpartition("/")[2], list(words[1:])
     if _is_build(name, arguments):
-        tool = "setup.py" if arguments[:1] == ["setup.py"] else "pip"
+        tool = "setup.py" if _PYTHON.fullmatch(name) and "-m" not in arguments else "pip"
         return _read_build(tool, arguments[1:] if name != "pyproject-build" else arguments)
     if _PYTHON.fullmatch(name):
         return _read_python(arguments)
@@ -160,7 +160,11 @@ _BUILDING_TOOLS = frozenset({"poetry", "pdm", "uv", "hatch", "flit", "rye"})
 def _is_build(name: str, words: Sequence[str]) -> bool:
     """Whether a command builds the distributions of a project: ``poetry build``, ``python setup.py bdist_wheel``."""
     if _PYTHON.fullmatch(name):
-        is_setup = words[:1] == ["setup.py"] and not {"bdist_wheel", "sdist"}.isdisjoint(words)
+        remaining = list(words)
+        while remaining and remaining[0].startswith("-") and remaining[0] != "-m":
+            del remaining[: 2 if remaining[0] in ("-W", "-X") else 1]
+        is_script = bool(remaining) and remaining[0].removeprefix("./") == "setup.py"
+        is_setup = is_script and not {"bdist_wheel", "sdist"}.isdisjoint(remaining)
         return is_setup or list(words[:2]) == ["-m", "build"]
     return name == "pyproject-build" or (name in _BUILDING_TOOLS and words[:1] == ["build"])
 
@@ -174,7 +178,7 @@ def _read_build(tool: str, words: Sequence[str]) -> InstallCommand:
         option, equals, value = word.partition("=")
         if option in ("-o", "--outdir", "--output", "--out-dir", "-d", "--dist-dir", "--dest"):
             output = value if equals else (remaining.pop(0) if remaining else output)
-        elif not word.startswith("-") and word not in ("build", "setup.py", "bdist_wheel", "sdist"):
+        elif not word.startswith("-") and word not in ("build", "setup.py", "./setup.py", "bdist_wheel", "sdist"):
             folders.append(word)
     arguments = (folders[0] if folders and "/" in folders[0] else ".",)
     return InstallCommand(tool=tool, arguments=arguments, output=output, generates=True)

@@ -113,16 +113,28 @@ RUN pip install --no-index /wheels/*.whl
 
 @pytest.mark.parametrize(
     ("before", "tool"),
-    [("", "setup.py"), ("pip install setuptools wheel &&", "pip"), ("pip install -r build.txt &&", "pip")],
+    [
+        ("RUN", "setup.py"),
+        ("RUN pip install types-setuptools &&", "setup.py"),
+        ("RUN pip install -r types.txt &&", "setup.py"),
+        ("RUN pip install setuptools wheel &&", "pip"),
+        ("RUN pip install setuptools wheel\nRUN", "pip"),
+        ("RUN pip install -r build.txt\nRUN", "pip"),
+    ],
 )
+@pytest.mark.parametrize("command", ["python setup.py", "python3 -W ignore ./setup.py"])
 @pytest.mark.parametrize("stage", ["", "FROM python:3.9-slim\nCOPY --from=0 /app/dist /app/dist\n"])
 def test_a_wheel_that_setup_py_builds_needs_setuptools_before(
-    tmp_path: Path, before: str, tool: str, stage: str
+    tmp_path: Path, before: str, tool: str, stage: str, command: str
 ) -> None:
     """``python setup.py`` counts as such: an environment of 3.12 has no setuptools."""
-    text = f"FROM python:3.9-slim\nWORKDIR /app\nCOPY . .\nRUN {before} python setup.py bdist_wheel\n"
+    text = f"FROM python:3.9-slim\nWORKDIR /app\nCOPY . .\n{before} {command} bdist_wheel\n"
     text += f"{stage}RUN pip install /app/dist/*.whl\n"
-    recipe = recipe_of(tmp_path, text, {"setup.py": "", "build.txt": "setuptools==69.0\n"})
+    recipe = recipe_of(
+        tmp_path,
+        text,
+        {"setup.py": "", "build.txt": "setuptools==69.0\n", "types.txt": "types-setuptools  # setuptools\n"},
+    )
     assert [step.tool for step in recipe.steps if step.projects] == [tool]
 
 

@@ -244,6 +244,27 @@ def test_a_session_of_nox_in_the_folder_of_each_service(
         assert [content for _, content in shown(recipe)] == (expected if has_requirements else expected[:1])
 
 
+def test_what_a_function_of_a_noxfile_gets_is_known_word_by_word(tmp_path: Path) -> None:
+    """A list is not, and a parameter that is no folder is none."""
+    noxfile = (
+        "import nox\n\ndef put(session, *, packages, extra='x'):\n    session.install(packages)\n\n"
+        "@nox.session\n@nox.parametrize('package_version', versions())\ndef tests(session, package_version):\n"
+        "    put(session, packages='attrs')\n    put(session, packages=['six', 'click'])\n"
+        "    session.install(package_version)\n    session.run('pytest')\n"
+    )
+    recipe = read_runner_recipe(write(tmp_path, {"services/a/noxfile.py": noxfile}), "services/a")
+    assert recipe is not None
+    assert [step.arguments for step in recipe.steps if step.arguments] == [("attrs",)]
+
+
+def test_a_noxfile_may_call_itself_as_often_as_it_likes(tmp_path: Path) -> None:
+    calls = "    again(session, 'x')\n" * 100
+    noxfile = f"import nox\n\ndef again(session, word):\n{calls}\n@nox.session\ndef tests(session):\n{calls}"
+    noxfile += f"    x{'.b()' * 200}\n    session.run('pytest')\n"
+    recipe = read_runner_recipe(write(tmp_path, {"services/a/noxfile.py": noxfile}), "services/a")
+    assert recipe is not None
+
+
 def test_without_any_of_them_there_is_no_recipe(tmp_path: Path) -> None:
     tree = write(tmp_path, {})
     assert read_workflow_recipe(tree, "services/a", "a") is None
