@@ -278,6 +278,20 @@ def _start_by_parent(
     return process
 
 
+BackgroundProcess = subprocess.Popen[bytes]
+
+
+def start_in_background(argv: Sequence[str], *, descriptors: Sequence[int], stderr: IO[bytes]) -> BackgroundProcess:
+    """Start a process that goes on, in a session of its own and without input; the caller ends it.
+
+    :param descriptors: those of this process that it has as well.
+    :raises OSError: it cannot be started.
+    """
+    return subprocess.Popen(
+        list(argv), stdin=subprocess.DEVNULL, stderr=stderr, pass_fds=descriptors, start_new_session=True
+    )
+
+
 def _not_started_result(argv: Sequence[str], error: Exception) -> CommandResult:
     reason = f"{argv[0]} could not be started: {error}"
     return CommandResult(
@@ -315,7 +329,7 @@ class _ProcessMonitor:
 
     def __init__(
         self,
-        process: "_Process",
+        process: _Process,
         pipes: "Sequence[tuple[IO[bytes] | None, _TailBuffer]]",
         time_limit: float,
         grace_period: float,
@@ -408,7 +422,7 @@ class _ProcessMonitor:
             os.killpg(self._process.pid, signal_number)
 
 
-def _end_with_descendants(process: "_Process") -> None:
+def _end_with_descendants(process: _Process) -> None:
     """Let the parent of a command kill all of its descendants, if it has not ended yet."""
     if process.poll() is None:
         with suppress(ProcessLookupError, PermissionError):

@@ -47,10 +47,22 @@ def this_process() -> ProcessIdentity:
 
 
 def process_start_ticks(pid: int) -> int | None:
-    """Return when process ``pid`` started, in clock ticks since boot; ``None`` if it does not exist or has ended.
+    """Return when process ``pid`` started, in clock ticks since boot; ``None`` if it does not exist or has ended."""
+    try:
+        return _read_start_ticks(pid)
+    except OSError:
+        return None
 
-    :raises OSError: it cannot be known, for example as this process has too many open files.
-    """
+
+def has_ended(pid: int, start_ticks: int) -> bool:
+    """Return whether the process ``pid`` that started then has certainly ended; ``False`` if it cannot be known."""
+    try:
+        return _read_start_ticks(pid) != start_ticks
+    except OSError:  # such as too many open files
+        return False
+
+
+def _read_start_ticks(pid: int) -> int | None:
     try:
         text = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
     except (FileNotFoundError, ProcessLookupError):
@@ -74,10 +86,7 @@ def is_abandoned(label: str, *, created: float, now: float, observer: ProcessIde
     ):
         if observer.user not in (0, owner.user):
             return False  # with the mount option hidepid its process would be invisible
-        try:
-            return process_start_ticks(owner.pid) != owner.start_ticks
-        except OSError:
-            return False
+        return has_ended(owner.pid, owner.start_ticks)
     return now - created > ABANDONED_AFTER_SECONDS
 
 

@@ -17,7 +17,7 @@ import pytest
 
 from pytest_py312.core.files import write_atomically
 from pytest_py312.core.process import discard_output
-from pytest_py312.core.process_identity import process_start_ticks
+from pytest_py312.core.process_identity import has_ended
 from pytest_py312.gate.cluster.jobs import ServiceAnswer, ServiceRequest, from_text, to_text
 from pytest_py312.gate.cluster.worker import REQUEST_VARIABLE
 from pytest_py312.plugin.nodes import CheckItem
@@ -52,10 +52,7 @@ class ClusterServicePlugin:
 
     def _is_orphan(self) -> bool:
         if self._request.worker_start is not None:
-            try:
-                return process_start_ticks(self._request.worker) != self._request.worker_start
-            except OSError:
-                return False
+            return has_ended(self._request.worker, self._request.worker_start)
         import psutil  # lazy: Linux does without
 
         return not psutil.pid_exists(self._request.worker)

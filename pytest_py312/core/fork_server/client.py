@@ -5,7 +5,6 @@ import os
 import select
 import signal
 import socket
-import subprocess
 import sys
 import tempfile
 import threading
@@ -15,7 +14,8 @@ from pathlib import Path
 from typing import IO
 
 from pytest_py312.core import clock
-from pytest_py312.core.process_identity import process_start_ticks
+from pytest_py312.core.process import BackgroundProcess, start_in_background
+from pytest_py312.core.process_identity import has_ended, process_start_ticks
 from pytest_py312.core.text import last_lines
 
 _SERVER = "pytest_py312.core.fork_server.server"
@@ -40,9 +40,7 @@ class ForkedProcess:
         self.stderr: IO[bytes] | None = None
         self.returncode: int | None = None
         self._status: int | None = status
-        self._started: int | None = None
-        with suppress(OSError):
-            self._started = process_start_ticks(pid)
+        self._started = process_start_ticks(pid)
         os.set_blocking(status, False)
 
     def poll(self) -> int | None:
@@ -53,10 +51,9 @@ class ForkedProcess:
                 os.close(self._status)
                 self._status = None
                 self.returncode = os.waitstatus_to_exitcode(int(answer)) if answer else None
-        if self.returncode is None and self._status is None:
-            with suppress(OSError):  # not known at the moment
-                if process_start_ticks(self.pid) != self._started or self._started is None:
-                    self.returncode = UNKNOWN_EXIT_CODE
+        is_lost = self.returncode is None and self._status is None
+        if is_lost and (self._started is None or has_ended(self.pid, self._started)):
+            self.returncode = UNKNOWN_EXIT_CODE
         return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:
@@ -88,7 +85,7 @@ class ForkServer:
         self._module = module
         self._lock = threading.Lock()
         self._connection: socket.socket | None = None
-        self._server: subprocess.Popen[bytes] | None = None
+        self._server: BackgroundProcess | None = None
         self._messages: IO[bytes] | None = None
 
     def start(self, argv: Sequence[str], cwd: Path | None, environment: Mapping[str, str]) -> ForkedProcess:
@@ -115,25 +112,29 @@ class ForkServer:
         return ForkedProcess(pid, os.fdopen(output, "rb", buffering=0), status)
 
     def _fork(self, file: str, output: int, status: int) -> int:
-        for is_last in (False, True):
-            try:
-                connection = self._connected()
-                socket.send_fds(connection, [os.fsencode(file)], [output, status])
-                connection.settimeout(START_LIMIT)
-                answer = connection.recv(_ANSWER_LIMIT).decode("utf-8", "replace").strip()
-            except BaseException as error:  # an answer that is not read would be taken for the next one
-                messages = self._close()
-                if isinstance(error, ConnectionError) and not is_last:
-                    continue  # it was killed a moment ago, and has not forked: a fork answers itself
-                if isinstance(error, OSError):
-                    raise OSError(f"the process that imports {self._module} fails: {messages or error}") from error
-                raise
-            if answer.isdecimal():
-                return int(answer)
-            if answer:
-                raise OSError(f"no process can be forked: {answer}")
+        try:
+            answer = self._ask(file, output, status)
+        except ConnectionError:  # it was killed a moment ago, and has not forked: a fork answers itself
+            answer = self._ask(file, output, status)
+        if not answer.isdecimal():
+            raise OSError(f"no process can be forked: {answer}")
+        return int(answer)
+
+    def _ask(self, file: str, output: int, status: int) -> str:
+        """Return the answer of the server; end it if there is none, as a late one would be taken for the next."""
+        try:
+            connection = self._connected()
+            socket.send_fds(connection, [os.fsencode(file)], [output, status])
+            connection.settimeout(START_LIMIT)
+            answer = connection.recv(_ANSWER_LIMIT).decode("utf-8", "replace").strip()
+            if not answer:
+                raise ConnectionResetError("it has ended")
+        except BaseException as error:
             messages = self._close()
-        raise OSError(f"the process that imports {self._module} fails: {messages or 'no reason given'}")
+            if isinstance(error, OSError):
+                raise type(error)(f"the process that imports {self._module} fails: {messages or error}") from error
+            raise
+        return answer
 
     def _connected(self) -> socket.socket:
         if self._server is not None and self._server.poll() is not None:
@@ -143,10 +144,7 @@ class ForkServer:
             self._messages = tempfile.TemporaryFile()  # noqa: SIM115  # open as long as the server
             with other:
                 command = [sys.executable, "-P", "-m", _SERVER, str(other.fileno()), self._module]
-                self._server = subprocess.Popen(
-                    command, stdin=subprocess.DEVNULL, stderr=self._messages, pass_fds=[other.fileno()],
-                    start_new_session=True,
-                )  # fmt: skip
+                self._server = start_in_background(command, descriptors=[other.fileno()], stderr=self._messages)
         return self._connection
 
     def close(self) -> None:

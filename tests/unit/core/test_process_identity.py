@@ -1,14 +1,24 @@
 """Containers are removed at once if their owner is dead, never while it lives."""
 
+import errno
+import os
 import subprocess
 import sys
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_py312.core.process_identity import ProcessIdentity, is_abandoned, process_start_ticks, this_process
+from pytest_py312.core.process_identity import (
+    ProcessIdentity,
+    has_ended,
+    is_abandoned,
+    process_start_ticks,
+    this_process,
+)
 from pytest_py312.runners.docker.container_specs import OWNER_LABEL
 from pytest_py312.runners.docker.engine import DockerEngine
 
@@ -113,3 +123,22 @@ def test_resources_of_a_living_run_are_kept() -> None:
     client = LeftoverClient(owner=own_identity)
     assert DockerEngine(client).sweep(own_identity, now=1.0) == 0  # type: ignore[arg-type]  # as above
     assert client.removed == []
+
+
+@pytest.mark.parametrize(
+    ("error", "ended"), [(OSError(errno.EMFILE, "too many open files"), False), (FileNotFoundError(), True)]
+)
+def test_a_process_has_ended_only_if_that_is_certain(
+    error: OSError, ended: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = process_start_ticks(os.getpid())
+    assert started is not None
+    assert not has_ended(os.getpid(), started)
+    assert has_ended(os.getpid(), started + 1)
+
+    def fail(path: Path, *arguments: object) -> str:
+        raise error
+
+    monkeypatch.setattr(Path, "read_text", fail)
+    assert process_start_ticks(os.getpid()) is None
+    assert has_ended(os.getpid(), started) is ended
