@@ -107,16 +107,16 @@ def _import_modules(runner: Runner, job: ProbeJob) -> dict[str, StartImport]:
             ends.setdefault(name, []).append(StartImport(detail=detail))
         elif record.get("event") == "import_unfinished":
             reason = f"it did not end within {record.get('seconds')} seconds"
-            ends.setdefault(name, []).append(unfinished_import(reason))
+            ends.setdefault(name, []).append(_unfinished_import(reason))
     imports: dict[str, StartImport] = {}
     for name, number in Counter(str(module["name"]) for module in job.request["modules"]).items():
         known = ends.get(name, [])
         if len(known) < number:
-            known.append(unfinished_import("the process that imports it ended early"))
+            known.append(_unfinished_import("the process that imports it ended early"))
         imports[name] = max(known, key=lambda one: (bool(one.detail) and not one.is_unfinished, one.is_unfinished))
     return imports
 
 
-def unfinished_import(reason: str) -> StartImport:
+def _unfinished_import(reason: str) -> StartImport:
     """Return an import of which it is not known how it ends."""
     return StartImport(detail=reason, is_unfinished=True)

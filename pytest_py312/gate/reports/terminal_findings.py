@@ -154,8 +154,8 @@ def _failed_check(outcomes: Sequence[Outcome], paths: Mapping[str, str], page: T
             for interpreter, finding in pairs
             if _subject(finding) in blocking_subjects
         ]
-    numbered = list(enumerate(merge_for_display(pairs, page)))
-    keys = [_shared_key(outcomes[0], merged, paths) for _, merged in numbered]
+    findings = merge_for_display(pairs, page)
+    keys = [_shared_key(outcomes[0], merged, paths) for merged in findings]
     counts = Counter(keys)
     is_own = page.verbosity >= 1 or outcomes[0].check == "suite"  # tests with these names are others elsewhere
     return _FailedCheck(
@@ -163,7 +163,7 @@ def _failed_check(outcomes: Sequence[Outcome], paths: Mapping[str, str], page: T
         findings={
             # a finding in several places of one service is kept apart
             (*key, outcomes[0].service, number) if is_own or counts[key] > 1 else key: merged
-            for key, (number, merged) in zip(keys, numbered, strict=True)
+            for number, (key, merged) in enumerate(zip(keys, findings, strict=True))
         },
     )
 

@@ -15,7 +15,7 @@ from pytest_py312.repository.recipes.command_walk import CommandWalk
 from pytest_py312.repository.recipes.file_map import resolve_path
 
 CALL_LIMIT = 500
-"""Maximum number of calls that are followed in one file."""
+"""Maximum number of calls that are followed from one session."""
 CALL_DEPTH = 5
 """How deep functions that call each other are followed."""
 
@@ -39,25 +39,20 @@ def walk_nox(
         walk.limits.append(f"{path} cannot be parsed")
         return
     folder = path.rpartition("/")[0] or "."
-    file = _Noxfile(
-        functions={node.name: node for node in module.body if isinstance(node, ast.FunctionDef)},
-        constants=constant_assignments(module),
-        service=posixpath.relpath(service, folder),
-        choose=choose,
-    )
+    functions = {node.name: node for node in module.body if isinstance(node, ast.FunctionDef)}
+    constants, service = constant_assignments(module), posixpath.relpath(service, folder)
     for name, function in _sessions(module):
         if not names or name in names or any(wanted.partition("-")[0] == name for wanted in names):
             outer = (walk.path, walk.folder)
             walk.path, walk.folder = path, resolve_path(folder, "/repository")
-            file.calls = 0
-            file.followed = set()
-            file.follow(function, 0, dict(file.parameters(function)), walk)
+            session = _Session(functions=functions, constants=constants, service=service, choose=choose)
+            session.follow(function, 0, dict(session.parameters(function)), walk)
             walk.path, walk.folder = outer
 
 
 @dataclass(kw_only=True, slots=True)
-class _Noxfile:
-    """What is known of a noxfile. ``calls`` counts those of a walk."""
+class _Session:
+    """A session that is followed: what its file has, and what has been followed. ``calls`` counts its calls."""
 
     functions: Mapping[str, ast.FunctionDef]
     constants: Mapping[str, ast.expr]
@@ -65,7 +60,7 @@ class _Noxfile:
     choose: Callable[[Sequence[str]], str]
     calls: int = 0
     followed: set[tuple[str, tuple[tuple[str, str], ...]]] = field(default_factory=set)
-    """Functions that a session has called, with what is known of their arguments."""
+    """Functions that it has called, with what is known of their arguments."""
 
     def parameters(self, function: ast.FunctionDef) -> Iterator[tuple[str, str]]:
         """Yield the parameters of a session and their values: ``@nox.parametrize("folder", ["a", "b"])``."""
@@ -94,13 +89,12 @@ class _Noxfile:
         :param values: the values of its parameters that are known.
         """
         arguments = [argument.arg for argument in function.args.args]
-        session = arguments[position] if position < len(arguments) else ""
-        guards = dict(_guards(function))
+        if position >= len(arguments):
+            return
+        session, guards = arguments[position], _guards(function)
         found = [node for node in ast.walk(function) if isinstance(node, ast.Call)]
         for call in sorted(found, key=lambda node: (node.lineno, node.col_offset)):
             self.calls += 1
-            if not session:
-                return
             if self.calls > CALL_LIMIT:
                 walk.limits.append(f"{walk.path}:{call.lineno} is not followed: there are too many calls")
                 return
@@ -174,19 +168,18 @@ def _run(method: str, words: Sequence[str], line: int, walk: CommandWalk) -> Non
         walk.run_argv(words, line)
 
 
-def _guards(function: ast.FunctionDef) -> Iterator[tuple[ast.Call, list[str]]]:
-    """Yield the calls that need files: ``if os.path.exists("requirements.txt"): session.install(...)``."""
+def _guards(function: ast.FunctionDef) -> dict[ast.Call, list[str]]:
+    """Return the calls that need files: ``if os.path.exists("requirements.txt"): session.install(...)``."""
     guards: dict[ast.Call, list[str]] = {}
     for node in ast.walk(function):
-        test = node.test if isinstance(node, ast.If) else None
-        if not isinstance(node, ast.If) or not isinstance(test, ast.Call) or len(test.args) != 1:
+        if not isinstance(node, ast.If) or not isinstance(node.test, ast.Call) or len(node.test.args) != 1:
             continue
-        file = test.args[0]
-        if re.search(r"\bpath\.(exists|isfile|isdir)$", _shown(test.func)) and isinstance(file, ast.Constant):
-            for inner in (call for statement in node.body for call in ast.walk(statement)):
+        file = node.test.args[0]
+        if re.search(r"\bpath\.(exists|isfile|isdir)$", _shown(node.test.func)) and isinstance(file, ast.Constant):
+            for inner in (part for statement in node.body for part in ast.walk(statement)):
                 if isinstance(inner, ast.Call):
                     guards.setdefault(inner, []).append(str(file.value))
-    yield from guards.items()
+    return guards
 
 
 def _sessions(module: ast.Module) -> Iterator[tuple[str, ast.FunctionDef]]:

@@ -3,7 +3,6 @@
 import posixpath
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -174,7 +173,7 @@ def read_runner_recipe(tree: Tree, service_path: str) -> InstallRecipe | None:
         text = tree.read_or_none(path) or ""
         for name in islice(_session_names(text), SESSION_LIMIT):
             walk = new_walk(tree, path, service_path)
-            walk_nox(text, path, (name,), walk, service_path, partial(_chosen_value, service_path=service_path))
+            _walk_nox(text, path, (name,), walk, service_path)
             if any(_is_test_run(run) for run in walk.runs):
                 return _recipe(tree, path, walk, _first_test_run(walk), service_path)
     return None
@@ -322,7 +321,7 @@ def walk_job(
         yield
 
 
-def _chosen_value(values: Sequence[str], service_path: str, service_name: str = "") -> str:
+def _chosen_value(values: Sequence[str], service_path: str, service_name: str) -> str:
     """Return the value of a matrix that names the service; otherwise the newest of versions, or the first.
 
     An older version of a library is an alternative, and no requirement of the service.
@@ -376,8 +375,12 @@ def _follow_runners(tree: Tree, walk: CommandWalk, service_path: str) -> None:
             names = _values_of(words, ("-s", "--session", "--sessions", "-e"))
             text = tree.read_or_none(path) if tree.is_file(path) else None
             if text is not None:
-                walk_nox(text, path, names, walk, service_path, partial(_chosen_value, service_path=service_path))
+                _walk_nox(text, path, names, walk, service_path)
         walk.conditional, walk.exported = outer
+
+
+def _walk_nox(text: str, path: str, names: Sequence[str], walk: CommandWalk, service_path: str) -> None:
+    walk_nox(text, path, names, walk, service_path, lambda values: _chosen_value(values, service_path, ""))
 
 
 def _follow_tox(tree: Tree, words: Sequence[str], run: CommandRun, walk: CommandWalk) -> None:

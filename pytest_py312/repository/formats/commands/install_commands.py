@@ -119,7 +119,7 @@ def read_install_command(words: Sequence[str]) -> InstallCommand | None:
     name, arguments = words[0].rpartition("/")[2], list(words[1:])
     if _is_build(name, arguments):
         tool = "setup.py" if _PYTHON.fullmatch(name) and "-m" not in arguments else "pip"
-        return _read_build(tool, arguments[1:] if name != "pyproject-build" else arguments)
+        return _read_build(tool, _without_options(arguments)[1:] if name != "pyproject-build" else arguments)
     if _PYTHON.fullmatch(name):
         return _read_python(arguments)
     if _PIP.fullmatch(name):
@@ -144,9 +144,16 @@ def read_pip_setting(words: Sequence[str]) -> tuple[str, str] | None:
     return f"PIP_{option.replace('-', '_').upper()}", arguments[3]
 
 
-def _read_python(words: list[str]) -> InstallCommand | None:
-    while words and words[0].startswith("-") and words[0] != "-m":
-        del words[: 2 if words[0] in ("-W", "-X") else 1]
+def _without_options(words: Sequence[str]) -> list[str]:
+    """Return the arguments of ``python`` from its program on: ``-m NAME``, or a script."""
+    remaining = list(words)
+    while remaining and remaining[0].startswith("-") and remaining[0] != "-m":
+        del remaining[: 2 if remaining[0] in ("-W", "-X") else 1]
+    return remaining
+
+
+def _read_python(arguments: Sequence[str]) -> InstallCommand | None:
+    words = _without_options(arguments)
     if words[:1] == ["-m"]:
         return read_install_command(words[1:]) if words[1:] and not _PYTHON.fullmatch(words[1]) else None
     if words and words[0].rpartition("/")[2] == "setup.py" and {"install", "develop"} & set(words[1:]):
@@ -160,11 +167,8 @@ _BUILDING_TOOLS = frozenset({"poetry", "pdm", "uv", "hatch", "flit", "rye"})
 def _is_build(name: str, words: Sequence[str]) -> bool:
     """Whether a command builds the distributions of a project: ``poetry build``, ``python setup.py bdist_wheel``."""
     if _PYTHON.fullmatch(name):
-        remaining = list(words)
-        while remaining and remaining[0].startswith("-") and remaining[0] != "-m":
-            del remaining[: 2 if remaining[0] in ("-W", "-X") else 1]
-        is_script = bool(remaining) and remaining[0].removeprefix("./") == "setup.py"
-        is_setup = is_script and not {"bdist_wheel", "sdist"}.isdisjoint(remaining)
+        program = _without_options(words)
+        is_setup = program[:1] in (["setup.py"], ["./setup.py"]) and not {"bdist_wheel", "sdist"}.isdisjoint(program)
         return is_setup or list(words[:2]) == ["-m", "build"]
     return name == "pyproject-build" or (name in _BUILDING_TOOLS and words[:1] == ["build"])
 
@@ -178,7 +182,7 @@ def _read_build(tool: str, words: Sequence[str]) -> InstallCommand:
         option, equals, value = word.partition("=")
         if option in ("-o", "--outdir", "--output", "--out-dir", "-d", "--dist-dir", "--dest"):
             output = value if equals else (remaining.pop(0) if remaining else output)
-        elif not word.startswith("-") and word not in ("build", "setup.py", "./setup.py", "bdist_wheel", "sdist"):
+        elif not word.startswith("-") and word not in ("build", "setup.py", "bdist_wheel", "sdist"):
             folders.append(word)
     arguments = (folders[0] if folders and "/" in folders[0] else ".",)
     return InstallCommand(tool=tool, arguments=arguments, output=output, generates=True)

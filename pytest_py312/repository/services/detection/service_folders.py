@@ -123,10 +123,8 @@ def _inner_programs(plan: Plan, tree: Tree, project: str) -> Iterator[str]:
         inner = [join_path(path, name) for name in names]
         pending += [folder for folder in inner if not is_excluded(plan, folder.rpartition("/")[2], folder)]
         has_program = any(name.endswith(".py") and name != "__init__.py" for name in listing.files)
-        is_package = "__init__.py" in listing.files and tree.is_file(join_path(path, "..", "__init__.py"))
-        if path == project or "requirements.txt" not in listing.files or not has_program or is_package:
-            continue
-        if "{" not in path and not _is_documentation(tree, path, listing):
+        is_own = path != project and "requirements.txt" in listing.files and has_program and "{" not in path
+        if is_own and not _is_subpackage(tree, path, listing) and not _is_documentation(tree, path, listing):
             yield path
 
 
@@ -198,11 +196,11 @@ def _is_below(path: str, folders: Sequence[str]) -> bool:
 
 def _is_inner_package(tree: Tree, path: str, listing: FolderListing) -> bool:
     """Return whether a folder is a package inside of another one, and its requirements only a file of its code."""
-    return (
-        "__init__.py" in listing.files
-        and tree.is_file(join_path(path, "..", "__init__.py"))
-        and not is_deployable(tree, path)
-    )
+    return _is_subpackage(tree, path, listing) and not is_deployable(tree, path)
+
+
+def _is_subpackage(tree: Tree, path: str, listing: FolderListing) -> bool:
+    return "__init__.py" in listing.files and tree.is_file(join_path(path, "..", "__init__.py"))
 
 
 def _is_documentation(tree: Tree, path: str, listing: FolderListing) -> bool:
