@@ -59,12 +59,12 @@ class Surroundings:
     def _around(self, service: Service, tracked: Sequence[str]) -> Iterator[str]:
         copied = [service.path, *service.settings.needs]
         others = [other.path for other in self._services if other.path not in (".", service.path)]
-        decisive = service.suite.folder if service.suite is not None else ""
+        decisive = _folders_to_the_suite(service)
         root_is_service = any(other.path == "." for other in self._services)
         for path in tracked:
             parts = path.split("/")
             is_code = parts[-1].endswith(".py") and root_is_service
-            is_decisive = parts[-1] in _DECIDE_HOW_PYTEST_RUNS and (path.rpartition("/")[0] or ".") != decisive
+            is_decisive = parts[-1] in _DECIDE_HOW_PYTEST_RUNS and (path.rpartition("/")[0] or ".") not in decisive
             if is_code or is_decisive or not NOT_COPIED.isdisjoint(parts):
                 continue
             if not any(path.startswith(f"{folder}/") for folder in (*copied, *others)):
@@ -83,6 +83,13 @@ class Surroundings:
             if content is not None:
                 contents[path] = base64.b64encode(content).decode()
         return contents
+
+
+def _folders_to_the_suite(service: Service) -> set[str]:
+    """Return the folders whose files decide how pytest runs a suite elsewhere: from there to the service."""
+    start = service.suite.folder if service.suite is not None else ""
+    inside = {path for path in _ancestors(service.path) if start in (".", path) or path.startswith(f"{start}/")}
+    return {start, *inside} if start else set()
 
 
 def _ancestors(path: str) -> Iterator[str]:

@@ -34,6 +34,7 @@ from pytest_py312.repository.services.detection.service_files import (
 from pytest_py312.repository.services.detection.service_folders import detect_folders, is_excluded
 from pytest_py312.repository.services.detection.suites import django_project_folder, find_suite
 from pytest_py312.repository.services.detection.suites_above import with_suites_above
+from pytest_py312.repository.services.detection.suites_of_packages import with_suites_of_packages
 from pytest_py312.repository.services.detection.uninstalled_requirements import with_uninstalled
 from pytest_py312.repository.services.detection.unread_service import bare_service, read_or_mark
 from pytest_py312.repository.services.exact_sets import contradicting_projects, contradicting_tables
@@ -58,7 +59,11 @@ from pytest_py312.repository.services.requirement_sources import (
     with_recipe,
 )
 from pytest_py312.repository.services.shared_baseline import with_shared_baselines, with_usual_baselines
-from pytest_py312.repository.services.shared_packages import with_packed_folders, with_shared_packages
+from pytest_py312.repository.services.shared_packages import (
+    required_modules,
+    with_packed_folders,
+    with_shared_packages,
+)
 from pytest_py312.repository.services.unassigned_files import describe_unassigned_files
 from pytest_py312.repository.tree import Tree, join_path, nested_paths
 from pytest_py312.repository.unchanging_tree import UnchangingTree
@@ -95,7 +100,10 @@ def discover(plan: Plan) -> Fleet:
     services = [usual.get(service.name, service) for service in services]
     services, of_packages = with_packed_folders(tree, with_shared_packages(tree, services))
     services = with_libraries(plan, tree, services)
-    services, of_suites = with_suites_above(tree, services, lambda files: detect_sources(files).tests)
+    services, of_suites = with_suites_above(tree, services, _test_sources)
+    services, of_package_suites = with_suites_of_packages(
+        tree, services, _test_sources, lambda sources: required_modules(tree, sources)
+    )
     services = [_without_lock_of_tests(service) for service in services]
     ordered = sorted(with_owners(plan, services), key=lambda service: (service.stage, service.path))
     assumptions = [
@@ -113,9 +121,14 @@ def discover(plan: Plan) -> Fleet:
         *assumptions,
         *of_packages,
         *of_suites,
+        *of_package_suites,
         *describe_sources_by_name(ordered),
     ]
     return Fleet(services=tuple(ordered), assumptions=tuple(assumptions))
+
+
+def _test_sources(files: ServiceFiles) -> tuple[RequirementSource, ...]:
+    return detect_sources(files).tests
 
 
 def _without_lock_of_tests(service: Service) -> Service:

@@ -13,10 +13,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
 
-from pytest_py312.core.model.fleet import PLATFORMS, Service
+from pytest_py312.core.model.fleet import PLATFORMS, RequirementSource, Service
 from pytest_py312.core.text import join_names
 from pytest_py312.repository.formats.setuptools import read_ini
 from pytest_py312.repository.formats.toml import read_toml, strings_in
+from pytest_py312.repository.services.detection.imported_names import imported_names
 from pytest_py312.repository.services.detection.packaging import find_distribution, poetry_folders_outside
 from pytest_py312.repository.services.detection.suites import INI_FILES
 from pytest_py312.repository.services.detection.unread_service import read_or_mark
@@ -25,12 +26,6 @@ from pytest_py312.repository.tree import Tree, join_path, leaves_root
 
 MAX_PACKAGES = 20
 """Packages outside of a service that its suite gets."""
-FILE_LIMIT = 3_000
-"""Files of a service that are read."""
-_IMPORT_LINE = re.compile(
-    r"^[ \t]*(?:from[ \t]+(?P<source>[A-Za-z_][\w.]*)[ \t]+import\b|import[ \t]+(?P<names>[A-Za-z_][\w., \t]*))",
-    re.MULTILINE | re.ASCII,
-)
 _METADATA_FILES = ("pyproject.toml", "setup.cfg", "setup.py")
 _PROJECT_FILES = frozenset((*_METADATA_FILES, "Cargo.toml", "Dockerfile", "requirements.txt"))
 _TOX_PATH = re.compile(r"(?m)^[ \t]*PYTHONPATH[ \t]*=[ \t]*(?P<value>.+)$")
@@ -131,13 +126,13 @@ def _may_need(service: Service) -> bool:
 
 def _with_packages(tree: Tree, service: Service, packages: dict[str, tuple[str, str]]) -> Service:
     needed: dict[str, str] = {}
-    own = _own_names(tree, service) | _required_names(tree, service)
+    own = _own_names(tree, service) | required_modules(tree, (*service.requirements, *service.test_requirements))
     pending = [service.path]
     read: set[str] = set()
     while pending and len(needed) < MAX_PACKAGES:
         folder = pending.pop()
         read.add(folder)
-        for name in sorted(_imported_names(tree, folder) - own):
+        for name in sorted(imported_names(tree, folder) - own):
             root, path = packages.get(name, ("", ""))
             if path and path not in read and not _overlaps(path, service.path):
                 needed[path] = root
@@ -167,23 +162,9 @@ def _own_names(tree: Tree, service: Service) -> set[str]:
     return names
 
 
-def _required_names(tree: Tree, service: Service) -> set[str]:
+def required_modules(tree: Tree, sources: Sequence[RequirementSource]) -> set[str]:
     """Return the names of required projects in the form of modules: those are installed."""
-    required = read_requirement_set(tree.root, (*service.requirements, *service.test_requirements)).entries
-    return {item.name.replace("-", "_") for item in required}
-
-
-def _imported_names(tree: Tree, folder: str) -> set[str]:
-    files = [name for name in tree.scan_folder(folder, depth=8).files if name.endswith(".py")]
-    texts = (tree.read_or_none(join_path(folder, name)) for name in files[:FILE_LIMIT])
-    return {name for text in texts if text for name in _imports_in(text)}
-
-
-def _imports_in(text: str) -> Iterator[str]:
-    """Yield the top-level modules that import lines name. Each service is read at every start, so nothing is parsed."""
-    for match in _IMPORT_LINE.finditer(text):
-        names = match["names"].split(",") if match["names"] else [match["source"]]
-        yield from (name.split()[0].partition(".")[0] for name in names if name.strip())
+    return {item.name.replace("-", "_") for item in read_requirement_set(tree.root, sources).entries}
 
 
 def _packages_in(tree: Tree, roots: Sequence[str]) -> dict[str, tuple[str, str]]:

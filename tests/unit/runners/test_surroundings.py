@@ -47,6 +47,16 @@ def test_what_decides_how_pytest_runs_is_taken_from_where_it_is_run(tmp_path: Pa
     assert set(taken) == {".env", "data/one.json", "shared/tool.py", "conftest.py", "pyproject.toml"}
 
 
+def test_what_decides_is_taken_from_the_folders_between(tmp_path: Path) -> None:
+    """Of a service in a package whose suite runs outside of it, the fixtures and modules around it count."""
+    inner = replace(
+        service("svc"), path="app/svc", suite=Suite(kind=SuiteKind.PYTEST, arguments=("app/svc/tests",), folder=".")
+    )
+    files = ["app/__init__.py", "app/conftest.py", "conftest.py", "app/svc/a.py", "lib/conftest.py"]
+    service_tree(tmp_path, dict.fromkeys(files, ""))
+    assert set(around(tmp_path, inner, inner, tracked=files)) == {"app/__init__.py", "app/conftest.py", "conftest.py"}
+
+
 def test_untracked_files_are_not_taken(tmp_path: Path) -> None:
     assert around(tmp_path, tracked=["svc/app.py", "data/one.json"]) == {"data/one.json": "{}"}
 
