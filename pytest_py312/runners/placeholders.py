@@ -5,7 +5,7 @@ run, on every interpreter, and proves nothing. All is read from the end of a tra
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from pytest_py312.repository.tree import Tree
@@ -57,27 +57,32 @@ OTHER_VALUE = "1"
 """A value that is a text, a number and true."""
 
 
-def missing_variables(detail: str) -> tuple[str, ...]:
-    """Return the names of the variables for lack of which an import ended, from the end of its traceback."""
-    return _can_be_set(_names(detail))
+def missing_variables(detail: str, declared: Collection[str] = ()) -> tuple[str, ...]:
+    """Return the names of the variables for lack of which an import ended, from the end of its traceback.
+
+    :param declared: variables of which a value is known, so that they can be set whatever they are for.
+    """
+    return _can_be_set(_names(detail), declared)
 
 
-def variables_without_default(detail: str, root: Path) -> tuple[str, ...]:
+def variables_without_default(detail: str, root: Path, declared: Collection[str] = ()) -> tuple[str, ...]:
     """Return the variables that a file of the repository reads without a default, if its use of ``None`` failed.
 
     :param detail: the end of a traceback; the file is that of its innermost frame in a copy of the repository.
     :param root: the repository.
+    :param declared: variables of which a value is known.
     """
     last_line = (detail.strip().splitlines() or [""])[-1]
     path = next((match["path"] for match in reversed(list(_OWN_FRAME.finditer(detail)))), "")
     if "NoneType" not in last_line or not path:
         return ()
     names = (match["name"] for match in _READ_WITHOUT_DEFAULT.finditer(Tree(root).read_or_none(path) or ""))
-    return tuple(name for name in _can_be_set(names) if not _SWITCH.search(name.upper()))
+    candidates = _can_be_set(names, declared)
+    return tuple(name for name in candidates if name in declared or not _SWITCH.search(name.upper()))
 
 
-def _can_be_set(names: Iterable[str]) -> tuple[str, ...]:
-    return tuple(name for name in dict.fromkeys(names) if not _NOT_SET.fullmatch(name))
+def _can_be_set(names: Iterable[str], declared: Collection[str]) -> tuple[str, ...]:
+    return tuple(name for name in dict.fromkeys(names) if name in declared or not _NOT_SET.fullmatch(name))
 
 
 def placeholder_of(name: str) -> str:

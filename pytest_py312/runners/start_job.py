@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 from pytest_py312.core.model.fleet import Cell
 from pytest_py312.core.model.measurements import InterpreterBuild, StartImport
@@ -60,11 +61,15 @@ def start_job(cell: Cell, build: InterpreterBuild, environment: Path, *, root: P
     )
 
 
-def import_start_modules(runner: Runner, job: ProbeJob) -> Mapping[str, StartImport]:
+def import_start_modules(
+    runner: Runner, job: ProbeJob, declared: Mapping[str, str] = MappingProxyType({})
+) -> Mapping[str, StartImport]:
     """Run the job; map each module to how its import ended.
 
     A module that fails is imported once more in a process of its own, with placeholders for the variables that it
     lacks, and again as long as it lacks others. It fails if it does so each time.
+
+    :param declared: values that the repository declares for such variables; they count before others.
     """
     imports = _import_modules(runner, job)
     plain = {name: imported.detail for name, imported in imports.items()}
@@ -76,12 +81,12 @@ def import_start_modules(runner: Runner, job: ProbeJob) -> Mapping[str, StartImp
         lacking = [
             name
             for detail in details
-            for name in (missing_variables(detail) or variables_without_default(detail, job.root))
+            for name in (missing_variables(detail, declared) or variables_without_default(detail, job.root, declared))
         ]
         new = [name for name in dict.fromkeys(lacking) if name not in given and name not in dict(job.variables)]
         if not again or (attempt > 0 and not new):
             break
-        given.update({name: placeholder_of(name) for name in new})
+        given.update({name: declared.get(name) or placeholder_of(name) for name in new})
         request, variables = {**job.request, "modules": again}, (*job.variables, *given.items())
         for name, imported in _import_modules(runner, replace(job, request=request, variables=variables)).items():
             is_kept = given or not imported.is_unfinished  # else it failed, which is known better

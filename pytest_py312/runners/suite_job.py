@@ -91,11 +91,11 @@ def suite_job(
 
 
 def environment_of_tests(service: Service) -> tuple[tuple[str, str], ...]:
-    """Return the variables of a service's suite: those of its recipes, and the plan's, which take precedence."""
+    """Return the variables of a suite: of a compose file, the recipes, and the plan, of which the last counts most."""
     recipes = (service.recipe, service.test_recipe)
     inferred = [variable for recipe in recipes if recipe is not None for variable in recipe.environment]
     variables = {name: value for name, value in inferred if name != "PYTHONPATH"}  # it is in the service's own path
-    return tuple({**variables, **dict(service.settings.environment)}.items())
+    return tuple({**dict(service.test_variables), **variables, **dict(service.settings.environment)}.items())
 
 
 def _probe_request(service: Service, *, built: bool) -> dict[str, Any]:

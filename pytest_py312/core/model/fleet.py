@@ -281,6 +281,10 @@ class Service:
     """What installs it for its tests, if a file says so."""
     start_modules: tuple[StartModule, ...] = ()
     """Its own modules among its programs."""
+    test_variables: tuple[tuple[str, str], ...] = ()
+    """The variables of the container in which a compose file runs its tests."""
+    declared_variables: tuple[tuple[str, str], ...] = ()
+    """Variables that compose files and templates of ``.env`` files declare: values for what its program lacks."""
     separate_tests: bool = False
     """Whether its tests run with other versions than production has, in an environment without what production
     installs."""

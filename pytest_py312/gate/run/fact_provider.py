@@ -269,7 +269,7 @@ class FactProvider:
         job = start_job(started, build, environment.folder, root=self._plan.root, built=installation.built)
         imports = self._single_flight.run(
             _START_IMPORTS.of(cell.identifier, environment.key, modules[0].is_own),
-            lambda: dict(import_start_modules(self._runner, job)),
+            lambda: dict(import_start_modules(self._runner, job, dict(cell.service.declared_variables))),
         )
         if any(imported.is_unfinished for imported in imports.values()):
             self.installer.locks.mark_undetermined(cell)

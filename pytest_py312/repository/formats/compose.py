@@ -4,9 +4,11 @@ The keys are described at https://docs.docker.com/reference/compose-file/service
 """
 
 import posixpath
+import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from pytest_py312.repository.formats.start_commands import StartCommand, read_argv
 from pytest_py312.repository.formats.yaml import (
@@ -20,20 +22,36 @@ from pytest_py312.repository.formats.yaml import (
     scalar_text,
 )
 
+ENV_FILE_LIMIT = 100_000
+"""Characters of an ``.env`` file that are read."""
+_DEFAULT = re.compile(r"\$\{\w+:?-([^{}$]*)\}")
+"""``${NAME:-default}``: the value without a variable of the shell."""
+_ENV_LINE = re.compile(
+    r"^[ \t]*(?:export[ \t]+)?(?P<name>[A-Za-z_]\w{0,200})[ \t]*=[ \t]*"
+    r"(?:\"(?P<double>[^\"\n]*)\"|'(?P<single>[^'\n]*)'|(?P<plain>(?:[^#\s]|[ \t]+(?![#\s])|(?<!\s)#)*))",
+    re.MULTILINE | re.ASCII,
+)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ComposeService:
     """A service of a compose file whose image is built.
 
-    It is built in ``context`` with the Dockerfile in ``folder``, both relative to the root and normalised. ``commands``
-    are its ``entrypoint`` and ``command``, if it has some.
+    It is built in ``context`` with the file ``dockerfile`` in ``folder``, both relative to the root and normalised.
+    ``commands`` are its ``entrypoint`` and ``command``, if it has some, and ``words`` those of ``command``.
+    ``env_files`` are relative to the root as well.
     """
 
     context: str
     folder: str
+    dockerfile: str
     commands: tuple[StartCommand, ...]
+    words: tuple[str, ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()
+    env_files: tuple[str, ...] = ()
 
 
+@lru_cache(maxsize=64)  # each service of a repository asks for the files around it
 def read_compose(text: str, path: str) -> tuple[ComposeService, ...]:
     """Return the services that are built; nothing for invalid YAML. ``path`` is the file's path."""
     return tuple(entry for _, node in service_nodes(text) for entry in _built_services(node, posixpath.dirname(path)))
@@ -51,17 +69,59 @@ def service_nodes(text: str) -> list[tuple[YamlNode, YamlNode]]:
 
 def _built_services(node: YamlNode, base_folder: str) -> Iterator[ComposeService]:
     build = _merged_value(node, "build")
-    commands = tuple(
-        _command(command_node)
-        for key in ("entrypoint", "command")
-        if (command_node := _merged_value(node, key)) is not None
-    )
     if build is None:
         return
     context = build_context(node, base_folder)
-    dockerfile = scalar_text(_merged_value(build, "dockerfile"))
-    folder = posixpath.normpath(posixpath.join(context, posixpath.dirname(dockerfile)))
-    yield ComposeService(context=context, folder=folder, commands=commands)
+    place, _, name = scalar_text(_merged_value(build, "dockerfile")).rpartition("/")
+    command_words = {key: _words(_merged_value(node, key)) for key in ("entrypoint", "command")}
+    files = _merged_value(node, "env_file")
+    yield ComposeService(
+        context=context,
+        folder=posixpath.normpath(posixpath.join(context, place)),
+        dockerfile=name or "Dockerfile",
+        commands=tuple(read_argv(words) for words in command_words.values() if words is not None),
+        words=tuple(command_words["command"] or ()),
+        environment=tuple(
+            (key, _DEFAULT.sub(r"\1", value.value))
+            for key, value in environment_variables(_merged_value(node, "environment"))
+            if value.value
+        ),
+        env_files=tuple(posixpath.normpath(posixpath.join(base_folder, path)) for path in _paths(files)),
+    )
+
+
+def _paths(node: YamlNode | None) -> Iterator[str]:
+    """Yield a path, or those of a list, whose items may be mappings with a ``path``."""
+    for item in node.items if isinstance(node, YamlSequence) else [node]:
+        path = scalar_text(item) or scalar_text(child_of(item, "path"))
+        if path:
+            yield path
+
+
+def environment_variables(node: YamlNode | None) -> Iterator[tuple[str, YamlScalar]]:
+    """Yield the variables of a mapping, or of a list of ``NAME=value``, with the scalar that has the value."""
+    if isinstance(node, YamlMapping):
+        for name, value in node.pairs:
+            if isinstance(value, YamlScalar):
+                yield scalar_text(name), value
+    elif isinstance(node, YamlSequence):
+        for item in node.items:
+            if isinstance(item, YamlScalar):
+                key, _, text = item.value.partition("=")
+                yield key, YamlScalar(value=text, start=item.start, end=item.end)
+
+
+def read_env_file(text: str) -> dict[str, str]:
+    """Return the variables of an ``.env`` file: lines of ``NAME=value``, also with ``export`` and quotes.
+
+    https://docs.docker.com/compose/how-tos/environment-variables/variable-interpolation/#env-file-syntax
+    """
+    variables = {}
+    for match in _ENV_LINE.finditer(text[:ENV_FILE_LIMIT]):
+        value = match["double"] or match["single"] or (match["plain"] or "").strip()
+        if value:
+            variables[match["name"]] = value
+    return variables
 
 
 def build_context(node: YamlNode, base_folder: str) -> str:
@@ -83,11 +143,11 @@ def _merged_value(node: YamlNode | None, key: str) -> YamlNode | None:
     return next((value for source in sources if (value := child_of(source, key)) is not None), None)
 
 
-def _command(node: YamlNode) -> StartCommand:
-    """Read a command. A string is split like a shell does, but never run by one."""
+def _words(node: YamlNode | None) -> list[str] | None:
+    """Return the words of a command; ``None`` if there is none. A string is split like a shell does, but never run."""
     if isinstance(node, YamlSequence):
-        return read_argv([scalar_text(word) for word in node.items])
+        return [scalar_text(word) for word in node.items]
     try:
-        return read_argv(shlex.split(node.value)) if isinstance(node, YamlScalar) else StartCommand()
+        return shlex.split(node.value) if isinstance(node, YamlScalar) else None
     except ValueError:
-        return StartCommand()
+        return []

@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pytest_py312.repository.formats.compose import build_context, service_nodes
-from pytest_py312.repository.formats.yaml import YamlMapping, YamlNode, YamlScalar, YamlSequence, child_of, scalar_text
+from pytest_py312.repository.formats.compose import build_context, environment_variables, service_nodes
+from pytest_py312.repository.formats.yaml import YamlMapping, YamlNode, YamlScalar, YamlSequence, child_of
 
 URL_HOST = re.compile(r"://(?P<host>[A-Za-z0-9][\w.-]*)(?=[:/?#\s\"'`,;)}\]]|$)(?!:[^/\s@\"']*@)", re.ASCII)
 """The host of an address, which is no name of a user in front of one."""
@@ -52,7 +52,7 @@ def _hosts(text: str, node: YamlNode) -> Iterator[NamedHost]:
     for key in _DEPENDENCY_KEYS:
         for scalar in _names(child_of(node, key)):
             yield NamedHost(name=scalar.value.partition(":")[0], reason=key, line=_line(text, scalar))
-    for name, value in _variables(child_of(node, "environment")):
+    for name, value in environment_variables(child_of(node, "environment")):
         for host in _hosts_in(name, value.value):
             yield NamedHost(name=host, reason=name, line=_line(text, value))
 
@@ -63,18 +63,6 @@ def _names(node: YamlNode | None) -> Iterator[YamlScalar]:
         yield from (item for item in node.items if isinstance(item, YamlScalar))
     elif isinstance(node, YamlMapping):
         yield from (name for name, _ in node.pairs if isinstance(name, YamlScalar))
-
-
-def _variables(node: YamlNode | None) -> Iterator[tuple[str, YamlScalar]]:
-    """Yield the variables of a mapping, or of a list of ``NAME=value``, with the scalar that has the value."""
-    if isinstance(node, YamlMapping):
-        for name, value in node.pairs:
-            if isinstance(value, YamlScalar):
-                yield scalar_text(name), value
-    else:
-        for item in _names(node):
-            key, _, text = item.value.partition("=")
-            yield key, YamlScalar(value=text, start=item.start, end=item.end)
 
 
 def _hosts_in(key: str, value: str) -> Iterator[str]:

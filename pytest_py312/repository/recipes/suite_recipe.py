@@ -446,12 +446,16 @@ def _is_test_run(run: CommandRun) -> bool:
     words = _without_python(run.words)
     if not words or words[0] in _OTHER_SYSTEMS:
         return False
-    names = {posixpath.basename(word) for word in words}
-    if not names.isdisjoint(_TEST_PROGRAMS):
+    if has_test_program(words):
         return True
-    if names & {"manage.py", "setup.py"}:
+    if {posixpath.basename(word) for word in words} & {"manage.py", "setup.py"}:
         return not _TEST_COMMANDS.isdisjoint(words)
     return _is_script_of_tests(run.words)
+
+
+def has_test_program(words: Sequence[str]) -> bool:
+    """Return whether a command names a program that runs tests: ``poetry run pytest``."""
+    return not _TEST_PROGRAMS.isdisjoint(map(posixpath.basename, words))
 
 
 def _is_script_of_tests(words: Sequence[str]) -> bool:

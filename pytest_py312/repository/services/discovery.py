@@ -23,6 +23,7 @@ from pytest_py312.repository.plan.fleet_check import check_against_fleet
 from pytest_py312.repository.recipes.recipe_sources import own_sources
 from pytest_py312.repository.services.compiled_requirements import compiled_from, read_compile_header
 from pytest_py312.repository.services.detection.baseline import find_baseline
+from pytest_py312.repository.services.detection.declared_variables import read_declared_variables
 from pytest_py312.repository.services.detection.entry_points import start_modules, started_programs
 from pytest_py312.repository.services.detection.owners import with_owners
 from pytest_py312.repository.services.detection.packaging import find_distribution, has_src_packages
@@ -298,6 +299,10 @@ def _describe_service(
     if suite is not None and test_recipe is not None and test_recipe.environment:
         names = join_names([name for name, _ in test_recipe.environment])
         clauses.append(f"is tested with the variables of {test_recipe.source}: {names}")
+    variables = read_declared_variables(tree, path)
+    if suite is not None and variables.of_tests:
+        names = join_names([name for name, _ in variables.of_tests])
+        clauses.append(f"is tested with the variables of {variables.source}: {names}")
     if len(additional) > MAX_ADDITIONAL_SOURCES:
         clauses.append(
             f"has {len(additional)} additional requirements files, of which {MAX_ADDITIONAL_SOURCES} are checked"
@@ -334,6 +339,8 @@ def _describe_service(
         start_modules=start_modules(programs, files),
         recipe=recipe,
         test_recipe=test_recipe,
+        test_variables=variables.of_tests,
+        declared_variables=variables.others,
         separate_tests=bool(other_versions or locked_tests),
     )
 

@@ -143,3 +143,20 @@ def test_a_second_import_that_does_not_end_counts_if_it_has_placeholders(has_pla
 
     (imported,) = import_start_modules(runner, job).values()
     assert imported.is_unfinished is has_placeholder
+
+
+def test_a_value_that_the_repository_declares_counts_before_a_placeholder() -> None:
+    """Also for a variable that names a module, which no placeholder is set for."""
+    runner = FakeRunner()
+
+    def run(job: ProbeJob) -> ProbeResult:
+        lacking = [name for name in ("APP_SETTINGS", "TOKEN") if name not in dict(job.variables)]
+        detail = f"KeyError: '{lacking[0]}'" if lacking else ""
+        return cell_run_of({"event": "import", "module": "app", "ok": not lacking, "detail": detail})
+
+    runner.cell = run
+    started = service(start_modules=(StartModule(name="app"),))
+    job = start_job(cell_of("3.12", started), build_of("3.12"), Path("/environment"), root=Path("/root"), built=False)
+
+    imports = import_start_modules(runner, job, {"APP_SETTINGS": "config.Local", "UNUSED": "x"})
+    assert imports["app"].placeholders == (("APP_SETTINGS", "config.Local"), ("TOKEN", "1"))

@@ -1,0 +1,84 @@
+"""Read the environment variables that compose files, and templates of ``.env`` files, declare for a service.
+
+A compose file that runs the tests says what they are run with. What others declare are values for a program that lacks
+them: those of a deployment are not in the repository. Only literal values count.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+from pytest_py312.repository.formats.compose import ComposeService, read_compose, read_env_file
+from pytest_py312.repository.recipes.suite_recipe import has_test_program, test_environment
+from pytest_py312.repository.services.detection.entry_points import is_compose_file
+from pytest_py312.repository.tree import Tree, join_path, leaves_root, with_outer_folders
+
+FILE_LIMIT = 20
+"""Compose files that are read for one service."""
+_INNER_FOLDERS = (".", ".ci", "ci", ".docker", "docker", "tests", "compose")
+_TEMPLATES = (
+    ".env.example", ".env.sample", ".env.template", ".env.dist", ".env.default", ".env.defaults", ".env.test",
+    "example.env", "sample.env", "template.env", ".env",
+)  # fmt: skip
+
+Variables = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DeclaredVariables:
+    """``of_tests`` are those of the first container that runs the service's tests, which ``source`` declares."""
+
+    source: str = ""
+    of_tests: Variables = ()
+    others: Variables = ()
+
+
+def read_declared_variables(tree: Tree, path: str) -> DeclaredVariables:
+    """Return the variables of the service in the folder ``path``."""
+    entries = [(file, entry) for file in _compose_files(tree, path) for entry in _entries_of(tree, file, path)]
+    tests = next(((file, entry) for file, entry in entries if has_test_program(entry.words)), None)
+    others: dict[str, str] = {}
+    for _, entry in sorted(entries, key=lambda item: has_test_program(item[1].words)):
+        others = {**_variables_of(tree, entry), **others}
+    for name in _TEMPLATES:
+        file = join_path(path, name)
+        others = {**(read_env_file(tree.read_or_none(file) or "") if tree.is_file(file) else {}), **others}
+    return DeclaredVariables(
+        source=tests[0] if tests is not None else "",
+        of_tests=test_environment(_variables_of(tree, tests[1]).items(), path) if tests is not None else (),
+        others=test_environment(others.items(), path),
+    )
+
+
+def _compose_files(tree: Tree, path: str) -> Iterator[str]:
+    """Yield the compose files around a service, the nearest first."""
+    paths = (
+        join_path(folder, inner, name)
+        for folder in with_outer_folders(path)
+        for inner in _INNER_FOLDERS
+        for name in tree.list_folder(join_path(folder, inner)).files
+        if is_compose_file(name)
+    )
+    yield from islice(paths, FILE_LIMIT)
+
+
+def _entries_of(tree: Tree, file: str, path: str) -> Iterator[ComposeService]:
+    """Yield what a compose file builds in the service's folder.
+
+    Its paths start in its folder, or in the one above (``--project-directory .``) if no Dockerfile is there.
+    """
+    text = tree.read_or_none(file) or ""
+    folder, _, name = file.rpartition("/")
+    bases = [file] if "/" not in file else [file, join_path(folder.rpartition("/")[0] or ".", name)]
+    for base in bases:
+        for entry in read_compose(text, base):
+            if path in (entry.context, entry.folder) and tree.is_file(join_path(entry.folder, entry.dockerfile)):
+                yield entry
+
+
+def _variables_of(tree: Tree, entry: ComposeService) -> dict[str, str]:
+    variables: dict[str, str] = {}
+    for file in entry.env_files:
+        if not leaves_root(file) and tree.is_file(file):
+            variables.update(read_env_file(tree.read_or_none(file) or ""))
+    return {**variables, **dict(entry.environment)}
