@@ -32,6 +32,8 @@ _DOCKER_FOLDERS = ("", "docker", "deploy", "deploy/docker", "build")
 _NON_PRODUCTION_WORDS = frozenset(
     {"test", "tests", "testing", "scripts", "tools", "examples", "docs", "dev", "ci", ".devcontainer", "mock", "mocks"}
 )
+_TEMPLATE_FOLDERS = frozenset({"template", "templates", "cookiecutter"})
+"""Folders of files that a generator copies: a Dockerfile there is for what it generates."""
 _REQUIREMENTS_NAME = re.compile(r"(?:[\w.-]+[-_.])?requirements(?:[-_.][\w.-]+)?\.(?:txt|in)", re.ASCII)
 _RUN_TIME_FILES = frozenset(
     f"{name}.{ending}"
@@ -138,10 +140,11 @@ def _readable_texts(tree: Tree, path: str, names: list[str]) -> Iterator[tuple[s
 
 
 def is_production_dockerfile(dockerfile: str, service: str) -> bool:
-    """Return whether no part of the Dockerfile's path inside the service names tests or tools."""
+    """Return whether no part of the Dockerfile's path inside the service names tests or tools, no folder templates."""
     inner = dockerfile if service == "." else dockerfile.removeprefix(service + "/")
     *folders, name = inner.lower().split("/")
-    return not _NON_PRODUCTION_WORDS & {*folders, *re.split(r"[._-]", name)}
+    words = {*folders, *re.split(r"[._-]", name)}
+    return _NON_PRODUCTION_WORDS.isdisjoint(words) and _TEMPLATE_FOLDERS.isdisjoint(folders)
 
 
 def is_requirements_name(name: str) -> bool:
