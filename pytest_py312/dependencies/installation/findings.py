@@ -254,15 +254,18 @@ def fails_only_here(finding: Finding, installation: Installation, baseline: Inst
 def without_unneeded(finding: Finding, installation: Installation, baseline: Installation) -> Finding:
     """Return a finding as a note if nothing needs the import that fails in ``installation`` and on the ``baseline``.
 
-    A module that needs an extra or is only there inside of another program says nothing of its project, if another
-    module of it can be imported, or if it lacks a module that no requirement provides on any interpreter.
+    It is a warning if it fails only here, and its project is required only to pin what others require. A module that
+    needs an extra or is only there inside of another program says nothing of its project, if another module of it can
+    be imported, or if it lacks a module that no requirement provides on any interpreter.
     """
     module, environment = _failed_module(finding), installation.environment
     if environment is None or module not in installation.unneeded_imports:
         return finding
     details = [(side.imports or {}).get(module, "") for side in (installation, baseline)]
     if not all(details):
-        return finding
+        is_pinned = bool(finding.names) and installation.only_pinned.issuperset(finding.names)
+        message = f"{finding.message} (it is only pinned: its line says that nothing requires it directly)"
+        return replace(finding, severity=Severity.WARNING, message=message) if is_pinned else finding
     imports = installation.imports or {}
     others = [name for project in finding.names for name in environment.modules.get(project, ()) if name != module]
     provided = {name for names in environment.modules.values() for name in names}

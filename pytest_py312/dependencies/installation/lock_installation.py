@@ -185,6 +185,7 @@ class LockInstaller:
         if lacks_packages(None, imports):
             self._locks.mark_undetermined(cell)  # what this machine lacks may be there in the next run
         own_distribution = cell.service.distribution
+        unneeded = self._unneeded_imports(cell, imports, imported - declared, distributions)
         return Installation(
             build=build,
             lock=lock,
@@ -197,7 +198,8 @@ class LockInstaller:
             imports=imports,
             source_imports=imported - declared,
             import_causes=frozenset(causes),
-            unneeded_imports=self._unneeded_imports(cell, imports, imported - declared, distributions),
+            unneeded_imports=unneeded,
+            only_pinned=self._request_builder.only_pinned(cell.service) if unneeded else frozenset(),
             distributions=tuple(distributions),
         )
 

@@ -52,6 +52,8 @@ from pytest_py312.repository.services.requirement_set import (
 from pytest_py312.repository.services.requirement_sources import TABLE_READERS, installed_sets
 from pytest_py312.repository.tree import Tree, join_path
 
+_NOT_DIRECT = re.compile(r"#.*\bnot directly required\b", re.IGNORECASE)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Group:
@@ -215,6 +217,21 @@ class RequestBuilder:
     def unnamed_modules(self, service: Service, modules: Collection[str]) -> frozenset[str]:
         """Return those of ``modules`` that no file of the service names."""
         return unnamed_modules(Tree(self._plan.root), service, modules)
+
+    def only_pinned(self, service: Service) -> frozenset[str]:
+        """Return the projects whose lines say that nothing of the service requires them: ``# not directly required``.
+
+        Snyk adds such lines, so that what others require gets a version without a vulnerability.
+        """
+        tree = Tree(self._plan.root)
+        texts: dict[str, list[str]] = {}
+        names = set()
+        for item in self.requirements(service).entries:
+            path, line = item.location.path, item.location.line or 0
+            lines = texts.setdefault(path, (tree.read_or_none(path) or "").splitlines())
+            if 0 < line <= len(lines) and _NOT_DIRECT.search(lines[line - 1]):
+                names.add(item.name)
+        return frozenset(names)
 
     def requires_git(self, service: Service) -> bool:
         """Whether a requirement of the service is fetched with git."""

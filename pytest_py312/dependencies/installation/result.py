@@ -40,6 +40,8 @@ class Installation:
     """Modules that were imported only because imports of others failed in them."""
     unneeded_imports: frozenset[str] = frozenset()
     """Those that fail and that nothing of the service names or starts: some need an extra, or another program."""
+    only_pinned: frozenset[str] = frozenset()
+    """Projects of unneeded imports that are required only to give what others require a version."""
     distributions: tuple[StoredDistribution, ...] = ()
     unavailable: tuple[str, ...] = ()
     missing: MissingTool | None = None

@@ -301,3 +301,23 @@ def test_a_lock_that_excludes_a_python_counts_without_requirements_for_run_time(
     locks = RequestBuilder(plan=Plan(root=tmp_path), cache=tmp_path / "cache").requirements(service).locks
 
     assert [(lock.path, lock.requires_python) for lock in locks] == [("api/Pipfile.lock", "==3.11.*")]
+
+
+def test_lines_that_only_pin_what_others_require(tmp_path: Path) -> None:
+    """As Snyk writes them, in requirements files and in tables."""
+    tree = service_tree(
+        tmp_path,
+        {
+            "svc/pyproject.toml": '[project]\nname = "svc"\nversion = "1"\ndependencies = [\n'
+            '    "anyconfig~=0.10",  # not directly required, pinned by Snyk to avoid a vulnerability\n'
+            '    "six",\n]\n',
+            "svc/requirements.txt": "zipp>=3.19.1 # not directly required, pinned by Snyk\nattrs # required\n",
+        },
+    )
+    tables = (
+        RequirementSource(path="svc/pyproject.toml", table="project.dependencies"),
+        RequirementSource(path="svc/requirements.txt"),
+    )
+    service = replace(cell_of("3.12").service, path="svc", requirements=tables)
+    builder = RequestBuilder(plan=Plan(root=tree), cache=tmp_path / "cache")
+    assert builder.only_pinned(service) == {"anyconfig", "zipp"}

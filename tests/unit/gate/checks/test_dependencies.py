@@ -591,6 +591,21 @@ def test_a_module_that_nobody_needs_and_that_fails_on_both_is_a_note(
     assert named.severity is Severity.ERROR
 
 
+def test_an_import_that_fails_only_here_blocks_unless_its_project_is_only_pinned() -> None:
+    """Snyk pins what others require; what these import is read from their source, not tried."""
+    sides = [
+        installation_of(text, {"anyconfig": "0.10.1"}, imports={"anyconfig": failure})
+        for text, failure in (("3.12", "ModuleNotFoundError: No module named 'pkg_resources'"), ("3.9", ""))
+    ]
+    target = replace(sides[0], unneeded_imports=frozenset({"anyconfig"}))
+
+    (finding,) = judged(target, sides[1]).findings
+    assert finding.severity is Severity.ERROR
+    (pinned,) = judged(replace(target, only_pinned=frozenset({"anyconfig"})), sides[1]).findings
+    assert pinned.severity is Severity.WARNING
+    assert "its line says that nothing requires it directly" in pinned.message
+
+
 def test_one_cause_of_failing_imports_is_reported_once() -> None:
     """Of several modules of a project and of the environments of two sets, whose paths differ."""
     reasons = {
