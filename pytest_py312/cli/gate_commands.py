@@ -19,7 +19,7 @@ from pytest_py312.gate.reports.inventory import render_csv, render_json, render_
 from pytest_py312.gate.run import cache_pruning
 from pytest_py312.gate.run.tasks import services_with_files
 from pytest_py312.repository.services.discovery import discover
-from pytest_py312.repository.services.requirement_sources import describe_sources_by_name
+from pytest_py312.repository.services.requirements.sources import describe_sources_by_name
 from pytest_py312.repository.services.version_survey import with_all_declarations
 from pytest_py312.runners.interpreters import FingerprintCache, find_local
 from pytest_py312.runners.runner import CellUnavailable

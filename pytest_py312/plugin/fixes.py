@@ -33,8 +33,8 @@ from pytest_py312.repository.edits.change_set import (
     unified_diff,
 )
 from pytest_py312.repository.edits.python.mock_assertions import REMOVED
-from pytest_py312.repository.services.compiled_requirements import redirect_to_sources
 from pytest_py312.repository.services.file_ownership import is_kept_as_it_is
+from pytest_py312.repository.services.requirements.compiled_files import redirect_to_sources
 
 _RESULT_LINE = re.compile(r"\b\d+ (?:passed|failed|errors?|skipped|warnings?)\b.* in \d", re.ASCII)
 """The line with which pytest ends."""
@@ -129,7 +129,7 @@ def plan_fixes(
 ) -> ChangeSet:
     """Plan all edits of a run and those that were ``tried``; with ``annotate``, also comments at other requirements.
 
-    Generated files are not edited, but their sources (repository/services/compiled_requirements.py).
+    Generated files are not edited, but their sources (repository/services/requirements/compiled_files.py).
     """
     edits: list[SpecifierEdit | RequirementComment | SourceChange] = [
         SpecifierEdit(path=change.path, line=change.line, name=change.name, old=change.old, new=change.new)

@@ -35,8 +35,8 @@ from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.dependencies.diagnosis.locker import RESOLUTIONS_PER_CORE, Locker
 from pytest_py312.dependencies.resolution.lock import ResolutionRequest, Undetermined, Unresolvable
 from pytest_py312.dependencies.resolution.uv_resolver import UvResolver
-from pytest_py312.repository.services.requirement_set import read_requirement_set
-from pytest_py312.repository.services.requirement_sources import is_requirements_path
+from pytest_py312.repository.services.requirements.requirement_set import read_requirement_set
+from pytest_py312.repository.services.requirements.sources import is_requirements_path
 from pytest_py312.runners.local import LocalRunner
 
 PIP_LIMIT = 120.0

@@ -23,14 +23,14 @@ from pytest_py312.repository.edits.change_set import RequirementComment, Specifi
 from pytest_py312.repository.edits.declarations import MigrationTarget
 from pytest_py312.repository.edits.python.rewrite import rewrite
 from pytest_py312.repository.plan.loader import default_plan, load_plan
-from pytest_py312.repository.services.compiled_requirements import compiled_for_older
-from pytest_py312.repository.services.development_requirements import unnamed_modules
 from pytest_py312.repository.services.discovery import discover
 from pytest_py312.repository.services.file_ownership import shared_files_digest
 from pytest_py312.repository.services.images import service_images
-from pytest_py312.repository.services.optional_requirements import optional_requirements
 from pytest_py312.repository.services.own_distributions import find_own_distributions
-from pytest_py312.repository.services.requirement_set import read_requirement_set
+from pytest_py312.repository.services.requirements.compiled_files import compiled_for_older
+from pytest_py312.repository.services.requirements.development import unnamed_modules
+from pytest_py312.repository.services.requirements.optional import optional_requirements
+from pytest_py312.repository.services.requirements.requirement_set import read_requirement_set
 from pytest_py312.repository.services.version_survey import VersionSurvey, with_all_declarations
 from pytest_py312.repository.tree import Tree
 from pytest_py312.rollout.domain.journal import JOURNAL_FILE, SCHEMA_VERSION, Journal

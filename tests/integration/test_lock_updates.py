@@ -10,7 +10,7 @@ import pytest
 from pytest_py312.core.model.findings import Finding, Interpreter, Location, SpecifierChange
 from pytest_py312.gate.fixes.relock import LockUpdate, is_same_for, plan_lock_updates, update_lock
 from pytest_py312.repository.edits.change_set import FileChange
-from pytest_py312.repository.services.compiled_requirements import read_compile_header, redirect_to_sources
+from pytest_py312.repository.services.requirements.compiled_files import read_compile_header, redirect_to_sources
 from pytest_py312.repository.tree import Tree
 from tests.integration.fake_index import Server, running
 from tests.integration.gate_runs import gate

@@ -17,7 +17,7 @@ from pytest_py312.core.model.fleet import RequirementSource
 from pytest_py312.dependencies.diagnosis.locker import Locker
 from pytest_py312.dependencies.resolution.lock import DependencyLock, ResolutionRequest, Unresolvable
 from pytest_py312.dependencies.resolution.uv_resolver import UvResolver
-from pytest_py312.repository.services.requirement_set import read_requirement_set
+from pytest_py312.repository.services.requirements.requirement_set import read_requirement_set
 from pytest_py312.runners.local import LocalRunner
 from pytest_py312.runners.runner import CellUnavailable
 from tests.integration.local_runners import local_runner

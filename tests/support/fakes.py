@@ -26,7 +26,7 @@ from pytest_py312.dependencies.installation.result import Installation
 from pytest_py312.dependencies.store.environments import Environment
 from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
 from pytest_py312.repository.services.images import ImageCheckResult
-from pytest_py312.repository.services.requirement_set import RequirementSet
+from pytest_py312.repository.services.requirements.requirement_set import RequirementSet
 from pytest_py312.repository.services.version_survey import DeclaredVersions
 from pytest_py312.rollout.domain.model import Container, LockHolder, Observation, ServiceSpec, Usage
 from pytest_py312.rollout.targets.target import Readiness, ReadinessPhase, TargetRefused

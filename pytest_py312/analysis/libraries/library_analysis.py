@@ -78,8 +78,8 @@ from pytest_py312.dependencies.resolution.lock import Undetermined
 from pytest_py312.dependencies.store.distribution_store import DistributionStore
 from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
 from pytest_py312.repository.services.detection.suites import settings_of_suite
-from pytest_py312.repository.services.requirement_set import read_requirement_set
-from pytest_py312.repository.services.requirement_sources import additional_services
+from pytest_py312.repository.services.requirements.requirement_set import read_requirement_set
+from pytest_py312.repository.services.requirements.sources import additional_services
 from pytest_py312.repository.tree import Tree, join_path
 from pytest_py312.runners.runner import CellUnavailable, Runner
 

@@ -18,7 +18,7 @@ from pytest_py312.core.model.findings import Finding, Interpreter, Location, Sev
 from pytest_py312.dependencies.installation.installed_distributions import PINNED_TOOLS
 from pytest_py312.dependencies.resolution.lock import PROJECT_NAME
 from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
-from pytest_py312.repository.services.requirement_set import requirement_with_extras
+from pytest_py312.repository.services.requirements.requirement_set import requirement_with_extras
 
 GENERATED_SUFFIXES = ("_pb2", "_pb2_grpc")
 """Name suffixes of modules that are generated when the service is built."""

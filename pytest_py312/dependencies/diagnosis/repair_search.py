@@ -13,7 +13,7 @@ from typing import Protocol
 
 from pytest_py312.core.model.findings import Finding, Severity
 from pytest_py312.dependencies.resolution.uv_messages import CANNOT_BE_BUILT
-from pytest_py312.repository.services.requirement_set import LocatedEntry
+from pytest_py312.repository.services.requirements.requirement_set import LocatedEntry
 
 MAX_ATTEMPTS = 60
 """Combinations tried for one set, and again each time another project is left out of it."""

@@ -21,7 +21,7 @@ from pytest_py312.dependencies.resolution.resolvers import Resolver
 from pytest_py312.dependencies.store.distribution_store import DistributionStore
 from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
 from pytest_py312.dependencies.system.system_packages import CellBuilds, installation_hint
-from pytest_py312.repository.services.requirement_sources import installed_sets
+from pytest_py312.repository.services.requirements.sources import installed_sets
 from pytest_py312.repository.tree import Tree
 from pytest_py312.runners.runner import CellUnavailable
 

@@ -23,7 +23,7 @@ from pytest_py312.dependencies.store.stored_distribution import StoredDistributi
 from pytest_py312.dependencies.system.known_packages import missing_library
 from pytest_py312.dependencies.system.shared_libraries import linked_libraries
 from pytest_py312.repository.formats.functions.serverless import LAMBDA_CODE
-from pytest_py312.repository.services.requirement_set import LocatedEntry, RequirementSet
+from pytest_py312.repository.services.requirements.requirement_set import LocatedEntry, RequirementSet
 from pytest_py312.runners.probe_records import read_bounded
 
 NOT_NEEDED = "The service and its suite were checked without it. Who installs all of that file meets it all the same."

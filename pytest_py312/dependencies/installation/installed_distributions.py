@@ -14,7 +14,7 @@ from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.dependencies.diagnosis.compatibility import python_satisfies
 from pytest_py312.dependencies.resolution.lock import PROJECT_NAME, DependencyLock, preinstalled
 from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
-from pytest_py312.repository.services.requirement_set import LocatedEntry
+from pytest_py312.repository.services.requirements.requirement_set import LocatedEntry
 
 PINNED_TOOLS = frozenset(("pytest", "pluggy", "iniconfig", "hypothesis", "coverage"))
 """Test tools that have the version of the baseline on every interpreter, as do all plugins of pytest."""

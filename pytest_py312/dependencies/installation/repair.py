@@ -44,7 +44,7 @@ from pytest_py312.dependencies.installation.lock_updates import with_updates_tri
 from pytest_py312.dependencies.installation.result import Installation
 from pytest_py312.dependencies.resolution.known_replacements import WHEEL_ALTERNATIVES
 from pytest_py312.dependencies.resolution.lock import Undetermined
-from pytest_py312.repository.services.requirement_set import LocatedEntry, RequirementSet
+from pytest_py312.repository.services.requirements.requirement_set import LocatedEntry, RequirementSet
 from pytest_py312.runners.runner import CellUnavailable
 
 AFTER_REPAIR = "This appears once the other blocking findings are fixed as their remedies say."

@@ -29,19 +29,19 @@ from pytest_py312.repository.formats.lockfiles import lock_format
 from pytest_py312.repository.formats.requirements_file import read_requirements
 from pytest_py312.repository.recipes.install_groups import InstallGroup, group_sources, installs_own_dependencies
 from pytest_py312.repository.recipes.recipe_sources import own_sources
-from pytest_py312.repository.services.compiled_requirements import read_compile_header
-from pytest_py312.repository.services.development_requirements import (
+from pytest_py312.repository.services.own_distributions import find_own_distributions
+from pytest_py312.repository.services.requirements.compiled_files import read_compile_header
+from pytest_py312.repository.services.requirements.development import (
     is_for_development,
     unnamed_modules,
     unnamed_projects,
 )
-from pytest_py312.repository.services.exact_sets import (
+from pytest_py312.repository.services.requirements.exact_sets import (
     OFTEN_LEFT_OUT,
     environment_leaves_out,
     production_leaves_out,
 )
-from pytest_py312.repository.services.own_distributions import find_own_distributions
-from pytest_py312.repository.services.requirement_set import (
+from pytest_py312.repository.services.requirements.requirement_set import (
     LocalRequirement,
     LocatedEntry,
     LocatedOption,
@@ -49,7 +49,7 @@ from pytest_py312.repository.services.requirement_set import (
     read_requirement_set,
     requirement_with_extras,
 )
-from pytest_py312.repository.services.requirement_sources import TABLE_READERS, installed_sets
+from pytest_py312.repository.services.requirements.sources import TABLE_READERS, installed_sets
 from pytest_py312.repository.tree import Tree, join_path
 
 _NOT_DIRECT = re.compile(r"#.*\bnot directly required\b", re.IGNORECASE)

@@ -15,7 +15,7 @@ from packaging.utils import canonicalize_name
 from pytest_py312.core.model.findings import Finding
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
-from pytest_py312.repository.services.requirement_set import LocatedEntry, RequirementSet
+from pytest_py312.repository.services.requirements.requirement_set import LocatedEntry, RequirementSet
 
 _HASH_OPTION = "--require-hashes"
 _ALWAYS_INSTALLED = "pip"

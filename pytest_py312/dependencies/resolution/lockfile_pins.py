@@ -18,7 +18,7 @@ from pytest_py312.core.model.findings import Finding, Interpreter, Location, Sev
 from pytest_py312.dependencies.resolution.lock import DependencyLock, ResolutionRequest
 from pytest_py312.repository.formats.lockfiles import LockedDependency, LockedPin, LockFileText
 from pytest_py312.repository.formats.version_ranges import specifiers_of_alternatives
-from pytest_py312.repository.services.requirement_set import LocatedEntry
+from pytest_py312.repository.services.requirements.requirement_set import LocatedEntry
 
 LOCKED_VERSION_CODE = "PY115"
 """Code of a finding about a locked version that cannot be installed or imported."""

@@ -12,7 +12,7 @@ from pytest_py312.core.model.findings import Confidence, Finding, Outcome, Sever
 from pytest_py312.core.model.fleet import Cell, Service
 from pytest_py312.core.model.measurements import BenchmarkComparison, StartImport, SuiteComparison, SuiteRun
 from pytest_py312.core.model.plan import Plan
-from pytest_py312.repository.services.requirement_sources import production_service
+from pytest_py312.repository.services.requirements.sources import production_service
 
 if TYPE_CHECKING:  # a run without changes needs none of them, and must not wait for their imports
     from pytest_py312.analysis.services.service_analysis import AnalysisResult
@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # a run without changes needs none of them, and must not wait
     from pytest_py312.dependencies.installation.result import Installation
     from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
     from pytest_py312.repository.services.images import ImageCheckResult
-    from pytest_py312.repository.services.requirement_set import RequirementSet
+    from pytest_py312.repository.services.requirements.requirement_set import RequirementSet
     from pytest_py312.repository.services.version_survey import DeclaredVersions
 
 

@@ -24,7 +24,7 @@ from pytest_py312.dependencies.installation.findings import (
 from pytest_py312.dependencies.installation.result import Installation
 from pytest_py312.gate.checks.check import CheckResult, Facts, unless_incomplete
 from pytest_py312.gate.checks.start_modules import start_findings, start_imports, unproven_start
-from pytest_py312.repository.services.requirement_sources import (
+from pytest_py312.repository.services.requirements.sources import (
     additional_services,
     production_service,
     separate_production,

@@ -15,8 +15,8 @@ from pytest_py312.repository.declarations.declaration import DeclarationRole
 from pytest_py312.repository.edits.change_set import FileChange
 from pytest_py312.repository.edits.declarations import MigrationTarget
 from pytest_py312.repository.edits.version_ranges import oldest_supported
-from pytest_py312.repository.services.compiled_requirements import CompiledRequirements, compiled_for_older
 from pytest_py312.repository.services.detection.service_files import SCAN_DEPTH
+from pytest_py312.repository.services.requirements.compiled_files import CompiledRequirements, compiled_for_older
 from pytest_py312.repository.services.version_survey import VersionSurvey
 from pytest_py312.repository.tree import Tree, join_path
 

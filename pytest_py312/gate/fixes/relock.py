@@ -16,7 +16,7 @@ from pytest_py312.dependencies.resolution.lockfile_pins import LOCKED_VERSION_CO
 from pytest_py312.repository.edits.apply import has_uncommitted_changes
 from pytest_py312.repository.edits.change_set import PANTS_LOCK_COMMAND, FileChange, stale_locks
 from pytest_py312.repository.formats.lockfiles import lock_format
-from pytest_py312.repository.services.compiled_requirements import (
+from pytest_py312.repository.services.requirements.compiled_files import (
     UV_COMPILE,
     CompiledRequirements,
     recompile_command,

@@ -17,7 +17,7 @@ from pytest_py312.repository.declarations.declaration import DeclarationRole
 from pytest_py312.repository.declarations.reader import read_declarations
 from pytest_py312.repository.edits.change_set import FileChange, decode_text
 from pytest_py312.repository.edits.declarations import DeclarationSelector, Migrated, MigrationTarget, migrate
-from pytest_py312.repository.services.compiled_requirements import CompiledRequirements
+from pytest_py312.repository.services.requirements.compiled_files import CompiledRequirements
 from pytest_py312.repository.services.version_survey import SharedFile, VersionSurvey
 from pytest_py312.repository.tree import FILE_LIMIT
 

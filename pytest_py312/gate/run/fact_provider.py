@@ -23,8 +23,8 @@ from pytest_py312.dependencies.resolution.uv_resolver import UvResolver
 from pytest_py312.dependencies.store.distribution_store import DistributionStore
 from pytest_py312.dependencies.store.environments import EnvironmentStore
 from pytest_py312.gate.run.state import StateFile
-from pytest_py312.repository.services.requirement_set import RequirementSet
-from pytest_py312.repository.services.requirement_sources import separate_production
+from pytest_py312.repository.services.requirements.requirement_set import RequirementSet
+from pytest_py312.repository.services.requirements.sources import separate_production
 from pytest_py312.repository.tree import Tree
 from pytest_py312.runners.runner import CellUnavailable, Runner, further_cells
 from pytest_py312.runners.suite_job import run_suite, suite_job
@@ -232,7 +232,7 @@ class FactProvider:
         return self.installer.request_builder.requirements(service)
 
     def optional_requirements(self, service: Service) -> Mapping[str, str]:
-        from pytest_py312.repository.services.optional_requirements import optional_requirements  # lazy: rarely needed
+        from pytest_py312.repository.services.requirements.optional import optional_requirements  # lazy: rarely needed
 
         return optional_requirements(Tree(self._plan.root), service)
 

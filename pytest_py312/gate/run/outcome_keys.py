@@ -20,7 +20,7 @@ from pytest_py312.gate.checks.check import CheckTraits
 from pytest_py312.gate.run.tasks import CheckTask
 from pytest_py312.gate.run.waivers import waivers_for
 from pytest_py312.repository.services.file_ownership import shared_files_digest
-from pytest_py312.repository.services.requirement_sources import installed_sets
+from pytest_py312.repository.services.requirements.sources import installed_sets
 from pytest_py312.repository.tree import Tree
 from pytest_py312.runners.fingerprints import code_digest
 from pytest_py312.runners.local import LOCAL, RESULT_AFFECTING_VARIABLES

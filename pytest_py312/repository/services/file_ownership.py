@@ -27,6 +27,7 @@ from pytest_py312.repository.formats.text_positions import (
     blank_slash_comments,
     without_jinja_ending,
 )
+from pytest_py312.repository.services.detection.service_files import THIRD_PARTY_FOLDERS
 from pytest_py312.repository.tree import Tree, join_path, with_outer_folders
 
 ServiceNames = frozenset[str]
@@ -352,13 +353,6 @@ SHARED_FILE_DEPTH = 5
 SHARED_FILE_LIMIT = 5_000
 """Maximum number of shared files that are read."""
 
-THIRD_PARTY_FOLDERS = frozenset(
-    {
-        "vendor", "vendored", "_vendor", "third_party", "third-party", "fixtures", "testdata", "test_data", "test-data",
-        "snapshots", "__snapshots__", "cassettes", "golden",
-    }
-)  # fmt: skip
-"""Folders with vendored files, and with files that only tests read."""
 TEST_DATA_FOLDERS = frozenset(
     {"assets", "cases", "data", "examples", "files", "projects", "resources", "samples", "snippets"}
 )

@@ -29,8 +29,8 @@ from pytest_py312.repository.services.detection.service_files import (
     is_production_dockerfile,
     run_time_files,
 )
-from pytest_py312.repository.services.development_requirements import is_for_development
 from pytest_py312.repository.services.own_distributions import SCRIPT_LIMIT, installing_commands
+from pytest_py312.repository.services.requirements.development import is_for_development
 from pytest_py312.repository.tree import Tree, is_inside_root, join_path, with_outer_folders
 
 OUTER_DOCKERFILE_LIMIT = 50

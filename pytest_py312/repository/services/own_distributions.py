@@ -24,8 +24,8 @@ from pytest_py312.repository.formats.commands.makefile import read_makefile
 from pytest_py312.repository.formats.toml import TomlText, read_toml, strings_in
 from pytest_py312.repository.recipes.suite_recipe import new_walk
 from pytest_py312.repository.services.detection.packaging import find_distribution
-from pytest_py312.repository.services.requirement_set import RequirementSet, read_requirement_set
-from pytest_py312.repository.services.requirement_sources import TABLE_READERS, is_requirements_path
+from pytest_py312.repository.services.requirements.requirement_set import RequirementSet, read_requirement_set
+from pytest_py312.repository.services.requirements.sources import TABLE_READERS, is_requirements_path
 from pytest_py312.repository.tree import Tree, is_inside_root, join_path, matching_folders, with_outer_folders
 
 FOLDER_LIMIT = 500

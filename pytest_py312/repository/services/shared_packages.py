@@ -21,7 +21,7 @@ from pytest_py312.repository.services.detection.imported_names import imported_n
 from pytest_py312.repository.services.detection.packaging import find_distribution, poetry_folders_outside
 from pytest_py312.repository.services.detection.suites import INI_FILES
 from pytest_py312.repository.services.detection.unread_service import read_or_mark
-from pytest_py312.repository.services.requirement_set import read_requirement_set
+from pytest_py312.repository.services.requirements.requirement_set import read_requirement_set
 from pytest_py312.repository.tree import Tree, join_path, leaves_root
 
 MAX_PACKAGES = 20

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.core.text import list_names
 from pytest_py312.repository.services.detection.service_folders import FOLDER_LIMIT, SEARCH_DEPTH, is_excluded
-from pytest_py312.repository.services.requirement_sources import is_requirements_path
+from pytest_py312.repository.services.requirements.sources import is_requirements_path
 from pytest_py312.repository.tree import FolderListing, Tree, join_path
 
 _MAX_LISTED = 5

@@ -22,11 +22,10 @@ from pytest_py312.repository.declarations.reader import (
     read_declarations,
 )
 from pytest_py312.repository.recipes.serverless_builds import functions_by_file
-from pytest_py312.repository.services.detection.service_files import SCAN_DEPTH, declaration_order
+from pytest_py312.repository.services.detection.service_files import SCAN_DEPTH, THIRD_PARTY_FOLDERS, declaration_order
 from pytest_py312.repository.services.file_ownership import (
     SHARED_FILE_LIMIT,
     TEST_DATA_FOLDERS,
-    THIRD_PARTY_FOLDERS,
     FilePart,
     NamedServices,
     ServiceNames,

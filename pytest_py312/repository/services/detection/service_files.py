@@ -32,6 +32,13 @@ _DOCKER_FOLDERS = ("", "docker", "deploy", "deploy/docker", "build")
 _NON_PRODUCTION_WORDS = frozenset(
     {"test", "tests", "testing", "scripts", "tools", "examples", "docs", "dev", "ci", ".devcontainer", "mock", "mocks"}
 )
+THIRD_PARTY_FOLDERS = frozenset(
+    {
+        "vendor", "vendored", "_vendor", "third_party", "third-party", "fixtures", "testdata", "test_data", "test-data",
+        "snapshots", "__snapshots__", "cassettes", "golden",
+    }
+)  # fmt: skip
+"""Folders with vendored files, and with files that only tests read."""
 _TEMPLATE_FOLDERS = frozenset({"template", "templates", "cookiecutter"})
 """Folders of files that a generator copies: a Dockerfile there is for what it generates."""
 _REQUIREMENTS_NAME = re.compile(r"(?:[\w.-]+[-_.])?requirements(?:[-_.][\w.-]+)?\.(?:txt|in)", re.ASCII)

@@ -11,7 +11,7 @@ from pytest_py312.analysis.libraries.library_analysis import LibraryAnalyzer
 from pytest_py312.analysis.oracle.probe_protocol import InterpreterUnavailable
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.plan import Plan
-from pytest_py312.repository.services.requirement_set import RequirementSet
+from pytest_py312.repository.services.requirements.requirement_set import RequirementSet
 from pytest_py312.runners.runner import CellUnavailable
 from tests.support.fakes import cell_of, installation_of
 

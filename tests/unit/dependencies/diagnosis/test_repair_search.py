@@ -18,7 +18,7 @@ from pytest_py312.dependencies.diagnosis.repair_search import (
     newer_than_pin,
 )
 from pytest_py312.repository.formats.requirements_file import RequirementEntry
-from pytest_py312.repository.services.requirement_set import LocatedEntry
+from pytest_py312.repository.services.requirements.requirement_set import LocatedEntry
 
 
 def entry(name: str, specifier: str, line: int = 1) -> LocatedEntry:

@@ -16,7 +16,7 @@ from pytest_py312.dependencies.installation.findings import (
 from pytest_py312.dependencies.installation.installed_distributions import requirement_of
 from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
 from pytest_py312.repository.formats.requirements_file import read_requirements
-from pytest_py312.repository.services.requirement_set import LocatedEntry
+from pytest_py312.repository.services.requirements.requirement_set import LocatedEntry
 from tests.support.elf import compiled_module
 from tests.support.fakes import cell_of, installation_of
 

@@ -21,7 +21,7 @@ from pytest_py312.dependencies.installation.result import Installation
 from pytest_py312.dependencies.resolution.lock import DependencyLock, Pin, Undetermined
 from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
 from pytest_py312.repository.formats.requirements_file import read_requirements
-from pytest_py312.repository.services.requirement_set import LocatedEntry, RequirementSet
+from pytest_py312.repository.services.requirements.requirement_set import LocatedEntry, RequirementSet
 from tests.support.fakes import build_of, cell_of, installation_of
 
 PATH = "services/user-service/requirements.txt"

@@ -15,7 +15,7 @@ from pytest_py312.dependencies.resolution.uv_config import BUILD_CONSTRAINT
 from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
 from pytest_py312.repository.plan.loader import default_plan
 from pytest_py312.repository.services.discovery import discover
-from pytest_py312.repository.services.requirement_set import RequirementSet
+from pytest_py312.repository.services.requirements.requirement_set import RequirementSet
 from tests.support.fakes import cell_of, service_tree
 
 SETUP = """\

@@ -10,7 +10,7 @@ from pytest_py312.core.model.findings import Finding
 from pytest_py312.core.model.fleet import RequirementSource
 from pytest_py312.dependencies.proofs.hash_checking import unhashed_findings
 from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
-from pytest_py312.repository.services.requirement_set import read_requirement_set
+from pytest_py312.repository.services.requirements.requirement_set import read_requirement_set
 from tests.support.fakes import build_of, service_tree
 
 HASH = "--hash=sha256:" + "9" * 64

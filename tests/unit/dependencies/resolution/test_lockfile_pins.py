@@ -24,7 +24,7 @@ from pytest_py312.dependencies.resolution.lockfile_pins import (
 )
 from pytest_py312.repository.formats.lockfiles import LockedDependency, LockedPin, LockFileText
 from pytest_py312.repository.formats.requirements_file import RequirementEntry, parse_requirement
-from pytest_py312.repository.services.requirement_set import LocatedEntry, read_requirement_set
+from pytest_py312.repository.services.requirements.requirement_set import LocatedEntry, read_requirement_set
 from tests.support.fakes import service_tree
 
 TOGETHER = tuple(map(Interpreter.parse, ("3.9", "3.10", "3.12")))

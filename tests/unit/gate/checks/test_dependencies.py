@@ -23,7 +23,11 @@ from pytest_py312.dependencies.resolution.lock import DependencyLock, Pin
 from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
 from pytest_py312.gate.checks.dependencies import DependencyCheck
 from pytest_py312.repository.formats.requirements_file import read_requirements
-from pytest_py312.repository.services.requirement_set import LocatedEntry, RequirementProblem, RequirementSet
+from pytest_py312.repository.services.requirements.requirement_set import (
+    LocatedEntry,
+    RequirementProblem,
+    RequirementSet,
+)
 from tests.support.fakes import FakeFacts, cell_of, installation_of, service
 
 WHERE = Location(path="services/user-service/requirements.txt", line=2)

@@ -11,7 +11,7 @@ from pytest_py312.repository.recipes.file_map import FileMap
 from pytest_py312.repository.recipes.index_settings import read_index_settings, settings_of
 from pytest_py312.repository.recipes.install_groups import group_sources
 from pytest_py312.repository.recipes.recipe_sources import sources_of_recipe
-from pytest_py312.repository.services.requirement_sources import TABLE_READERS
+from pytest_py312.repository.services.requirements.sources import TABLE_READERS
 from pytest_py312.repository.tree import Tree
 from tests.unit.repository.recipes.test_dockerfile_recipe import recipe_of
 

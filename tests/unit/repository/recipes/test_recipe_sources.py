@@ -10,7 +10,7 @@ from pytest_py312.core.model.findings import Location
 from pytest_py312.core.model.fleet import InstallRecipe, InstallStep, LocalProject
 from pytest_py312.repository.formats.conda import read_conda_dependencies
 from pytest_py312.repository.recipes.recipe_sources import sources_of_recipe
-from pytest_py312.repository.services.requirement_sources import TABLE_READERS
+from pytest_py312.repository.services.requirements.sources import TABLE_READERS
 from pytest_py312.repository.tree import Tree
 
 POETRY = """\

@@ -13,8 +13,8 @@ from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.fleet import Fleet, Service
 from pytest_py312.core.model.plan import Plan, ServiceSettings, Stage, Suite, SuiteKind
 from pytest_py312.repository.services.discovery import discover, unique_names
-from pytest_py312.repository.services.requirement_set import read_requirement_set
-from pytest_py312.repository.services.requirement_sources import additional_services
+from pytest_py312.repository.services.requirements.requirement_set import read_requirement_set
+from pytest_py312.repository.services.requirements.sources import additional_services
 from pytest_py312.repository.services.version_survey import VersionSurvey
 
 PROJECT = '[project]\nname = "x"\nversion = "1.0"\n'

@@ -7,7 +7,7 @@ import pytest
 from pytest_py312.core.model.fleet import Service
 from pytest_py312.repository.plan.loader import default_plan
 from pytest_py312.repository.services.discovery import discover
-from pytest_py312.repository.services.requirement_set import read_requirement_set
+from pytest_py312.repository.services.requirements.requirement_set import read_requirement_set
 from tests.support.fakes import service_tree
 
 COMPILED = """\

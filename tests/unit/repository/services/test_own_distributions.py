@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pytest_py312.core.model.fleet import RequirementSource
 from pytest_py312.core.model.plan import ServiceSettings
 from pytest_py312.repository.services.own_distributions import find_own_distributions
-from pytest_py312.repository.services.requirement_set import read_requirement_set
+from pytest_py312.repository.services.requirements.requirement_set import read_requirement_set
 from pytest_py312.repository.tree import Tree
 from tests.support.fakes import service, service_tree
 

@@ -7,7 +7,7 @@ import pytest
 from pytest_py312.core.errors import PlanError
 from pytest_py312.core.model.fleet import Service
 from pytest_py312.core.model.plan import Plan
-from pytest_py312.repository.services import discovery, shared_packages
+from pytest_py312.repository.services import discovery, service_description, shared_packages
 from pytest_py312.repository.services.detection import suites_above
 from tests.support.fakes import service_tree
 
@@ -28,8 +28,8 @@ def failing(original: object, error: Exception) -> object:
 @pytest.mark.parametrize(
     ("module", "name", "baseline"),
     [
-        (discovery, "read_service_files", "3.12"),
-        (discovery, "find_baseline", "3.12"),
+        (service_description, "read_service_files", "3.12"),
+        (service_description, "find_baseline", "3.12"),
         (shared_packages, "_with_layers", "3.9"),
         (shared_packages, "_packages_in_image", "3.9"),
         (suites_above._Finder, "with_suite", "3.9"),
@@ -52,7 +52,7 @@ def test_the_other_services_are_found(
 def test_a_mistake_in_the_plan_ends_discovery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     service_tree(tmp_path, FILES)
     mistake = PlanError("py312.toml:3", "service", "no such file")
-    monkeypatch.setattr(discovery, "find_baseline", lambda *_: (_ for _ in ()).throw(mistake))
+    monkeypatch.setattr(service_description, "find_baseline", lambda *_: (_ for _ in ()).throw(mistake))
 
     with pytest.raises(PlanError, match="no such file"):
         discovery.discover(Plan(root=tmp_path))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_py312.repository.services.development_requirements import (
+from pytest_py312.repository.services.requirements.development import (
     is_for_development,
     names_in_source,
     unnamed_modules,

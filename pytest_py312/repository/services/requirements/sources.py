@@ -15,8 +15,11 @@ from pytest_py312.repository.formats.requirements_file import DependencyTable
 from pytest_py312.repository.formats.setuptools import read_setup_cfg_dependencies, read_setup_py_dependencies
 from pytest_py312.repository.formats.toml import read_toml
 from pytest_py312.repository.recipes.recipe_sources import sources_of_recipe
-from pytest_py312.repository.services.detection.service_files import ServiceFiles, is_requirements_name
-from pytest_py312.repository.services.file_ownership import THIRD_PARTY_FOLDERS
+from pytest_py312.repository.services.detection.service_files import (
+    THIRD_PARTY_FOLDERS,
+    ServiceFiles,
+    is_requirements_name,
+)
 from pytest_py312.repository.tree import Tree, join_path, leaves_root
 
 TABLE_READERS: Mapping[str, Callable[[str, str], tuple[DependencyTable, ...]]] = {

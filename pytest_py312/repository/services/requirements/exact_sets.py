@@ -14,7 +14,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from pytest_py312.core.model.fleet import InstallRecipe, InstallStep, RequirementSource, Service
 from pytest_py312.repository.formats.lockfiles import lock_format
 from pytest_py312.repository.formats.requirements_file import RequirementEntry
-from pytest_py312.repository.services.requirement_set import RequirementSet, read_requirement_set
+from pytest_py312.repository.services.requirements.requirement_set import RequirementSet, read_requirement_set
 
 OFTEN_LEFT_OUT = "setuptools"
 """The distribution that lock files leave out, as it was once part of each environment."""

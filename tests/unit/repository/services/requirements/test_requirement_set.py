@@ -6,7 +6,7 @@ import pytest
 
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.fleet import RequirementSource
-from pytest_py312.repository.services.requirement_set import (
+from pytest_py312.repository.services.requirements.requirement_set import (
     RequirementSet,
     read_requirement_set,
     requirement_with_extras,

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_py312.core.model.fleet import RequirementSource
-from pytest_py312.repository.services.optional_requirements import optional_requirements, table_that_provides
+from pytest_py312.repository.services.requirements.optional import optional_requirements, table_that_provides
 from pytest_py312.repository.tree import Tree
 from tests.support.fakes import service, service_tree
 

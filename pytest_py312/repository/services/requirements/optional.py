@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from packaging.utils import canonicalize_name
 
 from pytest_py312.core.model.fleet import Service
-from pytest_py312.repository.services.requirement_sources import TABLE_READERS
+from pytest_py312.repository.services.requirements.sources import TABLE_READERS
 from pytest_py312.repository.tree import Tree, join_path
 
 _AFFIXES = ("python-", "py", "-python", "-py")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_py312.core.model.findings import Interpreter, SpecifierChange
-from pytest_py312.repository.services.compiled_requirements import (
+from pytest_py312.repository.services.requirements.compiled_files import (
     CompiledRequirements,
     compiled_for_older,
     read_compile_header,

@@ -1,0 +1,323 @@
+"""Describe one service from its files: what it requires and starts, how it is tested, on which Python it runs."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from packaging.utils import canonicalize_name
+
+from pytest_py312.core.model.fleet import PLATFORMS, InstallRecipe, LocalProject, RequirementSource, Service
+from pytest_py312.core.model.plan import Plan, ServiceSettings, Stage, Suite, SuiteKind
+from pytest_py312.core.text import join_names
+from pytest_py312.repository.declarations.declaration import VersionDeclaration
+from pytest_py312.repository.declarations.reader import is_dockerfile, read_declarations
+from pytest_py312.repository.formats.dockerfile import read_dockerfile
+from pytest_py312.repository.formats.requirements_file import project_name
+from pytest_py312.repository.recipes.recipe_sources import own_sources
+from pytest_py312.repository.services.detection.baseline import find_baseline
+from pytest_py312.repository.services.detection.declared_variables import DeclaredVariables, read_declared_variables
+from pytest_py312.repository.services.detection.entry_points import start_modules, started_programs
+from pytest_py312.repository.services.detection.packaging import find_distribution, has_src_packages
+from pytest_py312.repository.services.detection.service_files import (
+    ServiceFiles,
+    read_service_files,
+)
+from pytest_py312.repository.services.detection.suites import django_project_folder, find_suite
+from pytest_py312.repository.services.install_recipes import (
+    find_production_recipe,
+    find_test_recipe,
+    read_planned_recipe,
+)
+from pytest_py312.repository.services.requirements.compiled_files import compiled_from, read_compile_header
+from pytest_py312.repository.services.requirements.exact_sets import contradicting_projects, contradicting_tables
+from pytest_py312.repository.services.requirements.requirement_set import read_requirement_set, tested_with_lock
+from pytest_py312.repository.services.requirements.sources import (
+    MAX_ADDITIONAL_SOURCES,
+    TABLE_READERS,
+    describe_completion,
+    describe_left_out,
+    detect_sources,
+    find_additional_sources,
+    installed_sources,
+    is_requirements_path,
+    planned_sources,
+    with_recipe,
+)
+from pytest_py312.repository.services.requirements.uninstalled import with_uninstalled
+from pytest_py312.repository.tree import Tree, join_path
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Requirements:
+    """The sources of a service's requirements, and clauses about what was assumed."""
+
+    run_time: tuple[RequirementSource, ...]
+    tests: tuple[RequirementSource, ...]
+    additional: tuple[RequirementSource, ...]
+    separate_tests: bool
+    clauses: tuple[str, ...]
+
+
+def describe_service(
+    plan: Plan, tree: Tree, stage: Stage | None, inner: Sequence[str], assumptions: list[str], bare: Service
+) -> Service:
+    """Return the service with what its files declare, and add what was assumed about it to ``assumptions``."""
+    path, settings = bare.path, bare.settings
+    files = read_service_files(tree, path, inner)
+    distribution = find_distribution(files.scan.files, files.texts)
+    recipe, test_recipe = _recipes(plan, tree, files, bare)
+    baseline = find_baseline(_with_image(tree, files, recipe), settings, plan, _runtime_of(tree, path, recipe))
+    suite, suite_clause = _choose_suite(tree, files, settings, test_recipe)
+    required = _requirements(plan, tree, files, settings, recipe, test_recipe, is_tested=suite is not None)
+    programs = started_programs(tree, files)
+    variables = read_declared_variables(tree, path)
+    clauses = [*baseline.assumptions, *required.clauses, suite_clause]
+    if suite is not None:
+        clauses += _variable_clauses(test_recipe, variables)
+    if plan.stages and stage is None:
+        clauses.append("is in no stage of the plan; it counts as stage 0")
+    if not files.scan.complete:
+        clauses.append("is too deep or too large to be searched in full")
+    assumptions += [f"{bare.name} {clause}." for clause in clauses if clause]
+    return replace(
+        bare,
+        baseline=baseline.interpreter,
+        baseline_source=baseline.source,
+        requirements=required.run_time,
+        test_requirements=required.tests,
+        suite=suite,
+        python_path=_python_path(files, settings, test_recipe, is_distribution=distribution is not None),
+        distribution=distribution,
+        declarations=files.declarations,
+        manifest=_manifest(files, required.run_time),
+        additional_requirements=required.additional,
+        nested_folders=tuple(inner),
+        programs=programs,
+        start_modules=start_modules(programs, files),
+        recipe=recipe,
+        test_recipe=test_recipe,
+        test_variables=variables.of_tests,
+        declared_variables=variables.others,
+        separate_tests=required.separate_tests,
+    )
+
+
+def _recipes(
+    plan: Plan, tree: Tree, files: ServiceFiles, bare: Service
+) -> tuple[InstallRecipe | None, InstallRecipe | None]:
+    """Return what installs the service for production and for its tests: as the plan says, or as its files do."""
+    install, test_install = bare.settings.install, bare.settings.test_install
+    return (
+        find_production_recipe(tree, files)
+        if install is None
+        else read_planned_recipe(tree, plan, files.path, "install", install),
+        find_test_recipe(tree, files, bare.name)
+        if test_install is None
+        else read_planned_recipe(tree, plan, files.path, "test-install", test_install),
+    )
+
+
+def _variable_clauses(test_recipe: InstallRecipe | None, declared: DeclaredVariables) -> Iterator[str]:
+    of_recipe = (test_recipe.source, test_recipe.environment) if test_recipe is not None else ("", ())
+    for source, variables in (of_recipe, (declared.source, declared.of_tests)):
+        if variables:
+            yield f"is tested with the variables of {source}: {join_names([name for name, _ in variables])}"
+
+
+def _requirements(
+    plan: Plan,
+    tree: Tree,
+    files: ServiceFiles,
+    settings: ServiceSettings,
+    recipe: InstallRecipe | None,
+    test_recipe: InstallRecipe | None,
+    *,
+    is_tested: bool,
+) -> _Requirements:
+    run_time, tests, of_sources = _requirement_sources(plan, tree, files, settings, recipe, test_recipe)
+    clauses = [*of_sources]
+    additional = with_uninstalled(
+        tree, files, _additional_sources(plan, files, (*run_time, *tests)), (recipe, test_recipe)
+    )
+    if recipe is None and settings.requirements is None and (other := contradicting_tables(plan.root, run_time)):
+        run_time, additional = tuple(source for source in run_time if source not in other), (*other, *additional)
+        clauses.append(f"is installed from {run_time[0]} or from {other[0]}, which exclude each other: two sets")
+    if len(additional) > MAX_ADDITIONAL_SOURCES:
+        clauses.append(
+            f"has {len(additional)} additional requirements files, of which {MAX_ADDITIONAL_SOURCES} are checked"
+        )
+    locked_tests = tested_with_lock(tree, run_time, tests, test_recipe)
+    if locked_tests:
+        apart = "; its tests are installed with that: two environments" if is_tested else ""
+        clauses.append(f"is installed without the lock file beside it{apart}")
+    other_versions = () if locked_tests else _versions_of_tests_only(tree, files.path, run_time, tests, test_recipe)
+    if other_versions:
+        names = join_names(other_versions)
+        clauses.append(f"is tested with other versions of {names} than production has: two environments")
+    return _Requirements(
+        run_time=run_time,
+        tests=locked_tests or tests,
+        additional=additional,
+        separate_tests=bool(other_versions or locked_tests),
+        clauses=tuple(clauses),
+    )
+
+
+def _versions_of_tests_only(
+    tree: Tree,
+    path: str,
+    run_time: Sequence[RequirementSource],
+    tests: Sequence[RequirementSource],
+    test_recipe: InstallRecipe | None,
+) -> tuple[str, ...]:
+    """Return the projects of which the tests require another version than production.
+
+    Empty if what installs the tests installs requirements of production as well. If it is not known, their files have
+    to be complete by themselves: compiled from those of production and others.
+    """
+    installed = {(source.path, source.table) for source in installed_sources(tree, test_recipe, path)}
+    if not installed.isdisjoint((source.path, source.table) for source in run_time):
+        return ()
+    if not installed and not all(_contains_any(tree, source, run_time) for source in tests):
+        return ()
+    return contradicting_projects(tree.root, run_time, tests)
+
+
+def _contains_any(tree: Tree, compiled: RequirementSource, others: Sequence[RequirementSource]) -> bool:
+    """Return whether a requirements file was compiled from one of ``others``, or from what that was compiled from."""
+    files = compiled_from(tree, compiled.path)
+    return bool(files) and any(source.path in files or compiled_from(tree, source.path) & files for source in others)
+
+
+def _with_image(tree: Tree, files: ServiceFiles, recipe: InstallRecipe | None) -> ServiceFiles:
+    """Return the service's files with the Dockerfile outside of it that installs it: its base is the service's."""
+    path = recipe.source if recipe is not None else ""
+    if not is_dockerfile(path.rpartition("/")[2]) or any(image.path == path for image in files.dockerfiles):
+        return files
+    return replace(files, dockerfiles=(*files.dockerfiles, read_dockerfile(tree.read_or_none(path) or "", path)))
+
+
+def _runtime_of(tree: Tree, path: str, recipe: InstallRecipe | None) -> VersionDeclaration | None:
+    """Return what a platform runs the service on: where its functions are defined, or in a file of App Engine."""
+    steps = recipe.steps if recipe is not None else ()
+    places = [(step.location.path, step.location.line) for step in steps if step.tool in PLATFORMS]
+    places += [(join_path(path, name), None) for name in ("app.yaml", "app.yml")]
+    for place, line in places:
+        for declaration in read_declarations(tree.read_or_none(place) or "", place):
+            is_there = line is None or declaration.line == line
+            if is_there and declaration.kind == "image" and declaration.version and not declaration.images:
+                return declaration
+    return None
+
+
+def _requirement_sources(
+    plan: Plan,
+    tree: Tree,
+    files: ServiceFiles,
+    settings: ServiceSettings,
+    recipe: InstallRecipe | None,
+    test_recipe: InstallRecipe | None,
+) -> tuple[tuple[RequirementSource, ...], tuple[RequirementSource, ...], tuple[str, ...]]:
+    """Return the sources for run time and tests, and what was assumed about them."""
+    inferred = detect_sources(files)
+    clauses = [describe_left_out(recipe), describe_left_out(test_recipe)]
+    if settings.requirements is not None:
+        run_time = tuple(planned_sources(plan, tree, files, "requirements", settings.requirements))
+    elif settings.install is not None:
+        run_time = _with_own_tables(plan, tree, files, installed_sources(tree, recipe, files.path))
+    else:
+        installed, added = with_recipe(tree, inferred.run_time, recipe, files.path)
+        run_time = _with_own_tables(plan, tree, files, (*installed, *added))
+        clauses.append(describe_completion(added, recipe) if recipe else "")
+    if settings.test_requirements is not None:
+        tests = tuple(planned_sources(plan, tree, files, "test-requirements", settings.test_requirements))
+    elif settings.test_install is not None:
+        tests = _with_own_tables(plan, tree, files, installed_sources(tree, test_recipe, files.path))
+    else:
+        installed, added = with_recipe(tree, inferred.tests, test_recipe, files.path)
+        tests = _with_own_tables(plan, tree, files, (*installed, *added))
+        clauses.append(describe_completion(added, test_recipe) if test_recipe else inferred.assumption)
+    places = {(source.path, source.table, source.arguments, source.constraints) for source in run_time}
+    tests = tuple(
+        source for source in tests if (source.path, source.table, source.arguments, source.constraints) not in places
+    )
+    return run_time, tests, tuple(clauses)
+
+
+def _with_own_tables(
+    plan: Plan, tree: Tree, files: ServiceFiles, sources: tuple[RequirementSource, ...]
+) -> tuple[RequirementSource, ...]:
+    """Add the tables of the service itself where a file or a command installs it: ``-e .[test]``, or its own name."""
+    distribution = find_distribution(files.scan.files, files.texts)
+    own = canonicalize_name(distribution.name) if distribution is not None else ""
+    if all(source.table or (source.arguments and not own) for source in sources):
+        return sources
+    read = read_requirement_set(plan.root, sources)
+    steps = {source.path: source.step for source in sources if not source.table}
+    places = [(local.location.path, local.extras) for local in read.locals if local.path == files.path]
+    places += [(item.location.path, item.entry.extras) for item in read.entries if own and item.name == own]
+    tables = [
+        replace(table, step=steps.get(path, 0), unlocked=True)
+        for path, extras in places
+        for table in own_sources(tree, LocalProject(path=files.path, extras=extras), TABLE_READERS)
+    ]
+    kept = [other for source in sources if (other := _without_project(source, own)) is not None]
+    known = {(source.path, source.table) for source in kept}
+    return tuple(dict.fromkeys((*kept, *(table for table in tables if (table.path, table.table) not in known))))
+
+
+def _without_project(source: RequirementSource, name: str) -> RequirementSource | None:
+    """Return the source without the requirement of a project in its command; ``None`` if nothing else is in it."""
+    if not source.arguments or not name:
+        return source
+    others = tuple(text for text in source.arguments if project_name(text) != name)
+    return replace(source, arguments=others) if others else None
+
+
+def _additional_sources(
+    plan: Plan, files: ServiceFiles, sources: Sequence[RequirementSource]
+) -> tuple[RequirementSource, ...]:
+    """Return the requirements files that ``sources`` neither are nor include."""
+    taken = {source.path for source in sources}
+    if not find_additional_sources(files, taken):
+        return ()
+    tree = Tree(plan.root)
+    names = (name for name in files.scan.files if is_requirements_path(name))
+    compiled = (read_compile_header(tree, join_path(files.path, name)) for name in names)
+    inputs = {source for header in compiled if header is not None for source in header.sources}
+    return find_additional_sources(files, {*taken, *inputs, *read_requirement_set(plan.root, sources).files})
+
+
+def _choose_suite(
+    tree: Tree, files: ServiceFiles, settings: ServiceSettings, test_recipe: InstallRecipe | None
+) -> tuple[Suite | None, str]:
+    if settings.suite or settings.suite_skip_reason:
+        return settings.suite, ""
+    manage = tree.read_or_none(join_path(files.path, "manage.py")) if files.scan.existing_files("manage.py") else None
+    detected = find_suite(files.scan.files, files.scan.folders, files.texts, files.nested_folders, manage or "")
+    suite, ignored = detected.suite, test_recipe.ignored_tests if test_recipe is not None else ()
+    if suite is None or suite.kind is not SuiteKind.PYTEST or suite.folder or test_recipe is None or not ignored:
+        return suite, detected.assumption
+    suite = replace(suite, arguments=(*suite.arguments, *(f"--ignore={path}" for path in ignored)))
+    left_out = f"is tested without {join_names(list(ignored))}, as in {test_recipe.source}"
+    return suite, "; it ".join(filter(None, (detected.assumption, left_out)))
+
+
+def _python_path(
+    files: ServiceFiles, settings: ServiceSettings, test_recipe: InstallRecipe | None, *, is_distribution: bool
+) -> tuple[str, ...]:
+    if settings.python_path is not None:
+        return settings.python_path
+    source = ("src",) if not is_distribution and has_src_packages(files.scan.files) else ()
+    project = django_project_folder(files.scan.files, files.texts)
+    variables = dict(test_recipe.environment) if test_recipe is not None else {}
+    named = [path.strip("/") for path in variables.get("PYTHONPATH", "").split(":")]
+    folders = [path.removeprefix("./") for path in named if path.removeprefix("./") in files.scan.folders]
+    return tuple(dict.fromkeys((*source, *filter(None, [project]), *folders)))
+
+
+def _manifest(files: ServiceFiles, sources: Sequence[RequirementSource]) -> str:
+    names = files.scan.existing_files("pyproject.toml", "requirements.txt", "setup.py", "Dockerfile")
+    if names:
+        return join_path(files.path, names[0])
+    images = [name for name in files.scan.files if is_dockerfile(name.rpartition("/")[2])]
+    return sources[0].path if sources else join_path(files.path, images[0]) if images else ""
