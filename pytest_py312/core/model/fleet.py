@@ -258,6 +258,8 @@ class Service:
     baseline: Interpreter
     baseline_source: str
     """Where the baseline comes from: ``deploy/docker/Dockerfile:3 says python:3.10-slim``."""
+    baseline_is_declared: bool = True
+    """Whether a file or the plan says it; otherwise it is assumed."""
     requirements: tuple[RequirementSource, ...]
     test_requirements: tuple[RequirementSource, ...]
     suite: Suite | None

@@ -17,7 +17,7 @@ from pytest_py312.repository.first_plan.stages import Division, divide
 from pytest_py312.repository.plan.loader import default_plan, plan_of
 from pytest_py312.repository.plan.plan_file import PLAN_NAME, parse_plan_file
 from pytest_py312.repository.services.detection.baseline import FALLBACK_SOURCE
-from pytest_py312.repository.services.discovery import discover, service_without_version
+from pytest_py312.repository.services.discovery import discover
 from pytest_py312.repository.unchanging_tree import UnchangingTree
 
 _SCAN_DEPTH = 8
@@ -96,8 +96,7 @@ def _sorted_stage(fleet: Fleet, names: Sequence[str]) -> list[Service]:
 
 def _assumed_baselines(fleet: Fleet) -> frozenset[str]:
     """Return the services of which no file says which Python they run on."""
-    undeclared = {service.name for service in fleet.services if service.baseline_source == FALLBACK_SOURCE}
-    return frozenset(undeclared | {service_without_version(text) for text in fleet.assumptions} - {""})
+    return frozenset(service.name for service in fleet.services if not service.baseline_is_declared)
 
 
 def _questions(

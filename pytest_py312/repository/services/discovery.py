@@ -28,7 +28,11 @@ from pytest_py312.repository.services.requirements.sources import (
     detect_sources,
 )
 from pytest_py312.repository.services.service_description import describe_service
-from pytest_py312.repository.services.shared_baseline import with_shared_baselines, with_usual_baselines
+from pytest_py312.repository.services.shared_baseline import (
+    describe_assumed_baselines,
+    with_shared_baselines,
+    with_usual_baselines,
+)
 from pytest_py312.repository.services.shared_packages import (
     required_modules,
     with_packed_folders,
@@ -62,7 +66,7 @@ def discover(plan: Plan) -> Fleet:
         stage = stages.get((name, path))
         describe = partial(describe_service, plan, tree, stage, inner.get(path, ()), assumptions)
         services.append(read_or_mark(bare_service(plan, name, path, stage), describe))
-    services, assumptions = _with_other_baselines(plan, services, assumptions)
+    services = _with_other_baselines(plan, services)
     services, of_packages = with_packed_folders(tree, with_shared_packages(tree, services))
     services = with_libraries(plan, tree, services)
     services, of_suites = with_suites_above(tree, services, _test_sources)
@@ -83,6 +87,7 @@ def discover(plan: Plan) -> Fleet:
                 for source in (*discovered.requirements, *(discovered.test_requirements if discovered.suite else ()))
             },
         ),
+        *describe_assumed_baselines(services),
         *assumptions,
         *of_packages,
         *of_suites,
@@ -92,18 +97,12 @@ def discover(plan: Plan) -> Fleet:
     return Fleet(services=tuple(ordered), assumptions=tuple(assumptions))
 
 
-def _with_other_baselines(
-    plan: Plan, services: list[Service], assumptions: list[str]
-) -> tuple[list[Service], list[str]]:
+def _with_other_baselines(plan: Plan, services: list[Service]) -> list[Service]:
     """Return the services whose own files say no Python with that of files which are about them, or of most others."""
-    declared_elsewhere = with_shared_baselines(plan, services)
-    assumptions = [text for text in assumptions if service_without_version(text) not in declared_elsewhere]
-    services = [declared_elsewhere.get(service.name, service) for service in services]
+    declared = with_shared_baselines(plan, services)
+    services = [declared.get(service.name, service) for service in services]
     usual = with_usual_baselines(services, plan)
-    return (
-        [usual.get(service.name, service) for service in services],
-        [_with_usual_baseline(text, usual) for text in assumptions],
-    )
+    return [usual.get(service.name, service) for service in services]
 
 
 def _test_sources(files: ServiceFiles) -> tuple[RequirementSource, ...]:
@@ -116,21 +115,6 @@ def _without_lock_of_tests(service: Service) -> Service:
     return (
         replace(service, test_requirements=(), separate_tests=False) if is_locked and service.suite is None else service
     )
-
-
-def service_without_version(assumption: str) -> str:
-    """Return the name of the service of which an assumption says that no file says its Python; empty for another."""
-    name, separator, _ = assumption.partition(" says nowhere which Python it runs on")
-    return name if separator else ""
-
-
-def _with_usual_baseline(assumption: str, usual: Mapping[str, Service]) -> str:
-    """Return the assumption about the baseline of a service with the baseline that it got."""
-    service = usual.get(service_without_version(assumption))
-    if service is None:
-        return assumption
-    start = assumption.rpartition("; ")[0]  # without the baseline that it had
-    return f"{start}; {service.baseline} is taken as its baseline, because {service.baseline_source}."
 
 
 def unique_names(paths: Sequence[str], root_name: str) -> dict[str, str]:

@@ -82,6 +82,7 @@ def describe_service(
         bare,
         baseline=baseline.interpreter,
         baseline_source=baseline.source,
+        baseline_is_declared=baseline.is_declared,
         requirements=required.run_time,
         test_requirements=required.tests,
         suite=suite,

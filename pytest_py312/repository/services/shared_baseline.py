@@ -5,7 +5,7 @@ then what is for all services: a pin, a tox.ini or a workflow at the root, image
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from pytest_py312.core.model.fleet import Service
@@ -22,7 +22,7 @@ _RUNNING = (DeclarationRole.EXACT, DeclarationRole.LIST_ITEM)
 
 def with_shared_baselines(plan: Plan, services: Sequence[Service]) -> dict[str, Service]:
     """Return those ``services``, by name, whose baseline only shared files declare, with that baseline."""
-    undeclared = [service for service in services if service.baseline_source == FALLBACK_SOURCE]
+    undeclared = [service for service in services if not service.baseline_is_declared]
     if not undeclared:
         return {}
     survey = VersionSurvey(plan.root, services, exclude=plan.exclude)
@@ -54,7 +54,9 @@ def with_shared_baselines(plan: Plan, services: Sequence[Service]) -> dict[str, 
         )
         if running is not None and running.version is not None:
             source = f"{running.location} says {running.text[:80]}"
-            with_baseline[service.name] = replace(service, baseline=running.version, baseline_source=source)
+            with_baseline[service.name] = replace(
+                service, baseline=running.version, baseline_source=source, baseline_is_declared=True
+            )
     return with_baseline
 
 
@@ -64,13 +66,26 @@ def with_usual_baselines(services: Sequence[Service], plan: Plan) -> dict[str, S
     A service of a repository on 3.11 is likelier on 3.11 than on the oldest interpreter of the plan, for which its
     requirements may have no versions. At least two others have to say it, and more than half of those that say any.
     """
-    undeclared = [service for service in services if service.baseline_source == FALLBACK_SOURCE]
-    others = Counter(service.baseline for service in services if service.baseline_source != FALLBACK_SOURCE)
+    undeclared = [service for service in services if not service.baseline_is_declared]
+    others = Counter(service.baseline for service in services if service.baseline_is_declared)
     usual, count = others.most_common(1)[0] if others else (plan.target, 0)
     if count < MIN_OTHERS or 2 * count <= others.total() or usual not in plan.interpreters or usual == plan.target:
         return {}
     source = f"{count} other services are on {usual}"
     return {service.name: replace(service, baseline=usual, baseline_source=source) for service in undeclared}
+
+
+def describe_assumed_baselines(services: Sequence[Service]) -> Iterator[str]:
+    """Yield what is assumed about the Python of services of which no file says it, as sentences."""
+    for service in services:
+        if not service.baseline_is_declared:
+            images = service.images
+            hint = f" ({images[0].location} says only {images[0].text})" if images else ""
+            if service.baseline_source == FALLBACK_SOURCE:
+                taken = f"{service.baseline}, the oldest of the plan, is taken as its baseline"
+            else:
+                taken = f"{service.baseline} is taken as its baseline, because {service.baseline_source}"
+            yield f"{service.name} says nowhere which Python it runs on{hint}; {taken}."
 
 
 def _running_declaration(declarations: Sequence[VersionDeclaration], plan: Plan) -> VersionDeclaration | None:

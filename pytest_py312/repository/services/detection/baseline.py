@@ -32,6 +32,7 @@ class Baseline:
     interpreter: Interpreter
     source: str
     assumptions: tuple[str, ...] = ()
+    is_declared: bool = True
 
 
 def find_baseline(
@@ -47,7 +48,7 @@ def find_baseline(
     interpreters of the plan. A baseline after the target is replaced by the target, one before
     :data:`OLDEST_SUPPORTED` by the oldest supported one of the plan.
     """
-    baseline = _declared_baseline(files, settings, plan, runtime) or _fallback_baseline(files, plan)
+    baseline = _declared_baseline(files, settings, plan, runtime) or _fallback_baseline(plan)
     if baseline.interpreter < OLDEST_SUPPORTED:
         replacement = min(
             (candidate for candidate in plan.interpreters if candidate >= OLDEST_SUPPORTED), default=plan.target
@@ -199,12 +200,9 @@ def _baseline_from(declaration: Declaration, interpreter: Interpreter) -> Baseli
     return Baseline(interpreter=interpreter, source=f"{declaration.location} says {declaration.text}")
 
 
-def _fallback_baseline(files: ServiceFiles, plan: Plan) -> Baseline:
+def _fallback_baseline(plan: Plan) -> Baseline:
     oldest = min(_usable(plan.interpreters, plan.target))
-    unclear = [declaration for dockerfile in files.dockerfiles for declaration in dockerfile.declarations]
-    hint = f" ({unclear[0].location} says only {unclear[0].text})" if unclear else ""
-    clause = f"says nowhere which Python it runs on{hint}; {oldest}, the oldest of the plan, is taken as its baseline"
-    return Baseline(interpreter=oldest, source=FALLBACK_SOURCE, assumptions=(clause,))
+    return Baseline(interpreter=oldest, source=FALLBACK_SOURCE, is_declared=False)
 
 
 def _usable(interpreters: Sequence[Interpreter], target: Interpreter) -> Sequence[Interpreter]:
