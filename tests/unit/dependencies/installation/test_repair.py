@@ -16,7 +16,8 @@ from pytest_py312.dependencies.diagnosis.package_index import DistributionFile, 
 from pytest_py312.dependencies.diagnosis.repair_search import RequirementChange
 from pytest_py312.dependencies.diagnosis.version_candidates import ANY_VERSION
 from pytest_py312.dependencies.installation.installer import Installer
-from pytest_py312.dependencies.installation.repair import AFTER_REPAIR, SEARCH_LIMIT, repair
+from pytest_py312.dependencies.installation.remedies import AFTER_REPAIR
+from pytest_py312.dependencies.installation.repair import SEARCH_LIMIT, repair
 from pytest_py312.dependencies.installation.result import Installation
 from pytest_py312.dependencies.resolution.lock import DependencyLock, Pin, Undetermined
 from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
@@ -567,3 +568,58 @@ def test_a_backport_that_the_target_takes_anyway_gets_no_marker() -> None:
     (finding,) = repaired(backport_on_3_9(DependencyLock(pins=(pin,))), ZONEINFO)
 
     assert "python_version" not in finding.remedy
+
+
+def test_what_a_change_lets_appear_is_repaired_with_it() -> None:
+    """Another pin fails on import once the first is out of the way: both changes are tried together."""
+
+    def installed(on: str, now: dict[str, str]) -> Installation:
+        detail = "ImportError: no" if on == "3.12" and now.get("flask") != "==2.1" else ""
+        return replace(installation_of(on, {"numpy": "2.0", "flask": "2"}), imports={"flask": detail})
+
+    first, second = repaired(FakeInstaller(installed=installed))
+
+    assert first.remedy == "numpy==1.24.3 -> numpy==2.0 (verified: resolves, installs and imports on 3.12 and 3.9)"
+    assert second.remedy == "flask==2 -> flask==2.1 (verified: resolves, installs and imports on 3.12 and 3.9)"
+    assert AFTER_REPAIR in second.detail
+    assert [
+        change.new for finding in (first, second) for change in finding.changes if isinstance(change, SpecifierChange)
+    ] == [
+        "==2.0",
+        "==2.1",
+    ]
+
+
+def test_a_change_that_was_found_stays_if_the_next_search_takes_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    def installed(on: str, now: dict[str, str]) -> Installation:
+        seconds[0] += SEARCH_LIMIT / 2 + 1
+        return replace(
+            installation_of(on, {"flask": "2"}), imports={"flask": "ImportError: no" if on == "3.12" else ""}
+        )
+
+    seconds = [0.0]
+    monkeypatch.setattr(clock, "stopwatch", lambda: seconds[0])
+    table = FakeInstaller(installed=installed)
+    first, second = repaired(table)
+
+    assert first.remedy.startswith("numpy==1.24.3 -> numpy==2.0 (verified: resolves and installs on 3.12")
+    assert not second.changes
+    assert table.undetermined == []
+
+
+def test_an_import_that_fails_for_another_finding_of_the_trial_is_not_added() -> None:
+    """``flask`` fails in ``wrapt``, which fails alike when it is imported alone: one finding is about it."""
+    frame = '  File "/e/lib/python3.12/site-packages/wrapt/decorators.py", line 34, in <module>'
+    reason = f"{frame}\nImportError: no formatargspec"
+
+    def installed(on: str, now: dict[str, str]) -> Installation:
+        imports = {"flask": reason, "wrapt": reason, "wrapt.decorators": reason} if on == "3.12" else {}
+        made = installation_of(on, {"numpy": "2.0", "flask": "2", "wrapt": "1.12.1"})
+        assert made.environment is not None
+        modules = {"flask": ("flask",), "wrapt": ("wrapt",)}
+        return replace(made, imports=imports, environment=replace(made.environment, modules=modules))
+
+    entries = required("numpy==1.24.3", "flask==2", "wrapt==1.12.1")
+    found = repaired(FakeInstaller(entries=entries, installed=installed))
+
+    assert [finding.names for finding in found] == [("numpy",), ("wrapt",)]
