@@ -22,6 +22,8 @@ DEPTH_LIMIT = 6
 """Maximum nesting of scripts."""
 COMMAND_LIMIT = 10_000
 STEP_LIMIT = 200
+LOOP_LIMIT = 50
+"""Maximum number of values of a loop."""
 
 _ASSIGNMENT = re.compile(r"(?P<name>[A-Za-z_]\w*)=(?P<value>.*)", re.DOTALL | re.ASCII)
 _SHELLS = frozenset({"sh", "bash", "ash", "dash", "zsh"})
@@ -188,11 +190,21 @@ class CommandWalk:
                 break
             end += 1
         body = [_without_keyword(command, "do") for command in commands[index:end]]
-        name, values = words[1], words[words.index("in") + 1 :]
-        for value in values[:50]:
+        name = words[1]
+        patterns = words[words.index("in") + 1 :]
+        values = [value for word in patterns for value in self._expand_pattern(word)]
+        for value in values[:LOOP_LIMIT]:
             self.variables[name] = value
             self._run_commands(body, offset)
         return end + 1
+
+    def _expand_pattern(self, word: str) -> list[str]:
+        """Return the paths that a pattern of a loop fits, as they are written; other words as they are."""
+        if UNKNOWN in word or not re.search(r"[*?\[]", posixpath.basename(word.rstrip("/"))):
+            return [word]
+        prefix = posixpath.dirname(word.rstrip("/"))
+        paths = self.files.expand(resolve_path(word, self.folder))
+        return [posixpath.join(prefix, posixpath.basename(path)) for path in paths]
 
     # ---- one command
 

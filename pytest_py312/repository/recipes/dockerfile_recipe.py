@@ -263,7 +263,7 @@ class _ImageReader:
             found = other.files.find(path)
             if found is not None and self._tree.is_file(found):
                 continue  # only a file of the repository
-            if other.files.find_generated(path) is not None:
+            if other.files.find_generated(path):
                 continue  # its steps count where the file is installed
             self._take_steps(other, path, resolve_path(destination, state.folder), state)
 

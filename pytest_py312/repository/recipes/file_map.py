@@ -60,7 +60,9 @@ class FileMap:
             if inner is None:
                 continue
             if mount.generated is not None:
-                return None
+                if inner == ".":
+                    return None
+                continue  # what lies beside generated files in their folder is still there
             source = join_path(mount.source, inner)
             if not leaves_root(source) and (self.tree.is_file(source) or self.tree.is_folder(source)):
                 return source
@@ -72,15 +74,18 @@ class FileMap:
         found = ((path, self.find(path)) for path in islice(paths, FOLDER_LIMIT))
         return tuple((path, folder) for path, folder in found if folder is not None and self.tree.is_folder(folder))
 
-    def find_generated(self, path: str) -> InstallStep | None:
-        """Return the command that generates the file at ``path``, or a folder around it."""
+    def find_generated(self, path: str) -> tuple[InstallStep, ...]:
+        """Return the commands that generate the file at ``path``, or write to the same folder around it."""
+        steps: list[InstallStep] = []
+        destination = ""
         for mount in reversed(self.mounts):
             if _inside(path, mount.destination) is not None:
-                if mount.generated is not None:
-                    return mount.generated
-                if self.find(path) is not None:
-                    return None
-        return None
+                if mount.generated is not None and destination in ("", mount.destination):
+                    steps.append(mount.generated)
+                    destination = mount.destination
+                elif mount.generated is None and self.find(path) is not None:
+                    break
+        return tuple(reversed(steps))
 
     def copy_from(self, other: "FileMap", path: str, destination: str, *, into_folder: bool) -> None:
         """Copy the file or folder at ``path`` of another image to ``destination``."""
@@ -95,9 +100,8 @@ class FileMap:
                 self._add(
                     Mount(destination=_absolute(inner, destination), source=mount.source, generated=mount.generated)
                 )
-        generated = other.find_generated(path)
-        if generated is not None:
-            self.add_generated(target if _has_suffix(path) else destination, generated)
+        for step in other.find_generated(path):
+            self.add_generated(target if _has_suffix(path) else destination, step)
 
     def expand(self, pattern: str) -> list[str]:
         """Return the absolute paths that a pattern of the last component fits; the pattern itself without one."""

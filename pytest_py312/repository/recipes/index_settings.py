@@ -54,8 +54,8 @@ def read_index_settings(
                 indexes[("--find-links", source)] = None
                 continue
             is_reachable = False
-            if generated is not None:
-                indexes.update(dict.fromkeys(generated.indexes))
+            if generated:
+                indexes.update(dict.fromkeys(index for step in generated for index in step.indexes))
             else:
                 left_out.append(f"{option} {value}")
     kept = tuple(flag for flag in flags if flag != "--no-index" or is_reachable)

@@ -51,11 +51,11 @@ class _Paths:
         for name in names:
             for path in self.files.expand(resolve_path(name, self.folder)):
                 source = self.files.find(path)
-                generated = self.files.find_generated(path) if source is None else None
+                generated = self.files.find_generated(path) if source is None else ()
                 if source is not None and self.files.tree.is_file(source):
                     sources.append(source)
-                elif generated is not None:
-                    self.generated.append(generated)
+                elif generated:
+                    self.generated += generated
                 else:
                     self.unresolved.append(name)
         return tuple(dict.fromkeys(sources))
@@ -69,11 +69,11 @@ class _Paths:
             extras = tuple(sorted(name.strip() for name in names if name.strip()))
             for absolute in self.files.expand(resolve_path(path, self.folder)):
                 source = _project_folder(self.files, absolute)
-                generated = self.files.find_generated(absolute) if source is None else None
+                generated = self.files.find_generated(absolute) if source is None else ()
                 if source is not None:
                     projects.append(LocalProject(path=source, extras=extras, editable=editable))
-                elif generated is not None:
-                    self.generated.append(generated)
+                elif generated:
+                    self.generated += generated
                 else:
                     self.unresolved.append(text)
         return tuple(dict.fromkeys(projects))

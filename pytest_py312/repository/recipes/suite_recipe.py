@@ -219,10 +219,20 @@ def _recipe(tree: Tree, source: str, walk: CommandWalk, run: CommandRun, service
         source=source,
         steps=tuple(dict.fromkeys(walk.steps)),
         limits=tuple(dict.fromkeys(walk.limits)),
-        environment=test_environment(run.environment, service_path),
+        environment=test_environment(_moved_paths(tree, run, service_path), service_path),
         prepare=tuple(islice(_preparations(tree, walk.runs, service_path), VARIABLE_LIMIT)),
         ignored_tests=tuple(dict.fromkeys(_ignored_tests(run, walk.runs, service_path))),
     )
+
+
+def _moved_paths(tree: Tree, run: CommandRun, service_path: str) -> Iterator[tuple[str, str]]:
+    """Yield the variables of a run, with paths in its folder as those in the service, where a cell runs the tests."""
+    for name, value in run.environment:
+        path = posixpath.normpath(join_path(run.folder or ".", value)) if "/" in value and "://" not in value else ""
+        is_moved = bool(path) and run.folder != service_path and not (value.startswith("/") or leaves_root(path))
+        if is_moved and (tree.is_file(path) or tree.is_folder(path)):
+            value = posixpath.relpath(path, service_path)
+        yield name, value
 
 
 def _ignored_tests(run: CommandRun, runs: Sequence[CommandRun], service_path: str) -> Iterator[str]:
@@ -302,6 +312,9 @@ def walk_job(
     """
     path = walk.path
     choice = {name: _chosen_value(values, service_path, service_name) for name, values in job.matrix.items() if values}
+    choice |= {
+        key: value for key in job.computed if (value := _computed_value(job, key, service_path, service_name, folder))
+    }
     for name, objects in job.matrix_objects.items():
         choice |= {f"{name}.{key}": value for key, value in _chosen_object(objects, service_path, service_name).items()}
     job_variables = {name: job.expand(value, choice) for name, value in job.variables.items()}
@@ -336,6 +349,20 @@ def _chosen_value(values: Sequence[str], service_path: str, service_name: str) -
     if len(versions) < len(values):
         return values[0]
     return max(versions, key=lambda value: [int(part) for part in value.removesuffix(".*").split(".")])
+
+
+def _computed_value(job: "WorkflowJob", key: str, service_path: str, service_name: str, folder: str) -> str:
+    """Return the value of a computed key with which a path of the job is that of the service; empty if none is.
+
+    ``./services/${{ matrix.service }}``: the services that a commit changes, by the names of their folders.
+    """
+    named = re.compile(rf"(?P<start>[\w./-]*)\$\{{\{{\s*matrix\.{re.escape(key)}\s*\}}\}}", re.ASCII)
+    texts = [text for step in job.steps for text in (step.text, step.folder)]
+    starts = {match["start"] for text in texts for match in named.finditer(text)}
+    for value in (service_path.rpartition("/")[2], service_name, service_path):
+        if any(posixpath.normpath(join_path(folder, start + value)) == service_path for start in starts):
+            return value
+    return ""
 
 
 def _chosen_object(objects: Sequence[Mapping[str, str]], service_path: str, service_name: str) -> Mapping[str, str]:

@@ -53,6 +53,8 @@ class WorkflowJob:
     matrix: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     matrix_objects: Mapping[str, tuple[Mapping[str, str], ...]] = field(default_factory=dict)
     """Keys of the matrix -> the objects that each may be: ``${{ matrix.module.test }}`` is a value of one."""
+    computed: tuple[str, ...] = ()
+    """Keys of the matrix whose values another job computes: ``${{ fromJson(needs.changes.outputs.services) }}``."""
     is_matrix_in_environment: bool = False
     """Whether the values of the matrix are variables of the shell."""
 
@@ -97,6 +99,7 @@ def read_workflow_jobs(text: str) -> tuple[WorkflowJob, ...]:
                 variables=job_variables,
                 matrix=_matrix(node),
                 matrix_objects=_matrix_objects(node),
+                computed=_computed_keys(node),
             )
         )
     return tuple(read_jobs)
@@ -198,6 +201,12 @@ def _matrix(job: YamlNode) -> dict[str, tuple[str, ...]]:
                 item.value for item in node.items if isinstance(item, YamlScalar)
             )
     return {name: tuple(dict.fromkeys(texts)) for name, texts in values.items()}
+
+
+def _computed_keys(job: YamlNode) -> tuple[str, ...]:
+    matrix = child_of(child_of(job, "strategy"), "matrix")
+    pairs = matrix.pairs if isinstance(matrix, YamlMapping) else []
+    return tuple(scalar_text(name) for name, node in pairs if _EXPRESSION.search(scalar_text(node)))
 
 
 def _matrix_objects(job: YamlNode) -> dict[str, tuple[dict[str, str], ...]]:

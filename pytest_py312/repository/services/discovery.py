@@ -66,7 +66,7 @@ def discover(plan: Plan) -> Fleet:
         stage = stages.get((name, path))
         describe = partial(describe_service, plan, tree, stage, inner.get(path, ()), assumptions)
         services.append(read_or_mark(bare_service(plan, name, path, stage), describe))
-    services = _with_other_baselines(plan, services)
+    services = _with_other_baselines(plan, services if plan.services else _without_shared_requirements(tree, services))
     services, of_packages = with_packed_folders(tree, with_shared_packages(tree, services))
     services = with_libraries(plan, tree, services)
     services, of_suites = with_suites_above(tree, services, _test_sources)
@@ -95,6 +95,22 @@ def discover(plan: Plan) -> Fleet:
         *describe_sources_by_name(ordered),
     ]
     return Fleet(services=tuple(ordered), assumptions=tuple(assumptions))
+
+
+def _without_shared_requirements(tree: Tree, services: list[Service]) -> list[Service]:
+    """Leave out folders without code whose requirements other services install: ``lock/requirements.txt``."""
+    installed = {
+        (service.name, source.path) for service in services if service.recipe for source in service.requirements
+    }
+
+    def is_shared(service: Service) -> bool:
+        own = {source.path for source in service.requirements if source.path.startswith(f"{service.path}/")}
+        others = {path for name, path in installed if name != service.name}
+        if not own or not own <= others or any(source.table for source in service.requirements):
+            return False
+        return not any(name.endswith((".py", "Dockerfile")) for name in tree.scan_folder(service.path, depth=8).files)
+
+    return [service for service in services if not is_shared(service)]
 
 
 def _with_other_baselines(plan: Plan, services: list[Service]) -> list[Service]:

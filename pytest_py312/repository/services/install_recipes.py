@@ -215,7 +215,8 @@ def _is_of_another(tree: Tree, recipe: InstallRecipe, path: str) -> bool:
     """Whether an image installs further projects of the repository and is none of the one in the folder ``path``.
 
     So it is if one of them requires it by its path, and, unless it requires all of them itself, if the name of the
-    image or its start names one of them and not this one, or if the image starts nothing.
+    image or its start names one of them and not this one, or if the image starts nothing. An image that starts nothing
+    and installs only what it has built is of each: it is started by the name of one.
     """
     installed = {project.path for step in recipe.steps for project in step.projects}
     installed |= {step.project for step in recipe.steps if step.project is not None}
@@ -227,7 +228,8 @@ def _is_of_another(tree: Tree, recipe: InstallRecipe, path: str) -> bool:
     instructions = read_dockerfile(tree.read_or_none(recipe.source) or "", recipe.source).instructions
     starts = [each.arguments for each in instructions if each.keyword in ("CMD", "ENTRYPOINT")]
     is_named = {project: _names_project(project, (recipe.source, *starts)) for project in (path, *others)}
-    return not is_named[path] and (any(is_named.values()) or not starts)
+    is_built = all(step.exported or (step.project is None and not step.projects) for step in recipe.steps)
+    return not is_named[path] and (any(is_named.values()) or not (starts or is_built))
 
 
 def _names_project(project: str, texts: Iterable[str]) -> bool:

@@ -45,6 +45,7 @@ def test_a_step_has_its_files_and_its_line(tmp_path: Path) -> None:
         "RUN export F=a && pip install -r $F.txt",
         "RUN cd / && pip install -r /app/a.txt",
         "RUN for f in a; do pip install -r $f.txt; done",
+        "RUN for f in ./a*.txt; do pip install -r $f; done",
         "RUN cd /etc && cd - && pip install -r a.txt",
         "RUN pushd /etc; pushd /; popd; popd; pip install -r a.txt",
         "RUN <<EOF\nset -e\npip install -r a.txt\nEOF",
@@ -314,3 +315,19 @@ def test_no_dockerfile_raises(folder: Path, lines: list[str]) -> None:
     (folder / "svc/Dockerfile").write_text("\n".join(lines))
     recipe = read_dockerfile_recipe(Tree(folder), "svc/Dockerfile", "svc")
     assert recipe is None or all(isinstance(step, InstallStep) for step in recipe.steps)
+
+
+def test_wheels_that_a_loop_builds_into_one_folder(tmp_path: Path) -> None:
+    """Each project of the folder is built, and all are installed."""
+    text = (
+        "FROM python:3.11 AS builder\nCOPY . /src\nWORKDIR /src\n"
+        "RUN for each in ./services/*; do python -m build $each --outdir ./dist; done\n"
+        "FROM python:3.11\nCOPY --from=builder /src/lock/all.txt /src/dist/ /app/\nWORKDIR /app\n"
+        "RUN pip install --no-deps -r all.txt\nRUN pip install --no-deps *.whl\n"
+    )
+    files = {"lock/all.txt": "six\n", "services/a/pyproject.toml": "", "services/b/pyproject.toml": ""}
+    recipe = recipe_of(tmp_path, text, files)
+
+    assert [step.files for step in recipe.steps if step.files] == [("svc/lock/all.txt",)]
+    assert [project.path for step in recipe.steps for project in step.projects] == ["svc/services/a", "svc/services/b"]
+    assert recipe.is_complete

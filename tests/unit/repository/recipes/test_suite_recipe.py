@@ -634,3 +634,26 @@ def test_what_an_old_python_needs_is_no_requirement(tmp_path: Path) -> None:
         text = f"[tox]\nenvlist = {envlist}\n[testenv:docker]\ncommands = docker run x\n[testenv]\n{deps}"
         tree = write(tmp_path, {"services/a/tox.ini": text})
         assert next(text for _, text in shown(read_runner_recipe(tree, "services/a"))) == "services/a/dev.txt"
+
+
+@pytest.mark.parametrize("service", ["a", "b"])
+def test_a_matrix_that_another_job_computes_has_the_service_as_its_value(tmp_path: Path, service: str) -> None:
+    """As a job for each service that a commit changes; variables with paths are those of the service's folder."""
+    text = """\
+jobs:
+  tests:
+    strategy:
+      matrix:
+        service: ${{ fromJson(needs.changes.outputs.services) }}
+    env:
+      CONFIG: ./services/a/dev.txt
+      OTHER: not/there
+    steps:
+      - run: pip install -r ./services/${{ matrix.service }}/dev.txt
+      - run: pytest ./services/${{matrix.service}}
+"""
+    tree = write(tmp_path, {".github/workflows/tests.yml": text})
+    recipe = read_workflow_recipe(tree, f"services/{service}", service)
+    assert shown(recipe) == [(".github/workflows/tests.yml:10", f"services/{service}/dev.txt")]
+    config = "dev.txt" if service == "a" else "../a/dev.txt"
+    assert variables_of(recipe) == {"CONFIG": config, "OTHER": "not/there"}

@@ -1410,3 +1410,31 @@ def test_a_virtual_environment_in_the_image_of_another_service(tmp_path: Path) -
     assert recipe is not None
     assert [(step.files, step.environment) for step in recipe.steps] == [(("loader/base.txt",), "/app/loader_venv")]
     assert services["lib"].recipe is None
+
+
+LOCKED = {
+    "Dockerfile": "FROM python:3.11 AS builder\nCOPY . /src\nWORKDIR /src\n"
+    "RUN for each in ./services/*; do python -m build $each --outdir ./dist; done\n"
+    "FROM python:3.11\nCOPY --from=builder /src/lock/requirements.txt /src/dist/ /app/\nWORKDIR /app\n"
+    "RUN pip install --no-deps -r requirements.txt\nRUN pip install --no-deps *.whl\n",
+    "lock/requirements.txt": "six==1.16.0\n",
+    "services/a/pyproject.toml": "[project]\nname = 'a'\nversion = '1'\n",
+    "services/a/src/a/__init__.py": "import six\n",
+    "services/b/pyproject.toml": "[project]\nname = 'b'\nversion = '1'\n",
+}
+
+
+def test_an_image_that_builds_all_services_is_that_of_each(tmp_path: Path) -> None:
+    """The folder with the requirements that it installs is no service."""
+    fleet = fleet_of(tmp_path, LOCKED)
+    assert [service.path for service in fleet.services] == ["services/a", "services/b"]
+    for service in fleet.services:
+        assert service.recipe is not None
+        assert service.recipe.source == "Dockerfile"
+        assert "lock/requirements.txt" in [source.path for source in service.requirements]
+
+
+@pytest.mark.parametrize("name", ["lock/main.py", "lock/Dockerfile"])
+def test_a_folder_with_code_stays_a_service(tmp_path: Path, name: str) -> None:
+    fleet = fleet_of(tmp_path, {**LOCKED, name: "FROM python:3.11\n" if name.endswith("Dockerfile") else ""})
+    assert [service.path for service in fleet.services] == ["lock", "services/a", "services/b"]
