@@ -254,7 +254,7 @@ def fails_only_here(finding: Finding, installation: Installation, baseline: Inst
 def without_unneeded(finding: Finding, installation: Installation, baseline: Installation) -> Finding:
     """Return a finding as a note if nothing needs the import that fails in ``installation`` and on the ``baseline``.
 
-    It is a warning if it fails only here, and its project is required only to pin what others require. A module that
+    It is a warning if it fails only here, and its project is required for another reason than its import. A module that
     needs an extra or is only there inside of another program says nothing of its project, if another module of it can
     be imported, or if it lacks a module that no requirement provides on any interpreter.
     """
@@ -263,9 +263,11 @@ def without_unneeded(finding: Finding, installation: Installation, baseline: Ins
         return finding
     details = [(side.imports or {}).get(module, "") for side in (installation, baseline)]
     if not all(details):
-        is_pinned = bool(finding.names) and installation.only_pinned.issuperset(finding.names)
-        message = f"{finding.message} (it is only pinned: its line says that nothing requires it directly)"
-        return replace(finding, severity=Severity.WARNING, message=message) if is_pinned else finding
+        reasons = [installation.unused.get(name, "") for name in finding.names]
+        if not reasons or not all(reasons):
+            return finding
+        message = f"{finding.message} ({reasons[0]}, and nothing of the service names it)"
+        return replace(finding, severity=Severity.WARNING, message=message)
     imports = installation.imports or {}
     others = [name for project in finding.names for name in environment.modules.get(project, ()) if name != module]
     provided = {name for names in environment.modules.values() for name in names}

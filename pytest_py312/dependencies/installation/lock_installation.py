@@ -199,7 +199,7 @@ class LockInstaller:
             source_imports=imported - declared,
             import_causes=frozenset(causes),
             unneeded_imports=unneeded,
-            only_pinned=self._request_builder.only_pinned(cell.service) if unneeded else frozenset(),
+            unused=self._request_builder.unused(cell.service) if unneeded else {},
             distributions=tuple(distributions),
         )
 

@@ -32,6 +32,7 @@ from pytest_py312.repository.recipes.recipe_sources import own_sources
 from pytest_py312.repository.services.own_distributions import find_own_distributions
 from pytest_py312.repository.services.requirements.compiled_files import read_compile_header
 from pytest_py312.repository.services.requirements.development import (
+    DEVELOPMENT_TOOLS,
     is_for_development,
     unnamed_modules,
     unnamed_projects,
@@ -218,20 +219,23 @@ class RequestBuilder:
         """Return those of ``modules`` that no file of the service names."""
         return unnamed_modules(Tree(self._plan.root), service, modules)
 
-    def only_pinned(self, service: Service) -> frozenset[str]:
-        """Return the projects whose lines say that nothing of the service requires them: ``# not directly required``.
+    def unused(self, service: Service) -> dict[str, str]:
+        """Return the projects that the service has for another reason than to import them, and that reason.
 
-        Snyk adds such lines, so that what others require gets a version without a vulnerability.
+        Tools for development; and what others require, with a line that says so: ``# not directly required``. Snyk adds
+        such lines, so that it gets a version without a vulnerability.
         """
         tree = Tree(self._plan.root)
         texts: dict[str, list[str]] = {}
-        names = set()
+        reasons = {}
         for item in self.requirements(service).entries:
             path, line = item.location.path, item.location.line or 0
             lines = texts.setdefault(path, (tree.read_or_none(path) or "").splitlines())
             if 0 < line <= len(lines) and _NOT_DIRECT.search(lines[line - 1]):
-                names.add(item.name)
-        return frozenset(names)
+                reasons[item.name] = "its line says that nothing requires it directly"
+            elif item.name in DEVELOPMENT_TOOLS:
+                reasons[item.name] = "it is a tool for development"
+        return reasons
 
     def requires_git(self, service: Service) -> bool:
         """Whether a requirement of the service is fetched with git."""

@@ -1,7 +1,7 @@
 """The result of installing the requirements of a cell."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pytest_py312.core.model.findings import Finding
 from pytest_py312.core.model.measurements import InterpreterBuild
@@ -40,8 +40,9 @@ class Installation:
     """Modules that were imported only because imports of others failed in them."""
     unneeded_imports: frozenset[str] = frozenset()
     """Those that fail and that nothing of the service names or starts: some need an extra, or another program."""
-    only_pinned: frozenset[str] = frozenset()
-    """Projects of unneeded imports that are required only to give what others require a version."""
+    unused: Mapping[str, str] = field(default_factory=dict)
+    """Projects that are required for another reason than to be imported, and that reason; only if imports fail that
+    nothing needs."""
     distributions: tuple[StoredDistribution, ...] = ()
     unavailable: tuple[str, ...] = ()
     missing: MissingTool | None = None

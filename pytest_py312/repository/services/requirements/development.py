@@ -27,6 +27,14 @@ DEVELOPMENT_WORDS = frozenset(
      "style", "test", "testing", "tests", "tools", "types", "typing", "unittest", "unittests"}
 )  # fmt: skip
 """Words in the path of a requirements file that is not for production."""
+DEVELOPMENT_TOOLS = frozenset(
+    {"autopep8", "bandit", "black", "bpython", "bump2version", "bumpversion", "check-manifest", "coverage", "coveralls",
+     "flake8", "ipdb", "ipython", "isort", "mypy", "nose", "nose2", "pep8", "pip-tools", "pre-commit", "ptpython",
+     "pudb", "pycodestyle", "pydocstyle", "pyflakes", "pylint", "pytest-runner", "rope", "safety", "sphinx", "tox",
+     "twine", "virtualenv", "vulture", "yapf"}
+)  # fmt: skip
+"""Projects that developers run. Where production requires one, its images have it, and no program of theirs needs it
+unless a file names it."""
 _CONFIGURATION_FILES = frozenset({"pytest.ini", "tox.ini", "setup.cfg", "pyproject.toml", ".coveragerc", "Makefile"})
 _ALWAYS_NEEDED = re.compile(
     r"pytest|pytest-(?!runner$).*|pluggy|iniconfig|coverage|hypothesis|anyio|nose2?|tox|setuptools|wheel"

@@ -303,15 +303,15 @@ def test_a_lock_that_excludes_a_python_counts_without_requirements_for_run_time(
     assert [(lock.path, lock.requires_python) for lock in locks] == [("api/Pipfile.lock", "==3.11.*")]
 
 
-def test_lines_that_only_pin_what_others_require(tmp_path: Path) -> None:
-    """As Snyk writes them, in requirements files and in tables."""
+def test_projects_that_are_required_for_another_reason_than_their_import(tmp_path: Path) -> None:
+    """Lines as Snyk writes them, in requirements files and in tables; tools for development."""
     tree = service_tree(
         tmp_path,
         {
             "svc/pyproject.toml": '[project]\nname = "svc"\nversion = "1"\ndependencies = [\n'
             '    "anyconfig~=0.10",  # not directly required, pinned by Snyk to avoid a vulnerability\n'
             '    "six",\n]\n',
-            "svc/requirements.txt": "zipp>=3.19.1 # not directly required, pinned by Snyk\nattrs # required\n",
+            "svc/requirements.txt": "zipp>=3.19.1 # not directly required, pinned by Snyk\nattrs # required\nnose\n",
         },
     )
     tables = (
@@ -320,4 +320,8 @@ def test_lines_that_only_pin_what_others_require(tmp_path: Path) -> None:
     )
     service = replace(cell_of("3.12").service, path="svc", requirements=tables)
     builder = RequestBuilder(plan=Plan(root=tree), cache=tmp_path / "cache")
-    assert builder.only_pinned(service) == {"anyconfig", "zipp"}
+    assert builder.unused(service) == {
+        "anyconfig": "its line says that nothing requires it directly",
+        "zipp": "its line says that nothing requires it directly",
+        "nose": "it is a tool for development",
+    }

@@ -595,7 +595,7 @@ def test_a_module_that_nobody_needs_and_that_fails_on_both_is_a_note(
     assert named.severity is Severity.ERROR
 
 
-def test_an_import_that_fails_only_here_blocks_unless_its_project_is_only_pinned() -> None:
+def test_an_import_that_fails_only_here_blocks_unless_its_project_is_unused() -> None:
     """Snyk pins what others require; what these import is read from their source, not tried."""
     sides = [
         installation_of(text, {"anyconfig": "0.10.1"}, imports={"anyconfig": failure})
@@ -605,9 +605,9 @@ def test_an_import_that_fails_only_here_blocks_unless_its_project_is_only_pinned
 
     (finding,) = judged(target, sides[1]).findings
     assert finding.severity is Severity.ERROR
-    (pinned,) = judged(replace(target, only_pinned=frozenset({"anyconfig"})), sides[1]).findings
+    (pinned,) = judged(replace(target, unused={"anyconfig": "its line says so"}), sides[1]).findings
     assert pinned.severity is Severity.WARNING
-    assert "its line says that nothing requires it directly" in pinned.message
+    assert pinned.message.endswith("(its line says so, and nothing of the service names it)")
 
 
 def test_one_cause_of_failing_imports_is_reported_once() -> None:
