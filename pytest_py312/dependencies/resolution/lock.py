@@ -173,18 +173,35 @@ def resolve_parts(request: ResolutionRequest, resolve: Callable[[ResolutionReque
     return DependencyLock(pins=in_order, created=clock.timestamp(), replaced=tuple(replaced))
 
 
+_RELEASED_DAILY = ("boto3", "botocore")
+"""Projects of platforms with more than a thousand versions."""
+
+
 def _resolve_provided(
     part: ResolutionRequest, resolve: Callable[[ResolutionRequest], DependencyLock]
 ) -> DependencyLock:
-    """Return what a platform provides, which replaces nothing that is installed already."""
+    """Return what a platform provides, which replaces nothing that is installed already.
+
+    Its versions are the newest, whether they fit to that or not: a platform does not compare them with what it finds
+    beside them. Those of the same minor version that fit are preferred. Of a project with a thousand versions a resolver
+    would try all that ever were, the first of which have to be built to be read.
+    """
     kept = replace(part, constraints=(*part.constraints, *part.installed))
     try:
+        newest = resolve(replace(kept, no_deps=True))
+        open_pins = (pin for pin in newest.pins if f"{pin.name}=={pin.version}" not in part.installed)
+        bounds = (_same_minor(pin) for pin in open_pins if pin.name in _RELEASED_DAILY)
         try:
-            return resolve(kept)
-        except Unresolvable:  # a platform does not compare its versions with what it finds beside them
-            return resolve(replace(kept, no_deps=True))
+            return resolve(replace(kept, constraints=(*kept.constraints, *bounds)))
+        except Unresolvable:
+            return newest
     except Unresolvable as error:
         raise Undetermined(f"what the platform provides cannot be resolved: {error}", sorted(part.names)) from error
+
+
+def _same_minor(pin: Pin) -> str:
+    """Return the requirement of the minor version of a pin, or of a newer one."""
+    return f"{pin.name}>={'.'.join(pin.version.split('.')[:2])}"
 
 
 class LockCache:

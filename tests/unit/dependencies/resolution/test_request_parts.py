@@ -88,33 +88,44 @@ def test_what_a_command_upgrades_is_not_preferred_as_it_is() -> None:
     assert resolved(request, answers)[1] == ["", "c==1"]
 
 
-def provided(*answers: str, first: str = "b==1") -> dict[str, str]:
-    """Lock ``first``, and what a platform provides: ``answers`` with, and then without, dependencies."""
-    remaining = list(answers)
+def provided(newest: str, fitting: str = "", *, first: str = "b==1") -> tuple[dict[str, str], tuple[str, ...]]:
+    """Lock ``first``, and what a platform provides; return the versions, and the bounds of those that have to fit.
+
+    :param newest: the versions without what they require; ``fitting``: those of the same minor version with it.
+    """
+    bounds: list[str] = []
 
     def resolve(part: ResolutionRequest) -> DependencyLock:
+        answer = (newest if part.no_deps else fitting) if part.provided else first
         if part.provided:
-            assert part.constraints == tuple(first.split())
-            assert part.no_deps == (len(remaining) < len(answers))
-        answer = remaining.pop(0) if part.provided else first
+            assert first in part.constraints
+            bounds.extend(line for line in part.constraints if line != first)
         if not answer:
             raise Unresolvable([Finding(code="PY101", message="no")])
         return DependencyLock(pins=tuple(map(pin, answer.split())))
 
-    platform = ResolutionRequest(lines=("b", "sdk"), position=1, provided=True)
-    return resolve_parts(ResolutionRequest(lines=("b",), others=(platform,)), resolve).versions
+    platform = ResolutionRequest(lines=("b", "boto3"), position=1, provided=True)
+    lock = resolve_parts(ResolutionRequest(lines=("b",), others=(platform,)), resolve)
+    return lock.versions, tuple(bounds)
 
 
 def test_what_a_platform_provides_replaces_nothing() -> None:
     """It fits to what is required, or stands beside it."""
-    assert provided("sdk==3 b==1") == {"b": "1", "sdk": "3"}
-    assert provided("sdk==3 b==2") == {"b": "1", "sdk": "3"}
-    assert provided("", "sdk==4") == {"b": "1", "sdk": "4"}
+    assert provided("boto3==3.4.1 b==1", "boto3==3.4.0 c==1 b==1") == (
+        {"b": "1", "c": "1", "boto3": "3.4.0"},
+        ("boto3>=3.4",),
+    )
+    assert provided("boto3==3 b==2", "boto3==3 b==2") == ({"b": "1", "boto3": "3"}, ("boto3>=3",))
+
+
+def test_a_platform_does_not_go_back_to_versions_that_fit() -> None:
+    """Of the first ones there are only sources, each of which would be built to see what it requires."""
+    assert provided("boto3==4.2") == ({"b": "1", "boto3": "4.2"}, ("boto3>=4.2",))
 
 
 def test_a_platform_whose_packages_cannot_be_had_blocks_nothing() -> None:
     with pytest.raises(Undetermined, match=r"what the platform provides cannot be resolved: .*no"):
-        provided("", "")
+        provided("")
 
 
 def test_uv_gets_what_is_installed_as_an_existing_lock(tmp_path: Path) -> None:
