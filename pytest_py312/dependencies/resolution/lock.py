@@ -183,8 +183,8 @@ def _resolve_provided(
     """Return what a platform provides, which replaces nothing that is installed already.
 
     Its versions are the newest, whether they fit to that or not: a platform does not compare them with what it finds
-    beside them. Those of the same minor version that fit are preferred. Of a project with a thousand versions a resolver
-    would try all that ever were, the first of which have to be built to be read.
+    beside them. Those of the same minor version that fit are preferred. Of a project with a thousand versions a
+    resolver would try all that ever were, the first of which have to be built to be read.
     """
     kept = replace(part, constraints=(*part.constraints, *part.installed))
     try:
