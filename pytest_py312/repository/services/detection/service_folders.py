@@ -1,6 +1,7 @@
 """Find the folders of a repository that look like services. Reads files only."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.core.service_patterns import matches
@@ -42,66 +43,92 @@ def detect_folders(plan: Plan, tree: Tree) -> tuple[list[str], list[str]]:
 
     A folder that contains services, such as the root, is itself a service only if it has code of its own.
     """
-    service_folders: list[str] = []
-    groups: dict[str, str] = {}
-    functions = function_folders(tree)
-    test_projects: list[str] = []
-    locked_projects: list[str] = []
-    assumptions: list[str] = []
-    pending = [(".", 0)]
-    for _ in range(FOLDER_LIMIT):
-        if not pending:
-            break
-        path, depth = pending.pop()
-        listing = tree.list_folder(path)
-        if path != ".":
-            if is_excluded(plan, path.rpartition("/")[2], path):
-                continue
-            locked_projects += _locked_projects(plan, tree, path, listing)
-            sign = service_indicator(tree, path, listing) or functions.get(path, "")
-            if _is_inside_other_folder(path) and not _is_program(tree, path, listing, functions):
-                sign = ""  # requirements of tools such as Ansible, or the image of a service with its configuration
-            if sign and (_is_inner_package(tree, path, listing) or _is_documentation(tree, path, listing)):
-                sign = ""
-            elif sign and not _is_group(tree, path, listing):
-                service_folders.append(path)
-                if path.rpartition("/")[2] != DEPLOYMENT_FOLDER:
-                    service_folders += _inner_programs(plan, tree, path)
-                    continue
-            elif sign:
-                groups[path] = sign
-        else:
-            locked_projects += _locked_projects(plan, tree, path, listing)
-        test_projects += [
+    search = _Search(plan=plan, tree=tree, functions=function_folders(tree))
+    search.run()
+    return search.result(), search.assumptions
+
+
+@dataclass(kw_only=True, slots=True)
+class _Search:
+    """A walk through a repository, and what it comes across."""
+
+    plan: Plan
+    tree: Tree
+    functions: Mapping[str, str]
+    services: list[str] = field(default_factory=list)
+    groups: dict[str, str] = field(default_factory=dict)
+    """Folders that look like services and contain some -> the file for which they do."""
+    test_projects: list[str] = field(default_factory=list)
+    """Tests that are a project of their own, beside code in another language."""
+    locked_projects: list[str] = field(default_factory=list)
+    assumptions: list[str] = field(default_factory=list)
+
+    def run(self) -> None:
+        pending = [(".", 0)]
+        for _ in range(FOLDER_LIMIT):
+            if not pending:
+                return
+            path, depth = pending.pop()
+            listing = self.tree.list_folder(path)
+            if self._is_searched_inside(path, listing) and depth < SEARCH_DEPTH:
+                names = (
+                    name for name in reversed(listing.folders) if is_searched(name) or _is_inside_other_folder(name)
+                )
+                pending += [(join_path(path, name), depth + 1) for name in names]
+        self.assumptions.append(f"More than {FOLDER_LIMIT} folders; those after {path} were not searched for services.")
+
+    def _is_searched_inside(self, path: str, listing: FolderListing) -> bool:
+        """Record what a folder is; return whether there may be services inside of it."""
+        if path != "." and is_excluded(self.plan, path.rpartition("/")[2], path):
+            return False
+        self.locked_projects += _locked_projects(self.plan, self.tree, path, listing)
+        sign = self._sign(path, listing) if path != "." else ""
+        if sign and _is_group(self.tree, path, listing):
+            self.groups[path] = sign
+        elif sign:
+            self.services.append(path)
+            if path.rpartition("/")[2] != DEPLOYMENT_FOLDER:
+                self.services += _inner_programs(self.plan, self.tree, path)
+                return False
+        self.test_projects += [
             inner
             for name in _TEST_FOLDERS.intersection(listing.folders)
-            if not is_excluded(plan, name, inner := join_path(path, name))
-            and (has_project_metadata(tree, inner) or _has_installed_suite(tree, inner))
+            if not is_excluded(self.plan, name, inner := join_path(path, name))
+            and (has_project_metadata(self.tree, inner) or _has_installed_suite(self.tree, inner))
         ]
-        if depth < SEARCH_DEPTH:
-            names = (name for name in reversed(listing.folders) if is_searched(name) or _is_inside_other_folder(name))
-            pending += [(join_path(path, name), depth + 1) for name in names]
-    else:
-        assumptions.append(f"More than {FOLDER_LIMIT} folders; those after {path} were not searched for services.")
-    if sign := service_indicator(tree, ".", tree.list_folder(".")):
-        programs = list(filter(_is_inside_other_folder, service_folders))
-        if not set(service_folders).difference(programs, ["src"]):
-            # "src" is the layout of a distribution, no service; and what deploys the root makes no group of it
-            return sorted({".", *programs, *locked_projects}), assumptions
-        groups["."] = sign
-    for path, sign in groups.items():
-        if is_deployable(tree, path) and has_own_code(tree, path, service_folders):
-            service_folders.append(path)
-        elif path != ".":
-            assumptions.append(f"{path} has {sign}, and services of its own below it, so it is taken for a group.")
-    # tests that are a project of their own, beside code in another language
-    service_folders += [
-        path
-        for path in test_projects
-        if not _is_below(path, service_folders)
-        and (has_project_metadata(tree, path) or not _has_service(path.rpartition("/")[0] or ".", service_folders))
-    ]
-    return sorted({*service_folders, *locked_projects, *_built_by_compose(plan, tree)}), assumptions
+        return True
+
+    def _sign(self, path: str, listing: FolderListing) -> str:
+        """Return the file for which a folder looks like a service; empty if it does not."""
+        if _is_inside_other_folder(path) and not _is_program(self.tree, path, listing, self.functions):
+            return ""  # requirements of tools such as Ansible, or the image of a service with its configuration
+        sign = service_indicator(self.tree, path, listing) or self.functions.get(path, "")
+        is_part = _is_inner_package(self.tree, path, listing) or _is_documentation(self.tree, path, listing)
+        return "" if is_part else sign
+
+    def result(self) -> list[str]:
+        """Return the folders that are services, after the walk."""
+        tree, services = self.tree, self.services
+        if sign := service_indicator(tree, ".", tree.list_folder(".")):
+            programs = list(filter(_is_inside_other_folder, services))
+            if not set(services).difference(programs, ["src"]):
+                # "src" is the layout of a distribution, no service; and what deploys the root makes no group of it
+                return sorted({".", *programs, *self.locked_projects})
+            self.groups["."] = sign
+        for path, sign in self.groups.items():
+            if is_deployable(tree, path) and has_own_code(tree, path, services):
+                services.append(path)
+            elif path != ".":
+                self.assumptions.append(
+                    f"{path} has {sign}, and services of its own below it, so it is taken for a group."
+                )
+        services += [
+            path
+            for path in self.test_projects
+            if not _is_below(path, services)
+            and (has_project_metadata(tree, path) or not _has_service(path.rpartition("/")[0] or ".", services))
+        ]
+        return sorted({*services, *self.locked_projects, *_built_by_compose(self.plan, tree)})
 
 
 def _inner_programs(plan: Plan, tree: Tree, project: str) -> Iterator[str]:
