@@ -65,6 +65,11 @@ def escape_terminal(text: str) -> str:
     return escape_control(shorten(sentence, MESSAGE_LIMIT + 4))
 
 
+def last_line(text: str) -> str:
+    """Return the last line that has anything: of a traceback, the one that names the error."""
+    return (text.strip().splitlines() or [""])[-1]
+
+
 def last_lines(text: str, limit: int) -> list[str]:
     """Return the last ``limit`` non-blank lines of ``text``, escaped by :func:`escape_control`, with indentation."""
     lines = [line.expandtabs(4).rstrip() for line in without_escapes(text[-_EVIDENCE_LIMIT:]).splitlines()]

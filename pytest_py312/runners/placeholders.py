@@ -8,6 +8,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
+from pytest_py312.core.text import last_line
 from pytest_py312.repository.tree import Tree
 
 _NAME = r"[A-Z][A-Z0-9_]{1,60}"
@@ -72,9 +73,9 @@ def variables_without_default(detail: str, root: Path, declared: Collection[str]
     :param root: the repository.
     :param declared: variables of which a value is known.
     """
-    last_line = (detail.strip().splitlines() or [""])[-1]
+    error = last_line(detail)
     path = next((match["path"] for match in reversed(list(_OWN_FRAME.finditer(detail)))), "")
-    if "NoneType" not in last_line or not path:
+    if "NoneType" not in error or not path:
         return ()
     names = (match["name"] for match in _READ_WITHOUT_DEFAULT.finditer(Tree(root).read_or_none(path) or ""))
     candidates = _can_be_set(names, declared)
@@ -102,17 +103,17 @@ def mentions(text: str, values: Iterable[str]) -> bool:
 
 
 def _names(detail: str) -> Iterator[str]:
-    last_line = (detail.strip().splitlines() or [""])[-1]
+    error = last_line(detail)
     for match in _NAMED.finditer(detail):
         yield match[str(match.lastgroup)]
     for pattern in (_KEY_ERROR, _KEY_ERROR_OF_OS):
         yield from (match["name"] for match in pattern.finditer(detail))
     yield from (match["name"].upper() for match in _MISSING_FIELD.finditer(detail))
-    if "NoRegionError" in last_line:
+    if "NoRegionError" in error:
         yield from ("AWS_DEFAULT_REGION", "AWS_REGION")
-    if "SECRET_KEY setting must not be empty" in last_line:
+    if "SECRET_KEY setting must not be empty" in error:
         yield from ("SECRET_KEY", "DJANGO_SECRET_KEY")
-    if _ABOUT_A_VARIABLE.search(last_line):
-        yield from (match[0] for match in _LONG_NAME.finditer(last_line))
-    if "None" in last_line:
+    if _ABOUT_A_VARIABLE.search(error):
+        yield from (match[0] for match in _LONG_NAME.finditer(error))
+    if "None" in error:
         yield from (match["name"] for match in _READ_WITHOUT_DEFAULT.finditer(detail))

@@ -13,6 +13,7 @@ from pytest_py312.analysis.libraries.import_graph import EnvironmentModules, Imp
 from pytest_py312.analysis.libraries.setuptools_state import SetuptoolsState, is_for_building
 from pytest_py312.analysis.libraries.summary import Likelihood, ModuleKind, ModuleSummary
 from pytest_py312.core.model.findings import Confidence, Finding, Location, Severity, SpecifierChange
+from pytest_py312.core.text import last_line
 from pytest_py312.repository.tree import join_path
 
 REFUSES_PYTHON = RULES["refuses"].phases[0].message
@@ -204,9 +205,7 @@ def library_findings(
     }
     baseline_failures = try_on_baseline(sorted(failures)) if failures else {}
     new_failures = {
-        name
-        for name, failure in failures.items()
-        if _exception_line(failure) != _exception_line(baseline_failures.get(name, ""))
+        name for name, failure in failures.items() if last_line(failure) != last_line(baseline_failures.get(name, ""))
     }
     broken = [problem for problem in suspected if new_failures.issuperset(problem.modules_to_try)]
     findings = []
@@ -238,11 +237,6 @@ def library_findings(
         _unreached_finding(group) for group in _by_library(problem for problem in problems if problem.chain is None)
     ]
     return findings
-
-
-def _exception_line(failure: str) -> str:
-    """Return the last line of a traceback: the exception."""
-    return (failure.strip().splitlines() or [""])[-1]
 
 
 def _by_library(problems: Iterable[LocatedProblem]) -> list[list[LocatedProblem]]:

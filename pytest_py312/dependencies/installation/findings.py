@@ -10,14 +10,14 @@ from pathlib import Path
 
 from pytest_py312.core.model.findings import Finding, Location, Severity, SpecifierChange
 from pytest_py312.core.model.fleet import Cell, InstallRecipe, InstallStep
-from pytest_py312.core.text import join_names
+from pytest_py312.core.text import join_names, last_line
 from pytest_py312.dependencies.installation.installed_distributions import (
     excluded_by_requires_python,
     requirement_of,
     with_requirement,
 )
 from pytest_py312.dependencies.installation.result import Installation
-from pytest_py312.dependencies.proofs.import_causes import cause_of, last_line, owner_of_module
+from pytest_py312.dependencies.proofs.import_causes import cause_of, owner_of_module
 from pytest_py312.dependencies.resolution.known_replacements import SUCCESSORS
 from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
 from pytest_py312.dependencies.system.known_packages import missing_library
@@ -271,7 +271,7 @@ def without_unneeded(finding: Finding, installation: Installation, baseline: Ins
     imports = installation.imports or {}
     others = [name for project in finding.names for name in environment.modules.get(project, ()) if name != module]
     provided = {name for names in environment.modules.values() for name in names}
-    missing = [_LACKS_MODULE.search(detail.strip().splitlines()[-1]) for detail in details]
+    missing = [_LACKS_MODULE.search(last_line(detail)) for detail in details]
     lacks_same = missing[0] and missing[1] and missing[0]["top"] == missing[1]["top"] not in provided
     if not lacks_same and not any(imports.get(name, "not tried") == "" for name in others):
         return finding

@@ -7,6 +7,7 @@ from pytest_py312.core.model.findings import Finding
 from pytest_py312.core.model.fleet import Cell, Program, Service
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.model.plan import Plan
+from pytest_py312.core.text import last_line
 from pytest_py312.dependencies.diagnosis.locker import Locker
 from pytest_py312.dependencies.installation.cell_locks import CellLocks
 from pytest_py312.dependencies.installation.installed_distributions import (
@@ -26,7 +27,7 @@ from pytest_py312.dependencies.proofs.console_scripts import (
     start_modules_of_project,
 )
 from pytest_py312.dependencies.proofs.hash_checking import unhashed_findings
-from pytest_py312.dependencies.proofs.import_causes import last_line, possible_causes
+from pytest_py312.dependencies.proofs.import_causes import possible_causes
 from pytest_py312.dependencies.proofs.import_check import ImportChecker
 from pytest_py312.dependencies.proofs.verification import ExpectedDistribution, incomplete_reason
 from pytest_py312.dependencies.resolution.lock import (

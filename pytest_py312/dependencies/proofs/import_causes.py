@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 
+from pytest_py312.core.text import last_line
 from pytest_py312.dependencies.proofs.console_scripts import project_of_module
 from pytest_py312.dependencies.store.environments import Environment
 from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
@@ -66,8 +67,3 @@ def _next_cause(module: str, imports: Mapping[str, str]) -> str:
     cause = innermost_module(imports.get(module, ""))
     alone = imports.get(cause, "")
     return cause if cause != module and alone and last_line(alone) == last_line(imports[module]) else ""
-
-
-def last_line(traceback: str) -> str:
-    """Return the line of a traceback that names the error."""
-    return (traceback.strip().splitlines() or [""])[-1]

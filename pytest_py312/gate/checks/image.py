@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from pytest_py312.core.model.findings import Finding, Location, Outcome, Severity, Status
 from pytest_py312.core.model.fleet import Cell
-from pytest_py312.core.text import shorten
+from pytest_py312.core.text import last_line, shorten
 from pytest_py312.dependencies.installation.findings import finding_identity
 from pytest_py312.gate.checks.check import CheckResult, Facts
 from pytest_py312.gate.checks.failure_hints import remedy_for
@@ -124,12 +124,12 @@ def _findings(run: ImageCheckResult, cell: Cell) -> Iterator[Finding]:
 def _entry_point_findings(run: ImageCheckResult) -> Iterator[Finding]:
     """Yield findings on the import of the module that the image starts."""
     if run.import_error:
-        last_line = run.import_error.strip().splitlines()[-1]
+        error = last_line(run.import_error)
         yield _image_finding(
             run,
             code="PY703",
             message=f"{run.entry_point}, which the image of {run.dockerfile} starts, cannot be imported: "
-            f"{shorten(last_line, 240)}",
+            f"{shorten(error, 240)}",
             remedy=remedy_for(run.import_error) or "fix the error at the end of the traceback",
             names=(run.dockerfile, run.entry_point),
             detail=run.import_error,
