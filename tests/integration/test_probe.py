@@ -87,9 +87,12 @@ class Cells:
         job = suite_job(cell, build, environment, root=root, built=False, select=select)
         return parse_suite_run(self.runner.run(replace(job, **limits)), cell, {})
 
-    def imports(self, interpreter: str, *modules: str) -> ProbeResult:
-        """Import ``modules`` in an empty environment."""
+    def imports(self, interpreter: str, *modules: str, written: Mapping[str, str] | None = None) -> ProbeResult:
+        """Import ``modules`` in an environment that has only what is ``written``: file to text."""
         environment = self.environment(interpreter)
+        site = next((environment / "lib").glob("python*/site-packages"))
+        for name, text in (written or {}).items():
+            (site / name).write_text(text, encoding="utf-8")
         return self.runner.run(
             ProbeJob(
                 identifier=f"imports-{interpreter}",

@@ -147,11 +147,15 @@ class LibraryAnalyzer:
             list(external_imports(inputs.source.facts, inputs.local_names, version)), inputs.source.contents
         )
         installed = self._environment_modules(cell, inputs)
+        reached = refine_by_context(
+            list(external_imports(inputs.source.facts, inputs.local_names, version, installed.has)),
+            inputs.source.contents,
+        )
         problems = list(
             find_problems(installed, self._evidence(cell, inputs, installed), _setuptools_state(cell, inputs))
         )
         findings = library_findings(
-            locate_problems(problems, installed.import_chains(roots)) if problems else (),
+            locate_problems(problems, installed.import_chains(reached)) if problems else (),
             installed.proven_by(installation.imports or {}),
             lambda modules: self._installer.check_imports(cell, modules),
             lambda modules: self._try_on_baseline(cell, baseline_installation, modules),

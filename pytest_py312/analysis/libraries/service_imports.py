@@ -1,7 +1,8 @@
 """Collect the third-party imports of a service, its own module names, and the files that it runs."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 from pytest_py312.analysis.libraries.import_context import TOP_LEVEL, ImportContext, import_contexts, import_likelihood
 from pytest_py312.analysis.libraries.import_graph import ImportRoot
@@ -39,25 +40,45 @@ def is_runtime_file(path: str, service: str) -> bool:
 
 
 def external_imports(
-    files: Sequence[FileFacts], own_names: Collection[str], version: tuple[int, int]
+    files: Sequence[FileFacts],
+    own_names: Collection[str],
+    version: tuple[int, int],
+    is_installed: Callable[[str], bool] = lambda name: False,
 ) -> Iterator[ImportRoot]:
-    """Yield the imports of third-party modules in all files of a service. See also :func:`refine_by_context`."""
+    """Yield the imports of third-party modules in all files of a service. See also :func:`refine_by_context`.
+
+    :param is_installed: whether a distribution has the module: it may be in a package that the service has as well.
+    """
+    own_pairs = {pair for facts in files for pair in _inner_pairs(facts.path)}
+
+    def is_of_another(target: str) -> bool:
+        inner = ".".join(target.split(".")[:2])
+        return "." in inner and inner not in own_pairs and is_installed(inner)
+
     for facts in files:
         in_tests = is_test(facts.path)
         for module_import in facts.imports:
-            if not is_external(module_import, own_names):
-                continue
-            likelihood = import_likelihood(module_import, facts.guards, version)
-            if likelihood is None:
-                continue
             target = (
                 f"{module_import.module}.{module_import.name}"
                 if module_import.name and module_import.name != "*"
                 else module_import.module
             )
+            if not is_external(module_import, ()):
+                continue
+            if not is_external(module_import, own_names) and not is_of_another(target):
+                continue
+            likelihood = import_likelihood(module_import, facts.guards, version)
+            if likelihood is None:
+                continue
             yield ImportRoot(
                 path=facts.path, line=module_import.line, target=target, likelihood=likelihood, in_tests=in_tests
             )
+
+
+def _inner_pairs(path: str) -> Iterator[str]:
+    """Yield the modules, each with the folder around it, that a path leads through: ``a.b`` and ``b.c``."""
+    parts = path.removesuffix(".py").split("/")
+    yield from (f"{outer}.{inner}" for outer, inner in pairwise(parts))
 
 
 def run_time_imports(

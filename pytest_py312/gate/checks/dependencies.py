@@ -23,6 +23,7 @@ from pytest_py312.dependencies.installation.findings import (
 )
 from pytest_py312.dependencies.installation.result import Installation
 from pytest_py312.gate.checks.check import CheckResult, Facts, unless_incomplete
+from pytest_py312.gate.checks.requirements_of_tests import without_unneeded_by_tests
 from pytest_py312.gate.checks.start_modules import start_findings, start_imports, unproven_start
 from pytest_py312.repository.services.requirements.sources import (
     additional_services,
@@ -165,6 +166,8 @@ def _check_set(
     if cell == facts.cells(cell.service)[-1] and is_checked and not is_uninstalled:
         findings = facts.repair(cell, findings)  # only what fails on the target has to be fixed
     findings = [without_blocking(finding, installation) for finding in findings]
+    if not is_additional:
+        findings = without_unneeded_by_tests(cell, findings, facts)
     return _SetResult(
         installation=installation,
         baseline_installation=baseline_installation,

@@ -308,7 +308,7 @@ MANY_SERVICES = 60
 """With more services than this, only those with problems have a row (unless ``-v`` is given)."""
 
 _SIGN_WIDTH = 6  # "[FAIL]", the longest
-_SERVICE_HEADING = "service"
+_WHOLE_HEADING = "as a whole"
 _GAP = 2
 _MIN_NAME_WIDTH = 12
 _MIN_OWNER_WIDTH = 8
@@ -389,7 +389,7 @@ def _render_rows(
     widths = [_column_width(heading) for heading in headings]
     available = page.width - len(_INDENT) - sum(widths) - len(widths) * _GAP
     width = min(max(map(display_width, names)), max(available, _MIN_NAME_WIDTH))
-    titles = [str(heading) if heading else _SERVICE_HEADING for heading in headings]
+    titles = [str(heading) if heading else _WHOLE_HEADING for heading in headings]
     head = "".join(f"{' ' * _GAP} {title:<{column - 1}}" for title, column in zip(titles, widths, strict=True)).rstrip()
     signs_width = sum(widths) + len(widths) * _GAP
     owner_width = max(0, available - width - _GAP) if any(row.service.owners for row in rows) else 0
@@ -416,7 +416,7 @@ def _render_rows(
 
 
 def _column_width(heading: Interpreter | None) -> int:
-    return _SIGN_WIDTH if heading else max(_SIGN_WIDTH, 1 + len(_SERVICE_HEADING))
+    return _SIGN_WIDTH if heading else max(_SIGN_WIDTH, 1 + len(_WHOLE_HEADING))
 
 
 def _sign_pieces(page: TerminalFormat, signs: Sequence[_CellSign], widths: Sequence[int]) -> list[tuple[str, str]]:

@@ -210,14 +210,19 @@ def _copy(source: str, target: str) -> None:
         os.chmod(target, (os.stat(source).st_mode & 0o777) | 0o600)
 
 
-def prepare_paths(request: Request, service: str) -> None:
-    """Set the paths of this process and its children as for an installed service."""
-    scratch = request["scratch"]
+def make_home(scratch: str) -> None:
+    """Make folders for files of the user and temporary ones: a module may need them when it is imported."""
     home = os.path.join(scratch, "home")
     temporary = os.path.join(scratch, "tmp")
     for folder in (home, temporary):
         os.makedirs(folder, exist_ok=True)
     os.environ.update(HOME=home, TMPDIR=temporary)
+
+
+def prepare_paths(request: Request, service: str) -> None:
+    """Set the paths of this process and its children as for an installed service."""
+    scratch = request["scratch"]
+    make_home(scratch)
     programs = os.path.dirname(sys.executable)
     path = [programs] + [item for item in os.environ.get("PATH", "").split(os.pathsep) if item and item != programs]
     installed = [os.path.join(service, root) for root in request.get("installed", ())]
@@ -722,6 +727,7 @@ def run_imports(request: Request, records: Records) -> int:
     """Import each module. One that fails here is imported again in a fresh process before it counts as failed."""
     import importlib
 
+    make_home(request["scratch"])
     os.chdir(request["scratch"])
     sys.path[0:1] = []
     without_pth = bool(request.get("without_pth"))

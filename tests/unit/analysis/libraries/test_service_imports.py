@@ -53,6 +53,21 @@ def test_external_imports_have_a_likelihood(tmp_path: Path) -> None:
     }
 
 
+def test_what_another_distribution_has_in_a_package_of_the_service_is_external() -> None:
+    """A namespace: what is not in the files of the service, and what an installed one has."""
+    text = (
+        "import acme.client\nfrom acme import client as c\nimport acme.common.db\nfrom acme.other import x\n"
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import acme.client.types\nfrom . import db\n"
+    )
+    facts = [scan_text(text, "svc/acme/common/a.py"), scan_text("", "svc/acme/common/db.py")]
+
+    def targets(*installed: str) -> list[str]:
+        return [root.target for root in external_imports(facts, {"acme"}, (3, 12), set(installed).__contains__)]
+
+    assert targets("acme.client", "acme.common") == ["acme.client", "acme.client"]
+    assert targets() == []
+
+
 def test_files_that_start_the_service_or_are_imported_are_used() -> None:
     facts = [scan_text(text, path) for path, text in FILES.items() if path.endswith(".py")]
     assert used_files(facts, "services/user-service") == {

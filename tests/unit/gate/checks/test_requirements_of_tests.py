@@ -1,0 +1,69 @@
+"""A requirement of tests alone whose import fails on the target: the suite says whether it is needed."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from pytest_py312.core.model.findings import Finding, Location, Severity
+from pytest_py312.core.model.fleet import RequirementSource, Service
+from pytest_py312.core.model.measurements import SuiteRun
+from pytest_py312.gate.checks.requirements_of_tests import without_unneeded_by_tests
+from pytest_py312.repository.formats.requirements_file import read_requirements
+from pytest_py312.repository.services.requirements.requirement_set import LocatedEntry, RequirementSet
+from tests.support.fakes import FakeFacts, cell_of, installation_of, run_of, service
+
+RUN_TIME, TESTS = "svc/requirements.txt", "svc/tests.txt"
+OF_TESTS = service(requirements=(RequirementSource(path=RUN_TIME),), test_requirements=(RequirementSource(path=TESTS),))
+FAILING = Finding(code="PY105", message="pg8000 installs, but fails", names=("pg8000",), location=Location(path=TESTS))
+PASSED, FAILED = run_of({"test_a": "passed", "test_b": "skipped"}), run_of({"test_a": "failed"})
+
+
+def judged(of: Service = OF_TESTS, finding: Finding = FAILING, **runs: Any) -> Severity:
+    places = [TESTS, *([RUN_TIME] if runs.pop("also_in_production", False) else [])]
+    entries = [
+        LocatedEntry(entry=entry, location=Location(path=path, line=1))
+        for path in places
+        for entry in read_requirements("pg8000==1.20.0\n", path).entries
+    ]
+    installations = {
+        "3.9": runs.pop("baseline_installation", installation_of("3.9")),
+        "3.12": installation_of("3.12"),
+    }
+    found = {"3.9": PASSED, "3.12": PASSED, **runs.pop("runs", {})}
+    facts = FakeFacts(installations=installations, required=RequirementSet(entries=tuple(entries)), runs=found)
+    (judged_finding,) = without_unneeded_by_tests(cell_of("3.12", of), [finding], facts)
+    return judged_finding.severity
+
+
+def test_tests_that_pass_without_it_do_not_need_it() -> None:
+    assert judged() is Severity.WARNING
+
+
+@pytest.mark.parametrize(
+    "runs",
+    [
+        {"3.12": FAILED},
+        {"3.9": run_of({"test_a": "passed", "test_b": "passed"})},
+        {"3.9": run_of({}), "3.12": run_of({})},
+        {"3.12": replace(PASSED, complete=False)},
+        {"3.9": replace(PASSED, complete=False)},
+        {"3.12": replace(PASSED, collection_errors={"test_c.py": "ImportError"})},
+    ],
+)
+def test_it_blocks_unless_they_pass_as_on_the_baseline(runs: dict[str, SuiteRun]) -> None:
+    """Nothing that passes is no proof, and neither is a run that did not end or lost a file."""
+    assert judged(runs=runs) is Severity.ERROR
+
+
+def test_what_production_requires_blocks() -> None:
+    assert judged(also_in_production=True) is Severity.ERROR
+
+
+def test_without_a_suite_or_a_baseline_nothing_shows_it() -> None:
+    assert judged(of=replace(OF_TESTS, suite=None)) is Severity.ERROR
+    assert judged(baseline_installation=replace(installation_of("3.9"), environment=None)) is Severity.ERROR
+
+
+def test_another_finding_is_not_for_the_suite_to_judge() -> None:
+    assert judged(finding=replace(FAILING, code="PY104")) is Severity.ERROR
