@@ -172,31 +172,31 @@ SUMMARIES = Path(__file__).parents[3] / "data/summaries"
 """The summary of :func:`twenty_services`, by the width of the terminal."""
 
 IN_80_COLUMNS = """\
-                                         service   3.9     3.10    3.11    3.12
+                                      as a whole   3.9     3.10    3.11    3.12
 stage 1 core (critical)
-  user-service                           .         .      [ok*]    FAIL    FAIL
-  api-gateway                            .         .      [ok*]    ok*     ok*
-  config-service                         .         .      [ok*]    ok*     ok*
-  auth-service                           .         .      [ok*]    ok*     ok*
-  health-data-service                    .         .      [ok*]    ok*     ok*
+  user-service                        .            .      [ok*]    FAIL    FAIL
+  api-gateway                         .            .      [ok*]    ok*     ok*
+  config-service                      .            .      [ok*]    ok*     ok*
+  auth-service                        .            .      [ok*]    ok*     ok*
+  health-data-service                 .            .      [ok*]    ok*     ok*
 stage 2 diagnostics
-  diagnostic-look                        .        [ok]     ok      ok      ok
-  diagnostic-listen                      .        [ok]     ok      FAIL    FAIL
-  diagnostic-inquiry                     .        [ok]     ok      ok      ok
-  diagnostic-palpation                   .        [ok]     ok      ok      ok
-  diagnostic-fusion                      .        [ok]     ok      ok      ok
+  diagnostic-look                     .           [ok]     ok      ok      ok
+  diagnostic-listen                   .           [ok]     ok      FAIL    FAIL
+  diagnostic-inquiry                  .           [ok]     ok      ok      ok
+  diagnostic-palpation                .           [ok]     ok      ok      ok
+  diagnostic-fusion                   .           [ok]     ok      ok      ok
 stage 3 agents
-  agent-xiaoai                           .         .      [ok]     ok      ok
-  agent-xiaoke                           .         .      [ok]     ok      ok
-  agent-laoke                            .         .      [ok]     ok      ok
-  agent-soer                             .         .      [ok]     ok      ok
-  knowledge-graph-a...endation-service   .         .      [ok]     ok      ok
+  agent-xiaoai                        .            .      [ok]     ok      ok
+  agent-xiaoke                        .            .      [ok]     ok      ok
+  agent-laoke                         .            .      [ok]     ok      ok
+  agent-soer                          .            .      [ok]     ok      ok
+  knowledge-graph...ndation-service   .            .      [ok]     ok      ok
 stage 4
-  billing                                .         .      [ok]     ok      ok
-  search                                 ok        .      [ok]     ok      ok
-  message-bus                            .         .      [ok]     ok      ERR
-  corn-maze                              .         .      [ok]     ok      ok
-  accessibility                          .         .      [ok]     ok      ok
+  billing                             .            .      [ok]     ok      ok
+  search                              ok           .      [ok]     ok      ok
+  message-bus                         .            .      [ok]     ok      ERR
+  corn-maze                           .            .      [ok]     ok      ok
+  accessibility                       .            .      [ok]     ok      ok
   [ ] current Python   * cached   . not part of this run
 
 Blocking
@@ -247,7 +247,7 @@ def test_the_whole_summary_in_a_terminal(width: int) -> None:
 
 def test_unicode_and_v_add_the_evidence_and_cut_nothing() -> None:
     wide = text_of(twenty_services(), width=120, unicode=True, verbosity=1)
-    assert "knowledge-graph-and-recommendation-service   ·         ·      [ok]     ok      ok\n" in wide
+    assert "knowledge-graph-and-recommendation-service   ·            ·      [ok]     ok      ok\n" in wide
     assert "        aiohttp/_websocket.c:1475:12: fatal error: longintrepr.h: No such file\n" in wide
     assert "      → raise aiohttp to 3.9.0 or newer in services/user-service/requirements.txt\n" in wide
     assert "diagnostic-listen: 1 test also fails on 3.9: tests/test_codec.py::test_opus\n" in wide
