@@ -40,6 +40,7 @@ _ALWAYS_NEEDED = re.compile(
     r"pytest|pytest-(?!runner$).*|pluggy|iniconfig|coverage|hypothesis|anyio|nose2?|tox|setuptools|wheel"
 )
 """Projects that run tests, or take part in them without an import. pytest-runner is a command of setup.py."""
+_TEST_FILE = re.compile(r"test_\w*\.py|\w*_test\.py", re.ASCII)
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _DOTTED_NAME = re.compile(r"[A-Za-z_][\w.:/-]*")
 _AFFIXES = ("python_", "py", "_python", "_py")
@@ -101,6 +102,7 @@ def _named_in(tree: Tree, service: Service) -> set[str] | None:
     for folder in service.settings.needs:
         paths += [join_path(folder, name) for name in tree.scan_folder(folder, depth=FOLDER_DEPTH).files]
     paths = [path for path in paths if not any(path.startswith(f"{inner}/") for inner in service.nested_folders)]
+    paths = [path for path in paths if not _is_test_of_another(path, service)]
     sources = [path for path in paths if path.endswith((".py", ".pyi"))]
     if len(sources) > FILE_LIMIT:
         return None
@@ -112,6 +114,17 @@ def _named_in(tree: Tree, service: Service) -> set[str] | None:
         if path.rpartition("/")[2] in _CONFIGURATION_FILES:
             named.update(_words_of_settings(tree.read_or_none(path) or ""))
     return named
+
+
+def _is_test_of_another(path: str, service: Service) -> bool:
+    """Return whether a file of tests in a folder beside the service is none of those that its suite names."""
+    suite = service.suite
+    if suite is None or not suite.folder or path.startswith(f"{service.path}/"):
+        return False
+    if _TEST_FILE.fullmatch(path.rpartition("/")[2]) is None:
+        return False
+    named = [join_path(suite.folder, word.partition("::")[0]) for word in suite.arguments if not word.startswith("-")]
+    return bool(named) and not any(path == place or path.startswith(f"{place}/") for place in named)
 
 
 def names_in_source(text: str) -> set[str]:

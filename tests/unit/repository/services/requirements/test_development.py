@@ -1,12 +1,14 @@
 """Requirements of tests and development that nothing of a service names."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_py312.core.model.plan import Suite, SuiteKind
 from pytest_py312.repository.services.requirements.development import (
     is_for_development,
     names_in_source,
@@ -97,3 +99,18 @@ def test_modules_that_no_file_names(tmp_path: Path) -> None:
     of = service()
     service_tree(tmp_path, {f"{of.path}/app.py": "import black\nAPPS = ['google.cloud']\n"})
     assert unnamed_modules(Tree(tmp_path), of, ("black", "blackd", "google.api")) == {"blackd"}
+
+
+def test_tests_of_other_services_in_a_shared_folder_do_not_count(tmp_path: Path) -> None:
+    """Those that the suite names do, and what they share."""
+    suite = Suite(kind=SuiteKind.PYTEST, arguments=("tests/test_orders.py",), folder="services")
+    of = service(suite=suite)
+    of = replace(of, settings=replace(of.settings, needs=("services/tests",)))
+    files = {
+        "services/tests/test_orders.py": "import moto\n",
+        "services/tests/test_stock.py": "import spacy\n",
+        "services/tests/conftest.py": "import pandas\n",
+        f"{FOLDER}/test_inside.py": "import mock\n",
+    }
+    tree = Tree(service_tree(tmp_path, files))
+    assert unnamed_projects(tree, of, ("moto", "spacy", "pandas", "mock"), {}) == {"spacy"}
