@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from pytest_py312.core.model.fleet import RequirementSource, Service
 from pytest_py312.repository.formats.setuptools import parse_module
 from pytest_py312.repository.services.detection.service_files import ServiceFiles, read_service_files
-from pytest_py312.repository.services.detection.suites import find_suite
+from pytest_py312.repository.services.detection.suites import INI_FILES, find_suite, read_pytest_settings
 from pytest_py312.repository.services.detection.unread_service import read_or_mark
-from pytest_py312.repository.tree import Tree, join_path, relative_to
+from pytest_py312.repository.tree import Tree, join_path, relative_to, with_outer_folders
 
 MAX_LEVELS = 3
 """Folders above a service in which its tests are searched."""
@@ -92,15 +92,30 @@ class _Finder:
         if suite is None:
             return service
         needs = tuple(dict.fromkeys((*service.settings.needs, join_path(folder, name))))
+        place = self._folder_with_settings(folder)
+        (prefix,) = relative_to(place, [folder]) if place != folder else ("",)
+        arguments = tuple(join_path(prefix, path) if prefix else path for path in arguments)
         required = service.test_requirements
         if not required and service.settings.test_requirements is None and service.test_recipe is None:
             required = self.test_sources(files)
         return replace(
             service,
-            suite=replace(suite, arguments=arguments, folder=folder),
+            suite=replace(suite, arguments=arguments, folder=place),
             settings=replace(service.settings, needs=needs),
             test_requirements=required,
         )
+
+    def _folder_with_settings(self, folder: str) -> str:
+        """Return the nearest folder around the tests with settings for pytest, which are for them; else ``folder``.
+
+        https://docs.pytest.org/en/stable/reference/customize.html#finding-the-rootdir
+        """
+        for place in with_outer_folders(folder):
+            texts = {name: self.tree.read_or_none(join_path(place, name)) for name in INI_FILES}
+            present = {name: text for name, text in texts.items() if text is not None}
+            if place not in self.paths and read_pytest_settings(present).source:
+                return place
+        return folder
 
     def _naming(self, folder: str, tests: Sequence[str], service: Service) -> Iterator[str]:
         """Yield the test files that name the path of a service."""

@@ -406,6 +406,15 @@ def test_tests_beside_several_functions_belong_to_those_that_they_name(tmp_path:
     assert not any("requirements.txt belongs to no service" in text for text in fleet.assumptions)
 
 
+def test_tests_beside_a_function_run_where_their_settings_are(tmp_path: Path) -> None:
+    """pytest looks for them in the folders around the tests, and takes paths from there."""
+    files = {path: text for path, text in SHOP.items() if path != "shop/pytest.ini"}
+    fleet = fleet_of(tmp_path, {**{f"eu/{path}": text for path, text in files.items()}, "eu/pytest.ini": "[pytest]\n"})
+    assert fleet.services[0].suite == Suite(
+        kind=SuiteKind.PYTEST, arguments=("shop/tests/unit/test_a.py",), folder="eu"
+    )
+
+
 @pytest.mark.parametrize(
     ("line", "is_its"),
     [
