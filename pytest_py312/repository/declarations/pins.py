@@ -27,6 +27,7 @@ _IMAGE_WORD = re.compile(
     r"(?<=[\s\"'])(?P<image>(?:[\w.-]+(?::\d+)?/){0,5}[\w.-]*python:[\w.-]+)(?=[\s\"']|\Z)", re.ASCII
 )
 
+_CDK_RUNTIME = re.compile(r"\bRuntime\.PYTHON_(?P<version>3_\d{1,2})\b", re.ASCII)
 _TERRAFORM_RUNTIME = re.compile(r"(?m)^[ \t]*(?:\w*runtimes?|default)[ \t]*=[^\r\n]{1,500}")
 
 
@@ -178,6 +179,20 @@ def read_makefile_declarations(text: str, path: str) -> tuple[VersionDeclaration
                     "tool", DeclarationRole.EXACT, start + span[0], start + span[1], subject=name, text=value,
                     version=version, keeps_patch=value.count(".") > 1, declared=False,
                 )  # fmt: skip
+    return collector.declarations
+
+
+def read_cdk_declarations(text: str, path: str) -> tuple[VersionDeclaration, ...]:
+    """Read a program of the AWS CDK, in any language: the runtimes of functions and layers, ``Runtime.PYTHON_3_12``.
+
+    https://docs.aws.amazon.com/cdk/api/v2/docs/aws-cdk-lib.aws_lambda.Runtime.html
+    """
+    collector = DeclarationCollector(text, path)
+    for match in _CDK_RUNTIME.finditer(text[:_LIMIT]):
+        collector.add(
+            "image", DeclarationRole.EXACT, *match.span("version"), subject="a runtime", text=match[0],
+            version=version_of(match["version"].replace("_", ".")),
+        )  # fmt: skip
     return collector.declarations
 
 

@@ -69,6 +69,12 @@ def _read_script(text: str, path: str) -> tuple[VersionDeclaration, ...]:
     return read_script_declarations(text, path)
 
 
+def _read_cdk(text: str, path: str) -> tuple[VersionDeclaration, ...]:
+    from pytest_py312.repository.declarations.pins import read_cdk_declarations
+
+    return read_cdk_declarations(text, path)
+
+
 def _read_terraform(text: str, path: str) -> tuple[VersionDeclaration, ...]:
     from pytest_py312.repository.declarations.pins import read_terraform_declarations
 
@@ -119,6 +125,8 @@ def reader_of(path: str) -> DeclarationReader | None:
         return _read_script
     if is_terraform(name):
         return _read_terraform
+    if is_cdk_program(path):
+        return _read_cdk
     return _read_yaml if is_yaml(name) else None
 
 
@@ -235,6 +243,10 @@ _NOT_DOCKERFILE_ENDINGS = (
 )
 
 
+_CDK_ENDINGS = (".ts", ".py", ".js", ".java", ".cs")
+_CDK_PATH = re.compile(r"(?:^|/)(?:[\w-]*cdk[\w-]*|infra(?:structure)?|iac|[\w-]*stacks?)(?:/|\.\w+$)", re.IGNORECASE)
+
+
 def is_dockerfile(name: str) -> bool:
     """Return whether a file of this name is a Dockerfile, with any prefix or suffix."""
     return _DOCKERFILE.fullmatch(name) is not None and not name.lower().endswith(_NOT_DOCKERFILE_ENDINGS)
@@ -253,6 +265,11 @@ def is_terraform(name: str) -> bool:
     return name.endswith(".tf")
 
 
+def is_cdk_program(path: str) -> bool:
+    """Return whether it may be a program of the AWS CDK: its name, or that of a folder, is one of infrastructure."""
+    return path.endswith(_CDK_ENDINGS) and not path.endswith(".d.ts") and _CDK_PATH.search(path) is not None
+
+
 def is_script(path: str) -> bool:
     """Return whether it is a shell script by its name, or may be one: a file without a suffix in a folder of tools."""
     folder, _, name = path.rpartition("/")
@@ -263,5 +280,5 @@ def can_declare_versions(path: str) -> bool:
     """Return whether there is a reader for the file at ``path``."""
     name = path.rpartition("/")[2]
     is_known_name = name in METADATA_NAMES or name in _OTHER_NAMES
-    is_known_name = is_known_name or is_terraform(name)
+    is_known_name = is_known_name or is_terraform(name) or is_cdk_program(path)
     return is_known_name or is_script(path) or is_dockerfile(name) or is_jenkinsfile(name) or is_yaml(name)

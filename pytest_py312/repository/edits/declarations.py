@@ -98,7 +98,7 @@ def migrate(
 
 
 def respell(written: str, version: Interpreter, target: Interpreter, full_version: str = "") -> str:
-    """Write ``target`` as ``written`` spells ``version``: ``3.10``, ``py310``, ``310``, ``10``, ``~=3.10.0``.
+    """Write ``target`` as ``written`` spells ``version``: ``3.10``, ``py310``, ``310``, ``3_10``, ``10``, ``~=3.10.0``.
 
     :raises EditRefused: the spelling is unknown.
     """
@@ -108,6 +108,8 @@ def respell(written: str, version: Interpreter, target: Interpreter, full_versio
     number = match["version"] if match else ""
     if match and number == f"{version.major}{version.minor}":
         return f"{match['head']}{target.major}{target.minor}"
+    if match and number == f"{version.major}_{version.minor}":
+        return f"{match['head']}{target.major}_{target.minor}"
     if match and number == str(version.minor):
         return f"{match['head']}{target.minor}"
     if match and re.match(rf"{version.major}\.{version.minor}(?!\d)", number):

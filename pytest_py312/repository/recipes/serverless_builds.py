@@ -3,6 +3,7 @@
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 
 from pytest_py312.core.model.findings import Location
@@ -92,6 +93,8 @@ def read_handler_recipe(tree: Tree, service_path: str, files: Sequence[str]) -> 
             return None
         source, line = join_path(service_path, name), texts[name].count("\n", 0, handler.start()) + 1
     step = lambda_step(Location(path=source, line=line), target="/var/runtime")
+    if ".chalice/config.json" in files:
+        step = replace(step, arguments=(*step.arguments, "chalice"))  # it puts itself into what it deploys
     return InstallRecipe(source=source, steps=(step,), environment=LAMBDA_VARIABLES)
 
 

@@ -17,6 +17,7 @@ from pytest_py312.core.model.fleet import Service
 from pytest_py312.core.service_patterns import matches
 from pytest_py312.repository.declarations.reader import (
     can_declare_versions,
+    is_cdk_program,
     is_dockerfile,
     is_jenkinsfile,
     is_terraform,
@@ -400,7 +401,8 @@ def shared_files(tree: Tree, services: Mapping[str, Service], exclude: Sequence[
 def may_name_several_services(path: str) -> bool:
     """Return whether a file may have parts for several services: workflows, compose files, manifests, pipelines."""
     name = path.rpartition("/")[2]
-    return (is_yaml(name) or is_jenkinsfile(name) or is_terraform(name)) and can_declare_versions(path)
+    may_name_some = is_yaml(name) or is_jenkinsfile(name) or is_terraform(name) or is_cdk_program(path)
+    return may_name_some and can_declare_versions(path)
 
 
 def _is_owned_or_excluded(path: str, services: Mapping[str, Service], exclude: Sequence[str]) -> bool:

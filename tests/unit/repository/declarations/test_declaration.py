@@ -315,3 +315,25 @@ def test_a_name_that_is_known_may_show_that_an_image_is_something_else(default: 
     """Also if its tag is only known to the build."""
     places = read_declarations(f"ARG TAG\nARG BASE{default}\nFROM ${{BASE}}:${{TAG}}\nRUN pip list\n", "Dockerfile")
     assert [place.role for place in places] == [DeclarationRole.UNKNOWN] * is_unknown
+
+
+CDK = """\
+const layer = new lambda.LayerVersion(this, 'Layer', {
+  compatibleRuntimes: [lambda.Runtime.PYTHON_3_9, Runtime.PYTHON_3_10],
+});
+const other = Runtime.NODEJS_18_X; // PYTHON_3_8
+"""
+
+
+@pytest.mark.parametrize(
+    "path", ["cdk/lib/app.ts", "source/my-cdk-app/app.js", "infra/functions.py", "lib/ShopStack.java", "app/stack.ts"]
+)
+def test_runtimes_of_the_aws_cdk(path: str) -> None:
+    """In each of its languages, where the name of a file or folder says that it is of infrastructure."""
+    assert rows(path, CDK) == [(2, 46, "3_9", "exact"), (2, 66, "3_10", "exact")]
+    assert [place.kind for place in read_declarations(CDK, path)] == ["image", "image"]
+
+
+@pytest.mark.parametrize("path", ["web/src/app.ts", "cdk/lib/app.d.ts", "cdk/README.md", "svc/app.py"])
+def test_other_programs_declare_nothing(path: str) -> None:
+    assert rows(path, CDK) == []

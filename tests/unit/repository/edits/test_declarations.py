@@ -470,6 +470,7 @@ def test_all_places_of_a_service_move_or_none() -> None:
         ("<C>", "312"),
         ("<M>", "12"),
         ("python<V>", "python3.12"),
+        ("3_<M>", "3_12"),
     ],
 )
 def test_the_spelling_is_kept(written: str, expected: str, old: str) -> None:

@@ -1447,3 +1447,11 @@ def test_an_image_that_builds_all_services_is_that_of_each(tmp_path: Path) -> No
 def test_a_folder_with_code_stays_a_service(tmp_path: Path, name: str) -> None:
     fleet = fleet_of(tmp_path, {**LOCKED, name: "FROM python:3.11\n" if name.endswith("Dockerfile") else ""})
     assert [service.path for service in fleet.services] == ["lock", "services/a", "services/b"]
+
+
+def test_a_program_of_the_cdk_says_the_python_of_functions(tmp_path: Path) -> None:
+    """Where it names one only, it is that of services which say none."""
+    runtime = "new Function(this, 'A', { runtime: Runtime.PYTHON_3_10 });\n"
+    fleet = fleet_of(tmp_path, {"cdk/lib/app.ts": runtime, "a/requirements.txt": "six\n", "a/app.py": ""})
+    (service,) = fleet.services
+    assert (str(service.baseline), service.baseline_source) == ("3.10", "cdk/lib/app.ts:1 says Runtime.PYTHON_3_10")

@@ -192,5 +192,7 @@ def test_what_aws_lambda_provides_to_a_handler_that_no_template_names(
     (made,) = discover(default_plan(tmp_path)).services
     recipe = made.recipe
     assert (recipe.source if recipe is not None else "") == source
-    assert ("boto3" in [name for step in (recipe.steps if recipe else ()) for name in step.arguments]) is bool(source)
+    provided = [name for step in (recipe.steps if recipe else ()) for name in step.arguments]
+    assert ("boto3" in provided) is bool(source)
+    assert ("chalice" in provided) is source.endswith(".chalice/config.json")  # it deploys itself
     assert (made.runs_without_pth is not None) is bool(source)
