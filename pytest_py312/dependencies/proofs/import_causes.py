@@ -8,6 +8,11 @@ from pytest_py312.dependencies.proofs.console_scripts import project_of_module
 from pytest_py312.dependencies.store.environments import Environment
 from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
 
+_WITHOUT_SIX_MOVES = re.compile(
+    r"ModuleNotFoundError: No module named '(?P<name>(?:\w+\.)*six\.moves)(?:\.\w+)*'", re.ASCII
+)
+"""What an import ends with where ``six`` is older than 1.16: its finder has no ``find_spec``, which Python 3.12 wants
+(https://github.com/benjaminp/six/blob/main/CHANGES). Copies of it in other projects do the same."""
 _FRAME = re.compile(r'File "[^"\n]*/site-packages/(?P<path>[\w./-]+)\.py", line \d')
 
 
@@ -42,10 +47,16 @@ def possible_causes(
     causes = {
         cause
         for module, traceback in imports.items()
-        if (cause := innermost_module(traceback)) and cause not in imports
+        if (cause := _named_cause(traceback)) and cause not in imports
         if owner_of_module(cause, environment, distributions) != owner_of_module(module, environment, distributions)
     }
     return tuple(sorted(causes))
+
+
+def _named_cause(traceback: str) -> str:
+    """Return the module that a traceback names as the one that fails; empty if it names none."""
+    match = _WITHOUT_SIX_MOVES.fullmatch(last_line(traceback))
+    return match["name"] if match else innermost_module(traceback)
 
 
 def cause_of(module: str, imports: Mapping[str, str]) -> str:
@@ -64,6 +75,6 @@ def cause_of(module: str, imports: Mapping[str, str]) -> str:
 
 
 def _next_cause(module: str, imports: Mapping[str, str]) -> str:
-    cause = innermost_module(imports.get(module, ""))
+    cause = _named_cause(imports.get(module, ""))
     alone = imports.get(cause, "")
     return cause if cause != module and alone and last_line(alone) == last_line(imports[module]) else ""

@@ -1,5 +1,6 @@
 """The module that makes others fail on import: of the innermost frame, if it fails alone in the same way."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,25 @@ def test_a_cause_fails_alone_with_the_same_error() -> None:
     assert cause_of("web", {"web": across, "base_types": other}) == ""
     assert cause_of("web", {"web": across, "base_types": ""}) == ""
     assert cause_of("web", {"web": across}) == ""
+
+
+@pytest.mark.parametrize(
+    ("missing", "cause"),
+    [
+        ("six.moves", "six.moves"),
+        ("six.moves.urllib", "six.moves"),
+        ("urllib3.packages.six.moves", "urllib3.packages.six.moves"),
+        ("web.gone", ""),
+    ],
+)
+def test_an_old_six_is_the_cause_where_its_moves_are_missing(missing: str, cause: str) -> None:
+    """No frame is its own: the import system asks its finder, which does not answer. Of others, a part may be gone."""
+    failed = traceback(f"{PACKAGES}/web/__init__.py", error=f"ModuleNotFoundError: No module named '{missing}'")
+    modules = {**ENVIRONMENT.modules, "six": ("six",), "urllib3": ("urllib3",)}
+    environment = replace(ENVIRONMENT, modules=modules)
+    assert possible_causes({"web": failed}, environment, ()) == ((cause,) if cause else ())
+    if missing == cause:
+        assert cause_of("web", {"web": failed, cause: failed}) == cause
 
 
 def test_the_cause_is_the_end_of_the_chain_and_two_that_import_each_other_have_none() -> None:
