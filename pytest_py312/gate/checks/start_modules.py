@@ -8,7 +8,7 @@ from pytest_py312.analysis.libraries.missing_requirements import GENERATED_SUFFI
 from pytest_py312.core.model.findings import Finding, Location, Severity
 from pytest_py312.core.model.fleet import Cell, StartModule
 from pytest_py312.core.model.measurements import StartImport, SuiteRun
-from pytest_py312.core.text import list_names
+from pytest_py312.core.text import last_line, list_names
 from pytest_py312.dependencies.installation.findings import how_imported, without_environment_path
 from pytest_py312.dependencies.installation.result import Installation, installed_versions
 from pytest_py312.gate.checks.check import Facts, installed_cell
@@ -55,7 +55,7 @@ def start_findings(
             message=f"{_command_of(module)} cannot be imported on {cell.interpreter}: {_error(imported)}"
             f"{how_imported(cell)}",
             severity=Severity.ERROR if is_new else Severity.NOTE,
-            remedy=_remedy(module, imported.last_line, installations[1])
+            remedy=_remedy(imported.last_line, *installations)
             if is_new
             else "install what it needs as the image does, or set what it reads with `environment` in the plan",
             location=_location_in(imported.detail, cell.service.path),
@@ -165,9 +165,16 @@ def _is_broken(module: StartModule, last_line: str) -> bool:
     return _IMPORT_ERRORS.match(last_line) is not None and not (missing and missing["module"] == package)
 
 
-def _remedy(module: StartModule, last_line: str, baseline: Installation) -> str:
-    """Return what to require if the installed projects lack a module that those of the baseline have."""
-    missing = _MISSING.match(last_line)
+def _remedy(error: str, installation: Installation, baseline: Installation) -> str:
+    """Return what to require if the installed projects lack a module that those of the baseline have.
+
+    If a module of theirs fails with the same error, a finding about that has the remedy.
+    """
+    imports = installation.imports or {}
+    failing = next((name for name, detail in sorted(imports.items()) if detail and last_line(detail) == error), "")
+    if failing:
+        return f"fix `import {failing}` first, which fails with the same error"
+    missing = _MISSING.match(error)
     if missing is None or baseline.environment is None:
         return ""
     package, versions = missing["module"].partition(".")[0], installed_versions(baseline)
