@@ -81,11 +81,11 @@ def read_handler_recipe(tree: Tree, service_path: str, files: Sequence[str]) -> 
     It has a handler ``(event, context)`` and imports the SDK or what is for Lambda alone, or a configuration of Chalice
     (https://aws.github.io/chalice/topics/configfile.html). What defines it may be generated, or be elsewhere.
 
-    :param files: the paths of the service's files, relative to it; those of folders further inside do not count.
+    :param files: the paths of the service's files, relative to it; of folders further inside only ``src`` counts.
     """
     source, line = join_path(service_path, ".chalice/config.json"), 1
     if ".chalice/config.json" not in files:
-        names = [name for name in files if re.fullmatch(r"(?!test_|conftest)[^/]+(?<!_test)\.py", name)]
+        names = [name for name in files if re.fullmatch(r"(?:src/)?(?!test_|conftest)[^/]+(?<!_test)\.py", name)]
         texts = {name: tree.read_or_none(join_path(service_path, name)) or "" for name in names[:HANDLER_FILE_LIMIT]}
         handlers = ((name, match) for name in sorted(texts) if (match := _HANDLER.search(texts[name])) is not None)
         name, handler = next(handlers, ("", None))

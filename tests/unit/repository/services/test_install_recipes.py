@@ -181,6 +181,8 @@ HANDLER = "import boto3\n\n\ndef handler(event, context):\n    return boto3\n"
         ({"load.py": HANDLER, "Dockerfile": "FROM python:3.9-slim\nCOPY . .\n"}, ""),
         ({"load.py": "import boto3\n\ndef handler(event, sender):\n    pass\n"}, ""),
         ({"load.py": "def handler(event, context):\n    pass\n"}, ""),
+        ({"src/load.py": HANDLER}, "svc/src/load.py"),
+        ({"src/load_test.py": HANDLER}, ""),
         ({"deeper/load.py": HANDLER}, ""),
     ],
 )
