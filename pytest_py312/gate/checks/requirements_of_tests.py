@@ -35,10 +35,15 @@ def without_unneeded_by_tests(cell: Cell, findings: Sequence[Finding], facts: Fa
 
 
 def _is_only_of_tests(cell: Cell, finding: Finding, facts: Facts) -> bool:
-    """Whether files of tests alone have each project that a finding is about."""
+    """Whether files of tests alone have each project that a finding is about.
+
+    Where tests run in an environment of their own, that of production is checked apart: its files say nothing here.
+    """
     of_production = {source.path for source in cell.service.requirements}
     of_tests = {source.path for source in cell.service.test_requirements} - of_production
     places = [item.location.path for item in facts.requirements(cell.service).entries if item.name in finding.names]
+    if cell.service.separate_tests:
+        return finding.location is not None and finding.location.path in of_tests
     return bool(places) and of_tests.issuperset(places)
 
 

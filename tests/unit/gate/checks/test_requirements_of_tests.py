@@ -60,6 +60,11 @@ def test_what_production_requires_blocks() -> None:
     assert judged(also_in_production=True) is Severity.ERROR
 
 
+def test_production_is_checked_apart_from_tests_in_an_environment_of_their_own() -> None:
+    """It has another version of the project, which is judged there."""
+    assert judged(of=replace(OF_TESTS, separate_tests=True), also_in_production=True) is Severity.WARNING
+
+
 def test_without_a_suite_or_a_baseline_nothing_shows_it() -> None:
     assert judged(of=replace(OF_TESTS, suite=None)) is Severity.ERROR
     assert judged(baseline_installation=replace(installation_of("3.9"), environment=None)) is Severity.ERROR
