@@ -90,10 +90,12 @@ def import_start_modules(
         request, variables = {**job.request, "modules": again}, (*job.variables, *given.items())
         for name, imported in _import_modules(runner, replace(job, request=request, variables=variables)).items():
             is_kept = given or not imported.is_unfinished  # else it failed, which is known better
-            if is_kept and not names_placeholder_module(imported.detail, given.values()):
+            invented = [value for name, value in given.items() if name not in declared]
+            if is_kept and not names_placeholder_module(imported.detail, invented):
                 imports[name] = replace(
                     imported,
                     placeholders=tuple(given.items()),
+                    declared=frozenset(given.keys() & declared.keys()),
                     without_placeholders=plain.get(name, "") if given else "",
                 )
     return imports

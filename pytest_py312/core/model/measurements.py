@@ -180,6 +180,8 @@ class StartImport:
     """The end of the traceback; empty if it imports."""
     placeholders: tuple[tuple[str, str], ...] = ()
     """Variables that it lacked, and the values that they got instead."""
+    declared: frozenset[str] = frozenset()
+    """Those of them whose value the repository declares; the others are invented."""
     without_placeholders: str = ""
     """The end of its traceback without them."""
     is_unfinished: bool = False

@@ -74,6 +74,7 @@ class DependencyCheck:
         ]
         set_results = [set_result for set_result in results if not set_result.is_uninstalled]
         set_results = _with_production(cell, facts, set_results)
+        is_decided = all(set_result.is_decided for set_result in set_results)
         imports, is_complete = start_imports(cell, facts)
         earlier, is_earlier_complete = start_imports(cell.baseline_cell, facts)
         started_set = set_results[0 if separate_production(cell.service) is None else 1]
@@ -84,7 +85,7 @@ class DependencyCheck:
         if outcome.status is Status.PASSED and reason and cell == facts.cells(cell.service)[-1]:
             outcome = replace(outcome, status=Status.ERRORED, reason=reason)
         return unless_incomplete(
-            CheckResult(outcome=outcome, is_kept=is_complete and is_earlier_complete),
+            CheckResult(outcome=outcome, is_kept=is_complete and is_earlier_complete and is_decided),
             incomplete_environment_reason(*(set_result.installation for set_result in set_results)),
         )
 
@@ -98,6 +99,8 @@ class _SetResult:
     findings: list[Finding]
     is_uninstalled: bool = False
     """Whether nothing is known to install it: then it proves nothing, and blocks nothing."""
+    is_decided: bool = True
+    """Whether the findings are those of each run: a suite that did not end may say something else in the next."""
 
 
 def _check_set(
@@ -166,13 +169,15 @@ def _check_set(
     if cell == facts.cells(cell.service)[-1] and is_checked and not is_uninstalled:
         findings = facts.repair(cell, findings)  # only what fails on the target has to be fixed
     findings = [without_blocking(finding, installation) for finding in findings]
+    is_decided = True
     if not is_additional:
-        findings = without_unneeded_by_tests(cell, findings, facts)
+        findings, is_decided = without_unneeded_by_tests(cell, findings, facts)
     return _SetResult(
         installation=installation,
         baseline_installation=baseline_installation,
         findings=findings,
         is_uninstalled=is_uninstalled,
+        is_decided=is_decided,
     )
 
 

@@ -1,4 +1,4 @@
-"""Judge a requirement that only tests have by these tests: its import may fail where none of them needs it."""
+"""Judge what is installed for tests alone by these tests: an import may fail where none of them needs it."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,19 +9,21 @@ from pytest_py312.core.model.measurements import SuiteRun
 from pytest_py312.gate.checks.check import Facts
 
 
-def without_unneeded_by_tests(cell: Cell, findings: Sequence[Finding], facts: Facts) -> list[Finding]:
-    """Return ``findings``, with a failing import as a warning if only tests require the project and pass without it.
+def without_unneeded_by_tests(cell: Cell, findings: Sequence[Finding], facts: Facts) -> tuple[list[Finding], bool]:
+    """Return ``findings``, with failing imports as warnings if the tests pass without them, and whether that is known.
 
-    They have to pass as on the baseline: the suite is run first if there is such a finding.
+    Only where the tests have an environment of their own: that of production is checked apart. They have to pass as on
+    the baseline, for which the suite is run if there is such a finding; a run that did not end says nothing.
     """
     suspects = [finding for finding in findings if finding.code == "PY105" and finding.blocks]
-    suspects = [finding for finding in suspects if _is_only_of_tests(cell, finding, facts)]
-    if not suspects or cell.is_baseline or cell.service.suite is None:
-        return list(findings)
+    suspects = [finding for finding in suspects if _is_only_of_tests(cell, finding)]
+    if not suspects or cell.is_baseline or cell.service.suite is None or not cell.service.separate_tests:
+        return list(findings), True
     if any(facts.installation(each).environment is None for each in (cell, cell.baseline_cell)):
-        return list(findings)
-    if not _pass_alike(facts.suite_run(cell), facts.suite_run(cell.baseline_cell)):
-        return list(findings)
+        return list(findings), True
+    run, baseline = facts.suite_run(cell), facts.suite_run(cell.baseline_cell)
+    if not _pass_alike(run, baseline):
+        return list(findings), run.complete and baseline.complete
     return [
         replace(
             finding,
@@ -31,20 +33,14 @@ def without_unneeded_by_tests(cell: Cell, findings: Sequence[Finding], facts: Fa
         if finding in suspects
         else finding
         for finding in findings
-    ]
+    ], True
 
 
-def _is_only_of_tests(cell: Cell, finding: Finding, facts: Facts) -> bool:
-    """Whether files of tests alone have each project that a finding is about.
-
-    Where tests run in an environment of their own, that of production is checked apart: its files say nothing here.
-    """
+def _is_only_of_tests(cell: Cell, finding: Finding) -> bool:
+    """Whether the line that a finding is about is in a file of the tests."""
     of_production = {source.path for source in cell.service.requirements}
     of_tests = {source.path for source in cell.service.test_requirements} - of_production
-    places = [item.location.path for item in facts.requirements(cell.service).entries if item.name in finding.names]
-    if cell.service.separate_tests:
-        return finding.location is not None and finding.location.path in of_tests
-    return bool(places) and of_tests.issuperset(places)
+    return finding.location is not None and finding.location.path in of_tests
 
 
 def _pass_alike(run: SuiteRun, baseline: SuiteRun) -> bool:

@@ -142,7 +142,8 @@ def _is_regression(imported: StartImport, baseline: StartImport | None) -> bool:
     """
     if baseline is None or baseline.detail or imported.is_unfinished:
         return False
-    return not mentions(imported.last_line, (value for _, value in baseline.placeholders))
+    invented = (value for name, value in baseline.placeholders if name not in baseline.declared)
+    return not mentions(imported.last_line, invented)
 
 
 def _error(imported: StartImport) -> str:

@@ -27,6 +27,8 @@ _IMAGE_WORD = re.compile(
     r"(?<=[\s\"'])(?P<image>(?:[\w.-]+(?::\d+)?/){0,5}[\w.-]*python:[\w.-]+)(?=[\s\"']|\Z)", re.ASCII
 )
 
+_CDK_LIBRARY = re.compile(r"aws[-_]?cdk|amazon\.(?:aws)?cdk", re.IGNORECASE)
+_COMMENT_START = re.compile(r"^\s*(?:\*|/\*)|//|#")
 _CDK_RUNTIME = re.compile(r"\bRuntime\.PYTHON_(?P<version>3_\d{1,2})\b", re.ASCII)
 _TERRAFORM_RUNTIME = re.compile(r"(?m)^[ \t]*(?:\w*runtimes?|default)[ \t]*=[^\r\n]{1,500}")
 
@@ -188,11 +190,16 @@ def read_cdk_declarations(text: str, path: str) -> tuple[VersionDeclaration, ...
     https://docs.aws.amazon.com/cdk/api/v2/docs/aws-cdk-lib.aws_lambda.Runtime.html
     """
     collector = DeclarationCollector(text, path)
-    for match in _CDK_RUNTIME.finditer(text[:_LIMIT]):
-        collector.add(
-            "image", DeclarationRole.EXACT, *match.span("version"), subject="a runtime", text=match[0],
-            version=version_of(match["version"].replace("_", ".")),
-        )  # fmt: skip
+    for match in _CDK_RUNTIME.finditer(text[:_LIMIT]) if _CDK_LIBRARY.search(text) else ():
+        line = text[text.rfind("\n", 0, match.start()) + 1 : match.start()]
+        before = text[max(0, match.start() - 200) : match.start()]
+        is_in_list = before.rfind("[") > before.rfind("]")
+        if not _COMMENT_START.search(line):
+            collector.add(
+                "image", DeclarationRole.EXACT, *match.span("version"), subject="a runtime", text=match[0],
+                version=version_of(match["version"].replace("_", ".")),
+                not_editable_reason="It is one of a list of runtimes." if is_in_list else "",
+            )  # fmt: skip
     return collector.declarations
 
 

@@ -243,8 +243,11 @@ _NOT_DOCKERFILE_ENDINGS = (
 )
 
 
-_CDK_ENDINGS = (".ts", ".py", ".js", ".java", ".cs")
-_CDK_PATH = re.compile(r"(?:^|/)(?:[\w-]*cdk[\w-]*|infra(?:structure)?|iac|[\w-]*stacks?)(?:/|\.\w+$)", re.IGNORECASE)
+_CDK_ENDINGS = (".ts", ".py", ".java", ".cs")
+_CDK_PATH = re.compile(
+    r"(?:^|/)(?:(?i:[\w-]*cdk[\w-]*|infra(?:structure)?|iac|(?:[\w-]*[-_])?stacks?)|\w*Stacks?)(?:/|\.\w+$)", re.ASCII
+)
+_TEST_PATH = re.compile(r"(?:^|/)(?:tests?|__snapshots__)/")
 
 
 def is_dockerfile(name: str) -> bool:
@@ -267,7 +270,8 @@ def is_terraform(name: str) -> bool:
 
 def is_cdk_program(path: str) -> bool:
     """Return whether it may be a program of the AWS CDK: its name, or that of a folder, is one of infrastructure."""
-    return path.endswith(_CDK_ENDINGS) and not path.endswith(".d.ts") and _CDK_PATH.search(path) is not None
+    is_source = path.endswith(_CDK_ENDINGS) and not path.endswith(".d.ts") and _TEST_PATH.search(path) is None
+    return is_source and _CDK_PATH.search(path) is not None
 
 
 def is_script(path: str) -> bool:

@@ -22,7 +22,7 @@ DEPTH_LIMIT = 6
 """Maximum nesting of scripts."""
 COMMAND_LIMIT = 10_000
 STEP_LIMIT = 200
-LOOP_LIMIT = 50
+LOOP_LIMIT = 500
 """Maximum number of values of a loop."""
 
 _ASSIGNMENT = re.compile(r"(?P<name>[A-Za-z_]\w*)=(?P<value>.*)", re.DOTALL | re.ASCII)
@@ -193,6 +193,8 @@ class CommandWalk:
         name = words[1]
         patterns = words[words.index("in") + 1 :]
         values = [value for word in patterns for value in self._expand_pattern(word)]
+        if len(values) > LOOP_LIMIT:
+            self.limits.append(f"{self.path} has a loop over {len(values)} values, of which {LOOP_LIMIT} are followed")
         for value in values[:LOOP_LIMIT]:
             self.variables[name] = value
             self._run_commands(body, offset)
@@ -202,9 +204,11 @@ class CommandWalk:
         """Return the paths that a pattern of a loop fits, as they are written; other words as they are."""
         if UNKNOWN in word or not re.search(r"[*?\[]", posixpath.basename(word.rstrip("/"))):
             return [word]
-        prefix = posixpath.dirname(word.rstrip("/"))
+        prefix, slash = posixpath.dirname(word.rstrip("/")), "/" if word.endswith("/") else ""
         paths = self.files.expand(resolve_path(word, self.folder))
-        return [posixpath.join(prefix, posixpath.basename(path)) for path in paths]
+        if slash:  # it fits folders only
+            paths = [path for path in paths if (found := self.files.find(path)) and self.files.tree.is_folder(found)]
+        return [posixpath.join(prefix, posixpath.basename(path)) + slash for path in paths]
 
     # ---- one command
 

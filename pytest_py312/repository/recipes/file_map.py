@@ -83,6 +83,8 @@ class FileMap:
                 if mount.generated is not None and destination in ("", mount.destination):
                     steps.append(mount.generated)
                     destination = mount.destination
+                    if path == destination and _has_suffix(path):
+                        break  # a file is overwritten, a folder is filled
                 elif mount.generated is None and self.find(path) is not None:
                     break
         return tuple(reversed(steps))

@@ -356,7 +356,8 @@ def _computed_value(job: "WorkflowJob", key: str, service_path: str, service_nam
 
     ``./services/${{ matrix.service }}``: the services that a commit changes, by the names of their folders.
     """
-    named = re.compile(rf"(?P<start>[\w./-]*)\$\{{\{{\s*matrix\.{re.escape(key)}\s*\}}\}}", re.ASCII)
+    expression = rf"\$\{{\{{\s{{0,20}}matrix\.{re.escape(key)}\s{{0,20}}\}}\}}"
+    named = re.compile(rf"(?<![\w./-])(?P<start>[\w./-]{{0,200}}){expression}", re.ASCII)
     texts = [text for step in job.steps for text in (step.text, step.folder)]
     starts = {match["start"] for text in texts for match in named.finditer(text)}
     for value in (service_path.rpartition("/")[2], service_name, service_path):

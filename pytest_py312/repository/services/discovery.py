@@ -34,7 +34,7 @@ from pytest_py312.repository.services.shared_baseline import (
     with_usual_baselines,
 )
 from pytest_py312.repository.services.shared_packages import (
-    required_modules,
+    required_lines,
     with_packed_folders,
     with_shared_packages,
 )
@@ -66,12 +66,15 @@ def discover(plan: Plan) -> Fleet:
         stage = stages.get((name, path))
         describe = partial(describe_service, plan, tree, stage, inner.get(path, ()), assumptions)
         services.append(read_or_mark(bare_service(plan, name, path, stage), describe))
-    services = _with_other_baselines(plan, services if plan.services else _without_shared_requirements(tree, services))
+    of_locks: list[str] = []
+    if not plan.services and not plan.stages:
+        services, of_locks = _without_shared_requirements(tree, services)
+    services = _with_other_baselines(plan, services)
     services, of_packages = with_packed_folders(tree, with_shared_packages(tree, services))
     services = with_libraries(plan, tree, services)
     services, of_suites = with_suites_above(tree, services, _test_sources)
     services, of_package_suites = with_suites_of_packages(
-        tree, services, _test_sources, lambda sources: required_modules(tree, sources)
+        tree, services, _test_sources, lambda sources: required_lines(tree, sources)
     )
     services = [_without_lock_of_tests(service) for service in services]
     ordered = sorted(with_owners(plan, services), key=lambda service: (service.stage, service.path))
@@ -88,6 +91,7 @@ def discover(plan: Plan) -> Fleet:
             },
         ),
         *describe_assumed_baselines(services),
+        *of_locks,
         *assumptions,
         *of_packages,
         *of_suites,
@@ -97,20 +101,35 @@ def discover(plan: Plan) -> Fleet:
     return Fleet(services=tuple(ordered), assumptions=tuple(assumptions))
 
 
-def _without_shared_requirements(tree: Tree, services: list[Service]) -> list[Service]:
-    """Leave out folders without code whose requirements other services install: ``lock/requirements.txt``."""
-    installed = {
-        (service.name, source.path) for service in services if service.recipe for source in service.requirements
+def _without_shared_requirements(tree: Tree, services: list[Service]) -> tuple[list[Service], list[str]]:
+    """Leave out folders that have nothing but requirements which other services install: ``lock/requirements.txt``.
+
+    Returns the services, and what is assumed, as sentences.
+    """
+    with_code = [service for service in services if not _has_only_requirements(tree, service)]
+    installing = {
+        source.path: service.name for service in with_code if service.recipe for source in service.requirements
     }
+    assumptions = []
+    kept = []
+    for service in services:
+        own = [source.path for source in service.requirements if source.path.startswith(f"{service.path}/")]
+        if service not in with_code and own and installing.keys() >= set(own):
+            assumptions.append(
+                f"{service.path} has only requirements, which {installing[own[0]]} installs: it is no service."
+            )
+        else:
+            kept.append(service)
+    return kept, assumptions
 
-    def is_shared(service: Service) -> bool:
-        own = {source.path for source in service.requirements if source.path.startswith(f"{service.path}/")}
-        others = {path for name, path in installed if name != service.name}
-        if not own or not own <= others or any(source.table for source in service.requirements):
-            return False
-        return not any(name.endswith((".py", "Dockerfile")) for name in tree.scan_folder(service.path, depth=8).files)
 
-    return [service for service in services if not is_shared(service)]
+def _has_only_requirements(tree: Tree, service: Service) -> bool:
+    """Whether each file of a service is text about what is installed: nothing there is started, built or tested."""
+    scan = tree.scan_folder(service.path, depth=8)
+    names = [name.rpartition("/")[2] for name in scan.files]
+    is_text = all(name.endswith((".txt", ".in", ".md", ".rst")) or name.startswith(".") for name in names)
+    has_table = any(source.table for source in service.requirements)
+    return scan.complete and is_text and not (has_table or service.programs or service.suite)
 
 
 def _with_other_baselines(plan: Plan, services: list[Service]) -> list[Service]:

@@ -126,7 +126,8 @@ def _may_need(service: Service) -> bool:
 
 def _with_packages(tree: Tree, service: Service, packages: dict[str, tuple[str, str]]) -> Service:
     needed: dict[str, str] = {}
-    own = _own_names(tree, service) | required_modules(tree, (*service.requirements, *service.test_requirements))
+    required = required_lines(tree, (*service.requirements, *service.test_requirements))
+    own = _own_names(tree, service) | required.keys()
     pending = [service.path]
     read: set[str] = set()
     while pending and len(needed) < MAX_PACKAGES:
@@ -162,9 +163,14 @@ def _own_names(tree: Tree, service: Service) -> set[str]:
     return names
 
 
-def required_modules(tree: Tree, sources: Sequence[RequirementSource]) -> set[str]:
-    """Return the names of required projects in the form of modules: those are installed."""
-    return {item.name.replace("-", "_") for item in read_requirement_set(tree.root, sources).entries}
+def required_lines(tree: Tree, sources: Sequence[RequirementSource]) -> dict[str, RequirementSource]:
+    """Map the names of required projects, in the form of modules, to the line that requires each, as a source."""
+    return {
+        item.name.replace("-", "_"): RequirementSource(
+            path=item.location.path, line=item.location.line, arguments=(item.text,), folder="."
+        )
+        for item in reversed(read_requirement_set(tree.root, sources).entries)
+    }
 
 
 def _packages_in(tree: Tree, roots: Sequence[str]) -> dict[str, tuple[str, str]]:

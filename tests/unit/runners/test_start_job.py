@@ -160,3 +160,4 @@ def test_a_value_that_the_repository_declares_counts_before_a_placeholder() -> N
 
     imports = import_start_modules(runner, job, {"APP_SETTINGS": "config.Local", "UNUSED": "x"})
     assert imports["app"].placeholders == (("APP_SETTINGS", "config.Local"), ("TOKEN", "1"))
+    assert imports["app"].declared == {"APP_SETTINGS"}

@@ -18,7 +18,7 @@ FILE_LIMIT = 20
 _INNER_FOLDERS = (".", ".ci", "ci", ".docker", "docker", "tests", "compose")
 _TEMPLATES = (
     ".env.example", ".env.sample", ".env.template", ".env.dist", ".env.default", ".env.defaults", ".env.test",
-    "example.env", "sample.env", "template.env", ".env",
+    "example.env", "sample.env", "template.env",
 )  # fmt: skip
 
 Variables = tuple[tuple[str, str], ...]
@@ -79,6 +79,7 @@ def _entries_of(tree: Tree, file: str, path: str) -> Iterator[ComposeService]:
 def _variables_of(tree: Tree, entry: ComposeService) -> dict[str, str]:
     variables: dict[str, str] = {}
     for file in entry.env_files:
-        if not leaves_root(file) and tree.is_file(file):
+        is_private = file.rpartition("/")[2] == ".env"  # it has secrets of whoever has the checkout
+        if not is_private and not leaves_root(file) and tree.is_file(file):
             variables.update(read_env_file(tree.read_or_none(file) or ""))
     return {**variables, **dict(entry.environment)}

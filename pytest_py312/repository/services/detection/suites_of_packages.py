@@ -7,7 +7,7 @@ environment.
 """
 
 import posixpath
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 
 from pytest_py312.core.model.fleet import RequirementSource, Service
@@ -21,21 +21,21 @@ from pytest_py312.repository.tree import Tree, join_path, relative_to
 _SHARED_FILES = ("__init__.py", "conftest.py")
 
 SourcesByName = Callable[[ServiceFiles], tuple[RequirementSource, ...]]
-RequiredNames = Callable[[Sequence[RequirementSource]], set[str]]
+RequiredLines = Callable[[Sequence[RequirementSource]], Mapping[str, RequirementSource]]
 
 
 def with_suites_of_packages(
-    tree: Tree, services: Sequence[Service], test_sources: SourcesByName, required_names: RequiredNames
+    tree: Tree, services: Sequence[Service], test_sources: SourcesByName, required_lines: RequiredLines
 ) -> tuple[list[Service], list[str]]:
     """Return ``services``, those in a package around them with suites that run beside it, and what was assumed.
 
-    What the plan says of a suite is kept. Such a suite gets the requirements for tests of the package, and files of the
+    What the plan says of a suite is kept. Such a suite gets the requirements for tests of the package, and the lines of
     other services in it that require what the shared modules import.
 
     :param test_sources: returns what tests require, by the names of files.
-    :param required_names: returns the required projects in the form of modules.
+    :param required_lines: maps the projects that sources require, in the form of modules, to the line that does.
     """
-    finder = _Finder(tree=tree, services=services, test_sources=test_sources, required_names=required_names)
+    finder = _Finder(tree=tree, services=services, test_sources=test_sources, required_lines=required_lines)
     tested = [read_or_mark(service, finder.with_suite) for service in services]
     return tested, [
         f"{join_names(names, limit=5)}: modules of {package}, so their tests are run in the folder around it"
@@ -49,7 +49,7 @@ class _Finder:
     tree: Tree
     services: Sequence[Service]
     test_sources: SourcesByName
-    required_names: RequiredNames
+    required_lines: RequiredLines
     tested: dict[tuple[str, tuple[str, ...]], list[str]] = field(default_factory=dict)
     """Outermost package and what was added to the requirements of tests -> names of services."""
 
@@ -61,15 +61,18 @@ class _Finder:
         folder = posixpath.dirname(packages[-1]) or "."
         shared = {package: tuple(self._folders_without_service(package)) for package in packages}
         needed = [path for folders in shared.values() for path in folders]
-        for path in (*needed, *(join_path(package, name) for package in packages for name in _SHARED_FILES)):
-            names |= imported_names(self.tree, path)
+        places = (*needed, *(join_path(package, name) for package in packages for name in _SHARED_FILES))
+        of_shared = {name for path in places for name in imported_names(self.tree, path)}
+        names |= of_shared
         on_path = [package for package, folders in shared.items() if names & {*map(posixpath.basename, folders)}]
-        required = tuple(self._additional_requirements(service, packages, names))
+        required = tuple(self._additional_requirements(service, packages, of_shared))
         self.tested.setdefault((packages[-1], tuple(map(str, required))), []).append(service.name)
         python_path = (*service.python_path, *(posixpath.relpath(package, service.path) for package in on_path))
         return replace(
             service,
-            suite=replace(service.suite, folder=folder, arguments=_moved(service.suite, folder, service.path)),
+            suite=replace(
+                service.suite, folder=folder, arguments=_moved(self.tree, service.suite, folder, service.path)
+            ),
             python_path=tuple(dict.fromkeys(python_path)),
             settings=replace(service.settings, needs=tuple(dict.fromkeys((*service.settings.needs, *needed)))),
             test_requirements=tuple(dict.fromkeys((*service.test_requirements, *required))),
@@ -98,17 +101,17 @@ class _Finder:
         if service.settings.test_requirements is not None or service.test_recipe is not None:
             return
         others = [other for other in self.services if other.path.startswith(f"{packages[-1]}/")]
-        missing = imported - self.required_names((*service.requirements, *service.test_requirements))
+        missing = imported - self.required_lines((*service.requirements, *service.test_requirements)).keys()
         for package in packages:
             files = read_service_files(self.tree, package, [other.path for other in others])
             for source in self.test_sources(files):
-                missing -= self.required_names([source])
+                missing -= self.required_lines([source]).keys()
                 yield source
         for source in (source for other in others for source in other.requirements if not source.settings.provided):
-            provided = self.required_names([source]) & missing
-            missing -= provided
-            if provided:
-                yield source
+            lines = self.required_lines([source])
+            for name in sorted(lines.keys() & missing):
+                missing.discard(name)
+                yield lines[name]
 
 
 def _may_run_elsewhere(service: Service) -> bool:
@@ -117,15 +120,17 @@ def _may_run_elsewhere(service: Service) -> bool:
     return is_own and service.distribution is None
 
 
-def _moved(suite: Suite, folder: str, path: str) -> tuple[str, ...]:
+def _moved(tree: Tree, suite: Suite, folder: str, path: str) -> tuple[str, ...]:
     """Return the arguments of a suite of the service at ``path`` for ``folder``, which is above it."""
     (inside,) = relative_to(folder, [path])
-    arguments = []
+    arguments, has_path = [], False
     for argument in suite.arguments:
         ignored = argument.removeprefix("--ignore=")
         if ignored != argument:
             arguments.append(f"--ignore={join_path(inside, ignored)}")
         else:
-            arguments.append(argument if argument.startswith("-") else join_path(inside, argument))
-    has_path = any(not argument.startswith("-") for argument in arguments)
+            place = join_path(path, argument.partition("::")[0])
+            is_path = not argument.startswith("-") and (tree.is_file(place) or tree.is_folder(place))
+            has_path = has_path or is_path
+            arguments.append(join_path(inside, argument) if is_path else argument)
     return tuple(arguments if has_path else [inside, *arguments])

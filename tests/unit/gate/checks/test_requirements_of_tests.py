@@ -9,30 +9,27 @@ from pytest_py312.core.model.findings import Finding, Location, Severity
 from pytest_py312.core.model.fleet import RequirementSource, Service
 from pytest_py312.core.model.measurements import SuiteRun
 from pytest_py312.gate.checks.requirements_of_tests import without_unneeded_by_tests
-from pytest_py312.repository.formats.requirements_file import read_requirements
-from pytest_py312.repository.services.requirements.requirement_set import LocatedEntry, RequirementSet
 from tests.support.fakes import FakeFacts, cell_of, installation_of, run_of, service
 
 RUN_TIME, TESTS = "svc/requirements.txt", "svc/tests.txt"
-OF_TESTS = service(requirements=(RequirementSource(path=RUN_TIME),), test_requirements=(RequirementSource(path=TESTS),))
+OF_TESTS = service(
+    requirements=(RequirementSource(path=RUN_TIME),),
+    test_requirements=(RequirementSource(path=TESTS),),
+    separate_tests=True,
+)
 FAILING = Finding(code="PY105", message="pg8000 installs, but fails", names=("pg8000",), location=Location(path=TESTS))
 PASSED, FAILED = run_of({"test_a": "passed", "test_b": "skipped"}), run_of({"test_a": "failed"})
 
 
 def judged(of: Service = OF_TESTS, finding: Finding = FAILING, **runs: Any) -> Severity:
-    places = [TESTS, *([RUN_TIME] if runs.pop("also_in_production", False) else [])]
-    entries = [
-        LocatedEntry(entry=entry, location=Location(path=path, line=1))
-        for path in places
-        for entry in read_requirements("pg8000==1.20.0\n", path).entries
-    ]
     installations = {
         "3.9": runs.pop("baseline_installation", installation_of("3.9")),
         "3.12": installation_of("3.12"),
     }
     found = {"3.9": PASSED, "3.12": PASSED, **runs.pop("runs", {})}
-    facts = FakeFacts(installations=installations, required=RequirementSet(entries=tuple(entries)), runs=found)
-    (judged_finding,) = without_unneeded_by_tests(cell_of("3.12", of), [finding], facts)
+    facts = FakeFacts(installations=installations, runs=found)
+    (judged_finding,), is_decided = without_unneeded_by_tests(cell_of("3.12", of), [finding], facts)
+    assert is_decided is all(run.complete for run in found.values())
     return judged_finding.severity
 
 
@@ -56,13 +53,10 @@ def test_it_blocks_unless_they_pass_as_on_the_baseline(runs: dict[str, SuiteRun]
     assert judged(runs=runs) is Severity.ERROR
 
 
-def test_what_production_requires_blocks() -> None:
-    assert judged(also_in_production=True) is Severity.ERROR
-
-
-def test_production_is_checked_apart_from_tests_in_an_environment_of_their_own() -> None:
-    """It has another version of the project, which is judged there."""
-    assert judged(of=replace(OF_TESTS, separate_tests=True), also_in_production=True) is Severity.WARNING
+def test_what_production_is_installed_with_blocks() -> None:
+    """In one environment for both, production may require the project through another one."""
+    assert judged(of=replace(OF_TESTS, separate_tests=False)) is Severity.ERROR
+    assert judged(finding=replace(FAILING, location=Location(path=RUN_TIME))) is Severity.ERROR
 
 
 def test_without_a_suite_or_a_baseline_nothing_shows_it() -> None:

@@ -318,22 +318,32 @@ def test_a_name_that_is_known_may_show_that_an_image_is_something_else(default: 
 
 
 CDK = """\
-const layer = new lambda.LayerVersion(this, 'Layer', {
-  compatibleRuntimes: [lambda.Runtime.PYTHON_3_9, Runtime.PYTHON_3_10],
-});
-const other = Runtime.NODEJS_18_X; // PYTHON_3_8
+import * as lambda from 'aws-cdk-lib/aws-lambda'; // Runtime.PYTHON_3_7
+const one = { runtime: lambda.Runtime.PYTHON_3_9 };
+const layer = { compatibleRuntimes: [Runtime.PYTHON_3_10, Runtime.NODEJS_18_X] };
+  /* Runtime.PYTHON_3_8 */
 """
 
 
 @pytest.mark.parametrize(
-    "path", ["cdk/lib/app.ts", "source/my-cdk-app/app.js", "infra/functions.py", "lib/ShopStack.java", "app/stack.ts"]
+    "path", ["cdk/lib/app.ts", "source/my-cdk-app/app.ts", "infra/functions.py", "lib/ShopStack.java", "app/a-stack.ts"]
 )
 def test_runtimes_of_the_aws_cdk(path: str) -> None:
     """In each of its languages, where the name of a file or folder says that it is of infrastructure."""
-    assert rows(path, CDK) == [(2, 46, "3_9", "exact"), (2, 66, "3_10", "exact")]
-    assert [place.kind for place in read_declarations(CDK, path)] == ["image", "image"]
+    assert rows(path, CDK) == [(2, 46, "3_9", "exact"), (3, 53, "3_10", "exact")]
+    assert [(place.kind, place.editable) for place in read_declarations(CDK, path)] == [
+        ("image", True),
+        ("image", False),
+    ]
 
 
-@pytest.mark.parametrize("path", ["web/src/app.ts", "cdk/lib/app.d.ts", "cdk/README.md", "svc/app.py"])
+@pytest.mark.parametrize(
+    "path",
+    ["web/src/app.ts", "cdk/lib/app.d.ts", "cdk/README.md", "svc/app.py", "fullstack/app.ts", "cdk/test/app.ts"],
+)
 def test_other_programs_declare_nothing(path: str) -> None:
     assert rows(path, CDK) == []
+
+
+def test_a_runtime_is_one_of_the_cdk_only_where_its_library_is_named() -> None:
+    assert rows("infra/app.ts", CDK.replace("aws-cdk-lib", "another")) == []

@@ -1437,21 +1437,29 @@ def test_an_image_that_builds_all_services_is_that_of_each(tmp_path: Path) -> No
     """The folder with the requirements that it installs is no service."""
     fleet = fleet_of(tmp_path, LOCKED)
     assert [service.path for service in fleet.services] == ["services/a", "services/b"]
+    assert "lock has only requirements, which b installs: it is no service." in fleet.assumptions
     for service in fleet.services:
         assert service.recipe is not None
         assert service.recipe.source == "Dockerfile"
         assert "lock/requirements.txt" in [source.path for source in service.requirements]
 
 
-@pytest.mark.parametrize("name", ["lock/main.py", "lock/Dockerfile"])
-def test_a_folder_with_code_stays_a_service(tmp_path: Path, name: str) -> None:
-    fleet = fleet_of(tmp_path, {**LOCKED, name: "FROM python:3.11\n" if name.endswith("Dockerfile") else ""})
+@pytest.mark.parametrize(
+    "name", ["lock/main.py", "lock/Dockerfile", "lock/Dockerfile.prod", "lock/Procfile", "lock/run", "lock/a.ipynb"]
+)
+def test_a_folder_with_anything_else_stays_a_service(tmp_path: Path, name: str) -> None:
+    fleet = fleet_of(tmp_path, {**LOCKED, name: "FROM python:3.11\n" if "Dockerfile" in name else ""})
     assert [service.path for service in fleet.services] == ["lock", "services/a", "services/b"]
+
+
+def test_a_folder_that_a_stage_may_name_stays_a_service(tmp_path: Path) -> None:
+    stages = (Stage(number=1, services=("*",)),)
+    assert "lock" in [service.path for service in fleet_of(tmp_path, LOCKED, stages=stages).services]
 
 
 def test_a_program_of_the_cdk_says_the_python_of_functions(tmp_path: Path) -> None:
     """Where it names one only, it is that of services which say none."""
-    runtime = "new Function(this, 'A', { runtime: Runtime.PYTHON_3_10 });\n"
+    runtime = "import 'aws-cdk-lib';\nnew Function(this, 'A', { runtime: Runtime.PYTHON_3_10 });\n"
     fleet = fleet_of(tmp_path, {"cdk/lib/app.ts": runtime, "a/requirements.txt": "six\n", "a/app.py": ""})
     (service,) = fleet.services
-    assert (str(service.baseline), service.baseline_source) == ("3.10", "cdk/lib/app.ts:1 says Runtime.PYTHON_3_10")
+    assert (str(service.baseline), service.baseline_source) == ("3.10", "cdk/lib/app.ts:2 says Runtime.PYTHON_3_10")

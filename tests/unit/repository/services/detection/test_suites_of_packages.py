@@ -18,13 +18,13 @@ FILES = {
     "application/common/__init__.py": "",
     "application/common/db.py": "import psycopg\n",
     "application/orders/__init__.py": "",
-    "application/orders/app.py": "from common import db\n",
+    "application/orders/app.py": "import requests\nfrom common import db\n",
     "application/orders/requirements.txt": "six\n",
     "application/orders/tests/__init__.py": "",
     "application/orders/tests/test_app.py": "from application.orders import app\n\ndef test_app():\n    assert app\n",
     "application/stock/__init__.py": "",
     "application/stock/app.py": "",
-    "application/stock/requirements.txt": "psycopg[binary]\n",
+    "application/stock/requirements.txt": "psycopg[binary]\nsetuptools\nrequests\n",
 }
 
 
@@ -41,15 +41,14 @@ def test_the_suite_runs_beside_the_package(tmp_path: Path) -> None:
     assert (orders.suite.folder, orders.suite.arguments) == (".", ("application/orders/tests",))
     assert orders.settings.needs == ("application/common",)
     assert orders.python_path == ("..",)
-    sources = [source.path for source in (*orders.requirements, *orders.test_requirements)]
-    assert sources == [
+    assert [str(source) for source in (*orders.requirements, *orders.test_requirements)] == [
         "application/orders/requirements.txt",
         "application/requirements-dev.txt",
-        "application/stock/requirements.txt",
+        "application/stock/requirements.txt:1 (psycopg[binary])",
     ]
     assert (
         "orders: modules of application, so their tests are run in the folder around it, with "
-        "application/requirements-dev.txt, application/stock/requirements.txt."
+        "application/requirements-dev.txt, application/stock/requirements.txt:1 (psycopg[binary])."
     ) in fleet.assumptions
 
 
