@@ -34,6 +34,7 @@ from pytest_py312.repository.services.requirements.compiled_files import read_co
 from pytest_py312.repository.services.requirements.development import (
     DEVELOPMENT_TOOLS,
     is_for_development,
+    is_run_by_script,
     unnamed_modules,
     unnamed_projects,
 )
@@ -223,19 +224,20 @@ class RequestBuilder:
         """Return the projects that the service has for another reason than to import them, and that reason.
 
         Tools for development; and what others require, with a line that says so: ``# not directly required``. Snyk adds
-        such lines, so that it gets a version without a vulnerability.
+        such lines, so that it gets a version without a vulnerability. All lines of a project have to say so.
         """
         tree = Tree(self._plan.root)
         texts: dict[str, list[str]] = {}
-        reasons = {}
+        reasons: dict[str, set[str]] = {}
         for item in self.requirements(service).entries:
             path, line = item.location.path, item.location.line or 0
             lines = texts.setdefault(path, (tree.read_or_none(path) or "").splitlines())
-            if 0 < line <= len(lines) and _NOT_DIRECT.search(lines[line - 1]):
-                reasons[item.name] = "its line says that nothing requires it directly"
-            elif item.name in DEVELOPMENT_TOOLS:
-                reasons[item.name] = "it is a tool for development"
-        return reasons
+            is_pinned = 0 < line <= len(lines) and _NOT_DIRECT.search(lines[line - 1])
+            reason = "its line says that nothing requires it directly" if is_pinned else ""
+            if not reason and item.name in DEVELOPMENT_TOOLS and not is_run_by_script(tree, service, item.name):
+                reason = "it is a tool for development"
+            reasons.setdefault(item.name, set()).add(reason)
+        return {name: min(each) for name, each in reasons.items() if all(each)}
 
     def requires_git(self, service: Service) -> bool:
         """Whether a requirement of the service is fetched with git."""

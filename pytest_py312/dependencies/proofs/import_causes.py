@@ -47,13 +47,13 @@ def possible_causes(
     causes = {
         cause
         for module, traceback in imports.items()
-        if (cause := _named_cause(traceback)) and cause not in imports
+        if (cause := named_cause(traceback)) and cause not in imports
         if owner_of_module(cause, environment, distributions) != owner_of_module(module, environment, distributions)
     }
     return tuple(sorted(causes))
 
 
-def _named_cause(traceback: str) -> str:
+def named_cause(traceback: str) -> str:
     """Return the module that a traceback names as the one that fails; empty if it names none."""
     match = _WITHOUT_SIX_MOVES.fullmatch(last_line(traceback))
     return match["name"] if match else innermost_module(traceback)
@@ -75,6 +75,6 @@ def cause_of(module: str, imports: Mapping[str, str]) -> str:
 
 
 def _next_cause(module: str, imports: Mapping[str, str]) -> str:
-    cause = _named_cause(imports.get(module, ""))
+    cause = named_cause(imports.get(module, ""))
     alone = imports.get(cause, "")
     return cause if cause != module and alone and last_line(alone) == last_line(imports[module]) else ""

@@ -11,6 +11,7 @@ from pytest_py312.core.model.measurements import StartImport, SuiteRun
 from pytest_py312.core.text import last_line, list_names
 from pytest_py312.dependencies.installation.findings import how_imported, without_environment_path
 from pytest_py312.dependencies.installation.result import Installation, installed_versions
+from pytest_py312.dependencies.proofs.import_causes import named_cause
 from pytest_py312.gate.checks.check import Facts, installed_cell
 from pytest_py312.repository.formats.commands.server_options import SERVER_PACKAGES
 from pytest_py312.runners.placeholders import mentions
@@ -55,7 +56,7 @@ def start_findings(
             message=f"{_command_of(module)} cannot be imported on {cell.interpreter}: {_error(imported)}"
             f"{how_imported(cell)}",
             severity=Severity.ERROR if is_new else Severity.NOTE,
-            remedy=_remedy(imported.last_line, *installations)
+            remedy=_remedy(imported, *installations)
             if is_new
             else "install what it needs as the image does, or set what it reads with `environment` in the plan",
             location=_location_in(imported.detail, cell.service.path),
@@ -166,14 +167,14 @@ def _is_broken(module: StartModule, last_line: str) -> bool:
     return _IMPORT_ERRORS.match(last_line) is not None and not (missing and missing["module"] == package)
 
 
-def _remedy(error: str, installation: Installation, baseline: Installation) -> str:
+def _remedy(imported: StartImport, installation: Installation, baseline: Installation) -> str:
     """Return what to require if the installed projects lack a module that those of the baseline have.
 
-    If a module of theirs fails with the same error, a finding about that has the remedy.
+    If a module that is the cause fails by itself with the same error, that has to be fixed.
     """
-    imports = installation.imports or {}
-    failing = next((name for name, detail in sorted(imports.items()) if detail and last_line(detail) == error), "")
-    if failing:
+    error = imported.last_line
+    failing = named_cause(imported.detail)
+    if failing and last_line((installation.imports or {}).get(failing, "")) == error:
         return f"fix `import {failing}` first, which fails with the same error"
     missing = _MISSING.match(error)
     if missing is None or baseline.environment is None:

@@ -76,7 +76,7 @@ def environment_indexes(variables: Mapping[str, str], tool: str) -> Iterator[tup
 def settings_of(step: InstallStep) -> InstallSettings:
     """Return the settings that hold for all that a step of pip or of its like installs."""
     if step.tool not in _TOOLS:
-        return InstallSettings(provided=step.tool in PLATFORMS)
+        return InstallSettings(provided=step.tool in PLATFORMS, no_deps="--no-deps" in step.flags)
     options = [(name, value) for name, value in step.indexes if name in _INDEX_OPTIONS]
     for flag in step.flags:
         name, _, value = flag.partition(" ")

@@ -92,10 +92,10 @@ def read_handler_recipe(tree: Tree, service_path: str, files: Sequence[str]) -> 
         if handler is None or not any(map(_FOR_LAMBDA.search, texts.values())):
             return None
         source, line = join_path(service_path, name), texts[name].count("\n", 0, handler.start()) + 1
-    step = lambda_step(Location(path=source, line=line), target="/var/runtime")
-    if ".chalice/config.json" in files:
-        step = replace(step, arguments=(*step.arguments, "chalice"))  # it puts itself into what it deploys
-    return InstallRecipe(source=source, steps=(step,), environment=LAMBDA_VARIABLES)
+    steps = [lambda_step(Location(path=source, line=line), target="/var/runtime")]
+    if ".chalice/config.json" in files:  # it puts its own modules into what it deploys
+        steps.append(replace(steps[0], arguments=("chalice",), flags=("--no-deps",)))
+    return InstallRecipe(source=source, steps=tuple(steps), environment=LAMBDA_VARIABLES)
 
 
 def lambda_step(location: Location, *, target: str = "") -> InstallStep:

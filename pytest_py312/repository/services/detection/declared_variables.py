@@ -4,7 +4,7 @@ A compose file that runs the tests says what they are run with. What others decl
 them: those of a deployment are not in the repository. Only literal values count.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
@@ -45,9 +45,14 @@ def read_declared_variables(tree: Tree, path: str) -> DeclaredVariables:
         others = {**(read_env_file(tree.read_or_none(file) or "") if tree.is_file(file) else {}), **others}
     return DeclaredVariables(
         source=tests[0] if tests is not None else "",
-        of_tests=test_environment(_variables_of(tree, tests[1]).items(), path) if tests is not None else (),
-        others=test_environment(others.items(), path),
+        of_tests=_of_service(_variables_of(tree, tests[1]), path) if tests is not None else (),
+        others=_of_service(others, path),
     )
+
+
+def _of_service(variables: Mapping[str, str], path: str) -> Variables:
+    """Return the variables without those of the machine, and without a path for imports, which is that of the image."""
+    return test_environment(((name, value) for name, value in variables.items() if name != "PYTHONPATH"), path)
 
 
 def _compose_files(tree: Tree, path: str) -> Iterator[str]:
@@ -79,7 +84,7 @@ def _entries_of(tree: Tree, file: str, path: str) -> Iterator[ComposeService]:
 def _variables_of(tree: Tree, entry: ComposeService) -> dict[str, str]:
     variables: dict[str, str] = {}
     for file in entry.env_files:
-        is_private = file.rpartition("/")[2] == ".env"  # it has secrets of whoever has the checkout
+        is_private = file.rpartition("/")[2] == ".env"  # it has the user's own secrets
         if not is_private and not leaves_root(file) and tree.is_file(file):
             variables.update(read_env_file(tree.read_or_none(file) or ""))
     return {**variables, **dict(entry.environment)}

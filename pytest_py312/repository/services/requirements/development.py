@@ -40,6 +40,8 @@ _ALWAYS_NEEDED = re.compile(
     r"pytest|pytest-(?!runner$).*|pluggy|iniconfig|coverage|hypothesis|anyio|nose2?|tox|setuptools|wheel"
 )
 """Projects that run tests, or take part in them without an import. pytest-runner is a command of setup.py."""
+_SCRIPT_FILE = re.compile(r"\.(?:sh|bash|ya?ml)$|[^/]*Dockerfile[^/]*$|(?:^|/)[^/.]+$")
+"""Scripts, images, compose files, and files without a suffix, such as a Procfile."""
 _TEST_FILE = re.compile(r"test_\w*\.py|\w*_test\.py", re.ASCII)
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _DOTTED_NAME = re.compile(r"[A-Za-z_][\w.:/-]*")
@@ -74,6 +76,13 @@ def unnamed_projects(
     if named is None:
         return frozenset()
     return frozenset(project for project, names in candidates.items() if named.isdisjoint(names))
+
+
+def is_run_by_script(tree: Tree, service: Service, program: str) -> bool:
+    """Return whether a script, an image, a Procfile or a compose file in the folder of a service names a program."""
+    named = re.compile(rf"(?<![\w./-]){re.escape(program)}(?![\w.-])")
+    names = (name for name in tree.scan_folder(service.path, depth=FOLDER_DEPTH).files if _SCRIPT_FILE.search(name))
+    return any(named.search(tree.read_or_none(join_path(service.path, name)) or "") for name in names)
 
 
 def unnamed_modules(tree: Tree, service: Service, modules: Collection[str]) -> frozenset[str]:

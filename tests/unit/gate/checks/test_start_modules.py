@@ -230,7 +230,8 @@ def test_a_start_that_fails_as_an_installed_module_does_has_its_remedy_there() -
     made = installation_of("3.12", {"six": "1.12.0"}, imports={"six.moves": f"Traceback\n{error}"})
     started = cell_of("3.12", service(start_modules=(StartModule(name="app"),)))
     sides = {"3.12": made, "3.9": installation_of("3.9", {"six": "1.12.0"})}
-    facts = FakeFacts(installations=sides, started={"3.12": {"app": error}, "3.9": {"app": ""}})
+    detail = f'  File "/e/lib/python3.12/site-packages/dateutil/tz.py", line 21, in <module>\n{error}'
+    facts = FakeFacts(installations=sides, started={"3.12": {"app": detail}, "3.9": {"app": ""}})
     findings = DependencyCheck().run(started, facts).outcome.findings
     (start,) = [finding for finding in findings if finding.code == "PY117"]
     assert start.remedy == "fix `import six.moves` first, which fails with the same error"

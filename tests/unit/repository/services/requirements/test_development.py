@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pytest_py312.core.model.plan import Suite, SuiteKind
 from pytest_py312.repository.services.requirements.development import (
     is_for_development,
+    is_run_by_script,
     names_in_source,
     unnamed_modules,
     unnamed_projects,
@@ -114,3 +115,17 @@ def test_tests_of_other_services_in_a_shared_folder_do_not_count(tmp_path: Path)
     }
     tree = Tree(service_tree(tmp_path, files))
     assert unnamed_projects(tree, of, ("moto", "spacy", "pandas", "mock"), {}) == {"spacy"}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("scan.sh", "bandit -r .\n", True), ("Dockerfile", 'CMD ["bandit", "-r"]\n', True),
+        ("Procfile", "scan: bandit\n", True), ("bin/run", "exec bandit\n", True),
+        ("compose.yml", "command: bandit x\n", True), ("requirements.txt", "bandit==1\n", False),
+        ("scan.sh", "mybandit bandit-x\n", False),
+    ],
+)  # fmt: skip
+def test_a_tool_that_a_script_runs(tmp_path: Path, name: str, text: str, expected: bool) -> None:
+    tree = Tree(service_tree(tmp_path, {f"{FOLDER}/{name}": text}))
+    assert is_run_by_script(tree, service(), "bandit") is expected
