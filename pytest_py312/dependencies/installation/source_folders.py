@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
 from pytest_py312.repository.formats.pyproject import packaged_paths_outside
+from pytest_py312.repository.formats.setuptools import files_read_outside
 from pytest_py312.repository.tree import Tree, join_path, leaves_root
 from pytest_py312.runners.agent.probe import NOT_COPIED
 from pytest_py312.runners.fingerprints import tree_digest
@@ -46,7 +47,7 @@ class SourceFolders:
             return self._git_versions[folder]
 
     def outer_paths(self, folder: str) -> tuple[str, ...]:
-        """Return the files and folders of the repository outside of a source tree that its build packs."""
+        """Return the files and folders of the repository outside of a source tree that its build packs or reads."""
         with self._lock:
             if folder not in self._outer_paths:
                 self._outer_paths[folder] = self._outer_paths_now(folder)
@@ -55,7 +56,9 @@ class SourceFolders:
     def _outer_paths_now(self, folder: str) -> tuple[str, ...]:
         tree = Tree(self._root)
         text = tree.read_or_none(join_path(folder, "pyproject.toml")) or ""
-        paths = [join_path(folder, path) for path in (packaged_paths_outside(text) if "../" in text else ())]
+        setup = tree.read_or_none(join_path(folder, "setup.py")) or ""
+        packaged = packaged_paths_outside(text) if "../" in text else ()
+        paths = [join_path(folder, path) for path in (*packaged, *files_read_outside(setup))]
         inside = f"{folder}/"
         return tuple(
             path

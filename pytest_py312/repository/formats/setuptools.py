@@ -13,6 +13,10 @@ from typing import Any
 from pytest_py312.repository.formats.requirements_file import DependencyTable, IncludedFile, RequirementCollector
 
 MAX_LENGTH = 500_000
+MAX_OUTSIDE = 20
+"""Maximum number of files outside of its folder that a setup.py may read."""
+_GOES_OUT = re.compile(r"\.\./|[\"']\.\.[\"']|\.parents?\b|\bpardir\b|dirname\([^()\n]{0,100}dirname")
+_FILE_NAME = re.compile(r"(?:\.\./){0,3}(?:[A-Z]{4,20}|[\w-]{1,60}\.(?:md|rst|txt|in|toml|cfg|json|py))", re.ASCII)
 MAX_MODULE_LENGTH = 200_000
 """Characters of a Python file that is read for what it declares."""
 TOO_LONG = f"It is longer than {MAX_MODULE_LENGTH} characters, so it is not checked."
@@ -190,6 +194,18 @@ def parse_module(text: str) -> ast.Module | None:
             return ast.parse(text.removeprefix("\ufeff"))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
+
+
+def files_read_outside(text: str) -> tuple[str, ...]:
+    """Return the files around its folder that a setup.py may read, relative to the folder: ``../README.md``.
+
+    Those are paths that begin with ``..``; and, if it goes to the folder around, names of files, which may be there.
+    """
+    module = parse_module(text) if _GOES_OUT.search(text) else None
+    strings = [node.value for node in ast.walk(module) if isinstance(node, ast.Constant)] if module else []
+    names = [value for value in strings if isinstance(value, str) and _FILE_NAME.fullmatch(value)]
+    outside = [value if value.startswith("../") else f"../{value}" for value in names]
+    return tuple(dict.fromkeys(outside))[:MAX_OUTSIDE]
 
 
 def read_setup_py(text: str) -> SetupPy:

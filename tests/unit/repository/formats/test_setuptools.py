@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_py312.repository.formats.setuptools import (
+    files_read_outside,
     read_ini,
     read_setup_cfg_dependencies,
     read_setup_py,
@@ -155,3 +156,25 @@ def test_no_arrangement_of_an_ini_crashes_the_reader(pieces: list[str]) -> None:
     """It has sections or a parse error."""
     found = read_ini("".join(pieces))
     assert found.parse_error or all(isinstance(values, dict) for values in found.sections.values())
+
+
+@pytest.mark.parametrize(
+    ("text", "files"),
+    [
+        ("long_description = open('../README.md').read()\n", ["../README.md"]),
+        ("here = Path(__file__)\nopen(here.parent.parent / 'README.md')\n", ["../README.md"]),
+        ("top = os.path.dirname(os.path.dirname(__file__))\nopen(os.path.join(top, 'VERSION'))\n", ["../VERSION"]),
+        ("open(os.path.join(here, '..', 'common', 'base.txt'))\n", ["../base.txt"]),
+        ("open('README.md')\n", []),
+        ("open('../../etc/passwd')\n", []),
+        ("open('../README.md'\n", []),
+    ],
+)
+def test_files_around_its_folder_that_a_setup_py_may_read(text: str, files: list[str]) -> None:
+    """As pip builds it in its place, it can."""
+    assert list(files_read_outside(text)) == files
+
+
+@given(st.text())
+def test_any_setup_py_is_searched_for_them(text: str) -> None:
+    assert all(path.startswith("../") for path in files_read_outside(text))

@@ -1,0 +1,27 @@
+"""What of the repository lies beside the copy in which a project is built."""
+
+from pathlib import Path
+
+from pytest_py312.dependencies.installation.source_folders import SourceFolders
+from tests.support.fakes import service_tree
+
+SETUP = "here = Path(__file__).parent\nreadme = (here.parent / 'README.md').read_text()\n"
+
+
+def test_what_its_setup_py_reads_around_it(tmp_path: Path) -> None:
+    """A change of it is one of the project."""
+    root = service_tree(tmp_path / "root", {"lib/setup.py": SETUP, "README.md": "one", "other.md": ""})
+    folders = SourceFolders(root=root, cache=tmp_path / "cache")
+    assert folders.outer_paths("lib") == ("README.md",)
+    copied, key = folders.source_copy("lib")
+    assert copied.name == "lib"
+
+    (root / "README.md").write_text("two", encoding="utf-8")
+    assert SourceFolders(root=root, cache=tmp_path / "cache").source_copy("lib")[1] != key
+
+
+def test_what_is_not_there_or_leaves_the_repository_is_not_copied(tmp_path: Path) -> None:
+    root = service_tree(tmp_path / "root", {"lib/setup.py": SETUP, "a/setup.py": "open('../../secret.txt')\n"})
+    (tmp_path / "secret.txt").write_text("", encoding="utf-8")
+    folders = SourceFolders(root=root, cache=tmp_path / "cache")
+    assert (folders.outer_paths("lib"), folders.outer_paths("a")) == ((), ())
