@@ -26,6 +26,9 @@ from pytest_py312.runners.runner import ConfinedCommand, Runner, SupportsConfine
 NO_BUILDS = "/py312-runs-no-builds"
 """A folder that does not exist. As ``PYTHONHOME`` it keeps any Python that uv starts for a build from starting: it has
 no standard library. uv itself asks its interpreter with ``-I``, which ignores the variable."""
+_FAIL_AT_ONCE = ("npm_config_fetch_retries=0",)
+"""Variables with which other tools that a build runs do not wait for a network that is not there: npm and pnpm
+(https://docs.npmjs.com/cli/using-npm/config#fetch-retries) try again for minutes."""
 MAX_FETCHES = 5
 """How often what a build asks for is fetched, and the build begun again."""
 MAX_REQUIREMENTS = 200
@@ -102,7 +105,7 @@ def run_source_build(
         if not needs_build(fetched):
             return fetched
         command = ConfinedCommand(
-            argv=tuple(with_offline_option(argv)),
+            argv=("env", *_FAIL_AT_ONCE, *with_offline_option(argv)),
             folder=source.scratch,
             readable=(source.folder, *source.readable, *_local_folders(source.options, runner)),
             time_limit=source.time_limit,

@@ -71,7 +71,8 @@ def test_a_build_is_offline_and_follows_a_run_that_fetches(tmp_path: Path) -> No
     (fetching,), (building,) = runner.tools, runner.commands
     assert fetching[:3] == ("env", f"PYTHONHOME={NO_BUILDS}", "{uv}")
     assert "--offline" not in fetching
-    assert building.argv[:2] == ("{uv}", "--offline")
+    assert building.argv[2:4] == ("{uv}", "--offline")
+    assert "npm_config_fetch_retries=0" in building.argv
     assert (building.folder, building.fetches) == (tmp_path / "scratch", False)
 
 
