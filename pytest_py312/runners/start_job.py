@@ -71,6 +71,7 @@ def import_start_modules(
 
     :param declared: values that the repository declares for such variables; they count before others.
     """
+    declared = {name: value for name, value in declared.items() if value}
     imports = _import_modules(runner, job)
     plain = {name: imported.detail for name, imported in imports.items()}
     given: dict[str, str] = {}

@@ -89,9 +89,10 @@ def repair(
             if change is None:
                 break
             trials.change = change
-            count = len(explained)
+            earlier = {finding_identity(finding) for finding in explained}
             explained = with_remedies(explained, trials.result_of(change), cell)
-            if not any(finding.code in REPAIRABLE and not finding.preexisting for finding in explained[count:]):
+            appeared = [finding for finding in explained if finding_identity(finding) not in earlier]
+            if not any(finding.code in REPAIRABLE and not finding.preexisting for finding in appeared):
                 break
         return [trials.with_advice(finding) for finding in explained]
     except _SearchTimeout:

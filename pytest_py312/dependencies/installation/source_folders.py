@@ -12,6 +12,9 @@ from pytest_py312.runners.agent.probe import NOT_COPIED
 from pytest_py312.runners.fingerprints import tree_digest
 from pytest_py312.runners.git_version import GitVersion, describe, reads_git
 
+MAX_READ_OUTSIDE = 20
+"""Maximum number of files outside of its folder that the build of a project may read."""
+
 
 class SourceFolders:
     """The folders below ``root`` that are built. Each is read once, so it stays the same within a run. Thread-safe."""
@@ -56,9 +59,11 @@ class SourceFolders:
     def _outer_paths_now(self, folder: str) -> tuple[str, ...]:
         tree = Tree(self._root)
         text = tree.read_or_none(join_path(folder, "pyproject.toml")) or ""
-        setup = tree.read_or_none(join_path(folder, "setup.py")) or ""
         packaged = packaged_paths_outside(text) if "../" in text else ()
-        paths = [join_path(folder, path) for path in (*packaged, *files_read_outside(setup))]
+        setup = tree.read_or_none(join_path(folder, "setup.py")) or ""
+        read = (join_path(folder, path) for path in files_read_outside(setup))
+        files = [path for path in read if not leaves_root(path) and tree.is_file(path)][:MAX_READ_OUTSIDE]
+        paths = [*(join_path(folder, path) for path in packaged), *files]
         inside = f"{folder}/"
         return tuple(
             path
@@ -82,6 +87,7 @@ class SourceFolders:
         version, outer = self.git_version(folder), self.outer_paths(folder)
         versioned = f"{self.digest(folder)} {version.text if version else ''}"
         versioned += "".join(f" {path} {self.digest(path)}" for path in outer)
+        versioned += f" in {folder}" if outer else ""  # where it lies among them
         key = hashlib.sha256(versioned.encode()).hexdigest()[:24]
         folder_path = self._cache / "sources" / key
         if outer:

@@ -144,7 +144,8 @@ class OutcomeKeys:
         for each in installed_sets(service):
             trees |= {required.path for required in builder.requirements(each).locals}
             trees |= {*builder.own_distributions(each).values()}
-        packed = {path for folder in trees for path in builder.folders.outer_paths(folder)}
+        built = {folder for each in installed_sets(service) for folder in builder.source_trees(each)}
+        packed = {path for folder in trees | built for path in builder.folders.outer_paths(folder)}
         return sorted({*folders_read_by(service), *trees, *packed})
 
     def _build_digest(self, cell: Cell) -> str:

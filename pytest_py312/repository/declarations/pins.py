@@ -28,7 +28,8 @@ _IMAGE_WORD = re.compile(
 )
 
 _CDK_LIBRARY = re.compile(r"aws[-_]?cdk|amazon\.(?:aws)?cdk", re.IGNORECASE)
-_COMMENT_START = re.compile(r"^\s*(?:\*|/\*)|//|#")
+_COMMENT_START = re.compile(r"^\s*(?:\*|/\*)|(?<!:)//")
+_LIST_OF_RUNTIMES = re.compile(r"untimes[\"']?\s{0,5}[:=]\s{0,5}\[[^\]]{0,200}$", re.IGNORECASE)
 _CDK_RUNTIME = re.compile(r"\bRuntime\.PYTHON_(?P<version>3_\d{1,2})\b", re.ASCII)
 _TERRAFORM_RUNTIME = re.compile(r"(?m)^[ \t]*(?:\w*runtimes?|default)[ \t]*=[^\r\n]{1,500}")
 
@@ -191,10 +192,11 @@ def read_cdk_declarations(text: str, path: str) -> tuple[VersionDeclaration, ...
     """
     collector = DeclarationCollector(text, path)
     for match in _CDK_RUNTIME.finditer(text[:_LIMIT]) if _CDK_LIBRARY.search(text) else ():
-        line = text[text.rfind("\n", 0, match.start()) + 1 : match.start()]
         before = text[max(0, match.start() - 200) : match.start()]
-        is_in_list = before.rfind("[") > before.rfind("]")
-        if not _COMMENT_START.search(line):
+        line = before.rpartition("\n")[2]
+        is_comment = _COMMENT_START.search(line) or (path.endswith(".py") and "#" in line)
+        is_in_list = _LIST_OF_RUNTIMES.search(before) is not None
+        if not is_comment:
             collector.add(
                 "image", DeclarationRole.EXACT, *match.span("version"), subject="a runtime", text=match[0],
                 version=version_of(match["version"].replace("_", ".")),

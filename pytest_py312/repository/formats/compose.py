@@ -82,9 +82,9 @@ def _built_services(node: YamlNode, base_folder: str) -> Iterator[ComposeService
         commands=tuple(read_argv(words) for words in command_words.values() if words is not None),
         words=tuple(command_words["command"] or ()),
         environment=tuple(
-            (key, _DEFAULT.sub(r"\1", value.value))
+            (key, text)
             for key, value in environment_variables(_merged_value(node, "environment"))
-            if value.value
+            if (text := _DEFAULT.sub(r"\1", value.value))
         ),
         env_files=tuple(posixpath.normpath(posixpath.join(base_folder, path)) for path in _paths(files)),
     )

@@ -13,9 +13,8 @@ from typing import Any
 from pytest_py312.repository.formats.requirements_file import DependencyTable, IncludedFile, RequirementCollector
 
 MAX_LENGTH = 500_000
-MAX_OUTSIDE = 20
-"""Maximum number of files outside of its folder that a setup.py may read."""
-_GOES_OUT = re.compile(r"\.\./|[\"']\.\.[\"']|\.parents?\b|\bpardir\b|dirname\([^()\n]{0,100}dirname")
+_GOES_OUT = re.compile(r"\.\./|[\"']\.\.[\"']|\.parents\b|\bpardir\b")
+_STEP_UP = re.compile(r"\bdirname\(|\.parent\b")
 _FILE_NAME = re.compile(r"(?:\.\./){0,3}(?:[A-Z]{4,20}|[\w-]{1,60}\.(?:md|rst|txt|in|toml|cfg|json|py))", re.ASCII)
 MAX_MODULE_LENGTH = 200_000
 """Characters of a Python file that is read for what it declares."""
@@ -201,11 +200,12 @@ def files_read_outside(text: str) -> tuple[str, ...]:
 
     Those are paths that begin with ``..``; and, if it goes to the folder around, names of files, which may be there.
     """
-    module = parse_module(text) if _GOES_OUT.search(text) else None
+    goes_out = _GOES_OUT.search(text) is not None or len(_STEP_UP.findall(text)) > 1  # one leads to its own folder
+    module = parse_module(text) if goes_out else None
     strings = [node.value for node in ast.walk(module) if isinstance(node, ast.Constant)] if module else []
     names = [value for value in strings if isinstance(value, str) and _FILE_NAME.fullmatch(value)]
     outside = [value if value.startswith("../") else f"../{value}" for value in names]
-    return tuple(dict.fromkeys(outside))[:MAX_OUTSIDE]
+    return tuple(dict.fromkeys(outside))
 
 
 def read_setup_py(text: str) -> SetupPy:

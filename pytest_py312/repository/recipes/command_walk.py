@@ -8,6 +8,7 @@ import posixpath
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 from pytest_py312.core.model.findings import Location
 from pytest_py312.core.model.fleet import InstallStep
@@ -192,9 +193,10 @@ class CommandWalk:
         body = [_without_keyword(command, "do") for command in commands[index:end]]
         name = words[1]
         patterns = words[words.index("in") + 1 :]
-        values = [value for word in patterns for value in self._expand_pattern(word)]
+        expanded = (value for word in patterns for value in self._expand_pattern(word))
+        values = list(islice(expanded, LOOP_LIMIT + 1))
         if len(values) > LOOP_LIMIT:
-            self.limits.append(f"{self.path} has a loop over {len(values)} values, of which {LOOP_LIMIT} are followed")
+            self.limits.append(f"{self.path} has a loop over more than {LOOP_LIMIT} values; the rest is not followed")
         for value in values[:LOOP_LIMIT]:
             self.variables[name] = value
             self._run_commands(body, offset)

@@ -231,7 +231,7 @@ def _moved_paths(tree: Tree, run: CommandRun, service_path: str) -> Iterator[tup
         path = posixpath.normpath(join_path(run.folder or ".", value)) if "/" in value and "://" not in value else ""
         is_moved = bool(path) and run.folder != service_path and not (value.startswith("/") or leaves_root(path))
         if is_moved and (tree.is_file(path) or tree.is_folder(path)):
-            value = posixpath.relpath(path, service_path)
+            value = posixpath.relpath(path, service_path) + ("/" if value.endswith("/") else "")
         yield name, value
 
 
@@ -357,9 +357,10 @@ def _computed_value(job: "WorkflowJob", key: str, service_path: str, service_nam
     ``./services/${{ matrix.service }}``: the services that a commit changes, by the names of their folders.
     """
     expression = rf"\$\{{\{{\s{{0,20}}matrix\.{re.escape(key)}\s{{0,20}}\}}\}}"
-    named = re.compile(rf"(?<![\w./-])(?P<start>[\w./-]{{0,200}}){expression}", re.ASCII)
-    texts = [text for step in job.steps for text in (step.text, step.folder)]
-    starts = {match["start"] for text in texts for match in named.finditer(text)}
+    named = re.compile(rf"(?<![\w./=<>~!-])(?P<start>[\w./-]{{0,200}}){expression}(?P<end>/?)", re.ASCII)
+    matches = [match for step in job.steps for text in (step.text, step.folder) for match in named.finditer(text)]
+    folders = [step.folder for step in job.steps]
+    starts = {match["start"] for match in matches if "/" in match["start"] or match["end"] or match[0] in folders}
     for value in (service_path.rpartition("/")[2], service_name, service_path):
         if any(posixpath.normpath(join_path(folder, start + value)) == service_path for start in starts):
             return value

@@ -42,6 +42,7 @@ from pytest_py312.repository.services.unassigned_files import describe_unassigne
 from pytest_py312.repository.tree import Tree, join_path, nested_paths
 from pytest_py312.repository.unchanging_tree import UnchangingTree
 
+_FILES_FOR_GIT = frozenset({".gitattributes", ".gitignore", ".gitkeep"})
 _CODE_FOLDERS = frozenset({"app", "code", "python", "src"})
 _GROUP_FOLDERS = frozenset({"apps", "functions", "lambdas", "libs", "packages", "projects", "samples", "services"})
 
@@ -127,9 +128,10 @@ def _has_only_requirements(tree: Tree, service: Service) -> bool:
     """Whether each file of a service is text about what is installed: nothing there is started, built or tested."""
     scan = tree.scan_folder(service.path, depth=8)
     names = [name.rpartition("/")[2] for name in scan.files]
-    is_text = all(name.endswith((".txt", ".in", ".md", ".rst")) or name.startswith(".") for name in names)
+    is_text = all(name.endswith((".txt", ".in", ".md", ".rst")) or name in _FILES_FOR_GIT for name in names)
+    is_whole = scan.complete and not (scan.linked_folders or scan.broken_links)
     has_table = any(source.table for source in service.requirements)
-    return scan.complete and is_text and not (has_table or service.programs or service.suite)
+    return is_whole and is_text and not (has_table or service.programs or service.suite)
 
 
 def _with_other_baselines(plan: Plan, services: list[Service]) -> list[Service]:

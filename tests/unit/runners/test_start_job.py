@@ -161,3 +161,21 @@ def test_a_value_that_the_repository_declares_counts_before_a_placeholder() -> N
     imports = import_start_modules(runner, job, {"APP_SETTINGS": "config.Local", "UNUSED": "x"})
     assert imports["app"].placeholders == (("APP_SETTINGS", "config.Local"), ("TOKEN", "1"))
     assert imports["app"].declared == {"APP_SETTINGS"}
+
+
+def test_an_empty_declared_value_is_none(tmp_path: Path) -> None:
+    """A placeholder stands for it, and counts as one."""
+    runner = FakeRunner()
+
+    def run(job: ProbeJob) -> ProbeResult:
+        is_given = "CACHE_BACKEND" in dict(job.variables)
+        detail = "" if is_given else "KeyError: 'CACHE_BACKEND'"
+        return cell_run_of({"event": "import", "module": "app", "ok": is_given, "detail": detail})
+
+    runner.cell = run
+    started = service(start_modules=(StartModule(name="app"),))
+    job = start_job(cell_of("3.12", started), build_of("3.12"), tmp_path, root=tmp_path, built=False)
+    imported = import_start_modules(runner, job, {"CACHE_BACKEND": ""})["app"]
+    assert imported.placeholders[0][0] == "CACHE_BACKEND"
+    assert imported.placeholders[0][1]
+    assert imported.declared == frozenset()

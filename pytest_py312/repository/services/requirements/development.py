@@ -40,8 +40,10 @@ _ALWAYS_NEEDED = re.compile(
     r"pytest|pytest-(?!runner$).*|pluggy|iniconfig|coverage|hypothesis|anyio|nose2?|tox|setuptools|wheel"
 )
 """Projects that run tests, or take part in them without an import. pytest-runner is a command of setup.py."""
-_SCRIPT_FILE = re.compile(r"\.(?:sh|bash|ya?ml)$|[^/]*Dockerfile[^/]*$|(?:^|/)[^/.]+$")
-"""Scripts, images, compose files, and files without a suffix, such as a Procfile."""
+_SCRIPT_FILE = re.compile(
+    r"\.(?:sh|bash)$|[^/]*Dockerfile[^/]*$|[^/]*compose[\w.-]*\.ya?ml$|(?:^|/)(?!(?:GNU)?[Mm]akefile)[^/.]+$", re.ASCII
+)
+"""Scripts, images, compose files, and files without a suffix, such as a Procfile; a Makefile is for developers."""
 _TEST_FILE = re.compile(r"test_\w*\.py|\w*_test\.py", re.ASCII)
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _DOTTED_NAME = re.compile(r"[A-Za-z_][\w.:/-]*")

@@ -20,6 +20,13 @@ def test_what_its_setup_py_reads_around_it(tmp_path: Path) -> None:
     assert SourceFolders(root=root, cache=tmp_path / "cache").source_copy("lib")[1] != key
 
 
+def test_a_project_elsewhere_has_a_copy_of_its_own(tmp_path: Path) -> None:
+    """The copy has the folder's path, so that what lies beside it is found."""
+    files = {"a/setup.py": SETUP, "b/setup.py": SETUP, "README.md": ""}
+    folders = SourceFolders(root=service_tree(tmp_path / "root", files), cache=tmp_path / "cache")
+    assert folders.source_copy("a")[1] != folders.source_copy("b")[1]
+
+
 def test_what_is_not_there_or_leaves_the_repository_is_not_copied(tmp_path: Path) -> None:
     root = service_tree(tmp_path / "root", {"lib/setup.py": SETUP, "a/setup.py": "open('../../secret.txt')\n"})
     (tmp_path / "secret.txt").write_text("", encoding="utf-8")

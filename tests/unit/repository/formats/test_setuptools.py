@@ -166,6 +166,7 @@ def test_no_arrangement_of_an_ini_crashes_the_reader(pieces: list[str]) -> None:
         ("top = os.path.dirname(os.path.dirname(__file__))\nopen(os.path.join(top, 'VERSION'))\n", ["../VERSION"]),
         ("open(os.path.join(here, '..', 'common', 'base.txt'))\n", ["../base.txt"]),
         ("open('README.md')\n", []),
+        ("open(Path(__file__).parent / 'README.md')\n", []),
         ("open('../../etc/passwd')\n", []),
         ("open('../README.md'\n", []),
     ],

@@ -645,15 +645,19 @@ jobs:
     strategy:
       matrix:
         service: ${{ fromJson(needs.changes.outputs.services) }}
+        version: ${{ fromJson(needs.changes.outputs.versions) }}
     env:
       CONFIG: ./services/a/dev.txt
       OTHER: not/there
     steps:
+      - run: pip install "Django==${{ matrix.version }}" ${{ matrix.version }} || true
       - run: pip install -r ./services/${{ matrix.service }}/dev.txt
       - run: pytest ./services/${{matrix.service}}
 """
     tree = write(tmp_path, {".github/workflows/tests.yml": text})
     recipe = read_workflow_recipe(tree, f"services/{service}", service)
-    assert shown(recipe) == [(".github/workflows/tests.yml:10", f"services/{service}/dev.txt")]
+    assert shown(recipe)[1:] == [(".github/workflows/tests.yml:12", f"services/{service}/dev.txt")]
+    assert recipe is not None
+    assert recipe.steps[0].unresolved  # another key is no service
     config = "dev.txt" if service == "a" else "../a/dev.txt"
     assert variables_of(recipe) == {"CONFIG": config, "OTHER": "not/there"}

@@ -1452,6 +1452,12 @@ def test_a_folder_with_anything_else_stays_a_service(tmp_path: Path, name: str) 
     assert [service.path for service in fleet.services] == ["lock", "services/a", "services/b"]
 
 
+def test_a_folder_whose_code_is_linked_stays_a_service(tmp_path: Path) -> None:
+    fleet_of(tmp_path, {**LOCKED, "shared/src/worker.py": ""})
+    (tmp_path / "lock/src").symlink_to("../shared/src")
+    assert "lock" in [service.path for service in discover(Plan(root=tmp_path)).services]
+
+
 def test_a_folder_that_a_stage_may_name_stays_a_service(tmp_path: Path) -> None:
     stages = (Stage(number=1, services=("*",)),)
     assert "lock" in [service.path for service in fleet_of(tmp_path, LOCKED, stages=stages).services]

@@ -25,6 +25,7 @@ services:
       HOME: /root
       TOKEN: ${TOKEN}
       LEVEL: ${LEVEL:-debug}
+      EMPTY: ${EMPTY:-}
   web:
     build: .
     command: uvicorn app:app

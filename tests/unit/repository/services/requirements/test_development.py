@@ -123,7 +123,8 @@ def test_tests_of_other_services_in_a_shared_folder_do_not_count(tmp_path: Path)
         ("scan.sh", "bandit -r .\n", True), ("Dockerfile", 'CMD ["bandit", "-r"]\n', True),
         ("Procfile", "scan: bandit\n", True), ("bin/run", "exec bandit\n", True),
         ("compose.yml", "command: bandit x\n", True), ("requirements.txt", "bandit==1\n", False),
-        ("scan.sh", "mybandit bandit-x\n", False),
+        ("scan.sh", "mybandit bandit-x\n", False), ("Makefile", "lint:\n\tbandit .\n", False),
+        (".pre-commit-config.yaml", "id: bandit\n", False),
     ],
 )  # fmt: skip
 def test_a_tool_that_a_script_runs(tmp_path: Path, name: str, text: str, expected: bool) -> None:
