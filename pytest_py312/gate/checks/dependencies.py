@@ -118,8 +118,35 @@ def _check_set(
     :param others: findings on another set of the cell; those that equal one of them are left out.
     """
     installation = facts.installation(cell)
-    baseline = cell.baseline_cell
-    baseline_installation = installation if cell.is_baseline else facts.installation(baseline)
+    baseline_installation = installation if cell.is_baseline else facts.installation(cell.baseline_cell)
+    findings = _compared_findings(cell, facts, installation, baseline_installation, is_additional=is_additional)
+    other_keys = {_problem_key(finding) for finding in others}
+    findings = [finding for finding in findings if _problem_key(finding) not in other_keys]
+    findings = without_consequences(findings, installation)
+    is_uninstalled = is_additional and (
+        all(source.uninstalled for source in cell.service.requirements)
+        or (is_described and _installs_nowhere(installation, baseline_installation))
+    )
+    is_checked = not installation.unchecked or installation.rest is not None
+    if cell == facts.cells(cell.service)[-1] and is_checked and not is_uninstalled:
+        findings = facts.repair(cell, findings)  # only what fails on the target has to be fixed
+    findings = [without_blocking(finding, installation) for finding in findings]
+    is_decided = True
+    if not is_additional:
+        findings, is_decided = without_unneeded_by_tests(cell, findings, facts)
+    return _SetResult(
+        installation=installation,
+        baseline_installation=baseline_installation,
+        findings=findings,
+        is_uninstalled=is_uninstalled,
+        is_decided=is_decided,
+    )
+
+
+def _compared_findings(
+    cell: Cell, facts: Facts, installation: Installation, baseline_installation: Installation, *, is_additional: bool
+) -> list[Finding]:
+    """Return the findings of a set, each with whether the baseline has it as well."""
     unreadable = list(_unreadable_lines(cell, facts))
     if is_additional:
         # pip refuses this file, so the service does not run with it and can migrate without it
@@ -143,9 +170,10 @@ def _check_set(
     if not cell.is_baseline:
         # findings that the baseline has as well are pre-existing
         baseline_identities = {
-            finding_identity(finding) for finding in (*unreadable, *_findings(baseline, baseline_installation, facts))
+            finding_identity(finding)
+            for finding in (*unreadable, *_findings(cell.baseline_cell, baseline_installation, facts))
         }
-        findings = [
+        return [
             without_unneeded(
                 replace(finding, preexisting=finding_identity(finding) in baseline_identities),
                 installation,
@@ -153,32 +181,12 @@ def _check_set(
             )
             for finding in findings
         ]
-    elif cell != facts.cells(cell.service)[-1]:
+    if cell != facts.cells(cell.service)[-1]:
         # a failing import that the service runs with today, such as of a missing extra, blocks no migration
-        findings = [
+        return [
             replace(finding, severity=Severity.NOTE) if finding.code == "PY105" else finding for finding in findings
         ]
-    other_keys = {_problem_key(finding) for finding in others}
-    findings = [finding for finding in findings if _problem_key(finding) not in other_keys]
-    findings = without_consequences(findings, installation)
-    is_uninstalled = is_additional and (
-        all(source.uninstalled for source in cell.service.requirements)
-        or (is_described and _installs_nowhere(installation, baseline_installation))
-    )
-    is_checked = not installation.unchecked or installation.rest is not None
-    if cell == facts.cells(cell.service)[-1] and is_checked and not is_uninstalled:
-        findings = facts.repair(cell, findings)  # only what fails on the target has to be fixed
-    findings = [without_blocking(finding, installation) for finding in findings]
-    is_decided = True
-    if not is_additional:
-        findings, is_decided = without_unneeded_by_tests(cell, findings, facts)
-    return _SetResult(
-        installation=installation,
-        baseline_installation=baseline_installation,
-        findings=findings,
-        is_uninstalled=is_uninstalled,
-        is_decided=is_decided,
-    )
+    return findings
 
 
 def _installs_nowhere(*installations: Installation) -> bool:
