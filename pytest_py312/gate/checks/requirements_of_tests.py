@@ -1,23 +1,30 @@
 """Judge what is installed for tests alone by these tests: an import may fail where none of them needs it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from pytest_py312.core.model.findings import Finding, Severity
 from pytest_py312.core.model.fleet import Cell
 from pytest_py312.core.model.measurements import SuiteRun
+from pytest_py312.dependencies.installation.result import Installation
 from pytest_py312.gate.checks.check import Facts
+from pytest_py312.repository.services.requirements.sources import production_service
 
 
 def without_unneeded_by_tests(cell: Cell, findings: Sequence[Finding], facts: Facts) -> tuple[list[Finding], bool]:
-    """Return ``findings``, with failing imports as warnings if the tests pass without them, and whether that is known.
+    """Return ``findings``, with failing imports as warnings if the tests pass without them, and whether to keep that.
 
-    Only where the tests have an environment of their own: that of production is checked apart. They have to pass as on
-    the baseline, for which the suite is run if there is such a finding; a run that did not end says nothing.
+    Only where production does without the lines of the tests: it is checked apart if they have an environment of their
+    own; otherwise all that it requires has to be importable in one without them. The tests have to pass as on the
+    baseline, for which the suite is run if there is such a finding; a run that did not end says nothing.
     """
     suspects = [finding for finding in findings if finding.code == "PY105" and finding.blocks]
     suspects = [finding for finding in suspects if _is_only_of_tests(cell, finding)]
-    if not suspects or cell.is_baseline or cell.service.suite is None or not cell.service.separate_tests:
+    production = production_service(cell.service)
+    if not suspects or cell.is_baseline or cell.service.suite is None or production is None:
+        return list(findings), True
+    made = facts.installation(replace(cell, service=production))
+    if not all(_does_without(made, finding.names, is_apart=cell.service.separate_tests) for finding in suspects):
         return list(findings), True
     if any(facts.installation(each).environment is None for each in (cell, cell.baseline_cell)):
         return list(findings), True
@@ -33,7 +40,21 @@ def without_unneeded_by_tests(cell: Cell, findings: Sequence[Finding], facts: Fa
         if finding in suspects
         else finding
         for finding in findings
-    ], True
+    ], cell.service.separate_tests  # else the outcome depends on a set that is no part of its key
+
+
+def _does_without(production: Installation, names: Collection[str], *, is_apart: bool) -> bool:
+    """Whether production has none of these projects, or each can be imported in its environment.
+
+    :param is_apart: what cannot be imported there is reported by the check of that environment.
+    """
+    imports = production.imports or {}
+    if production.environment is None or production.incomplete or (not is_apart and any(imports.values())):
+        return False
+    versions, modules = production.environment.versions, production.environment.modules
+    return all(
+        name not in versions or any(imports.get(module) == "" for module in modules.get(name, ())) for name in names
+    )
 
 
 def _is_only_of_tests(cell: Cell, finding: Finding) -> bool:

@@ -1,13 +1,14 @@
 """A requirement of tests alone whose import fails on the target: the suite says whether it is needed."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 
 from pytest_py312.core.model.findings import Finding, Location, Severity
-from pytest_py312.core.model.fleet import RequirementSource, Service
+from pytest_py312.core.model.fleet import Cell, RequirementSource, Service
 from pytest_py312.core.model.measurements import SuiteRun
+from pytest_py312.dependencies.installation.result import Installation
 from pytest_py312.gate.checks.requirements_of_tests import without_unneeded_by_tests
 from tests.support.fakes import FakeFacts, cell_of, installation_of, run_of, service
 
@@ -21,15 +22,34 @@ FAILING = Finding(code="PY105", message="pg8000 installs, but fails", names=("pg
 PASSED, FAILED = run_of({"test_a": "passed", "test_b": "skipped"}), run_of({"test_a": "failed"})
 
 
+@dataclass(kw_only=True)
+class WithProduction(FakeFacts):
+    """Production has an installation of its own."""
+
+    production: Installation | None = None
+
+    def installation(self, cell: Cell) -> Installation:
+        is_production = cell.service.name.endswith("+production")
+        return self.production if is_production and self.production is not None else super().installation(cell)
+
+
+def with_modules(made: Installation) -> Installation:
+    """Each project has a module of its name."""
+    assert made.environment is not None
+    modules = {name: (name,) for name in made.environment.versions}
+    return replace(made, environment=replace(made.environment, modules=modules))
+
+
 def judged(of: Service = OF_TESTS, finding: Finding = FAILING, **runs: Any) -> Severity:
     installations = {
         "3.9": runs.pop("baseline_installation", installation_of("3.9")),
         "3.12": installation_of("3.12"),
     }
     found = {"3.9": PASSED, "3.12": PASSED, **runs.pop("runs", {})}
-    facts = FakeFacts(installations=installations, runs=found)
+    facts = WithProduction(installations=installations, runs=found, production=runs.pop("production", None))
     (judged_finding,), is_decided = without_unneeded_by_tests(cell_of("3.12", of), [finding], facts)
-    assert is_decided is all(run.complete for run in found.values())
+    is_whole = all(run.complete for run in found.values())
+    assert is_decided is (is_whole and (of.separate_tests or judged_finding.severity is Severity.ERROR))
     return judged_finding.severity
 
 
@@ -54,9 +74,28 @@ def test_it_blocks_unless_they_pass_as_on_the_baseline(runs: dict[str, SuiteRun]
 
 
 def test_what_production_is_installed_with_blocks() -> None:
-    """In one environment for both, production may require the project through another one."""
-    assert judged(of=replace(OF_TESTS, separate_tests=False)) is Severity.ERROR
+    """In one environment for both, production may require the project through another one, which fails as well."""
+    together = replace(OF_TESTS, separate_tests=False)
+    failing = installation_of(
+        "3.12", {"pool": "1"}, imports={"pool": "ModuleNotFoundError: No module named 'distutils'"}
+    )
+    assert judged(of=together, production=failing) is Severity.ERROR
+    assert judged(of=together, production=replace(failing, environment=None, imports={})) is Severity.ERROR
     assert judged(finding=replace(FAILING, location=Location(path=RUN_TIME))) is Severity.ERROR
+
+
+def test_production_that_can_be_imported_without_the_tests_does_not_need_their_version() -> None:
+    """The tests pin an older one, so that both have it if they are installed together."""
+    together = replace(OF_TESTS, separate_tests=False)
+    sound = installation_of("3.12", {"pg8000": "1.31"}, imports={"pg8000": ""})
+    assert judged(of=together, production=with_modules(sound)) is Severity.WARNING
+
+
+@pytest.mark.parametrize("is_apart", [True, False])
+def test_what_another_project_brings_to_production_was_not_imported_there(is_apart: bool) -> None:
+    """It may be imported late: then only the line of the tests shows that it cannot be."""
+    made = with_modules(installation_of("3.12", {"pool": "1", "pg8000": "1.20"}, imports={"pool": ""}))
+    assert judged(of=replace(OF_TESTS, separate_tests=is_apart), production=made) is Severity.ERROR
 
 
 def test_without_a_suite_or_a_baseline_nothing_shows_it() -> None:
