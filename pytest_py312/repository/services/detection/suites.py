@@ -158,7 +158,11 @@ def read_pytest_settings(texts_of: Mapping[str, str]) -> PytestSettings:
 
 def settings_of_suite(tree: Tree, service: Service) -> PytestSettings:
     """Return the settings of the folder in which the suite of a service runs."""
-    folder = (service.suite.folder if service.suite is not None else "") or service.path
+    return settings_in_folder(tree, (service.suite.folder if service.suite is not None else "") or service.path)
+
+
+def settings_in_folder(tree: Tree, folder: str) -> PytestSettings:
+    """Return the settings for pytest that the files of a folder hold."""
     texts = {name: tree.read_or_none(join_path(folder, name)) for name in INI_FILES}
     return read_pytest_settings({name: text for name, text in texts.items() if text is not None})
 

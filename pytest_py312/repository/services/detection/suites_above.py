@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pytest_py312.core.model.fleet import RequirementSource, Service
 from pytest_py312.repository.formats.setuptools import parse_module
 from pytest_py312.repository.services.detection.service_files import ServiceFiles, read_service_files
-from pytest_py312.repository.services.detection.suites import INI_FILES, find_suite, read_pytest_settings
+from pytest_py312.repository.services.detection.suites import find_suite, settings_in_folder
 from pytest_py312.repository.services.detection.unread_service import read_or_mark
 from pytest_py312.repository.tree import Tree, join_path, relative_to, with_outer_folders
 
@@ -111,9 +111,7 @@ class _Finder:
         https://docs.pytest.org/en/stable/reference/customize.html#finding-the-rootdir
         """
         for place in with_outer_folders(folder):
-            texts = {name: self.tree.read_or_none(join_path(place, name)) for name in INI_FILES}
-            present = {name: text for name, text in texts.items() if text is not None}
-            if place not in self.paths and read_pytest_settings(present).source:
+            if place not in self.paths and settings_in_folder(self.tree, place).source:
                 return place
         return folder
 
