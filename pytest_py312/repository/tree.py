@@ -155,6 +155,17 @@ class Tree:
         :raises UnreadableFile: it is missing, outside the root, not a regular file, longer than ``limit`` bytes or not
             readable.
         """
+        return decode_text(self._read(path, limit, at_most=limit))
+
+    def read_start(self, path: str, length: int) -> bytes:
+        """Return the first ``length`` bytes of the file ``path``, whatever its size.
+
+        :raises UnreadableFile: it is missing, outside the root, not a regular file or not readable.
+        """
+        return self._read(path, length, at_most=None)
+
+    def _read(self, path: str, length: int, *, at_most: int | None) -> bytes:
+        """Return the first ``length`` bytes of a file that has ``at_most`` so many bytes in all."""
         try:
             real_path = self._real_path(path)
             # O_NONBLOCK: opening a named pipe must not block before it is recognised as one
@@ -163,9 +174,9 @@ class Tree:
                 status = os.fstat(handle)
                 if not stat.S_ISREG(status.st_mode):
                     raise UnreadableFile("is not a regular file")
-                if status.st_size > limit:
-                    raise UnreadableFile(f"is larger than {limit // 1024} KiB")
-                return decode_text(file.read(limit))
+                if at_most is not None and status.st_size > at_most:
+                    raise UnreadableFile(f"is larger than {at_most // 1024} KiB")
+                return file.read(length)
         except FileNotFoundError:
             raise UnreadableFile("does not exist") from None
         except (OSError, ValueError) as error:

@@ -1,6 +1,7 @@
 """Read the Python files of services and cache the facts of their scan."""
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +15,12 @@ from pytest_py312.repository.tree import FolderScan, Tree, UnreadableFile, join_
 FILE_LIMIT = 2 * 1024**2
 """Limit in bytes. Larger Python files contain generated data."""
 PYTHON_SUFFIXES = (".py", ".pyw")
+PYTHON_COMMAND_SUFFIXES = (".wsgi", ".cgi")
+"""Suffixes of scripts that a web server runs. A ``.wsgi`` is always Python; a ``.cgi`` needs a line that says so."""
+_PYTHON_LINE = re.compile(rb"#![^\r\n]*?[/ \t]python(?:3(?:\.\d+)?)?(?=[ \t\r\n]|\Z)")
+"""The first line of a script of Python. One for ``python2`` is never run by a Python 3."""
+_FIRST_LINE = 256
+"""Bytes at the start of a file that are read to see whether it is a script; Linux reads as many."""
 COMPILED_SUFFIXES = (".so", ".pyd")
 NATIVE_SOURCE_SUFFIXES = (".c", ".cc", ".cpp", ".cxx", ".f", ".f90", ".go", ".pyx", ".rs")
 """Sources of extension modules. Where a service has some, its compiled modules may be left over from a local build."""
@@ -65,13 +72,14 @@ class ScannedSource:
 
 
 class _FolderModules:
-    """The modules in each folder of a service. Paths are relative to the root."""
+    """The modules and scripts in each folder of a service. Paths are relative to the root."""
 
-    def __init__(self, service: str, files: Sequence[str]) -> None:
+    def __init__(self, service: str, files: Sequence[str], scripts: Sequence[str]) -> None:
         prefix = "" if service == "." else f"{service}/"
-        self.sources = [prefix + name for name in files if name.endswith(PYTHON_SUFFIXES)]
+        modules = [prefix + name for name in files if name.endswith(PYTHON_SUFFIXES)]
+        self.sources = [*modules, *(prefix + name for name in scripts)]
         self._names: dict[str, set[str]] = {}
-        for path in self.sources:
+        for path in modules:
             folder, _, name = path.rpartition("/")
             stem = name.partition(".")[0]
             self._names.setdefault(folder or ".", set()).add(stem)
@@ -93,13 +101,19 @@ class _FolderModules:
     def visible_to(self, path: str) -> frozenset[str]:
         """Return the modules beside a script or a test that pytest collects; none for a module of a package."""
         folder = path.rpartition("/")[0] or "."
-        modules = self._modules_by_folder[folder]
+        modules = self._modules_by_folder.get(folder, frozenset())
         return frozenset() if "__init__" in modules else modules
 
 
 def _is_module(name: str) -> bool:
     """Return whether Python can import or run a file. Links of editors such as ``.#main.py`` are excluded."""
     return name.endswith(PYTHON_SUFFIXES) and not name.rpartition("/")[2].startswith(".")
+
+
+def _may_be_script(name: str) -> bool:
+    """Return whether a file may be a script by its name; hidden files are settings and hooks of developers."""
+    base = name.rpartition("/")[2]
+    return "." not in base or (base.endswith(PYTHON_COMMAND_SUFFIXES) and not base.startswith("."))
 
 
 def _compiled_files(files: Sequence[str]) -> tuple[str, ...]:
@@ -165,7 +179,9 @@ class SourceReader:
     def _load_folder(self, folder: SourceFolder) -> SourceFiles:
         scans = self._list_folders(folder)
         unread = [(path, TOO_MANY_FILES) for path, scan in scans.items() if not scan.complete]
-        modules = {path: _FolderModules(path, scan.files) for path, scan in scans.items()}
+        modules = {
+            path: _FolderModules(path, scan.files, self._scripts(path, scan.files)) for path, scan in scans.items()
+        }
         roots = {*folder.roots, *scans, *(path.rpartition("/")[0] or "." for path in list(scans)[1:])}
         shared = frozenset(
             name
@@ -196,6 +212,19 @@ class SourceReader:
                     )
         files = [join_path(path, name) for path, scan in scans.items() for name in scan.files]
         return SourceFiles(tasks=tuple(tasks.values()), unread=tuple(unread), compiled=_compiled_files(files))
+
+    def _scripts(self, folder: str, files: Sequence[str]) -> list[str]:
+        """Return those of ``files`` that are Python without a name of a module, such as ``bin/manage``."""
+        return [name for name in files if _may_be_script(name) and self._is_script(join_path(folder, name))]
+
+    def _is_script(self, path: str) -> bool:
+        if path.endswith(".wsgi"):
+            return True
+        try:
+            start = self._tree.read_start(path, _FIRST_LINE)
+        except UnreadableFile:
+            return False
+        return _PYTHON_LINE.match(start) is not None
 
     def _list_folders(self, folder: SourceFolder) -> dict[str, FolderScan]:
         """List the folder of a service, the folders it needs, and folders of the repository that links lead to."""

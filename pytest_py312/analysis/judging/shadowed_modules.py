@@ -20,7 +20,7 @@ def find_shadowing_modules(files: Sequence[FileFacts], roots: Sequence[str]) -> 
     for facts in files:
         folder, _, file = facts.path.removesuffix("/__init__.py").rpartition("/")
         name = file.removesuffix(".py")
-        if name in STDLIB_MODULES and (folder or ".") in folders:
+        if name in STDLIB_MODULES and facts.path.endswith(".py") and (folder or ".") in folders:
             shadowing[name] = facts.path
     return shadowing
 

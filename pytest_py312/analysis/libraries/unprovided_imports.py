@@ -9,6 +9,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from pytest_py312.analysis.files.source_reader import PYTHON_SUFFIXES
 from pytest_py312.analysis.libraries.import_context import TOP_LEVEL, ImportContext, import_contexts, import_likelihood
 from pytest_py312.analysis.libraries.import_graph import EnvironmentModules, ImportRoot, prefixes
 from pytest_py312.analysis.libraries.missing_requirements import GENERATED_SUFFIXES
@@ -21,7 +22,7 @@ from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.fleet import Service
 from pytest_py312.core.model.plan import SuiteKind
 from pytest_py312.repository.services.detection.suites import PytestSettings, collected_files
-from pytest_py312.repository.tree import join_path
+from pytest_py312.repository.tree import decode_text, join_path
 
 MAX_ENTRY_DEPTH = 2
 """Folders below the service in which a file is taken for its start because of its name."""
@@ -85,7 +86,8 @@ def reached_files(
 ) -> ReachedFiles:
     """Return the files whose import certainly runs when the service starts, and when its suite is collected."""
     graph = _OwnImports(files, contents)
-    start, tests = _starting_files(files, service, graph.modules), _collected_files(files, contents, service, settings)
+    start = _starting_files(files, service, graph.modules) | _starting_scripts(files, contents, service)
+    tests = _collected_files(files, contents, service, settings)
     version = (interpreter.major, interpreter.minor)
     return ReachedFiles(from_start=graph.closure(start, version), from_tests=graph.closure(tests, version))
 
@@ -111,6 +113,15 @@ def _starting_files(files: Sequence[FileFacts], service: Service, modules: Modul
         if is_package or is_start:
             started.add(facts.path)
     return started
+
+
+def _starting_scripts(files: Sequence[FileFacts], contents: Mapping[str, bytes], service: Service) -> set[str]:
+    """Return the scripts without the name of a module that start commands name, or that setup.py installs."""
+    scripts = [facts.path for facts in files if not facts.path.endswith(PYTHON_SUFFIXES)]
+    named = {program.name for program in service.programs if not program.is_module}
+    setup = decode_text(contents.get(join_path(service.path, "setup.py"), b"")) if scripts else ""
+    installed = set(re.findall(r"[\"']([^\"'\s]+)[\"']", setup))
+    return {path for path in scripts if path.rpartition("/")[2] in named or _relative(path, service.path) in installed}
 
 
 def _collected_files(

@@ -34,7 +34,8 @@ class ModuleIndex:
         self._packages = {facts.path.removesuffix("/__init__.py") for facts in files}
         self._cache: dict[tuple[str, str], FileFacts | None] = {}
         for facts in files:
-            self._by_name.setdefault(_stem(facts.path).rpartition("/")[2], []).append(facts)
+            if facts.path.endswith(".py"):  # no module imports a script such as ``bin/manage``
+                self._by_name.setdefault(_stem(facts.path).rpartition("/")[2], []).append(facts)
 
     def find(self, module: str, importing_path: str) -> FileFacts | None:
         """Return the file of ``module``. Leading dots count upwards from the folder of ``importing_path``."""

@@ -21,6 +21,8 @@ SHELLS = frozenset({"sh", "bash", "ash", "dash"})
 _PYTHON = re.compile(r"python(?:3(?:\.\d+)?)?", re.ASCII)
 _MODULE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
 _PYTHON_FILE = re.compile(r"(?P<folder>(?:[^/\s]*/)*)(?P<name>[A-Za-z_][\w-]*)\.py", re.ASCII)
+_PYTHON_COMMAND = re.compile(r"[A-Za-z][\w-]*", re.ASCII)
+"""The name of a script of Python that is no module: ``python bin/manage``."""
 _NAME = re.compile(r"[A-Za-z][\w.-]*", re.ASCII)
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=", re.ASCII)
 _SEPARATOR = re.compile(r"[;&|()]+")
@@ -220,9 +222,10 @@ def _module_of_python(words: Sequence[str]) -> Iterator[Program | ProgramCall]:
                 yield ProgramCall(name=name, arguments=tuple(words[index + 2 :]))
             return
         if not word.startswith("-") and (index == 0 or words[index - 1] not in ("-W", "-X")):
-            script = _script_program(word)
-            if script:
+            if script := _script_program(word):
                 yield script
+            elif _PYTHON_COMMAND.fullmatch(name := word.rpartition("/")[2]):
+                yield Program(name=name)
             return
 
 

@@ -54,6 +54,45 @@ def test_all_python_files_of_a_service_are_read_and_none_of_its_environments(tmp
     assert source.unread == ()
 
 
+@pytest.mark.parametrize(
+    ("name", "first_line", "is_read"),
+    [
+        ("bin/manage", "#!/usr/bin/env python3", True),
+        ("bin/manage", "#!/usr/bin/python3.9 -u", True),
+        ("bin/manage", "#! /usr/bin/env -S python -u", True),
+        ("bin/manage", "#!/opt/venv/bin/python", True),
+        ("cgi-bin/hello.cgi", "#!/usr/bin/python3", True),
+        ("app.wsgi", "import os", True),
+        ("bin/manage", "#!/usr/bin/env python2", False),  # no Python 3 runs it
+        ("bin/manage", "#!/usr/bin/python2.7", False),
+        ("bin/manage", "#!/bin/sh", False),
+        ("bin/manage", "#!/bin/sh  # starts pythonic", False),
+        ("bin/manage", "# python", False),
+        ("hello.cgi", "#!/usr/bin/perl", False),
+        (".git-hooks/.pre-commit", "#!/usr/bin/env python3", False),
+        ("notes.txt", "#!/usr/bin/env python3", False),
+    ],
+)
+def test_scripts_of_python_are_read_whatever_their_name(
+    tmp_path: Path, name: str, first_line: str, is_read: bool
+) -> None:
+    fleet(tmp_path, {name: f"{first_line}\nimport imp\n", "bin/other.py": "", "LICENSE": "MIT\n"})
+
+    source = read(tmp_path)
+
+    assert sorted(source.contents) == sorted(
+        f"{SERVICE.path}/{path}" for path in ("bin/other.py", *([name] if is_read else []))
+    )
+    assert not is_read or asked(source, name) == {"imp"} | ({"os"} if name == "app.wsgi" else set())
+
+
+def test_a_script_is_no_module(tmp_path: Path) -> None:
+    """``bin/imp`` does not hide the standard module from the files beside it."""
+    fleet(tmp_path, {"bin/imp": "#!/usr/bin/env python3\n", "bin/tool.py": "import imp\n", "imp": "#!/bin/sh\n"})
+
+    assert asked(read(tmp_path, roots=(f"{SERVICE.path}/bin",)), "bin/tool.py") == {"imp"}
+
+
 def test_extension_modules_are_listed_where_there_is_nothing_to_compile(tmp_path: Path) -> None:
     """A local build leaves its result beside the sources."""
     compiled = "app/_fast.cpython-39-x86_64-linux-gnu.so"

@@ -94,6 +94,22 @@ def test_a_script_that_is_run_is_the_start() -> None:
     assert reached({"bin/serve.py": "", "main.py": ""}, start_modules=(script,)).from_start == {"bin/serve.py"}
 
 
+def test_a_script_without_the_name_of_a_module_is_a_start_if_something_names_it() -> None:
+    texts = {
+        "bin/worker": "import app.core\n",
+        "scripts/run-app": "import app.late\n",
+        "bin/release": "import app.other\n",
+        "setup.py": "from setuptools import setup\nsetup(scripts=['scripts/run-app'])\n",
+        "app/core.py": "",
+        "app/late.py": "",
+        "app/other.py": "",
+    }
+
+    start = reached(texts, "3.12", Program(name="worker")).from_start
+
+    assert start == {"bin/worker", "app/core.py", "scripts/run-app", "app/late.py"}
+
+
 @pytest.mark.parametrize(("interpreter", "branch"), [("3.9", "old"), ("3.10", "old"), ("3.12", "new")])
 def test_branches_on_the_version_are_followed(interpreter: str, branch: str) -> None:
     text = "import sys\nif sys.version_info >= (3, 12):\n    import app.new\nelse:\n    import app.old\n"

@@ -26,6 +26,7 @@ def shown(command: StartCommand) -> list[str]:
         ("opentelemetry-instrument python main.py", ["opentelemetry-instrument", "main.py"]),
         ("poetry run ./manage.py runserver", ["manage.py"]),
         ("uv run worker.py", ["worker.py"]),
+        ("python -u bin/worker --fast", ["worker"]),
         ("python setup.py develop && python -W ignore worker.py", ["worker.py"]),
         ("python", []),
         ('["python", "-c", "print(1)"]', []),
