@@ -2,15 +2,16 @@
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pytest_py312.analysis.files.embedded_python import embedded_python, may_embed_python
 from pytest_py312.analysis.files.parallel_scan import FileScanner, ScanTask, decode_facts, facts_key, scanner_version
 from pytest_py312.analysis.scanner.facts.facts import FileFacts, pack
 from pytest_py312.core.files import UnsafeFile, read_regular_file
 from pytest_py312.core.json_cache import JsonCache
-from pytest_py312.repository.tree import FolderScan, Tree, UnreadableFile, join_path, relative_to
+from pytest_py312.repository.tree import FolderScan, Tree, UnreadableFile, decode_text, join_path, relative_to
 
 FILE_LIMIT = 2 * 1024**2
 """Limit in bytes. Larger Python files contain generated data."""
@@ -41,6 +42,8 @@ class SourceFolder:
     path: str
     roots: tuple[str, ...]
     needs: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    """Files elsewhere that install it or start it, such as a Dockerfile: they may have commands with Python."""
     nested_services: tuple[str, ...] = ()
     """Folders of other services inside of this one. Their source is excluded."""
 
@@ -211,7 +214,21 @@ class SourceReader:
                         ),
                     )
         files = [join_path(path, name) for path, scan in scans.items() for name in scan.files]
+        tasks |= {task.path: task for task in self._embedded((*files, *folder.files), shared) if task.path not in tasks}
         return SourceFiles(tasks=tuple(tasks.values()), unread=tuple(unread), compiled=_compiled_files(files))
+
+    def _embedded(self, files: Iterable[str], local_modules: frozenset[str]) -> Iterator[ScanTask]:
+        """Yield the Python in Dockerfiles, scripts of a shell and other files that are not Python themselves."""
+        for path in files:
+            name = path.rpartition("/")[2]
+            if not may_embed_python(name):
+                continue
+            override = self._overrides.get(path)
+            text = self._tree.read_or_none(path) if override is None else decode_text(override)
+            content = embedded_python(text or "", name).encode()
+            if content:
+                key = facts_key(content, local_modules)
+                yield ScanTask(key=key, path=path, content=content, local_modules=local_modules)
 
     def _scripts(self, folder: str, files: Sequence[str]) -> list[str]:
         """Return those of ``files`` that are Python without a name of a module, such as ``bin/manage``."""

@@ -250,11 +250,11 @@ _NUMBERS: dict[type, Value] = {
 
 def read_display(scan: ScanState, node: ast.List | ast.Tuple) -> Value:
     elements = [HANDLERS[item.__class__](scan, item) for item in node.elts]
+    dynamic_names.read_command_line(scan, node, elements)
     if elements and all(element.kind is TEXT for element in elements):
         return Value(TEXTS, data=tuple(element.data for element in elements))
     if any(operators.is_coroutine(element) for element in elements):
         return Value(COROUTINE, data=list)
-    dynamic_names.read_command_line(scan, node, elements)
     typed = [element for element in elements if element.kind is OBJECT or element.is_instance]
     if len(typed) == len(elements) or (typed and _are_constants(node.elts, typed, elements)):
         return Value(COLLECTION, data=union_of(typed))

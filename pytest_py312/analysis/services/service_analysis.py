@@ -428,10 +428,13 @@ def _has_syntax_error(messages: Sequence[CompilerMessage]) -> bool:
 
 
 def _source_folder(service: Service) -> SourceFolder:
+    prefix = "" if service.path == "." else f"{service.path}/"
+    recipe_files = service.recipe.files if service.recipe is not None else ()
     roots = [*service.python_path, *(service.distribution.source_roots if service.distribution else ())]
     return SourceFolder(
         path=service.path,
         roots=tuple(join_path(service.path, root) for root in (".", *roots)),
         needs=service.settings.needs,
+        files=tuple(path for path in recipe_files if not path.startswith(prefix)),
         nested_services=service.nested_folders,
     )

@@ -171,6 +171,11 @@ class InstallRecipe:
     """The folders of the repository that are on the path for imports in the image: its working folder, PYTHONPATH."""
 
     @property
+    def files(self) -> tuple[str, ...]:
+        """The files that say what it installs: where it starts, and the places of its steps."""
+        return tuple(dict.fromkeys(filter(None, (self.source, *(step.location.path for step in self.steps)))))
+
+    @property
     def folder_without_pth(self) -> Location | None:
         """Where it installs into a folder that is no site-packages of an interpreter: only these process .pth files.
 

@@ -122,10 +122,10 @@ class OutcomeKeys:
             parts.append([os.environ.get(name) for name in RESULT_AFFECTING_VARIABLES])
         parts += [encode(waiver) for waiver in waivers_for(self._plan.waivers, cells[0])]
         parts += [self._installer.request_builder.folders.digest(folder) for folder in self._folders_read(service)]
-        outside = [
-            file for file in self._installer.request_builder.files(service) if not file.startswith(f"{service.path}/")
-        ]
-        parts += [hashlib.sha256((self._plan.root / file).read_bytes()).hexdigest() for file in sorted(outside)]
+        read = {*self._installer.request_builder.files(service), *(service.recipe.files if service.recipe else ())}
+        outside = [file for file in read if not file.startswith(f"{service.path}/")]
+        paths = [path for file in sorted(outside) if (path := self._plan.root / file).is_file()]
+        parts += [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
         parts += [sorted(self._surroundings.files(service).items())]
         parts += [self._build_digest(cell) for cell in cells]
         lock_digests = [self._cached_lock_digests(cell) for cell in cells]

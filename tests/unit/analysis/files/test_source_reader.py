@@ -93,6 +93,19 @@ def test_a_script_is_no_module(tmp_path: Path) -> None:
     assert asked(read(tmp_path, roots=(f"{SERVICE.path}/bin",)), "bin/tool.py") == {"imp"}
 
 
+def test_python_in_dockerfiles_and_scripts_is_read(tmp_path: Path) -> None:
+    fleet(tmp_path, {"Dockerfile": "FROM python:3.9\nRUN python -c 'import imp'\n", "start.sh": "exec gunicorn app\n"})
+    (tmp_path / "repository" / "docker").mkdir()
+    (tmp_path / "repository" / "docker" / "Dockerfile").write_text("FROM python:3.9\nCMD python -m smtpd\n")
+    reader = SourceReader(root=tmp_path / "repository", cache=tmp_path / "cache", processes=1)
+
+    source = reader.read([replace(SERVICE, files=("docker/Dockerfile", "docker/missing.sh"))])[SERVICE.path]
+
+    assert sorted(source.contents) == ["docker/Dockerfile", f"{SERVICE.path}/Dockerfile"]
+    assert asked(source, "Dockerfile") == {"imp"}
+    assert source.unread == ()
+
+
 def test_extension_modules_are_listed_where_there_is_nothing_to_compile(tmp_path: Path) -> None:
     """A local build leaves its result beside the sources."""
     compiled = "app/_fast.cpython-39-x86_64-linux-gnu.so"

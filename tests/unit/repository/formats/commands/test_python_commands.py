@@ -1,0 +1,70 @@
+"""Python that Dockerfiles and scripts of a shell contain."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_py312.repository.formats.commands.python_commands import PythonCommand, read_python_commands
+
+
+def shown(command: PythonCommand) -> str:
+    what = f"-m {command.module}" if command.module else command.code
+    return f"{command.line}:{command.column} {what}"
+
+
+@pytest.mark.parametrize(
+    ("text", "commands"),
+    [
+        ('RUN python -c "import imp; print(imp)"', ["1:5 import imp; print(imp)"]),
+        ("RUN make \\\n  && python3.9 -W ignore -c 'import imp'", ["2:6 import imp"]),
+        ('CMD ["python", "-u", "-m", "smtpd", "-n"]', ["1:7 -m smtpd"]),
+        ('CMD ["/venv/bin/python3", "-c", "import imp"]', ["1:7 import imp"]),
+        ("web: python -Im asyncore", ["1:6 -m asyncore"]),
+        ("  command: python3 -m smtpd", ["1:12 -m smtpd"]),
+        ("python -m pip install x; python -m imp", ["1:1 -m pip", "1:26 -m imp"]),
+        ("SITE=$(python -c 'import imp')", ["1:8 import imp"]),
+        ("\t@python -c 'import imp'", ["1:3 import imp"]),
+        ('python -c "\nimport os\nprint(\\"$HOME\\")\n"', ['1:1 \nimport os\nprint("expanded")\n']),
+        ('python -c "import os; \\\n  print(os)"', ["1:1 import os;   print(os)"]),
+        ("RUN python <<EOF\nimport imp\nEOF\nCMD x", ["1:5 import imp\n"]),
+        ("cd x\npython3 - <<-'EOF'\nprint('$x')\n\tEOF", ["2:1 print('$x')\n"]),
+    ],
+)
+def test_commands_that_run_python(text: str, commands: list[str]) -> None:
+    assert [shown(command) for command in read_python_commands(text)] == commands
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "python main.py -m smtpd",
+        "ipython -m imp",
+        "python2 -c 'import imp'",
+        "# python -c 'import imp'",
+        'echo "run: python -m smtpd"',
+        "LABEL usage='python -m smtpd'",
+        "python -c 'import imp' || true",
+        "python -c 'import imp' 2>/dev/null \\\n  || echo no",
+        "if python -c 'import imp'; then exit 1; fi",
+        "! python -c 'import imp'",
+        "python -c 'import imp",
+        "python <<EOF\nimport imp\n",
+    ],
+)
+def test_text_that_runs_no_python_or_whose_failure_is_expected(text: str) -> None:
+    assert read_python_commands(text) == ()
+
+
+@given(st.text(alphabet="python -cmuW'\"<EOF\n\\$[],;|#/3.", max_size=200))
+def test_no_text_makes_it_raise_and_places_are_those_of_commands(text: str) -> None:
+    lines = text.split("\n")
+
+    for command in read_python_commands(text):
+        assert "python" in lines[command.line - 1][command.column - 1 :]
+        assert not (command.module and command.code)
+
+
+@pytest.mark.parametrize("part", ["python <<EOF\n", "python \\\n", "python -W", "a/", "python -u "])
+def test_long_text_without_an_end_has_no_commands(part: str) -> None:
+    """A search for the end from each of these places would take minutes."""
+    assert read_python_commands(part * 40_000) == ()
