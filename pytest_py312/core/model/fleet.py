@@ -86,6 +86,8 @@ class LocalProject:
     path: str
     extras: tuple[str, ...] = ()
     editable: bool = False
+    by_own_setuptools: bool = False
+    """Whether the setuptools of the environment builds it: ``--no-build-isolation``."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -91,25 +91,33 @@ def _requires_python_findings(
 def _setup_script_findings(
     cell: Cell, installation: Installation, entries: Sequence[LocatedEntry]
 ) -> Iterator[Finding]:
-    """Yield a command that runs setup.py itself, where nothing of production has setuptools.
+    """Yield a command that runs setup.py itself, or builds without isolation, where production has no setuptools.
 
-    pip brings it along for a build; ``python setup.py install`` does not, and since 3.12 no environment comes with it
-    (https://docs.python.org/3/whatsnew/3.12.html#ensurepip).
+    pip brings it along for an isolated build; ``python setup.py install`` does not, and since 3.12 no environment comes
+    with it (https://docs.python.org/3/whatsnew/3.12.html#ensurepip).
     """
     recipe, build = cell.service.recipe, installation.build
     if recipe is None or build is None or installation.environment is None:
         return
-    commands = [step for step in recipe.steps if step.tool == "setup.py" and not step.conditional]
+    commands = [
+        step
+        for step in recipe.steps
+        if (step.tool == "setup.py" or any(project.by_own_setuptools for project in step.projects))
+        and not step.conditional
+    ]
     other_origin = any(step.tool == "conda" or "setuptools" in " ".join(step.system_packages) for step in recipe.steps)
     if not commands or other_origin or any(seed.startswith("setuptools==") for seed in build.preinstalled):
         return
     of_production = _entries_of_production(cell, entries)
     if requirement_of("setuptools", of_production, installation.distributions) is None:
+        is_script = commands[0].tool == "setup.py"
         yield Finding(
             code="PY106",
-            message="`python setup.py` needs setuptools, which an environment of "
-            f"{cell.interpreter} does not come with, and nothing installs it before",
-            remedy="write `pip install .` there, which brings setuptools along for the build",
+            message=f"`{'python setup.py' if is_script else '--no-build-isolation'}` needs setuptools, which an "
+            f"environment of {cell.interpreter} does not come with, and nothing installs it before",
+            remedy="write `pip install .` there, which brings setuptools along for the build"
+            if is_script
+            else "leave that option out, or install setuptools before",
             location=commands[0].location,
             names=("setuptools",),
         )

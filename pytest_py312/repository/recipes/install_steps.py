@@ -43,6 +43,7 @@ class MadeStep:
 class _Paths:
     files: FileMap
     folder: str
+    isolated: bool = True
     unresolved: list[str] = field(default_factory=list)
     generated: list[InstallStep] = field(default_factory=list)
 
@@ -71,7 +72,10 @@ class _Paths:
                 source = _project_folder(self.files, absolute)
                 generated = self.files.find_generated(absolute) if source is None else ()
                 if source is not None:
-                    projects.append(LocalProject(path=source, extras=extras, editable=editable))
+                    by_own = not self.isolated and _is_built_by_setuptools(self.files.tree, source)
+                    projects.append(
+                        LocalProject(path=source, extras=extras, editable=editable, by_own_setuptools=by_own)
+                    )
                 elif generated:
                     self.generated += generated
                 else:
@@ -95,15 +99,15 @@ def make_step(
     :param program: the first word of the command, whose path may name a virtual environment.
     """
     folder = resolve_path(command.folder, folder) if command.folder else folder
-    paths = _Paths(files, folder)
+    is_pip = command.tool in _PIP_TOOLS
+    flags = (*command.flags, *_environment_flags(variables, is_pip=is_pip))
+    paths = _Paths(files, folder, isolated="--no-build-isolation" not in flags)
     local_texts = [text for text in command.arguments if _is_local(text, paths)]
     arguments = tuple(
         text
         for text in command.arguments
         if text not in local_texts and _name_of(text) not in INSTALLERS and UNKNOWN not in text
     )
-    is_pip = command.tool in _PIP_TOOLS
-    flags = (*command.flags, *_environment_flags(variables, is_pip=is_pip))
     constraints = variables.get(_constraint_variable(command), "").split() if is_pip else []
     options = [*command.indexes, *(environment_indexes(variables, command.tool) if is_pip else ())]
     # pip hands its variables on to the environments of builds, unlike its arguments
@@ -153,6 +157,14 @@ def make_step(
     )
     generated = (_as_installed(item, step, settings) for item in paths.generated)
     return MadeStep(step=step, generated=tuple(dict.fromkeys(generated)))
+
+
+def _is_built_by_setuptools(tree: Tree, folder: str) -> bool:
+    """Return whether the backend of a project is setuptools, which is what pip uses where none is named."""
+    backend = read_toml(tree.read_or_none(join_path(folder, "pyproject.toml")) or "").value(
+        "build-system", "build-backend"
+    )
+    return tree.is_folder(folder) and (backend is None or str(backend).startswith("setuptools."))
 
 
 def _as_installed(generated: InstallStep, step: InstallStep, settings: IndexSettings) -> InstallStep:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pytest_py312.core.model.findings import Location
-from pytest_py312.core.model.fleet import Cell, Declaration, InstallRecipe, InstallStep, RequirementSource
+from pytest_py312.core.model.fleet import Cell, Declaration, InstallRecipe, InstallStep, LocalProject, RequirementSource
 from pytest_py312.dependencies.installation.findings import (
     image_build_findings,
     installation_findings,
@@ -86,13 +86,21 @@ def test_no_other_version_is_required_of_what_the_repository_has(folder: str, re
 
 
 def setup_script(
-    *, packages: tuple[str, ...] = (), flags: tuple[str, ...] = (), tests: str = "", conditional: bool = False
+    *,
+    packages: tuple[str, ...] = (),
+    flags: tuple[str, ...] = (),
+    tests: str = "",
+    conditional: bool = False,
+    tool: str = "setup.py",
+    projects: tuple[LocalProject, ...] = (),
 ) -> Cell:
     """A cell whose Dockerfile runs setup.py after other steps."""
     steps = [
         InstallStep(tool="pip", location=Location(path="Dockerfile", line=2), files=("requirements.txt",)),
         InstallStep(tool="apt", location=Location(path="Dockerfile", line=3), system_packages=packages, flags=flags),
-        InstallStep(tool="setup.py", location=Location(path="Dockerfile", line=4), conditional=conditional),
+        InstallStep(
+            tool=tool, location=Location(path="Dockerfile", line=4), conditional=conditional, projects=projects
+        ),
     ]
     cell = cell_of("3.12")
     sources = [RequirementSource(path=path) for path in ("requirements.txt", tests) if path]
@@ -126,6 +134,18 @@ def test_setup_py_is_not_judged_where_something_else_may_bring_setuptools() -> N
     assert findings_on_setup(setup_script(packages=("python3-setuptools",)), "flask==1") == []
     assert findings_on_setup(setup_script(conditional=True), "flask==1") == []
     assert findings_on_setup(cell_of("3.12"), "flask==1") == []
+
+
+def test_a_build_without_isolation_needs_a_setuptools_as_well() -> None:
+    """Only where setuptools is the backend: another one has to be installed before on every Python."""
+    by_setuptools, by_another = (
+        setup_script(tool="pip", projects=(LocalProject(path=".", by_own_setuptools=is_own),))
+        for is_own in (True, False)
+    )
+
+    assert findings_on_setup(by_setuptools, "flask==1") == ["PY106 Dockerfile:4"]
+    assert findings_on_setup(by_setuptools, "flask==1", "setuptools==69") == []
+    assert findings_on_setup(by_another, "flask==1") == []
 
 
 def test_a_setuptools_of_the_tests_does_not_help_production() -> None:

@@ -183,6 +183,24 @@ def test_the_project_itself_with_extras(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("command", "project", "is_own"),
+    [
+        ("pip install --no-build-isolation .", "", True),
+        ("uv pip install --no-build-isolation -e .", "[build-system]\nrequires = ['setuptools']\n", True),
+        ("pip install --no-build-isolation .", "[build-system]\nbuild-backend = 'setuptools.build_meta'\n", True),
+        ("pip install --no-build-isolation .", "[build-system]\nbuild-backend = 'hatchling.build'\n", False),
+        ("pip install .", "", False),
+    ],
+)
+def test_a_build_without_isolation_uses_the_setuptools_of_the_image(
+    tmp_path: Path, command: str, project: str, is_own: bool
+) -> None:
+    text = f"FROM python:3.11\nWORKDIR /x\nCOPY . .\nRUN {command}\n"
+    (step,) = recipe_of(tmp_path, text, {"setup.py": "", "pyproject.toml": project}).steps
+    assert [project.by_own_setuptools for project in step.projects] == [is_own]
+
+
 def test_undetermined_steps_are_reported(tmp_path: Path) -> None:
     """A file that is not in the repository, a variable without a value, a script that is not there."""
     text = "FROM python:3.11\nRUN pip install -r gone.txt\nRUN pip install $WHAT\nRUN sh /install.sh\n"
