@@ -95,7 +95,7 @@ class InstallStep:
     """One command that installs: what it installs, and the place that says so.
 
     ``tool`` is pip, ``uv pip``, pip-sync, uv, poetry, pdm, pipenv, hatch, conda, ``setup.py``, one for packages of the
-    system (apt, apk, dnf), or the platform of a function, which provides the ``arguments``. Files, constraints,
+    system (apt, apk, dnf, yum), or the platform of a function, which provides the ``arguments``. Files, constraints,
     ``folder`` (where it runs) and ``project`` (whose dependencies it installs) are paths relative to the root;
     ``folder`` is ``None`` outside of the repository.
     """

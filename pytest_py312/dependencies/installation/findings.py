@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from pytest_py312.core.model.findings import Finding, Location, Severity, SpecifierChange
+from pytest_py312.core.model.findings import Finding, Interpreter, Location, Severity, SpecifierChange
 from pytest_py312.core.model.fleet import Cell, InstallRecipe, InstallStep
 from pytest_py312.core.text import join_names, last_line
 from pytest_py312.dependencies.installation.installed_distributions import (
@@ -23,9 +23,11 @@ from pytest_py312.dependencies.store.stored_distribution import StoredDistributi
 from pytest_py312.dependencies.system.known_packages import missing_library
 from pytest_py312.dependencies.system.shared_libraries import linked_libraries
 from pytest_py312.repository.formats.functions.serverless import LAMBDA_CODE
+from pytest_py312.repository.formats.image_reference import is_lambda_image
 from pytest_py312.repository.services.requirements.requirement_set import LocatedEntry, RequirementSet
 from pytest_py312.runners.probe_records import read_bounded
 
+_LAMBDA_WITHOUT_YUM = Interpreter(3, 12)
 NOT_NEEDED = "The service and its suite were checked without it. Who installs all of that file meets it all the same."
 
 _ENVIRONMENT_PATH = re.compile(r"[^\s'\"(]*/envs/[0-9a-f]{16,64}/(?:lib/python\d+\.\d+/site-packages/)?")
@@ -62,6 +64,7 @@ def installation_findings(cell: Cell, installation: Installation, entries: Seque
     yield from _requires_python_findings(cell, installation, entries)
     yield from _import_findings(cell, installation, entries)
     yield from _setup_script_findings(cell, installation, entries)
+    yield from _missing_yum_findings(cell)
 
 
 def _requires_python_findings(
@@ -120,6 +123,27 @@ def _setup_script_findings(
             else "leave that option out, or install setuptools before",
             location=commands[0].location,
             names=("setuptools",),
+        )
+
+
+def _missing_yum_findings(cell: Cell) -> Iterator[Finding]:
+    """Yield a command that runs yum in an image of AWS Lambda, which has none from 3.12 on.
+
+    These images are based on Amazon Linux 2 up to 3.11, and then on Amazon Linux 2023 with dnf:
+    https://docs.aws.amazon.com/lambda/latest/dg/python-image.html
+    """
+    recipe = cell.service.recipe
+    if recipe is None or cell.service.baseline >= _LAMBDA_WITHOUT_YUM or cell.interpreter < _LAMBDA_WITHOUT_YUM:
+        return
+    images = _images_of(cell, recipe)
+    steps = [step for step in recipe.steps if step.tool == "yum"]
+    if steps and images and all(map(is_lambda_image, images)):
+        yield Finding(
+            code="PY118",
+            message=f"`yum` is not in the AWS Lambda image of {cell.interpreter}, which is Amazon Linux 2023",
+            remedy="write `dnf` there, with the names that the packages have in Amazon Linux 2023",
+            location=steps[0].location,
+            names=("yum",),
         )
 
 

@@ -118,7 +118,7 @@ def packages_of_service(service: Service, required: Sequence[str] = ()) -> tuple
     :param required: packages that its requirements need, whatever its image installs.
     """
     recipes = [recipe for recipe in (service.recipe, service.test_recipe) if recipe is not None]
-    steps = [step for recipe in recipes for step in recipe.steps if step.tool in ("apt", "apk", "dnf")]
+    steps = [step for recipe in recipes for step in recipe.steps if step.tool in ("apt", "apk", "dnf", "yum")]
     of_image = dict.fromkeys(name for step in steps for name in debian_packages(step))
     names = tuple(dict.fromkeys([*of_image, *required]))
     if not names:

@@ -59,6 +59,7 @@ class DependencyCheck:
         "PY115",
         "PY116",
         "PY117",
+        "PY118",
     )
 
     def run(self, cell: Cell, facts: Facts) -> CheckResult:

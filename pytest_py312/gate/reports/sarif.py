@@ -261,6 +261,7 @@ SARIF_RULES: Mapping[str, SarifRule] = {
         ("PY115", "A version in a lock file is not available", "Regenerate the lock file."),
         ("PY116", "A lock file does not match its requirements", "Regenerate the lock file."),
         ("PY117", "The service's start module cannot be imported", "Fix what the traceback shows."),
+        ("PY118", "The image of the target lacks a program", "Replace the command."),
         ("PY120", "An imported module is not installed", "Require the project that provides it."),
         (
             "PY121",

@@ -13,6 +13,8 @@ from typing import Any
 from pytest_py312.core.model.findings import Interpreter, Location
 from pytest_py312.core.model.fleet import Declaration
 
+DISTRIBUTION_FOLDERS = ("/usr/lib/", "/usr/lib64/", "/usr/bin/", "/usr/include/", "/usr/share/")
+"""Where the Python of a Linux distribution is; that of an image of Python is in ``/usr/local``."""
 DECLARATION_LIMIT = 2_000
 """Declarations that are kept per file; more of them are not hand-written."""
 

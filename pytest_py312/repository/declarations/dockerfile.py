@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pytest_py312.repository.declarations.declaration import (
+    DISTRIBUTION_FOLDERS,
     DeclarationCollector,
     DeclarationRole,
     VersionDeclaration,
@@ -87,7 +88,6 @@ _WHEEL_TAG = re.compile(r"(?<=-)cp(?P<version>3\d{1,2})-(?:cp|abi)", re.ASCII)
 _VERSION_IN_LABEL = re.compile(r"(?<![\d.])3\.\d{1,2}(?:\.\d{1,3})?(?![\d.])", re.ASCII)
 _PACKAGE_COMMANDS = re.compile(r"\b(?:apt-get|apt|apk|dnf|yum|microdnf)\b[^;&|\n]*", re.ASCII)
 _PACKAGE_SUFFIX = re.compile(r"-(?:dev|venv|distutils|minimal|full|lib2to3|dbg|pip|tk|gdbm)\b", re.ASCII)
-_DISTRIBUTION_FOLDERS = ("/usr/lib/", "/usr/lib64/", "/usr/bin/", "/usr/include/", "/usr/share/")
 
 
 def read_dockerfile_declarations(text: str, path: str) -> tuple[VersionDeclaration, ...]:
@@ -365,7 +365,7 @@ class _DockerfileReader:
             return _OwningPython(
                 not_editable_reason="It is a package of the Linux distribution, which may lack one for that Python."
             )
-        if folder.startswith(_DISTRIBUTION_FOLDERS):
+        if folder.startswith(DISTRIBUTION_FOLDERS):
             if self._deadsnakes or (stage_owner.line is None and not stage_owner.not_editable_reason):
                 return _OwningPython()
             return _OwningPython(

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 
 from pytest_py312.repository.declarations.declaration import (
+    DISTRIBUTION_FOLDERS,
     DeclarationCollector,
     DeclarationRole,
     ListItem,
@@ -27,6 +28,18 @@ _IMAGE_WORD = re.compile(
     r"(?<=[\s\"'])(?P<image>(?:[\w.-]+(?::\d+)?/){0,5}[\w.-]*python:[\w.-]+)(?=[\s\"']|\Z)", re.ASCII
 )
 
+_NAMED_PROGRAM = re.compile(
+    r"(?<![\w.$/-])(?P<prefix>(?:[\w.${}-]{0,80}/){0,10})(?:python|pip)(?P<version>3\.\d{1,2})(?![\w.-]|\.\d)", re.ASCII
+)
+_INSTALLS_PYTHON = re.compile(
+    r"\b(?:apt-get|apt|apk|dnf|yum|microdnf|brew|pyenv|conda|uv[ \t]+python)[ \t][^;&|\n]{0,500}python[@=-]?3"
+    r"|\bpyenv[ \t]+(?:install|local|global)\b|\buv[ \t]+python[ \t]+install\b",
+    re.ASCII,
+)
+_LAYER = re.compile(
+    r"arn:aws[\w-]*:lambda:[^\s\"':]{0,60}:[^\s\"':]{0,60}:layer:[\w-]{0,80}?(?:[Pp]ython[-_]?|[-_]py?)(?P<version>3[-_.]?\d{1,2})(?!\d)",
+    re.ASCII,
+)
 _CDK_LIBRARY = re.compile(r"aws[-_]?cdk|amazon\.(?:aws)?cdk", re.IGNORECASE)
 _COMMENT_START = re.compile(r"^\s*(?:\*|/\*)|(?<!:)//")
 _LIST_OF_RUNTIMES = re.compile(r"untimes[\"']?\s{0,5}[:=]\s{0,5}\[[^\]]{0,200}$", re.IGNORECASE)
@@ -120,9 +133,10 @@ def read_jenkins_declarations(text: str, path: str) -> tuple[VersionDeclaration,
 
 
 def read_script_declarations(text: str, path: str) -> tuple[VersionDeclaration, ...]:
-    """Read a shell script: the Python images in which it runs containers."""
+    """Read a shell script: the Python images in which it runs containers, and the ``python3.9`` that it runs."""
     collector = DeclarationCollector(text, path)
     if path.endswith(".sh") or _SHELL.match(text):
+        _add_named_programs(collector, text)
         for command in _CONTAINER_COMMAND.finditer(text[:_LIMIT]):
             for match in _IMAGE_WORD.finditer(text, *command.span()):
                 image = parse_python_image(match["image"])
@@ -134,6 +148,34 @@ def read_script_declarations(text: str, path: str) -> tuple[VersionDeclaration, 
                         declared=False,
                     )  # fmt: skip
     return collector.declarations
+
+
+def read_program_settings(text: str, path: str) -> tuple[VersionDeclaration, ...]:
+    """Read the settings of supervisord, uWSGI or systemd: the ``python3.9`` in commands and paths."""
+    collector = DeclarationCollector(text, path)
+    _add_named_programs(collector, text)
+    return collector.declarations
+
+
+def _add_named_programs(collector: DeclarationCollector, text: str) -> None:
+    """Add each ``python3.9`` of commands and paths, unless the text installs it or names several versions.
+
+    Who installs a Python, or works with several, does not depend on that of the service's image.
+    """
+    text = text[:_LIMIT]
+    matches = [
+        match
+        for match in _NAMED_PROGRAM.finditer(text)
+        if "#" not in text[text.rfind("\n", 0, match.start()) + 1 : match.start()]
+        and not match["prefix"].startswith(DISTRIBUTION_FOLDERS)
+    ]
+    if len({match["version"] for match in matches}) != 1 or _INSTALLS_PYTHON.search(text):
+        return
+    for match in matches:
+        collector.add(
+            "tool", DeclarationRole.EXACT, *match.span("version"), subject="a command", text=match[0][:200],
+            version=version_of(match["version"]), declared=False,
+        )  # fmt: skip
 
 
 def read_manylinux_declarations(text: str, path: str) -> tuple[VersionDeclaration, ...]:
@@ -201,6 +243,19 @@ def read_cdk_declarations(text: str, path: str) -> tuple[VersionDeclaration, ...
                 "image", DeclarationRole.EXACT, *match.span("version"), subject="a runtime", text=match[0],
                 version=version_of(match["version"].replace("_", ".")),
                 not_editable_reason="It is one of a list of runtimes." if is_in_list else "",
+            )  # fmt: skip
+    return collector.declarations
+
+
+def read_layer_declarations(text: str, path: str) -> tuple[VersionDeclaration, ...]:
+    """Read the AWS Lambda layers for one Python in a template of functions: ``...:layer:AWSSDKPandas-Python39:5``."""
+    collector = DeclarationCollector(text, path)
+    for match in _LAYER.finditer(text[:_LIMIT]) if ":layer:" in text else ():
+        if "#" not in text[text.rfind("\n", 0, match.start()) + 1 : match.start()]:
+            collector.add(
+                "image", DeclarationRole.EXACT, *match.span("version"), subject="a layer", text=match[0],
+                version=version_of(match["version"]), declared=False,
+                not_editable_reason="The layer for another Python has a number of its own.",
             )  # fmt: skip
     return collector.declarations
 

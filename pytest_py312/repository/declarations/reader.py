@@ -5,6 +5,7 @@ Whether a file can declare a version is decided by its name alone, without loadi
 
 import re
 from collections.abc import Callable, Mapping
+from operator import attrgetter
 
 from pytest_py312.repository.declarations.declaration import DeclarationCollector, DeclarationRole, VersionDeclaration
 from pytest_py312.repository.formats.text_positions import blank_jinja, without_jinja_ending
@@ -69,6 +70,12 @@ def _read_script(text: str, path: str) -> tuple[VersionDeclaration, ...]:
     return read_script_declarations(text, path)
 
 
+def _read_program_settings(text: str, path: str) -> tuple[VersionDeclaration, ...]:
+    from pytest_py312.repository.declarations.pins import read_program_settings
+
+    return read_program_settings(text, path)
+
+
 def _read_cdk(text: str, path: str) -> tuple[VersionDeclaration, ...]:
     from pytest_py312.repository.declarations.pins import read_cdk_declarations
 
@@ -123,6 +130,8 @@ def reader_of(path: str) -> DeclarationReader | None:
         return _read_pin
     if is_script(path):
         return _read_script
+    if _PROGRAM_SETTINGS.fullmatch(name):
+        return _read_program_settings
     if is_terraform(name):
         return _read_terraform
     if is_cdk_program(path):
@@ -140,7 +149,12 @@ def read_declarations(text: str, path: str) -> tuple[VersionDeclaration, ...]:
         if _MAY_HAVE_VERSION.search(text):
             collector.add_unreadable_file("tool", f"it is longer than {LENGTH_LIMIT} characters")
         return collector.declarations
-    return reader(text, path)
+    declarations = reader(text, path)
+    if ":layer:" in text and (reader in (_read_yaml, _read_terraform)):
+        from pytest_py312.repository.declarations.pins import read_layer_declarations
+
+        declarations = tuple(sorted((*declarations, *read_layer_declarations(text, path)), key=attrgetter("start")))
+    return declarations
 
 
 def _read_yaml(text: str, path: str) -> tuple[VersionDeclaration, ...]:
@@ -228,6 +242,8 @@ _JENKINSFILE = re.compile(r"Jenkinsfile(?:[._-].+)?", re.IGNORECASE)
 _DOCKERFILE = re.compile(
     r"(?:(?:Docker|Container)file(?:[._-].+)?|.+\.(?:Docker|Container)file|[\w-]+Dockerfile)", re.IGNORECASE
 )
+_PROGRAM_SETTINGS = re.compile(r"(?:supervisor|uwsgi)[\w.-]*\.(?:conf|ini)|[\w.@-]+\.service", re.IGNORECASE | re.ASCII)
+"""Settings of programs that start a service: supervisord, uWSGI, systemd."""
 _NOT_DOCKERFILE_ENDINGS = (
     ".dockerignore",
     ".bak",
@@ -284,5 +300,7 @@ def can_declare_versions(path: str) -> bool:
     """Return whether there is a reader for the file at ``path``."""
     name = path.rpartition("/")[2]
     is_known_name = name in METADATA_NAMES or name in _OTHER_NAMES
-    is_known_name = is_known_name or is_terraform(name) or is_cdk_program(path)
+    is_known_name = (
+        is_known_name or _PROGRAM_SETTINGS.fullmatch(name) is not None or is_terraform(name) or is_cdk_program(path)
+    )
     return is_known_name or is_script(path) or is_dockerfile(name) or is_jenkinsfile(name) or is_yaml(name)

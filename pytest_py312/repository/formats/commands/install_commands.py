@@ -79,7 +79,7 @@ _FLAGS_WITHOUT_VALUE = frozenset({"--inexact", "--frozen", "--locked"})
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class InstallCommand:
-    """What one command installs, as written. ``tool`` is also ``apt``, ``apk``, ``dnf`` or ``conda``.
+    """What one command installs, as written. ``tool`` is also ``apt``, ``apk``, ``dnf``, ``yum`` or ``conda``.
 
     ``project``: it installs the dependencies of the project in the folder. ``default_groups``: also the groups that its
     tool installs by default. ``only``: only these groups. ``generates``: it installs nothing, but writes a requirements
@@ -525,6 +525,6 @@ _READERS: Mapping[str, Callable[[list[str]], InstallCommand | None]] = {
     "apk": _read_system("apk", "add"),
     "dnf": _read_system("dnf", "install"),
     "microdnf": _read_system("dnf", "install"),
-    "yum": _read_system("dnf", "install"),
+    "yum": _read_system("yum", "install"),
     "piptools": lambda words: read_install_command([f"pip-{words[0]}", *words[1:]]) if words else None,
 }

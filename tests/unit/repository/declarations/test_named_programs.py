@@ -1,0 +1,70 @@
+"""Versions in the names of programs and of layers: ``python3.9`` in a script, ``AWSSDKPandas-Python39``."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_py312.repository.declarations.reader import can_declare_versions, read_declarations
+
+
+def declared(text: str, path: str) -> list[str]:
+    """What each declaration of a version names, with its line."""
+    assert can_declare_versions(path)
+    found = read_declarations(text, path)
+    assert all(text[one.start : one.end] == one.source_text for one in found)
+    return [f"{one.location.line} {one.version}" for one in found]
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "versions"),
+    [
+        ("run.sh", "#!/bin/sh\nexec python3.9 main.py\n", ["2 3.9"]),
+        ("run.sh", "/usr/local/bin/python3.10 -m app\npip3.10 check\n", ["1 3.10", "2 3.10"]),
+        ("run.sh", "export PYTHONPATH=/usr/local/lib/python3.12/site-packages\n", ["1 3.12"]),
+        ("supervisord.conf", "[program:web]\ncommand=/opt/venv/bin/python3.9 main.py\n", ["2 3.9"]),
+        ("uwsgi.ini", "[uwsgi]\npythonpath = /usr/local/lib/python3.9/site-packages\n", ["2 3.9"]),
+        ("deploy/api.service", "[Service]\nExecStart=/srv/venv/bin/python3.9 -m api\n", ["2 3.9"]),
+        ("run.sh", "python3.9 a.py\npython3.10 a.py\n", []),
+        ("run.sh", "apt-get install -y python3.9\npython3.9 a.py\n", []),
+        ("run.sh", "pyenv install 3.9.18\npython3.9 a.py\n", []),
+        ("run.sh", "/usr/bin/python3.9 a.py  # that of the distribution\n", []),
+        ("run.sh", "# python3.9 a.py\npython3 a.py\nmypython3.9 b\npython3.9-config\n", []),
+    ],
+)
+def test_programs_with_a_version_in_their_name(path: str, text: str, versions: list[str]) -> None:
+    assert declared(text, path) == versions
+
+
+LAYER = "arn:aws:lambda:us-east-1:336392948345:layer:"
+
+
+@pytest.mark.parametrize(
+    ("name", "versions"),
+    [
+        ("AWSSDKPandas-Python39:5", ["2 3.9"]),
+        ("AWSLambdaPowertoolsPythonV3-python312-x86_64:2", ["2 3.12"]),
+        ("Klayers-p310-requests:1", ["2 3.10"]),
+        ("NewRelicPython39:7", ["2 3.9"]),
+        ("AWSLambdaPowertoolsPythonV2:40", []),
+        ("LambdaInsightsExtension:21", []),
+        ("Python39:1  # it is for ours", ["2 3.9"]),
+    ],
+)
+@pytest.mark.parametrize("path", ["serverless.yml", "main.tf"])
+def test_layers_for_one_python(path: str, name: str, versions: list[str]) -> None:
+    text = f"layers:\n  - {LAYER}{name}\n" if path == "serverless.yml" else f'layers = [\n  "{LAYER}{name}"\n]\n'
+
+    assert declared(text, path) == versions
+
+
+def test_a_layer_is_changed_by_hand() -> None:
+    """The layer for another Python has another number behind the colon."""
+    (layer,) = read_declarations(f"layers:\n  - {LAYER}AWSSDKPandas-Python39:5\n", "serverless.yml")
+
+    assert layer.not_editable_reason == "The layer for another Python has a number of its own."
+
+
+@given(text=st.text(alphabet="python3.912 /#\napt-get:layer:arnw", max_size=300))
+@pytest.mark.parametrize("path", ["run.sh", "supervisord.conf", "serverless.yml"])
+def test_no_text_makes_it_raise(path: str, text: str) -> None:
+    declared(text, path)
