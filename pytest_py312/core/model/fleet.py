@@ -128,6 +128,8 @@ class InstallStep:
     indexes: tuple[tuple[str, str], ...] = ()
     """Options for indexes, and their values."""
     system_packages: tuple[str, ...] = ()
+    installers: tuple[str, ...] = ()
+    """The pinned versions of programs that install others: ``pip==20.3.4``. They are no requirements."""
     environment: str = ""
     """The virtual environment whose program is named by its path; empty: the one that is active."""
     conditional: bool = False

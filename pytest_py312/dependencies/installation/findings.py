@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from pytest_py312.core.model.findings import Finding, Interpreter, Location, Severity, SpecifierChange
+from pytest_py312.core.model.findings import Finding, Location, Severity, SpecifierChange
 from pytest_py312.core.model.fleet import Cell, InstallRecipe, InstallStep
 from pytest_py312.core.text import join_names, last_line
 from pytest_py312.dependencies.installation.installed_distributions import (
@@ -20,14 +20,13 @@ from pytest_py312.dependencies.installation.result import Installation
 from pytest_py312.dependencies.proofs.import_causes import cause_of, owner_of_module
 from pytest_py312.dependencies.resolution.known_replacements import SUCCESSORS
 from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
+from pytest_py312.dependencies.system.image_programs import images_of, missing_program_findings
 from pytest_py312.dependencies.system.known_packages import missing_library
 from pytest_py312.dependencies.system.shared_libraries import linked_libraries
 from pytest_py312.repository.formats.functions.serverless import LAMBDA_CODE
-from pytest_py312.repository.formats.image_reference import is_lambda_image
 from pytest_py312.repository.services.requirements.requirement_set import LocatedEntry, RequirementSet
 from pytest_py312.runners.probe_records import read_bounded
 
-_LAMBDA_WITHOUT_YUM = Interpreter(3, 12)
 NOT_NEEDED = "The service and its suite were checked without it. Who installs all of that file meets it all the same."
 
 _ENVIRONMENT_PATH = re.compile(r"[^\s'\"(]*/envs/[0-9a-f]{16,64}/(?:lib/python\d+\.\d+/site-packages/)?")
@@ -64,7 +63,7 @@ def installation_findings(cell: Cell, installation: Installation, entries: Seque
     yield from _requires_python_findings(cell, installation, entries)
     yield from _import_findings(cell, installation, entries)
     yield from _setup_script_findings(cell, installation, entries)
-    yield from _missing_yum_findings(cell)
+    yield from missing_program_findings(cell)
 
 
 def _requires_python_findings(
@@ -126,27 +125,6 @@ def _setup_script_findings(
         )
 
 
-def _missing_yum_findings(cell: Cell) -> Iterator[Finding]:
-    """Yield a command that runs yum in an image of AWS Lambda, which has none from 3.12 on.
-
-    These images are based on Amazon Linux 2 up to 3.11, and then on Amazon Linux 2023 with dnf:
-    https://docs.aws.amazon.com/lambda/latest/dg/python-image.html
-    """
-    recipe = cell.service.recipe
-    if recipe is None or cell.service.baseline >= _LAMBDA_WITHOUT_YUM or cell.interpreter < _LAMBDA_WITHOUT_YUM:
-        return
-    images = _images_of(cell, recipe)
-    steps = [step for step in recipe.steps if step.tool == "yum"]
-    if steps and images and all(map(is_lambda_image, images)):
-        yield Finding(
-            code="PY118",
-            message=f"`yum` is not in the AWS Lambda image of {cell.interpreter}, which is Amazon Linux 2023",
-            remedy="write `dnf` there, with the names that the packages have in Amazon Linux 2023",
-            location=steps[0].location,
-            names=("yum",),
-        )
-
-
 def image_build_findings(
     cell: Cell,
     installation: Installation,
@@ -201,24 +179,16 @@ def compiled_here(installation: Installation, baseline: Installation) -> Iterato
 def is_built_in_image(cell: Cell, installation: Installation) -> bool:
     """Return whether the cell is in an image, or the image is known in which the service is installed."""
     recipe = cell.service.recipe
-    return _runs_in_image(installation) or (recipe is not None and bool(_images_of(cell, recipe)))
+    return _runs_in_image(installation) or (recipe is not None and bool(images_of(cell, recipe)))
 
 
 def _runs_in_image(installation: Installation) -> bool:
     return installation.build is not None and installation.build.origin.startswith("image ")
 
 
-def _images_of(cell: Cell, recipe: InstallRecipe) -> list[str]:
-    return [
-        declaration.text
-        for declaration in cell.service.declarations
-        if declaration.kind == "image" and declaration.location.path == recipe.source
-    ]
-
-
 def _image_without_compiler(cell: Cell, recipe: InstallRecipe) -> str:
     """Return the image of the service if it has no compiler and gets none; empty if that is not known."""
-    images = _images_of(cell, recipe)
+    images = images_of(cell, recipe)
     if not all(map(_WITHOUT_COMPILER.search, images)) or any(map(_installs_compiler, recipe.steps)):
         return ""
     return images[0] if images else ""

@@ -287,7 +287,7 @@ def _describe_step(step: InstallStep) -> str:
     words += [f"{option} {_without_password(value)}" for option, value in step.indexes]
     words += [f"--target {step.target}"] * bool(step.target) + [f"--prefix {step.prefix}"] * bool(step.prefix)
     words += [f"into {step.environment}"] * bool(step.environment)
-    words += step.system_packages
+    words += (*step.system_packages, *step.installers)
     notes = ["under a condition"] * step.conditional
     notes += [f"cannot be determined: {', '.join(step.unresolved)}"] * bool(step.unresolved)
     notes += [f"not used: {', '.join(step.left_out)}"] * bool(step.left_out)
@@ -327,6 +327,7 @@ def _step_document(step: InstallStep) -> Mapping[str, Any]:
         "all_groups": step.all_groups,
         "default_groups": step.default_groups,
         "flags": list(step.flags),
+        "installers": list(step.installers),
         "target": step.target,
         "prefix": step.prefix,
         "indexes": [[option, _without_password(value)] for option, value in step.indexes],

@@ -385,7 +385,7 @@ class CommandWalk:
                     self.files.add_generated(resolve_path(read.output, self.folder), made.step)
                 return True
             self.steps += made.generated
-            if made.step.is_for_python or made.step.system_packages:
+            if made.step.is_for_python or made.step.system_packages or made.step.installers:
                 self.steps.append(made.step)
         started = _started_program(words)
         if started != list(words) and started:

@@ -149,6 +149,7 @@ def make_step(
         prefix=command.prefix,
         indexes=settings.indexes,
         system_packages=command.system_packages,
+        installers=tuple(text for text in command.arguments if _name_of(text) in INSTALLERS and "==" in text),
         environment=_environment_of(program, folder),
         conditional=conditional,
         image_folders=files.folders() if command.files else (),

@@ -155,36 +155,6 @@ def test_a_setuptools_of_the_tests_does_not_help_production() -> None:
     assert findings_on_setup(cell, "setuptools==69") == ["PY106 Dockerfile:4"]
 
 
-# ---- programs that the image of the target lacks
-
-
-@pytest.mark.parametrize(
-    ("image", "tool", "on", "codes"),
-    [
-        ("public.ecr.aws/lambda/python:3.9", "yum", "3.12", ["PY118"]),
-        ("public.ecr.aws/lambda/python:3.9", "yum", "3.10", []),
-        ("public.ecr.aws/lambda/python:3.9", "dnf", "3.12", []),
-        ("amazonlinux:2", "yum", "3.12", []),
-    ],
-)
-def test_yum_in_an_image_of_lambda(image: str, tool: str, on: str, codes: list[str]) -> None:
-    """From 3.12 on these images have dnf."""
-    location = Location(path="Dockerfile", line=2)
-    step = InstallStep(tool=tool, location=location, system_packages=("gcc",))
-    cell = cell_of(on)
-    service = replace(
-        cell.service,
-        recipe=InstallRecipe(source="Dockerfile", steps=(step,)),
-        declarations=(Declaration(kind="image", text=image, location=Location(path="Dockerfile", line=1)),),
-    )
-    installation = installation_of(on, {"flask": "1"}, distributions=SET, imports={})
-
-    findings = list(installation_findings(replace(cell, service=service), installation, []))
-
-    assert [finding.code for finding in findings] == codes
-    assert all(finding.location == location for finding in findings)
-
-
 # ---- compiled here, and not in the image
 
 

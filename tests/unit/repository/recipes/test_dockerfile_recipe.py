@@ -254,8 +254,10 @@ def test_tools_and_packages_of_the_system(tmp_path: Path) -> None:
     """What only installs others is no requirement of the service."""
     text = "FROM python:3.11\nRUN apt-get install -y gcc && pip install -U pip poetry==1.8 && pip install gunicorn\n"
     steps = recipe_of(tmp_path, text).steps
-    assert [(step.system_packages, step.arguments) for step in steps] == [(("gcc",), ()), ((), ("gunicorn",))]
-    assert [step.is_for_python for step in steps] == [False, True]
+    assert [(step.system_packages, step.installers, step.arguments) for step in steps] == [
+        (("gcc",), (), ()), ((), ("poetry==1.8",), ()), ((), (), ("gunicorn",)),
+    ]  # fmt: skip
+    assert [step.is_for_python for step in steps] == [False, False, True]
 
 
 def test_the_build_context_is_the_one_in_which_the_files_exist(tmp_path: Path) -> None:

@@ -1,0 +1,82 @@
+"""Programs that commands of a Dockerfile run, and that the image of the target lacks or cannot run. Pure."""
+
+from collections.abc import Iterator
+
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from pytest_py312.core.model.findings import Finding, Interpreter
+from pytest_py312.core.model.fleet import Cell, InstallRecipe
+from pytest_py312.repository.formats.image_reference import is_lambda_image
+
+_LAMBDA_WITHOUT_YUM = Interpreter(3, 12)
+_OLDEST_INSTALLERS = {
+    # name: the Python that older versions do not run on, the first version that does
+    "pip": (Interpreter(3, 12), "23.1.2"),  # it imports distutils, or its pkg_resources uses pkgutil.ImpImporter
+    "pipenv": (Interpreter(3, 12), "2023.4.20"),  # the same
+    "poetry": (Interpreter(3, 12), "1.2.0"),  # it imports six.moves from a copy of six that is too old
+}
+"""Each row was tried in an environment of 3.12 without setuptools, with the versions before and after."""
+
+
+def missing_program_findings(cell: Cell) -> Iterator[Finding]:
+    """Yield the commands of the recipe whose program is not there, or does not run, on the cell's interpreter."""
+    recipe = cell.service.recipe
+    if recipe is not None:
+        yield from _missing_yum(cell, recipe)
+        yield from _old_installers(cell, recipe)
+
+
+def images_of(cell: Cell, recipe: InstallRecipe) -> list[str]:
+    """Return the images of Python that the file of a recipe names."""
+    return [
+        declaration.text
+        for declaration in cell.service.declarations
+        if declaration.kind == "image" and declaration.location.path == recipe.source
+    ]
+
+
+def _missing_yum(cell: Cell, recipe: InstallRecipe) -> Iterator[Finding]:
+    """Yield a command that runs yum in an image of AWS Lambda, which has none from 3.12 on.
+
+    These images are based on Amazon Linux 2 up to 3.11, and then on Amazon Linux 2023 with dnf:
+    https://docs.aws.amazon.com/lambda/latest/dg/python-image.html
+    """
+    images = images_of(cell, recipe)
+    steps = [step for step in recipe.steps if step.tool == "yum"]
+    is_changed = cell.service.baseline < _LAMBDA_WITHOUT_YUM <= cell.interpreter
+    if is_changed and steps and images and all(map(is_lambda_image, images)):
+        yield Finding(
+            code="PY118",
+            message=f"`yum` is not in the AWS Lambda image of {cell.interpreter}, which is Amazon Linux 2023",
+            remedy="write `dnf` there, with the names that the packages have in Amazon Linux 2023",
+            location=steps[0].location,
+            names=("yum",),
+        )
+
+
+def _old_installers(cell: Cell, recipe: InstallRecipe) -> Iterator[Finding]:
+    """Yield the pinned installers that do not run on the cell's interpreter, if a later command uses them."""
+    for number, step in enumerate(recipe.steps):
+        later_tools = {later.tool for later in recipe.steps[number + 1 :]}
+        for text in step.installers:
+            name, _, version = text.partition("==")
+            name, version = canonicalize_name(name.strip()), version.strip()
+            refused_by, oldest = _OLDEST_INSTALLERS.get(name, (None, ""))
+            if refused_by is None or name not in later_tools or not _is_older(version, oldest):
+                continue
+            if cell.service.baseline < refused_by <= cell.interpreter:
+                yield Finding(
+                    code="PY118",
+                    message=f"{name} {version} does not run on {cell.interpreter}; {oldest} is the first that does",
+                    remedy=f"install {name}=={oldest} or newer there",
+                    location=step.location,
+                    names=(name,),
+                )
+
+
+def _is_older(version: str, oldest: str) -> bool:
+    try:
+        return Version(version.removesuffix(".*")) < Version(oldest)
+    except InvalidVersion:
+        return False
