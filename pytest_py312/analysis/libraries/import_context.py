@@ -6,12 +6,12 @@ tree. No interpreter is queried: conditions are evaluated for a version alone.
 
 import ast
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_py312.analysis.judging.reachability import evaluate_version_test
 from pytest_py312.analysis.libraries.summary import Likelihood
-from pytest_py312.analysis.scanner.facts.facts import Condition, Guard, ModuleImport
+from pytest_py312.analysis.scanner.facts.facts import Condition, FileFacts, Guard, ModuleImport
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -93,6 +93,25 @@ def import_likelihood(module_import: ModuleImport, guards: Sequence[Guard], vers
             likelihood = min(likelihood, Likelihood.CONDITIONAL)
         number = guard.parent
     return likelihood
+
+
+def likely_imports(
+    imports: Iterable[ModuleImport], facts: FileFacts, content: bytes, version: tuple[int, int]
+) -> Iterator[tuple[ModuleImport, int]]:
+    """Yield those of the ``imports`` of a file that may run on ``version``, each with its likelihood.
+
+    The file is parsed only if one of them runs in any case as far as its facts show.
+    """
+    contexts: Mapping[int, ImportContext] | None = None
+    for module_import in imports:
+        likelihood = import_likelihood(module_import, facts.guards, version)
+        if likelihood is None or module_import.scope == "type checking":
+            continue
+        if likelihood == Likelihood.AT_IMPORT:
+            contexts = import_contexts(content) if contexts is None else contexts
+            if contexts.get(module_import.line, TOP_LEVEL).conditional:
+                likelihood = Likelihood.CONDITIONAL
+        yield module_import, likelihood
 
 
 def evaluate_condition(condition: Condition, version: tuple[int, int]) -> bool | None:

@@ -30,7 +30,6 @@ class ImportRoot:
     line: int
     target: str
     likelihood: int
-    in_tests: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

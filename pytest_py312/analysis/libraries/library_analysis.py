@@ -41,7 +41,6 @@ from pytest_py312.analysis.libraries.service_imports import (
     external_imports,
     is_runtime_file,
     own_module_names,
-    refine_by_context,
     used_files,
 )
 from pytest_py312.analysis.libraries.setuptools_state import SetuptoolsState
@@ -143,14 +142,10 @@ class LibraryAnalyzer:
         """
         installation, baseline_installation = inputs.installation, inputs.baseline_installation
         version = (cell.interpreter.major, cell.interpreter.minor)
-        roots = refine_by_context(
-            list(external_imports(inputs.source.facts, inputs.local_names, version)), inputs.source.contents
-        )
         installed = self._environment_modules(cell, inputs)
-        reached = refine_by_context(
-            list(external_imports(inputs.source.facts, inputs.local_names, version, installed.has)),
-            inputs.source.contents,
-        )
+        source = inputs.source
+        reached = list(external_imports(source.facts, source.contents, inputs.local_names, version, installed.has))
+        roots = [root for root in reached if root.target.partition(".")[0] not in inputs.local_names]
         problems = list(
             find_problems(installed, self._evidence(cell, inputs, installed), _setuptools_state(cell, inputs))
         )

@@ -1,10 +1,9 @@
 """Collect the third-party imports of a service, its own module names, and the files that it runs."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import pairwise
 
-from pytest_py312.analysis.libraries.import_context import TOP_LEVEL, ImportContext, import_contexts, import_likelihood
+from pytest_py312.analysis.libraries.import_context import likely_imports
 from pytest_py312.analysis.libraries.import_graph import ImportRoot
 from pytest_py312.analysis.libraries.module_files import module_kind
 from pytest_py312.analysis.libraries.summary import Likelihood, ModuleKind
@@ -41,38 +40,30 @@ def is_runtime_file(path: str, service: str) -> bool:
 
 def external_imports(
     files: Sequence[FileFacts],
+    contents: Mapping[str, bytes],
     own_names: Collection[str],
     version: tuple[int, int],
     is_installed: Callable[[str], bool] = lambda name: False,
 ) -> Iterator[ImportRoot]:
-    """Yield the imports of third-party modules in all files of a service. See also :func:`refine_by_context`.
+    """Yield the imports of third-party modules in all files of a service.
 
+    :param contents: the content of each file by path.
     :param is_installed: whether a distribution has the module: it may be in a package that the service has as well.
     """
     own_pairs = {pair for facts in files for pair in _inner_pairs(facts.path)}
 
-    def is_of_another(target: str) -> bool:
-        inner = ".".join(target.split(".")[:2])
-        return "." in inner and inner not in own_pairs and is_installed(inner)
+    def is_external(module_import: ModuleImport) -> bool:
+        top = module_import.module.partition(".")[0]
+        if not top or module_import.level or is_stdlib_module(top):
+            return False
+        inner = ".".join(_member_name(module_import.module, module_import.name).split(".")[:2])
+        return top not in own_names or ("." in inner and inner not in own_pairs and is_installed(inner))
 
     for facts in files:
-        in_tests = is_test(facts.path)
-        for module_import in facts.imports:
-            target = (
-                f"{module_import.module}.{module_import.name}"
-                if module_import.name and module_import.name != "*"
-                else module_import.module
-            )
-            if not is_external(module_import, ()):
-                continue
-            if not is_external(module_import, own_names) and not is_of_another(target):
-                continue
-            likelihood = import_likelihood(module_import, facts.guards, version)
-            if likelihood is None:
-                continue
-            yield ImportRoot(
-                path=facts.path, line=module_import.line, target=target, likelihood=likelihood, in_tests=in_tests
-            )
+        external = filter(is_external, facts.imports)
+        for module_import, likelihood in likely_imports(external, facts, contents.get(facts.path, b""), version):
+            target = _member_name(module_import.module, module_import.name)
+            yield ImportRoot(path=facts.path, line=module_import.line, target=target, likelihood=likelihood)
 
 
 def _inner_pairs(path: str) -> Iterator[str]:
@@ -91,37 +82,8 @@ def run_time_imports(
     service, version = cell.service, (cell.interpreter.major, cell.interpreter.minor)
     own_names = own_module_names(service, [facts.path for facts in files], tree, neighbors)
     run_time_files = [facts for facts in files if is_runtime_file(facts.path, service.path)]
-    roots = refine_by_context(tuple(external_imports(run_time_files, own_names, version)), contents)
+    roots = external_imports(run_time_files, contents, own_names, version)
     return tuple(sorted({root.target for root in roots if root.likelihood == Likelihood.AT_IMPORT}))
-
-
-def refine_by_context(roots: Sequence[ImportRoot], contents: Mapping[str, bytes]) -> tuple[ImportRoot, ...]:
-    """Lower the likelihood of imports that are conditional according to the source of their files.
-
-    :param contents: the content of each file by path.
-    """
-    contexts: dict[str, Mapping[int, ImportContext]] = {}
-    refined_roots = []
-    for root in roots:
-        if root.likelihood == Likelihood.AT_IMPORT:
-            if root.path not in contexts:
-                contexts[root.path] = import_contexts(contents.get(root.path, b""))
-            if contexts[root.path].get(root.line, TOP_LEVEL).conditional:
-                root = replace(root, likelihood=Likelihood.CONDITIONAL)
-        refined_roots.append(root)
-    return tuple(refined_roots)
-
-
-def is_external(module_import: ModuleImport, own_names: Collection[str]) -> bool:
-    """Return whether an import names a third-party module."""
-    top = module_import.module.partition(".")[0]
-    return (
-        bool(top)
-        and not module_import.level
-        and module_import.scope != "type checking"
-        and not is_stdlib_module(top)
-        and top not in own_names
-    )
 
 
 def used_files(files: Sequence[FileFacts], service: str) -> frozenset[str]:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_py312.analysis.files.source_reader import PYTHON_SUFFIXES
-from pytest_py312.analysis.libraries.import_context import TOP_LEVEL, ImportContext, import_contexts, import_likelihood
+from pytest_py312.analysis.libraries.import_context import likely_imports
 from pytest_py312.analysis.libraries.import_graph import EnvironmentModules, ImportRoot, prefixes
 from pytest_py312.analysis.libraries.missing_requirements import GENERATED_SUFFIXES
 from pytest_py312.analysis.libraries.service_imports import ENTRY_POINT_FILES, is_runtime_file, is_test
@@ -179,15 +179,8 @@ class _OwnImports:
 
 def certain_imports(facts: FileFacts, content: bytes, version: tuple[int, int]) -> Iterator[ModuleImport]:
     """Yield the imports that run whenever the file is imported on ``version``."""
-    contexts: Mapping[int, ImportContext] | None = None
-    for module_import in facts.imports:
-        if module_import.scope == "type checking":
-            continue
-        if import_likelihood(module_import, facts.guards, version) != Likelihood.AT_IMPORT:
-            continue
-        if contexts is None:
-            contexts = import_contexts(content)
-        if not contexts.get(module_import.line, TOP_LEVEL).conditional:
+    for module_import, likelihood in likely_imports(facts.imports, facts, content, version):
+        if likelihood == Likelihood.AT_IMPORT:
             yield module_import
 
 

@@ -9,7 +9,6 @@ from pytest_py312.analysis.libraries.service_imports import (
     external_imports,
     is_runtime_file,
     own_module_names,
-    refine_by_context,
     run_time_imports,
     used_files,
 )
@@ -40,16 +39,14 @@ def test_external_imports_have_a_likelihood(tmp_path: Path) -> None:
     paths = [path for path in FILES if path.startswith("services/user-service")]
     facts = [scan_text(FILES[path], path) for path in paths]
     local = own_module_names(service(), paths, tree)
-    roots = refine_by_context(
-        list(external_imports(facts, local, (3, 12))), {path: FILES[path].encode() for path in paths}
-    )
-    assert {(root.target, root.likelihood, root.in_tests) for root in roots} == {
-        ("redis", Likelihood.AT_IMPORT, False),
-        ("ddtrace", Likelihood.CONDITIONAL, False),
-        ("orjson", Likelihood.CONDITIONAL, False),
-        ("sqlalchemy.orm.Session", Likelihood.AT_IMPORT, False),
-        ("pandas", Likelihood.WHEN_CALLED, False),
-        ("pytest", Likelihood.AT_IMPORT, True),
+    roots = external_imports(facts, {path: FILES[path].encode() for path in paths}, local, (3, 12))
+    assert {(root.target, root.likelihood) for root in roots} == {
+        ("redis", Likelihood.AT_IMPORT),
+        ("ddtrace", Likelihood.CONDITIONAL),
+        ("orjson", Likelihood.CONDITIONAL),
+        ("sqlalchemy.orm.Session", Likelihood.AT_IMPORT),
+        ("pandas", Likelihood.WHEN_CALLED),
+        ("pytest", Likelihood.AT_IMPORT),
     }
 
 
@@ -62,7 +59,7 @@ def test_what_another_distribution_has_in_a_package_of_the_service_is_external()
     facts = [scan_text(text, "svc/acme/common/a.py"), scan_text("", "svc/acme/common/db.py")]
 
     def targets(*installed: str) -> list[str]:
-        return [root.target for root in external_imports(facts, {"acme"}, (3, 12), set(installed).__contains__)]
+        return [root.target for root in external_imports(facts, {}, {"acme"}, (3, 12), set(installed).__contains__)]
 
     assert targets("acme.client", "acme.common") == ["acme.client", "acme.client"]
     assert targets() == []

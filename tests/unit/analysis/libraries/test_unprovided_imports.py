@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_py312.analysis.libraries.missing_requirements import undeclared_distributions
-from pytest_py312.analysis.libraries.service_imports import external_imports, refine_by_context
+from pytest_py312.analysis.libraries.service_imports import external_imports
 from pytest_py312.analysis.libraries.unprovided_imports import (
     Providers,
     ReachedFiles,
@@ -53,7 +53,7 @@ def unprovided(texts: Mapping[str, str], providers: Providers = ALL_REQUIRED, in
     files = [scan_text(text, path) for path, text in texts.items()]
     contents = {path: text.encode() for path, text in texts.items()}
     version = Interpreter.parse(interpreter)
-    roots = refine_by_context(list(external_imports(files, {"app", "tests"}, (version.major, version.minor))), contents)
+    roots = list(external_imports(files, contents, {"app", "tests"}, (version.major, version.minor)))
     imports = unprovided_imports(roots, reached(texts, interpreter), installed(**LIBRARIES), providers, contents)
     imports += unprovided_setuptools_imports(
         files, contents, reached(texts, interpreter), providers, version, {"setuptools"}
