@@ -153,10 +153,10 @@ def parse_answer(data: Any) -> StdlibAnswer | None:
     """Parse the answer of a probe; ``None`` if it is malformed."""
     if not isinstance(data, dict) or (type(present := data.get("present", "")) is not bool and present is not None):
         return None
-    reason, warning, qualified_name = data.get("reason", ""), data.get("warning", ""), data.get("defined", "")
+    reason, warning = data.get("reason", ""), data.get("warning", "")
     members, signature_data = data.get("members"), data.get("signature")
     signature = parse_signature(signature_data) if signature_data is not None else None
-    if not _are_texts([reason, warning, qualified_name]) or (signature_data is not None and not signature):
+    if not _are_texts([reason, warning]) or (signature_data is not None and not signature):
         return None
     if members is not None and not _are_texts(members):
         return None
@@ -167,7 +167,6 @@ def parse_answer(data: Any) -> StdlibAnswer | None:
         signature=signature,
         members=None if members is None else tuple(members),
         is_class=data.get("is_class") is True,
-        qualified_name=qualified_name,
         warns_when_called=data.get("when_called") is True,
     )
 

@@ -8,7 +8,7 @@ public names only. What it does not describe is answered with ``None``.
 import ast
 import importlib.metadata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -69,7 +69,7 @@ def answer_from_typeshed(queries: Iterable[StdlibQuery], release: tuple[int, int
         raise NotDescribed("the package typeshed_client, which would answer instead, is not installed")
     stubs = stubs_for(release)
     answers = {query: stubs.answer(query) for query in sorted(set(queries))}
-    return InterpreterAnswers(origin=f"typeshed {version()}", version=release, answers=answers, from_interpreter=False)
+    return InterpreterAnswers(origin=f"typeshed {version()}", version=release, answers=answers)
 
 
 @cache
@@ -112,15 +112,12 @@ class _ReleaseStubs:
         definition = definitions[0]
         if len(definitions) > 1 or definition.is_instance:
             return StdlibAnswer(present=True)
-        qualified_name = f"{definition.module}.{definition.name}" if definition.name else definition.module
-        members = self._members(definition)
         return StdlibAnswer(
             present=True,
             warning=_deprecation_text(definition.node),
             signature=self._signature(definition),
-            members=members,
+            members=self._members(definition),
             is_class=definition.is_class,
-            qualified_name=qualified_name,
             warns_when_called=bool(_deprecation_text(definition.node)),
         )
 
@@ -306,13 +303,7 @@ class _ReleaseStubs:
 
 
 def _instance_of(definition: StubDefinition) -> StubDefinition:
-    return StubDefinition(
-        module=definition.module,
-        name=definition.name,
-        node=definition.node,
-        children=definition.children,
-        is_instance=True,
-    )
+    return replace(definition, is_instance=True)
 
 
 def _parse_path(path: str) -> list[tuple[str, bool]]:

@@ -13,7 +13,6 @@ there is no answer but ``no_class``: the function cannot return it here.
 from __future__ import annotations
 
 import gc
-import inspect
 import json
 import os
 import sys
@@ -60,16 +59,11 @@ def answer_query(library: StandardLibrary, module_name: str, path: str, assumed:
             return answer_from_source(library, module_name, steps)
         module, warning = library.module(module_name)
         if not steps:
-            return {
-                "present": True,
-                "warning": warning[:MAX_TEXT_LENGTH],
-                "members": public_names(module),
-                "defined": module_name,
-            }
+            return {"present": True, "warning": warning[:MAX_TEXT_LENGTH], "members": public_names(module)}
         if assumed:
             library.follow(module, steps[:1])
             assumed = False
-        return describe(library, module_name, library.follow(module, steps))
+        return describe(library, library.follow(module, steps))
     except NameMissing as reason:
         reply = {"present": None if assumed else False, "reason": str(reason)[:MAX_TEXT_LENGTH]}
         return {**reply, "no_class": True} if assumed else reply
@@ -106,21 +100,17 @@ def answer_from_source(library: StandardLibrary, module_name: str, steps: Sequen
             raise Undeterminable("it is part of this release, but missing on this machine")
         raise NameMissing(f"ModuleNotFoundError: No module named '{module_name}'")
     if not steps:
-        return {"present": True, "defined": module_name}
+        return {"present": True}
     names, complete = library.source(path).names()
     if steps[0][0] in names and len(steps) == 1:
-        return {"present": True, "defined": f"{module_name}.{steps[0][0]}"}
+        return {"present": True}
     if steps[0][0] in names or not complete or find_source(f"{module_name}.{steps[0][0]}"):
         raise Undeterminable(f"{module_name} is not imported, because importing it has side effects")
     raise NameMissing(f"AttributeError: module '{module_name}' has no attribute '{steps[0][0]}'")
 
 
-def describe(library: StandardLibrary, module_name: str, resolved: ResolvedName) -> dict[str, Any]:
-    answer: dict[str, Any] = {
-        "present": True,
-        "warning": resolved.warning[:MAX_TEXT_LENGTH],
-        "defined": qualified_name(module_name, resolved),
-    }
+def describe(library: StandardLibrary, resolved: ResolvedName) -> dict[str, Any]:
+    answer: dict[str, Any] = {"present": True, "warning": resolved.warning[:MAX_TEXT_LENGTH]}
     value = resolved.value
     if value is UNKNOWN:
         return answer
@@ -152,19 +142,6 @@ def deprecation_text(resolved: ResolvedName, facts: FunctionFacts) -> str:
             text = warning_text(fact.warning, names)
             return text or "it is deprecated"
     return ""
-
-
-def qualified_name(module_name: str, resolved: ResolvedName) -> str:
-    """Return where a name is defined: ``unittest.case.TestCase.assertEqual``."""
-    value = resolved.value
-    if isinstance(value, types.ModuleType):
-        return value.__name__
-    if resolved.owner is not None:
-        return f"{resolved.owner.__module__}.{resolved.owner.__qualname__}.{resolved.name}"
-    if isinstance(value, type) or inspect.isroutine(value):
-        home, name = getattr(value, "__module__", None), getattr(value, "__qualname__", "<")
-        return f"{home}.{name}" if home and "<" not in name else f"{module_name}.{resolved.name}"
-    return f"{module_name}.{resolved.name}"
 
 
 def public_names(module: Any) -> list[str]:

@@ -52,8 +52,7 @@ class StdlibAnswer:
     ``present`` is ``None`` if it cannot be determined: the type of a result is not declared, or a module does not
     import for a reason of this machine. ``reason`` is the error message if the name is not present. ``warning`` is the
     deprecation warning of importing, reading or calling it, or empty. ``members`` are the public names of a module or
-    class (of a module: what a star import binds). ``qualified_name`` is where the name is defined, such as
-    ``unittest.case.TestCase.assertEqual``.
+    class (of a module: what a star import binds).
     """
 
     present: bool | None
@@ -62,7 +61,6 @@ class StdlibAnswer:
     signature: Signature | None = None
     members: tuple[str, ...] | None = None
     is_class: bool = False
-    qualified_name: str = ""
     warns_when_called: bool = False
     """The warning is given by a call or an instantiation, not by the import or by reading the name."""
 
@@ -89,5 +87,3 @@ class InterpreterAnswers:
     origin: str
     version: tuple[int, int]
     answers: Mapping[StdlibQuery, StdlibAnswer]
-    from_interpreter: bool = True
-    """False if typeshed answered instead of the interpreter."""

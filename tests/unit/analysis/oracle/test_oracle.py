@@ -26,7 +26,7 @@ RELOAD_QUERY = StdlibQuery(module="imp", path="reload")
 
 
 def all_present(request: dict[str, Any]) -> CommandResult:
-    return printed([{"present": True, "defined": ".".join(question[:2])} for question in request["questions"]])
+    return printed([{"present": True, "warning": ".".join(question[:2])} for question in request["questions"]])
 
 
 def no_messages(request: dict[str, Any]) -> CommandResult:
@@ -40,11 +40,10 @@ def test_the_answers_of_an_interpreter_are_returned(tmp_path: Path) -> None:
         )
 
         assert answers.origin == f"CPython {interpreter}.1"
-        assert answers.from_interpreter
         assert answers.version == tuple(map(int, interpreter.split(".")))
         assert answers.answers == {
-            IMP_QUERY: StdlibAnswer(present=True, qualified_name="imp."),
-            RELOAD_QUERY: StdlibAnswer(present=True, qualified_name="imp.reload"),
+            IMP_QUERY: StdlibAnswer(present=True, warning="imp."),
+            RELOAD_QUERY: StdlibAnswer(present=True, warning="imp.reload"),
         }
 
 
@@ -166,7 +165,7 @@ def test_an_unavailable_interpreter_is_reported_and_not_cached(tmp_path: Path, r
 
 
 def test_answers_for_several_return_types_are_merged_if_they_agree() -> None:
-    yes, no = {"present": True, "defined": "x"}, {"present": False}
+    yes, no = {"present": True, "warning": "x"}, {"present": False}
 
     assert merge_answers([yes, yes]) == yes
     assert merge_answers([no]) == no

@@ -19,7 +19,7 @@ JSON = st.recursive(
     max_leaves=10,
 )
 FIELDS = st.sampled_from(
-    ["present", "reason", "warning", "defined", "members", "signature", "positional", "keywords", "deprecated"]
+    ["present", "reason", "warning", "members", "signature", "positional", "keywords", "deprecated"]
 )
 
 
@@ -76,13 +76,9 @@ def test_a_folder_that_cannot_be_written_is_tolerated(tmp_path: Path) -> None:
 
 def test_an_answer_is_parsed_completely() -> None:
     signature = {"positional": ["a"], "keywords": ["a", "b"], "any_keyword": True, "deprecated": [["b", "gone soon"]]}
-    answer = parse_answer(
-        {"present": True, "members": ["x"], "is_class": True, "signature": signature, "defined": "m.C"}
-    )
+    answer = parse_answer({"present": True, "members": ["x"], "is_class": True, "signature": signature})
 
-    assert answer == StdlibAnswer(
-        present=True, members=("x",), is_class=True, signature=parse_signature(signature), qualified_name="m.C"
-    )
+    assert answer == StdlibAnswer(present=True, members=("x",), is_class=True, signature=parse_signature(signature))
     assert answer.signature is not None
     assert dict(answer.signature.deprecated) == {"b": "gone soon"}
 

@@ -32,7 +32,6 @@ def test_answers_from_typeshed_are_marked() -> None:
 
     assert answers.origin.startswith("typeshed ")
     assert answers.version == (3, 14)
-    assert not answers.from_interpreter
 
 
 @pytest.mark.parametrize("name", ["imp", "asyncio:coroutine", "unittest:TestCase().assertEquals", "os:nothing", "cgi"])
