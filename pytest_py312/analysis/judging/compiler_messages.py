@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Sequence
 
 from pytest_py312.analysis.judging.evidence import Evidence, version_label
+from pytest_py312.analysis.oracle.oracle import NOT_COMPILED
 from pytest_py312.analysis.scanner.facts.facts import FileFacts
 from pytest_py312.analysis.scanner.facts.stdlib_queries import CompilerMessage
 from pytest_py312.core.model.findings import Finding, Location, Severity
 
-NOT_COMPILED = "NotCompiled"
 NOT_CHECKED = "PY299"
 """Code of a finding about a file that could not be checked. The service is then not proven."""
 

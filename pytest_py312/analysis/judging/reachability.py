@@ -4,7 +4,7 @@ import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from pytest_py312.analysis.scanner.facts.facts import SILENCED_WARNINGS, Condition, Guard
+from pytest_py312.analysis.scanner.facts.facts import SILENCED_WARNINGS, Condition, Guard, enclosing_guards
 from pytest_py312.analysis.scanner.facts.stdlib_queries import InterpreterAnswers, StdlibQuery
 
 _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
@@ -45,12 +45,8 @@ class Reachability:
 
     def always_runs(self, number: int) -> bool:
         """Return whether code inside of this guard certainly runs."""
-        while number > 0:
-            guard = self._guards[number]
-            if guard.condition and self.evaluate(guard.condition) is not True:
-                return False
-            number = guard.parent
-        return True
+        guards = enclosing_guards(self._guards, number)
+        return all(not guard.condition or self.evaluate(guard.condition) is True for guard in guards)
 
     def _guard_may_run(self, number: int) -> bool:
         if number not in self._may_run:
@@ -61,21 +57,12 @@ class Reachability:
 
     def is_caught(self, number: int, exceptions: frozenset[str]) -> bool:
         """Return whether one of ``exceptions`` is caught if it is raised inside of this guard."""
-        while number > 0:
-            guard = self._guards[number]
-            if guard.caught and not (exceptions | CATCH_ALL).isdisjoint(guard.caught):
-                return True
-            number = guard.parent
-        return False
+        caught = (name for guard in enclosing_guards(self._guards, number) for name in guard.caught)
+        return not (exceptions | CATCH_ALL).isdisjoint(caught)
 
     def is_silenced(self, number: int) -> bool:
         """Return whether warnings raised inside of this guard are suppressed."""
-        while number > 0:
-            guard = self._guards[number]
-            if SILENCED_WARNINGS in guard.caught:
-                return True
-            number = guard.parent
-        return False
+        return any(SILENCED_WARNINGS in guard.caught for guard in enclosing_guards(self._guards, number))
 
     def has(self, module: str, path: str) -> bool | None:
         answer = self._interpreter_answers.answers.get(StdlibQuery(module=module, path=path))
@@ -98,14 +85,20 @@ class Reachability:
             return any(self.has(*query) is False for query in condition[1]) or any(
                 self._is_provided(module) is False for module in condition[2]
             )
-        if kind == "not":
-            inner = self.evaluate(condition[1])
-            return None if inner is None else not inner
-        if kind in ("and", "or"):
-            parts = [self.evaluate(part) for part in condition[1:]]
-            decisive = kind == "or"
-            return decisive if decisive in parts else None if None in parts else not decisive
-        return False if kind == "false" else None
+        return combine(condition, self.evaluate)
+
+
+def combine(condition: Condition, evaluate: Callable[[Condition], bool | None]) -> bool | None:
+    """Return whether a condition holds that consists of others, with their values by ``evaluate``; else ``None``."""
+    kind = condition[0]
+    if kind == "not":
+        inner = evaluate(condition[1])
+        return None if inner is None else not inner
+    if kind in ("and", "or"):
+        parts = [evaluate(part) for part in condition[1:]]
+        decisive = kind == "or"
+        return decisive if decisive in parts else None if None in parts else not decisive
+    return False if kind == "false" else None
 
 
 def evaluate_version_test(version: tuple[int, int], comparison: str, value: Any, part: str) -> bool | None:

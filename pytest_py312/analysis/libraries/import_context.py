@@ -9,9 +9,9 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from pytest_py312.analysis.judging.reachability import evaluate_version_test
+from pytest_py312.analysis.judging.reachability import combine, evaluate_version_test
 from pytest_py312.analysis.libraries.summary import Likelihood
-from pytest_py312.analysis.scanner.facts.facts import Condition, FileFacts, Guard, ModuleImport
+from pytest_py312.analysis.scanner.facts.facts import Condition, FileFacts, Guard, ModuleImport, enclosing_guards
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,15 +83,12 @@ def _unparse(test: ast.expr) -> str:
 def import_likelihood(module_import: ModuleImport, guards: Sequence[Guard], version: tuple[int, int]) -> int | None:
     """Return how likely an import runs on ``version`` (:class:`Likelihood`); ``None`` if it does not."""
     likelihood = Likelihood.WHEN_CALLED if module_import.scope == "function" else Likelihood.AT_IMPORT
-    number = module_import.guard
-    while number > 0:
-        guard = guards[number]
+    for guard in enclosing_guards(guards, module_import.guard):
         holds = evaluate_condition(guard.condition, version) if guard.condition else True
         if holds is False:
             return None
         if holds is None or guard.caught:
             likelihood = min(likelihood, Likelihood.CONDITIONAL)
-        number = guard.parent
     return likelihood
 
 
@@ -116,14 +113,6 @@ def likely_imports(
 
 def evaluate_condition(condition: Condition, version: tuple[int, int]) -> bool | None:
     """Return whether a condition holds on ``version``; ``None`` if it depends on more than the version."""
-    kind = condition[0]
-    if kind == "version":
+    if condition[0] == "version":
         return evaluate_version_test(version, condition[1], condition[2], condition[3])
-    if kind == "not":
-        inner = evaluate_condition(condition[1], version)
-        return None if inner is None else not inner
-    if kind in ("and", "or"):
-        parts = [evaluate_condition(part, version) for part in condition[1:]]
-        decisive = kind == "or"
-        return decisive if decisive in parts else None if None in parts else not decisive
-    return False if kind == "false" else None
+    return combine(condition, lambda part: evaluate_condition(part, version))

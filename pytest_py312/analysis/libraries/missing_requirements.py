@@ -246,9 +246,7 @@ def tool_only_distributions(entries: Iterable[StoredDistribution], required: Col
 
     Environment markers are ignored, so that in doubt a distribution counts as required by others.
     """
-    requirements_of = {
-        entry.name: {project for line in entry.requires if (project := _project_name(line))} for entry in entries
-    }
+    requirements_of = _requirements_of(entries)
     requirements_without_tools = {
         name: names for name, names in requirements_of.items() if name not in PINNED_TOOLS
     }  # a plugin requires its tool
@@ -260,10 +258,12 @@ def undeclared_distributions(entries: Iterable[StoredDistribution], declared: Co
 
     Environment markers and extras are ignored, so that in doubt a distribution counts as required.
     """
-    requirements_of = {
-        entry.name: {project for line in entry.requires if (project := _project_name(line))} for entry in entries
-    }
+    requirements_of = _requirements_of(entries)
     return frozenset(requirements_of) - closure(declared, requirements_of)
+
+
+def _requirements_of(entries: Iterable[StoredDistribution]) -> dict[str, set[str]]:
+    return {entry.name: {project for line in entry.requires if (project := _project_name(line))} for entry in entries}
 
 
 def closure(start: Iterable[str], requirements_of: Mapping[str, Collection[str]]) -> set[str]:

@@ -7,9 +7,10 @@ queried later.
 import hashlib
 import json
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
+from operator import attrgetter
 from pathlib import Path
 
 from filelock import FileLock
@@ -28,7 +29,7 @@ from pytest_py312.analysis.libraries.summary import (
 )
 from pytest_py312.analysis.linking.link import link_files
 from pytest_py312.analysis.oracle.oracle import Oracle, probe_version
-from pytest_py312.analysis.oracle.probe_protocol import InterpreterUnavailable
+from pytest_py312.analysis.oracle.probe_protocol import InterpreterUnavailable, batches
 from pytest_py312.analysis.scanner.facts.facts import FileFacts
 from pytest_py312.core.files import UnsafeFile, read_regular_file, write_json_atomically
 from pytest_py312.core.model.measurements import InterpreterBuild
@@ -97,7 +98,7 @@ class LibraryReader:
         if any(self._summary(entry, build) is None for entry in entries):
             with self._scan_lock, FileLock(self._lock_folder / f"{build.digest}-scan.lock"):
                 missing = [entry for entry in entries if self._summary(entry, build) is None]
-                for batch in _batches(map(_new_job, missing)):
+                for batch in batches(map(_new_job, missing), attrgetter("size"), BATCH_BYTES):
                     self._read(batch, build)
         return {entry.folder: summary for entry in entries if (summary := self._summary(entry, build))}
 
@@ -138,7 +139,7 @@ class LibraryReader:
             tasks[key] = ScanTask(key=key, path=file.path, content=content)
             keys.append((job, file, key))
         facts: dict[str, FileFacts] = {}
-        for chunk in _chunks(list(tasks.values())):
+        for chunk in batches(tasks.values(), lambda task: len(task.content), CHUNK_BYTES):
             if self._ended.is_set():
                 raise InterpreterUnavailable("the run was stopped")
             facts |= self._scanner.scan(chunk)
@@ -183,32 +184,6 @@ def _tests_to_scan(job: _ReadJob, version: tuple[int, int]) -> list[ModuleFile]:
         for target in module_imports(by_path[path], facts, names, version):
             needed |= {name: unscanned[name] for name in prefixes(target) if name in unscanned}
     return list(needed.values())
-
-
-def _batches(jobs: Iterable[_ReadJob]) -> Iterator[list[_ReadJob]]:
-    batch: list[_ReadJob] = []
-    size = 0
-    for job in jobs:
-        batch.append(job)
-        size += job.size
-        if size >= BATCH_BYTES:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch
-
-
-def _chunks(tasks: Sequence[ScanTask]) -> Iterator[list[ScanTask]]:
-    chunk: list[ScanTask] = []
-    size = 0
-    for task in tasks:
-        chunk.append(task)
-        size += len(task.content)
-        if size >= CHUNK_BYTES:
-            yield chunk
-            chunk, size = [], 0
-    if chunk:
-        yield chunk
 
 
 # ---- keeping

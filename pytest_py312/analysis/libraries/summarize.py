@@ -5,6 +5,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from pytest_py312.analysis.judging.evidence import NO_ANSWER
+from pytest_py312.analysis.judging.packaging import IMPORT_ERRORS
+from pytest_py312.analysis.judging.reachability import CATCH_ALL
 from pytest_py312.analysis.judging.rule_table import RULES
 from pytest_py312.analysis.libraries.import_context import TOP_LEVEL, import_contexts, import_likelihood, parse_tree
 from pytest_py312.analysis.libraries.import_graph import prefixes
@@ -18,12 +21,11 @@ from pytest_py312.analysis.scanner.facts.facts import (
     ReferenceKind,
     RuleMatch,
     UntypedMethodUse,
+    enclosing_guards,
 )
 from pytest_py312.analysis.scanner.facts.stdlib_names import DISTINCTIVE_METHODS, is_stdlib_module
 from pytest_py312.analysis.scanner.facts.stdlib_queries import InterpreterAnswers, StdlibAnswer, StdlibQuery
 from pytest_py312.core.model.findings import Severity
-
-_NO_ANSWER = StdlibAnswer(present=None)
 
 
 def summarize(
@@ -134,13 +136,8 @@ def _setuptools_imports(facts: FileFacts, content: bytes, version: tuple[int, in
 
 def _is_caught(module_import: ModuleImport, facts: FileFacts) -> bool:
     """Return whether the code handles a missing module."""
-    number = module_import.guard
-    while number > 0:
-        guard = facts.guards[number]
-        if not {"", "BaseException", "Exception", "ImportError", "ModuleNotFoundError"}.isdisjoint(guard.caught):
-            return True
-        number = guard.parent
-    return False
+    caught = (name for guard in enclosing_guards(facts.guards, module_import.guard) for name in guard.caught)
+    return not (CATCH_ALL | IMPORT_ERRORS).isdisjoint(caught)
 
 
 # ---- what the interpreter may have something against
@@ -173,7 +170,7 @@ class _SuspectFilter:
         )
 
     def _answer(self, module: str, path: str = "") -> StdlibAnswer:
-        return self._interpreter_answers.answers.get(StdlibQuery(module=module, path=path), _NO_ANSWER)
+        return self._interpreter_answers.answers.get(StdlibQuery(module=module, path=path), NO_ANSWER)
 
     def _is_suspect(self, reference: Reference) -> bool:
         if reference.module.partition(".")[0] == "distutils":

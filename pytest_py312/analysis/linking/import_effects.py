@@ -13,7 +13,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from pytest_py312.analysis.scanner.facts.facts import Condition, FileFacts, Guard, ModuleImport, Monkeypatch
+from pytest_py312.analysis.scanner.facts.facts import (
+    Condition,
+    FileFacts,
+    Guard,
+    ModuleImport,
+    Monkeypatch,
+    enclosing_guards,
+)
 
 FindModule = Callable[[str, str], FileFacts | None]
 """Returns the file of a module (with leading dots) that is imported in the file of a path."""
@@ -131,12 +138,10 @@ def apply_import_guards(
 
 
 def _guard_conditions(facts: FileFacts, number: int) -> Iterator[Condition]:
-    while number > 0:
-        guard = facts.guards[number]
+    for guard in enclosing_guards(facts.guards, number):
         # whether another module fails on import is known only at run time
         if guard.condition and "missing" not in repr(guard.condition):
             yield guard.condition
-        number = guard.parent
 
 
 def _guard_file(facts: FileFacts, import_conditions: set[Condition], unresolved_names: set[str]) -> FileFacts:

@@ -4,8 +4,8 @@ The scanner runs nothing and judges nothing. Lines and columns count from 1; col
 facts are tuples: there are many of them, and JSON takes tuples as they are (:func:`pack`, :func:`unpack`).
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
 from pytest_py312.analysis.scanner.facts.stdlib_names import DISTINCTIVE_METHODS
@@ -284,6 +284,13 @@ class FileFacts:
                 yield StdlibQuery(module=module, path=".".join(steps[:count]))
 
 
+def enclosing_guards(guards: Sequence[Guard], number: int) -> Iterator[Guard]:
+    """Yield the guards around code in the guard ``number``, from the inside."""
+    while number > 0:
+        yield guards[number]
+        number = guards[number].parent
+
+
 def _queried_names(condition: Condition) -> Iterator[tuple[str, str]]:
     if not condition:
         return
@@ -298,26 +305,7 @@ def _queried_names(condition: Condition) -> Iterator[tuple[str, str]]:
 
 def pack(facts: FileFacts) -> list[Any]:
     """Return the facts in a form that ``json.dumps`` accepts."""
-    return [
-        FORMAT_VERSION,
-        facts.path,
-        facts.references,
-        facts.guards,
-        facts.imports,
-        facts.rule_matches,
-        facts.untyped_methods,
-        facts.monkeypatches,
-        facts.inherited_attributes,
-        facts.indirect_references,
-        facts.classes,
-        facts.flags,
-        facts.suppressions,
-        facts.defined_names,
-        facts.guarded_functions,
-        facts.exported_names,
-        facts.overwritten_names,
-        facts.failure,
-    ]
+    return [FORMAT_VERSION, *(getattr(facts, field.name) for field in fields(facts))]
 
 
 def unpack(data: Any) -> FileFacts:
