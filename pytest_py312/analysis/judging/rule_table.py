@@ -58,50 +58,30 @@ def _changes_silently(since: tuple[int, int], message: str, remedy: str) -> Rule
 
 RULES: dict[str, RuleMeaning] = {
     "exec-locals": _breaks(
-        (3, 13),
-        "{0} no longer has the names that exec has bound",
-        "pass a dictionary: exec(text, globals(), names), then names[...]",
-        "KeyError",
+        (3, 13), "{0} no longer has the names that exec has bound",
+        "pass a dictionary: exec(text, globals(), names), then names[...]", "KeyError",
     ),
     "open-mode-u": _breaks(
         (3, 11), 'the mode "{0}" is rejected: "U" was removed', 'remove "U": it has no effect since 3.0', "ValueError"
     ),
     "regex-flags": _breaks(
-        (3, 11),
-        "the regular expression no longer compiles: {0} is not at its start",
-        "put {0} at the start of the pattern, or pass the flag as an argument",
-        "error",
-        "PatternError",
+        (3, 11), "the regular expression no longer compiles: {0} is not at its start",
+        "put {0} at the start of the pattern, or pass the flag as an argument", "error", "PatternError",
     ),
     "sample-of-set": _breaks(
         (3, 11), "random.sample rejects sets", "pass a sequence: random.sample(sorted(...), k)", "TypeError"
     ),
-    "randrange-of-float": RuleMeaning(
-        phases=(
-            RulePhase(since=(3, 10), code="PY220", severity=WARNING, message="{0} with a float is deprecated"),
-            RulePhase(
-                since=(3, 12), code="PY206", severity=ERROR, message="{0} rejects floats", raises=("TypeError",)
-            ),
-        ),
-        remedy="convert it to int first: int(...) or //",
+    "randrange-of-float": _warns(
+        (3, 10), "{0} with a float is deprecated", "convert it to int first: int(...) or //",
+        until=(3, 12), then="{0} rejects floats", raises=("TypeError",),
     ),
-    "factorial-of-float": RuleMeaning(
-        phases=(
-            RulePhase(since=(3, 9), code="PY220", severity=WARNING, message="{0} with a float is deprecated"),
-            RulePhase(
-                since=(3, 10), code="PY206", severity=ERROR, message="{0} rejects floats", raises=("TypeError",)
-            ),
-        ),
-        remedy="convert it to int first: int(...)",
+    "factorial-of-float": _warns(
+        (3, 9), "{0} with a float is deprecated", "convert it to int first: int(...)",
+        until=(3, 10), then="{0} rejects floats", raises=("TypeError",),
     ),
-    "wait-of-coroutines": RuleMeaning(
-        phases=(
-            RulePhase(since=(3, 8), code="PY220", severity=WARNING, message="{0} with coroutines is deprecated"),
-            RulePhase(
-                since=(3, 11), code="PY206", severity=ERROR, message="{0} rejects coroutines", raises=("TypeError",)
-            ),
-        ),
-        remedy="create tasks first: asyncio.create_task(...)",
+    "wait-of-coroutines": _warns(
+        (3, 8), "{0} with coroutines is deprecated", "create tasks first: asyncio.create_task(...)",
+        until=(3, 11), then="{0} rejects coroutines", raises=("TypeError",),
     ),
     "decimal-as-int": _warns(
         (3, 8), "{0} with a Decimal or a Fraction is deprecated", "convert it to int first: int(...)",
@@ -208,32 +188,22 @@ RULES: dict[str, RuleMeaning] = {
         until=(3, 14), then="{0} without a current event loop raises a RuntimeError", raises=("RuntimeError",),
     ),
     "entry-points-mapping": _warns(
-        (3, 10),
-        "importlib.metadata.entry_points() as a mapping is deprecated",
-        "select instead: entry_points(group=...)",
-        until=(3, 12),
-        then="importlib.metadata.entry_points() no longer returns a mapping",
-        raises=("AttributeError", "KeyError"),
+        (3, 10), "importlib.metadata.entry_points() as a mapping is deprecated",
+        "select instead: entry_points(group=...)", until=(3, 12),
+        then="importlib.metadata.entry_points() no longer returns a mapping", raises=("AttributeError", "KeyError"),
     ),
     "code-type": _breaks(
-        (3, 11),
-        "the arguments of types.CodeType have changed",
-        "change an existing code object instead: code.replace(...)",
-        "TypeError",
+        (3, 11), "the arguments of types.CodeType have changed",
+        "change an existing code object instead: code.replace(...)", "TypeError",
     ),
     "unhashable-default": _breaks(
-        (3, 11),
-        'the default of "{0}" is rejected: it is mutable (not hashable)',
-        "use field(default_factory=...)",
-        "ValueError",
+        (3, 11), 'the default of "{0}" is rejected: it is mutable (not hashable)',
+        "use field(default_factory=...)", "ValueError",
     ),
     "path-context": _warns(
-        (3, 11),
-        "{0} as a context manager is deprecated",
-        "remove the with statement: it has had no effect since 3.9",
-        until=(3, 13),
-        then="{0} is no longer a context manager",
-        raises=("TypeError", "AttributeError"),
+        (3, 11), "{0} as a context manager is deprecated",
+        "remove the with statement: it has had no effect since 3.9", until=(3, 13),
+        then="{0} is no longer a context manager", raises=("TypeError", "AttributeError"),
     ),
     "bool-invert": _warns((3, 12), "~ on a bool is deprecated", 'use "not", or convert with int(...) first'),
     "generator-throw": _warns(
@@ -243,39 +213,29 @@ RULES: dict[str, RuleMeaning] = {
         (3, 12), "the truth value of an Element is deprecated", 'write "is not None", or len(element) > 0'
     ),
     "ssl-context": _warns(
-        (3, 10),
-        "{0} without a protocol for a client or a server is deprecated",
+        (3, 10), "{0} without a protocol for a client or a server is deprecated",
         "use ssl.PROTOCOL_TLS_CLIENT or ssl.PROTOCOL_TLS_SERVER",
     ),
     "ssl-old-version": _warns((3, 10), "{0} is deprecated", "use ssl.TLSVersion.TLSv1_2 or later"),
     "ssl-old-options": _warns((3, 10), "{0} is deprecated", "set context.minimum_version instead"),
     "co-lnotab": _warns((3, 12), "co_lnotab is deprecated", "use co_lines()"),
     "event-loop": _warns(
-        (3, 12),
-        "asyncio.get_event_loop() without a current event loop is deprecated",
-        "use asyncio.run(...), asyncio.get_running_loop() in coroutines, or asyncio.new_event_loop()",
-        until=(3, 14),
-        then="asyncio.get_event_loop() without a current event loop raises a RuntimeError",
-        raises=("RuntimeError",),
+        (3, 12), "asyncio.get_event_loop() without a current event loop is deprecated",
+        "use asyncio.run(...), asyncio.get_running_loop() in coroutines, or asyncio.new_event_loop()", until=(3, 14),
+        then="asyncio.get_event_loop() without a current event loop raises a RuntimeError", raises=("RuntimeError",),
     ),
     "tar-filter": _warns(
-        (3, 12),
-        "{0} without a filter is deprecated (3.14 filters by default)",
+        (3, 12), "{0} without a filter is deprecated (3.14 filters by default)",
         'pass filter="data", or filter="fully_trusted" for the previous behaviour',
     ),
     "sqlite-adapter": _warns(
-        (3, 12),
-        "the default adapter of sqlite3 for {0} is deprecated",
+        (3, 12), "the default adapter of sqlite3 for {0} is deprecated",
         "pass value.isoformat(), or register your own adapter",
     ),
     "test-returns": _warns((3, 11), "{0} returns a value, which is deprecated for a test", "return nothing"),
     "ast-visitor": _warns(
-        (3, 8),
-        "{0} is deprecated: constants are visited by visit_Constant",
-        "define visit_Constant",
-        until=(3, 14),
-        then="{0} is no longer called",
-        code="PY207",
+        (3, 8), "{0} is deprecated: constants are visited by visit_Constant", "define visit_Constant",
+        until=(3, 14), then="{0} is no longer called", code="PY207",
     ),
     "find-module-hook": _breaks(
         (3, 12), "{0} is no longer called: imports ignore this finder", "define find_spec", code="PY207"
@@ -284,16 +244,14 @@ RULES: dict[str, RuleMeaning] = {
         (3, 0), "the module itself rejects this Python version", "find out why, and remove the restriction", "Exception"
     ),
     "mixed-enum-format": _changes_silently(
-        (3, 11),
-        "format() and f-strings use the name of a member of {0} instead of its value",
+        (3, 11), "format() and f-strings use the name of a member of {0} instead of its value",
         "write member.value, or derive from enum.StrEnum (3.11)",
     ),
     "int-enum-text": _changes_silently(
         (3, 11), "str() returns the number of {0} instead of its name", "write member.name, or repr(member)"
     ),
     "implicit-optional": _changes_silently(
-        (3, 11),
-        "get_type_hints({0}) no longer makes a parameter with the default None optional",
+        (3, 11), "get_type_hints({0}) no longer makes a parameter with the default None optional",
         "write X | None, or Optional[X]",
     ),
     "classmethod-property": _changes_silently(
