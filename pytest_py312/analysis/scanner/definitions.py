@@ -45,19 +45,7 @@ from pytest_py312.analysis.scanner.facts.facts import Call, ClassDefinition, Inh
 from pytest_py312.analysis.scanner.facts.stdlib_names import BUILTIN_TYPES, DISTINCTIVE_METHODS
 from pytest_py312.analysis.scanner.rules import classes, executed_names, newer_features
 
-SETUP_METHODS = frozenset(
-    {
-        "__init__",
-        "__new__",
-        "setUp",
-        "setUpClass",
-        "asyncSetUp",
-        "setup_method",
-        "setup_class",
-        "setup",
-        "__post_init__",
-    }
-)
+SETUP_METHODS = skip_marks.SETUP_METHODS | {"__init__", "__new__", "setup", "__post_init__"}
 """Methods that set attributes for the other methods. They are read first."""
 
 
@@ -128,7 +116,7 @@ def _read_plain_decorator(scan: ScanState, node: ast.Name) -> None:
 def _function_value(scan: ScanState, node: Any, parameters: list[ast.arg]) -> Value:
     if node.decorator_list:
         names = {stdlib_name(resolve_name(scan, decorator)) for decorator in node.decorator_list}
-        if "functools.cached_property" in names or _is_property(node):
+        if "functools.cached_property" in names or _has_decorator(node, "property"):
             condition = returned_condition(scan, node)
             if condition is not None and not condition[0].startswith("asks"):
                 return Value(CONDITION, data=condition)
@@ -141,9 +129,7 @@ def _function_value(scan: ScanState, node: Any, parameters: list[ast.arg]) -> Va
     own = OwnFunction(
         node.name,
         is_async=is_async,
-        is_static=any(
-            isinstance(decorator, ast.Name) and decorator.id == "staticmethod" for decorator in node.decorator_list
-        ),
+        is_static=_has_decorator(node, "staticmethod"),
         result=None if is_async else returned_value(scan, node),
         implicit_optional=classes.has_implicit_optional(scan, node),
         true_condition=returned_condition(scan, node),
@@ -152,8 +138,8 @@ def _function_value(scan: ScanState, node: Any, parameters: list[ast.arg]) -> Va
     return Value(FUNCTION, guard=scan.guard, data=own)
 
 
-def _is_property(node: Any) -> bool:
-    return any(isinstance(decorator, ast.Name) and decorator.id == "property" for decorator in node.decorator_list)
+def _has_decorator(node: Any, name: str) -> bool:
+    return any(isinstance(decorator, ast.Name) and decorator.id == name for decorator in node.decorator_list)
 
 
 def _defer_body(scan: ScanState, node: Any, parameters: list[ast.arg], in_class: bool, guard: int) -> None:
@@ -179,11 +165,7 @@ def _defer_body(scan: ScanState, node: Any, parameters: list[ast.arg], in_class:
     if in_class and scan.enclosing_class is not None and len(parameters) > 1:
         names |= classes.hook_parameters(scan.enclosing_class, node.name, parameters[1])
     if in_class and scan.enclosing_class is not None and parameters:
-        decorator_names = (
-            {decorator.id for decorator in node.decorator_list if isinstance(decorator, ast.Name)}
-            if node.decorator_list
-            else ()
-        )
+        decorator_names = {decorator.id for decorator in node.decorator_list if isinstance(decorator, ast.Name)}
         if "classmethod" in decorator_names:
             names[parameters[0].arg] = Value(CLASS, data=scan.enclosing_class)
         elif "staticmethod" not in decorator_names:
@@ -234,13 +216,8 @@ def read_deferred_functions(scan: ScanState) -> None:
         read_block(scan, deferred.node.body)
         skip_marks.record_setup_skips(scan, deferred.enclosing_class, deferred.node)
         guarded_functions.end_body(scan, body)
-    scan.scope, scan.enclosing_scopes, scan.guard, scan.enclosing_class, scan.function = (
-        scan.module_scope,
-        (),
-        0,
-        None,
-        None,
-    )
+    scan.scope, scan.enclosing_scopes, scan.guard = scan.module_scope, (), 0
+    scan.enclosing_class = scan.function = None
 
 
 # ---- classes
@@ -266,33 +243,17 @@ def read_class(scan: ScanState, node: ast.ClassDef) -> None:
     own.decorators = frozenset(filter(None, names))
     own.is_hashable_dataclass = classes.is_hashable_dataclass(node)
     scan.classes.append(own)
-    saved_state = (
-        scan.scope,
-        scan.enclosing_scopes,
-        scan.enclosing_class,
-        scan.branch_changes,
-        scan.guard,
-        scan.function,
-        scan.declared_global,
-    )
-    if scan.scope is not scan.module_scope and not (
-        scan.enclosing_class is not None and scan.scope is scan.enclosing_class.body
+    with scan.restored(
+        "scope", "enclosing_scopes", "enclosing_class", "branch_changes", "guard", "function", "declared_global"
     ):
-        scan.enclosing_scopes = (scan.scope, *scan.enclosing_scopes)
-    guard = scan.guard
-    scan.scope, scan.enclosing_class, scan.branch_changes, scan.declared_global = own.body, own, None, frozenset()
-    if body_guard != scan.guard_outside_try(guard):
-        scan.guard = body_guard
-    read_block(scan, node.body)
-    (
-        scan.scope,
-        scan.enclosing_scopes,
-        scan.enclosing_class,
-        scan.branch_changes,
-        scan.guard,
-        scan.function,
-        scan.declared_global,
-    ) = saved_state
+        if scan.scope is not scan.module_scope and not (
+            scan.enclosing_class is not None and scan.scope is scan.enclosing_class.body
+        ):
+            scan.enclosing_scopes = (scan.scope, *scan.enclosing_scopes)
+        scan.scope, scan.enclosing_class, scan.branch_changes, scan.declared_global = own.body, own, None, frozenset()
+        if body_guard != scan.guard_outside_try(scan.guard):
+            scan.guard = body_guard
+        read_block(scan, node.body)
     scan.guarded_classes.append((node, own, scan.guard))
     classes.check_class(scan, node, own)
     scan.bind(node.name, Value(CLASS, guard=scan.guard, data=own))

@@ -46,13 +46,7 @@ from pytest_py312.analysis.scanner.facts.stdlib_names import DISTINCTIVE_METHODS
 from pytest_py312.analysis.scanner.rules import classes, operators
 
 _EXCEPTION = re.compile(r"Error$|Exception$|Warning$")
-LITERAL_TYPES = {
-    ast.Set: "set()",
-    ast.SetComp: "set()",
-    ast.Dict: "dict()",
-    ast.DictComp: "dict()",
-    ast.JoinedStr: "str()",
-}
+LITERAL_TYPES = {ast.SetComp: "set()", ast.DictComp: "dict()"}
 
 
 def read_boolean(scan: ScanState, node: ast.BoolOp) -> Value:
@@ -114,45 +108,29 @@ def read_lambda(scan: ScanState, node: ast.Lambda) -> Value:
 
 def _read_in_scope(scan: ScanState, names: dict[str, Value], nodes: Sequence[ast.expr]) -> list[Value]:
     """Read expressions in a nested scope."""
-    outer_scope, outer_scopes, outer_changes = scan.scope, scan.enclosing_scopes, scan.branch_changes
-    scan.scope, scan.branch_changes = names, None
-    if outer_scope is not scan.module_scope:
-        scan.enclosing_scopes = (outer_scope, *outer_scopes)
-    values = [visit(scan, node) for node in nodes]
-    scan.scope, scan.enclosing_scopes, scan.branch_changes = outer_scope, outer_scopes, outer_changes
-    return values
+    with scan.restored("scope", "enclosing_scopes", "branch_changes"):
+        if scan.scope is not scan.module_scope:
+            scan.enclosing_scopes = (scan.scope, *scan.enclosing_scopes)
+        scan.scope, scan.branch_changes = names, None
+        return [visit(scan, node) for node in nodes]
 
 
 def read_comprehension(scan: ScanState, node: Any) -> Value:
-    outer_scope, outer_scopes, outer_changes, outer_guard = (
-        scan.scope,
-        scan.enclosing_scopes,
-        scan.branch_changes,
-        scan.guard,
-    )
     first_source = visit(scan, node.generators[0].iter)
-    scan.undecided_tests += 1
-    scan.scope, scan.branch_changes = {}, None
-    if outer_scope is not scan.module_scope:
-        scan.enclosing_scopes = (outer_scope, *outer_scopes)
-    for number, generator in enumerate(node.generators):
-        source = visit(scan, generator.iter) if number else first_source
-        bind_target(scan, generator.target, iteration_item(source))
-        for test in generator.ifs:
-            operators.check_truth(scan, test, visit(scan, test))
-            scan.guard = scan.nested_guard(condition_of(scan, test))
-    if node.__class__ is ast.DictComp:
-        visit(scan, node.key)
-        value = visit(scan, node.value)
-    else:
-        value = visit(scan, node.elt)
-    scan.scope, scan.enclosing_scopes, scan.branch_changes, scan.guard = (
-        outer_scope,
-        outer_scopes,
-        outer_changes,
-        outer_guard,
-    )
-    scan.undecided_tests -= 1
+    with scan.restored("scope", "enclosing_scopes", "branch_changes", "guard", "undecided_tests"):
+        if scan.scope is not scan.module_scope:
+            scan.enclosing_scopes = (scan.scope, *scan.enclosing_scopes)
+        scan.scope, scan.branch_changes = {}, None
+        scan.undecided_tests += 1
+        for number, generator in enumerate(node.generators):
+            source = visit(scan, generator.iter) if number else first_source
+            bind_target(scan, generator.target, iteration_item(source))
+            for test in generator.ifs:
+                operators.check_truth(scan, test, visit(scan, test))
+                scan.guard = scan.nested_guard(condition_of(scan, test))
+        if node.__class__ is ast.DictComp:
+            visit(scan, node.key)
+        value = visit(scan, node.value if node.__class__ is ast.DictComp else node.elt)
     if operators.is_coroutine(value):
         return Value(COROUTINE, data=list)
     if node.__class__ in (ast.ListComp, ast.GeneratorExp) and (value.kind is OBJECT or value.is_instance):

@@ -25,32 +25,14 @@ from pytest_py312.analysis.scanner.facts.facts import Condition
 
 ABSTRACT_TYPE_MODULES = frozenset({"typing", "collections.abc", "types", "abc", "numbers"})
 """Types of these modules describe an interface; they do not name the class of a value."""
-SET_TYPES = frozenset(
-    {
-        "set",
-        "frozenset",
-        "typing.Set",
-        "typing.FrozenSet",
-        "typing.AbstractSet",
-        "typing.MutableSet",
-        "collections.abc.Set",
-        "collections.abc.MutableSet",
-    }
-)
-COLLECTION_TYPES = frozenset(
-    {
-        "list",
-        "tuple",
-        "typing.List",
-        "typing.Tuple",
-        "typing.Sequence",
-        "typing.Iterable",
-        "typing.Iterator",
-        "collections.abc.Sequence",
-        "collections.abc.Iterable",
-        "collections.abc.Iterator",
-    }
-)
+SET_TYPES = frozenset({
+    "set", "frozenset", "typing.Set", "typing.FrozenSet", "typing.AbstractSet", "typing.MutableSet",
+    "collections.abc.Set", "collections.abc.MutableSet",
+})  # fmt: skip
+COLLECTION_TYPES = frozenset({
+    "list", "tuple", "typing.List", "typing.Tuple", "typing.Sequence", "typing.Iterable", "typing.Iterator",
+    "collections.abc.Sequence", "collections.abc.Iterable", "collections.abc.Iterator",
+})  # fmt: skip
 _NAME = re.compile(r"[A-Za-z_]")
 MAX_ANNOTATION_LENGTH = 200
 

@@ -54,14 +54,10 @@ _INFORMATIVE_NAME = re.compile(r"py|vers|is_|has_|have|old|new|legacy|modern|sup
 _MAXIMUM_VERSION_FLAG = re.compile(
     r"_?(?:IS_?)?(?:PY|PYTHON)_?(?:LT|BEFORE|BELOW|OLDER_THAN|PRE)_?3_?(\d\d?)", re.IGNORECASE
 )
-SPEC_FINDERS = frozenset(
-    {
-        "importlib.util.find_spec",
-        "importlib.find_loader",
-        "pkgutil.find_loader",
-        "importlib.machinery.PathFinder.find_spec",
-    }
-)
+SPEC_FINDERS = frozenset({
+    "importlib.util.find_spec", "importlib.find_loader", "pkgutil.find_loader",
+    "importlib.machinery.PathFinder.find_spec",
+})  # fmt: skip
 
 
 def negated(condition: Condition) -> Condition:
@@ -224,13 +220,9 @@ def _membership(scan: ScanState, left: ast.Constant, right: ast.expr) -> Conditi
         return UNSURE
     if isinstance(right, ast.Call) and len(right.args) == 1 and last_name(right.func) in ("dir", "vars"):
         return _has_attribute(scan, resolve_name(scan, right.args[0]), name)
-    if isinstance(right, ast.Attribute):
-        if right.attr in ("__dict__", "__all__"):
-            return _has_attribute(scan, resolve_name(scan, right.value), name)
-        if right.attr in PARAMETER_ATTRIBUTES:
-            inspected_name = inspected_callable(scan, right.value)
-            return ("takes", *inspected_name, 0, (name,)) if inspected_name and name.isidentifier() else UNSURE
-    if isinstance(right, ast.Name):
+    if isinstance(right, ast.Attribute) and right.attr in ("__dict__", "__all__"):
+        return _has_attribute(scan, resolve_name(scan, right.value), name)
+    if isinstance(right, ast.Name) or (isinstance(right, ast.Attribute) and right.attr in PARAMETER_ATTRIBUTES):
         inspected_name = inspected_callable(scan, right)
         return ("takes", *inspected_name, 0, (name,)) if inspected_name and name.isidentifier() else UNSURE
     if _is_module_registry(scan, right):
@@ -392,13 +384,9 @@ def _constant(_scan: ScanState, node: ast.Constant) -> Condition:
     return ALWAYS if node.value else NEVER
 
 
-def _walrus(scan: ScanState, node: ast.NamedExpr) -> Condition:
-    return condition_of(scan, node.value)
-
-
 _READERS: dict[type[ast.expr], Callable[[ScanState, Any], Condition]] = {
     ast.Constant: _constant,
-    ast.NamedExpr: _walrus,
+    ast.NamedExpr: lambda scan, node: condition_of(scan, node.value),
     ast.BoolOp: _boolean,
     ast.UnaryOp: _not,
     ast.Name: _name,

@@ -295,33 +295,20 @@ def read_code(scan: ScanState, node: ast.expr, text: str, *, own_namespace: bool
         tree = ast.parse(text.strip())
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return
-    end = node.end_col_offset or 0
-    saved_state = (
-        scan.scope,
-        scan.enclosing_scopes,
-        scan.branch_changes,
-        scan.enclosing_class,
-        scan.guard,
-        scan.module_scope,
-    )
-    scan.fixed_position = (
-        node.lineno,
-        node.col_offset + 1,
-        end + 1 if node.end_lineno == node.lineno else node.col_offset + 1,
-    )
-    scan.scope, scan.branch_changes = {}, None
-    if own_namespace:
-        scan.module_scope, scan.enclosing_scopes = scan.scope, ()
-    elif saved_state[0] is not scan.module_scope:
-        scan.enclosing_scopes = (saved_state[0], *scan.enclosing_scopes)
-    outer_count = len(scan.deferred_functions)
-    read_block(scan, tree.body)
-    while len(scan.deferred_functions) > outer_count:
-        scan.deferred_functions.pop()
-    scan.fixed_position = None
-    scan.scope, scan.enclosing_scopes, scan.branch_changes, scan.enclosing_class, scan.guard, scan.module_scope = (
-        saved_state
-    )
+    start, end = node.col_offset + 1, (node.end_col_offset or 0) + 1
+    with scan.restored(
+        "scope", "enclosing_scopes", "branch_changes", "enclosing_class", "guard", "module_scope", "fixed_position"
+    ):
+        scan.fixed_position = node.lineno, start, end if node.end_lineno == node.lineno else start
+        if scan.scope is not scan.module_scope:
+            scan.enclosing_scopes = (scan.scope, *scan.enclosing_scopes)
+        scan.scope, scan.branch_changes = {}, None
+        if own_namespace:
+            scan.module_scope, scan.enclosing_scopes = scan.scope, ()
+        outer_count = len(scan.deferred_functions)
+        read_block(scan, tree.body)
+        while len(scan.deferred_functions) > outer_count:
+            scan.deferred_functions.pop()
 
 
 def read_command_line(scan: ScanState, node: ast.List | ast.Tuple, values: Sequence[Value]) -> None:

@@ -183,14 +183,10 @@ def _printf(scan: ScanState, node: ast.BinOp) -> str:
     return "text two" if version_part(scan, node.right) == "two" else ""
 
 
-def _bound(scan: ScanState, node: ast.NamedExpr) -> str:
-    return version_part(scan, node.value)
-
-
 _READERS: dict[type[ast.expr], Any] = {
     ast.Name: _name, ast.Attribute: _name, ast.Subscript: _index, ast.Call: _call, ast.Tuple: _tuple, ast.List: _tuple,
-    ast.NamedExpr: _bound, ast.JoinedStr: _text, ast.BinOp: _printf, ast.GeneratorExp: _comprehension,
-    ast.ListComp: _comprehension,
+    ast.NamedExpr: lambda scan, node: version_part(scan, node.value), ast.JoinedStr: _text, ast.BinOp: _printf,
+    ast.GeneratorExp: _comprehension, ast.ListComp: _comprehension,
 }  # fmt: skip
 
 
@@ -260,11 +256,8 @@ def _parsed_version_comparison(
         return None
     part, value = version_part(scan, left.args[0]), constant_value(scan, right.args[0])
     if not part:
-        part, value, operator = (
-            version_part(scan, right.args[0]),
-            constant_value(scan, left.args[0]),
-            MIRRORED_OPERATORS[operator],
-        )
+        part, value = version_part(scan, right.args[0]), constant_value(scan, left.args[0])
+        operator = MIRRORED_OPERATORS[operator]
     if part not in ("text", "text two") or not isinstance(value, str) or not _RELEASE_NUMBER.fullmatch(value):
         return None
     numbers = [int(number) for number in value.split(".")]
@@ -321,12 +314,8 @@ _PLATFORM_VALUES: dict[str, dict[str, Condition]] = {
     "platform.system": {"Windows": _WINDOWS, "Darwin": _MAC, "Linux": _LINUX},
 }
 _PLATFORM_PREFIXES: dict[str, Condition] = {
-    "win": _WINDOWS,
-    "darwin": _MAC,
-    "linux": _LINUX,
-    "cygwin": _NEVER,
-    "java": _NEVER,
-}
+    "win": _WINDOWS, "darwin": _MAC, "linux": _LINUX, "cygwin": _NEVER, "java": _NEVER,
+}  # fmt: skip
 
 
 def platform_comparison(scan: ScanState, left: ast.expr, op: ast.cmpop, right: ast.expr) -> Condition | None:

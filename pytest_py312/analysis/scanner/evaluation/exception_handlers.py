@@ -32,7 +32,7 @@ from pytest_py312.analysis.scanner.evaluation.values import (
     Value,
     alternatives,
 )
-from pytest_py312.analysis.scanner.facts.facts import Condition, ReferenceKind
+from pytest_py312.analysis.scanner.facts.facts import Condition, ReferenceKind, enclosing_guards
 
 IMPORT_ERRORS = frozenset({"ImportError", "ModuleNotFoundError"})
 NAME_ERRORS = frozenset({"AttributeError", "NameError"})
@@ -221,11 +221,7 @@ def _failure_conditions(
         (reference.module, reference.path)
         for reference in inside
         if reference.kind in (ReferenceKind.IMPORT, ReferenceKind.FROM_IMPORT, ReferenceKind.STAR_IMPORT)
-    }
-    imported |= {
-        (reference.module, reference.path)
-        for reference in inside
-        if reference.kind == ReferenceKind.DYNAMIC and not reference.path
+        or (reference.kind == ReferenceKind.DYNAMIC and not reference.path)
     }
     attributes = {
         (reference.module, reference.path)
@@ -260,23 +256,15 @@ def _builtin_names(scan: ScanState, body: list[ast.stmt]) -> list[str]:
 
 def _stdlib_calls(scan: ScanState, guard: int, references: int) -> dict[str, Condition]:
     """Return the stdlib functions that the body calls, by name, with the condition that the call is accepted."""
-    calls: dict[str, Condition] = {}
-    for reference in scan.references[references:]:
-        if (
-            reference.guard == guard
-            and reference.call is not None
-            and not reference.call.starred
-            and not reference.call.double_starred
-        ):
-            name = f"{reference.module}.{reference.path}"
-            calls[name] = (
-                "takes",
-                reference.module,
-                reference.path,
-                reference.call.positional,
-                reference.call.keywords,
-            )
-    return calls
+    return {
+        f"{module}.{path}": ("takes", module, path, call.positional, call.keywords)
+        for module, path, call in (
+            (reference.module, reference.path, reference.call)
+            for reference in scan.references[references:]
+            if reference.guard == guard
+        )
+        if call is not None and not call.starred and not call.double_starred
+    }
 
 
 def _other_call_refused(scan: ScanState, handler: ast.ExceptHandler, calls: dict[str, Condition]) -> Condition:
@@ -355,8 +343,5 @@ def _import_may_have_failed(scan: ScanState, binding_guard: int) -> bool:
         if guard == binding_guard:
             return False
         guard = scan.guards[guard].parent
-    while binding_guard > 0:
-        if not (IMPORT_ERRORS | CATCH_ALL).isdisjoint(scan.guards[binding_guard].caught):
-            return True
-        binding_guard = scan.guards[binding_guard].parent
-    return False
+    caught = (name for outer in enclosing_guards(scan.guards, binding_guard) for name in outer.caught)
+    return not (IMPORT_ERRORS | CATCH_ALL).isdisjoint(caught)

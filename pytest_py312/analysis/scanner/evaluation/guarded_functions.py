@@ -10,17 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from pytest_py312.analysis.scanner.evaluation.scan_state import DeferredFunction, ScanState
-from pytest_py312.analysis.scanner.facts.facts import Condition, Guard, RuleMatch
+from pytest_py312.analysis.scanner.facts.facts import Condition, Guard, RuleMatch, enclosing_guards
 
 _GUARDED_LISTS = (
-    "references",
-    "imports",
-    "rule_matches",
-    "untyped_methods",
-    "inherited_attributes",
-    "indirect_references",
+    "references", "imports", "rule_matches", "untyped_methods", "inherited_attributes", "indirect_references",
     "own_attributes",
-)
+)  # fmt: skip
 """Fields of ``ScanState`` whose entries have a ``guard``."""
 
 
@@ -79,7 +74,7 @@ def _common_guard(scan: ScanState, guards: set[int]) -> tuple[Condition, tuple[s
     conditions, caught_sets = [], []
     for number in guards:
         conditions.append(scan.guard_condition(number))
-        caught_sets.append({name for guard in scan.guard_chain(number) for name in guard.caught})
+        caught_sets.append({name for guard in enclosing_guards(scan.guards, number) for name in guard.caught})
     condition: Condition = () if () in conditions else ("or", *sorted(conditions, key=repr))
     return condition, tuple(sorted(set.intersection(*caught_sets)))
 

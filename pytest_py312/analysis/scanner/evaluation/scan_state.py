@@ -7,6 +7,7 @@ its value, that of a statement returns the condition that holds for the statemen
 import ast
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +24,7 @@ from pytest_py312.analysis.scanner.facts.facts import (
     ReferenceKind,
     RuleMatch,
     UntypedMethodUse,
+    enclosing_guards,
 )
 from pytest_py312.analysis.scanner.facts.stdlib_names import PRELOADED_MODULES, is_stdlib_module
 
@@ -200,15 +202,9 @@ class ScanState:
             self.guards.append(guard)
         return number
 
-    def guard_chain(self, number: int) -> Iterator[Guard]:
-        """Yield a guard and those around it, innermost first."""
-        while number > 0:
-            yield self.guards[number]
-            number = self.guards[number].parent
-
     def guard_condition(self, number: int) -> Condition:
         """Return when the code under a guard runs; empty if always."""
-        conditions = tuple([guard.condition for guard in self.guard_chain(number) if guard.condition])
+        conditions = tuple([guard.condition for guard in enclosing_guards(self.guards, number) if guard.condition])
         return ("and", *conditions) if conditions else ()
 
     def guard_outside_try(self, number: int) -> int:
@@ -222,6 +218,14 @@ class ScanState:
             )
             self.guard = outer_guard
         return function_guard
+
+    @contextmanager
+    def restored(self, *fields: str) -> Iterator[None]:
+        """Give ``fields`` the values back that they have now."""
+        values = [getattr(self, name) for name in fields]
+        yield
+        for name, value in zip(fields, values, strict=True):
+            setattr(self, name, value)
 
     # ---- what was found
 
@@ -255,21 +259,9 @@ class ScanState:
         sure: bool = True,
         reported_steps: int = 0,
     ) -> None:
-        line, column, end_column = position
+        guards = (self.guard, value.guard)
         self.references.append(
-            Reference(
-                value.module,
-                value.path,
-                line,
-                column,
-                end_column,
-                kind,
-                self.guard,
-                value.guard,
-                call,
-                sure,
-                reported_steps,
-            )
+            Reference(value.module, value.path, *position, kind, *guards, call, sure, reported_steps)
         )
 
     def refer_indirectly(

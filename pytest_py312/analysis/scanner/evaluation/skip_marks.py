@@ -59,13 +59,9 @@ def _text_condition(scan: ScanState, text: str) -> Condition:
         tree = ast.parse(text, mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return UNSURE
-    outer_scope, scan.scope = (
-        scan.scope,
-        {**scan.scope, "sys": Value(STDLIB, "sys"), "platform": Value(STDLIB, "platform")},
-    )
-    condition = condition_of(scan, tree.body)
-    scan.scope = outer_scope
-    return condition
+    with scan.restored("scope"):
+        scan.scope = {**scan.scope, "sys": Value(STDLIB, "sys"), "platform": Value(STDLIB, "platform")}
+        return condition_of(scan, tree.body)
 
 
 SETUP_METHODS = frozenset({"setUp", "setUpClass", "asyncSetUp", "setup_method", "setup_class"})

@@ -67,14 +67,8 @@ class NotAVersionExpression(Exception):
 
 
 _EVALUATION_ERRORS = (
-    NotAVersionExpression,
-    ArithmeticError,
-    TypeError,
-    ValueError,
-    LookupError,
-    AttributeError,
-    RecursionError,
-)
+    NotAVersionExpression, ArithmeticError, TypeError, ValueError, LookupError, AttributeError, RecursionError,
+)  # fmt: skip
 
 
 class _ReleaseEvaluation:

@@ -67,29 +67,19 @@ def is_stdlib_module(module: str) -> bool:
 
 
 DISTINCTIVE_METHODS: dict[str, tuple[StdlibQuery, ...]] = {
-    name: tuple(StdlibQuery(module=module, path=path) for module, path in places)
-    for name, places in {
-        "assertAlmostEquals": [("unittest", "TestCase().assertAlmostEquals")],
-        "assertDictContainsSubset": [("unittest", "TestCase().assertDictContainsSubset")],
-        "assertEquals": [("unittest", "TestCase().assertEquals")],
-        "assertItemsEqual": [("unittest", "TestCase().assertItemsEqual")],
-        "assertNotAlmostEquals": [("unittest", "TestCase().assertNotAlmostEquals")],
-        "assertNotEquals": [("unittest", "TestCase().assertNotEquals")],
-        "assertNotRegexpMatches": [("unittest", "TestCase().assertNotRegexpMatches")],
-        "assertRaisesRegexp": [("unittest", "TestCase().assertRaisesRegexp")],
-        "assertRegexpMatches": [("unittest", "TestCase().assertRegexpMatches")],
-        "assert_": [("unittest", "TestCase().assert_")],
-        "failIf": [("unittest", "TestCase().failIf")],
-        "failUnless": [("unittest", "TestCase().failUnless")],
-        "failUnlessEqual": [("unittest", "TestCase().failUnlessEqual")],
-        "getchildren": [("xml.etree.ElementTree", "Element().getchildren")],
-        "getiterator": [("xml.etree.ElementTree", "Element().getiterator")],
-        "isAlive": [("threading", "Thread().isAlive")],
-        "isDaemon": [("threading", "Thread().isDaemon")],
-        "setDaemon": [("threading", "Thread().setDaemon")],
-        "notifyAll": [("threading", "Condition().notifyAll")],
-        "isSet": [("threading", "Event().isSet")],
-        "readfp": [("configparser", "RawConfigParser().readfp")],
+    name: (StdlibQuery(module=module, path=f"{owner}().{name}"),)
+    for (module, owner), names in {
+        ("unittest", "TestCase"): (
+            "assertAlmostEquals", "assertDictContainsSubset", "assertEquals", "assertItemsEqual",
+            "assertNotAlmostEquals", "assertNotEquals", "assertNotRegexpMatches", "assertRaisesRegexp",
+            "assertRegexpMatches", "assert_", "failIf", "failUnless", "failUnlessEqual",
+        ),
+        ("xml.etree.ElementTree", "Element"): ("getchildren", "getiterator"),
+        ("threading", "Thread"): ("isAlive", "isDaemon", "setDaemon"),
+        ("threading", "Condition"): ("notifyAll",),
+        ("threading", "Event"): ("isSet",),
+        ("configparser", "RawConfigParser"): ("readfp",),
     }.items()
-}
+    for name in names
+}  # fmt: skip
 """Method name -> the queries for the classes that have it."""

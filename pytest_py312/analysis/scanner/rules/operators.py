@@ -30,7 +30,7 @@ from pytest_py312.analysis.scanner.evaluation.values import (
     Value,
     alternatives,
 )
-from pytest_py312.analysis.scanner.facts.facts import Condition
+from pytest_py312.analysis.scanner.facts.facts import Condition, enclosing_guards
 from pytest_py312.analysis.scanner.facts.stdlib_names import BUILTIN_TYPES
 from pytest_py312.analysis.scanner.rules import classes, newer_features
 
@@ -214,7 +214,7 @@ def check_truth(scan: ScanState, node: ast.expr, value: Value) -> None:
     if isinstance(node, ast.Name) and node.id == "NotImplemented":
         scan.add_rule_match("not-implemented-truth", node, "NotImplemented")
     elif value is MAYBE_ELEMENT and isinstance(node, ast.Name):
-        note_truth_test(scan, node)
+        scan.truth_tests.append((node, scan.guard, scan.function))
     elif value.kind is STDLIB and value.module in ELEMENT_MODULES and _ELEMENT.fullmatch(value.path):
         scan.add_rule_match("element-truth", node, f"{value.module}.Element")
 
@@ -222,8 +222,6 @@ def check_truth(scan: ScanState, node: ast.expr, value: Value) -> None:
 _BOOLEAN_CALLS = frozenset({
     "all()", "any()", "bool()", "callable()", "hasattr()", "isinstance()", "issubclass()",
 })  # fmt: skip
-
-
 MEMBERSHIP_OPERATORS = frozenset({ast.In, ast.NotIn})
 
 
@@ -350,7 +348,7 @@ def _check_ssl_options(scan: ScanState, node: ast.AugAssign | ast.Attribute, val
 
 def check_version_refusal(scan: ScanState, node: ast.If | ast.Assert, condition: Condition) -> None:
     """Match a module that refuses to run on some versions: ``if sys.version_info >= (3, 12): raise ...``."""
-    if condition[0] != "version" or any(guard.caught for guard in scan.guard_chain(scan.guard)):
+    if condition[0] != "version" or any(guard.caught for guard in enclosing_guards(scan.guards, scan.guard)):
         return
     last = node.body[-1] if isinstance(node, ast.If) else node
     if isinstance(last, ast.Raise) and _is_harmless_exit(last.exc):
@@ -358,10 +356,9 @@ def check_version_refusal(scan: ScanState, node: ast.If | ast.Assert, condition:
     if isinstance(last, ast.Raise | ast.Assert) or (
         isinstance(last, ast.Expr) and _exits_with_failure(scan, last.value)
     ):
-        outer_guard = scan.guard
-        scan.guard = scan.nested_guard(condition)
-        scan.add_rule_match("refuses", last, "sys.version_info")
-        scan.guard = outer_guard
+        with scan.restored("guard"):
+            scan.guard = scan.nested_guard(condition)
+            scan.add_rule_match("refuses", last, "sys.version_info")
 
 
 def _is_harmless_exit(node: ast.expr | None) -> bool:
@@ -390,16 +387,8 @@ def find_result(scan: ScanState, node: ast.Call) -> Value | None:
         return None
     modules = {module_import.module for module_import in scan.imports}
     reads_xml = any(module.startswith("xml.etree") or module == "xml" for module in modules)
-    return (
-        MAYBE_ELEMENT
-        if reads_xml and not {module.partition(".")[0] for module in modules} & _OTHER_XML_LIBRARIES
-        else None
-    )
-
-
-def note_truth_test(scan: ScanState, node: ast.Name) -> None:
-    """Record ``if found:`` for a possible element."""
-    scan.truth_tests.append((node, scan.guard, scan.function))
+    has_other_library = not _OTHER_XML_LIBRARIES.isdisjoint(module.partition(".")[0] for module in modules)
+    return MAYBE_ELEMENT if reads_xml and not has_other_library else None
 
 
 def note_element_use(scan: ScanState, name: str, attribute: str) -> None:
