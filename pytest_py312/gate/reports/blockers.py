@@ -6,16 +6,18 @@ finding on the module, and a check that could not be run counts only where nothi
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pytest_py312.core.model.findings import Finding, SpecifierChange, Status
 from pytest_py312.core.model.report import Report
 from pytest_py312.gate.reports.results import (
     ReportedFinding,
+    grouped,
     merge_reasons,
     reason_only_outcomes,
     reported_findings,
+    service_order,
 )
 
 _SUITE = "suite"
@@ -58,17 +60,15 @@ def blockers(report: Report) -> list[Blocker]:
     """Return all causes: first what frees most services, then what blocks most."""
     causes = _causes(report)
     causes_of: dict[str, int] = Counter(service for cause in causes.values() for service in cause.services)
-    order = {service.name: index for index, service in enumerate(report.services)}
+    order = service_order(report)
     made = [_blocker(cause, causes_of, order) for cause in causes.values()]
     return sorted(made, key=lambda blocker: (-len(blocker.freed), -len(blocker.services)))
 
 
 def _causes(report: Report) -> Mapping[CauseKey, _Cause]:
     causes: dict[CauseKey, _Cause] = {}
-    by_service: dict[str, list[ReportedFinding]] = {}
-    for result in reported_findings(report):
-        if result.fails_check:
-            by_service.setdefault(result.service, []).append(result)
+    failing = (result for result in reported_findings(report) if result.fails_check)
+    by_service = grouped(failing, lambda result: result.service)
     for service, results in by_service.items():
         for result in _without_consequences(results):
             cause = causes.setdefault(_key(result), _Cause())
@@ -111,8 +111,8 @@ def _key(result: ReportedFinding) -> CauseKey:
     return (result.check, finding.code, finding.message)
 
 
-def _blocker(cause: _Cause, causes_of: Mapping[str, int], order: Mapping[str, int]) -> Blocker:
-    services = sorted(cause.services, key=lambda name: order.get(name, len(order)))
+def _blocker(cause: _Cause, causes_of: Mapping[str, int], order: Callable[[str], int]) -> Blocker:
+    services = sorted(cause.services, key=order)
     freed = tuple(name for name in services if causes_of[name] == 1)
     if not cause.findings:
         return Blocker(

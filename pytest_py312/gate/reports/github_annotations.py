@@ -12,6 +12,7 @@ from pytest_py312.core.model.report import Report
 from pytest_py312.core.text import escape_control, escape_terminal, join_names, pluralize
 from pytest_py312.gate.reports.results import (
     ReportedFinding,
+    grouped,
     merge_places,
     merge_reasons,
     reason_only_outcomes,
@@ -85,12 +86,12 @@ def annotations(report: Report) -> list[WorkflowAnnotation]:
 
 def _annotate_findings(findings: Iterable[ReportedFinding]) -> list[WorkflowAnnotation]:
     """Annotate a finding once even if several services share it (a requirements file, a library)."""
-    groups: dict[tuple[object, ...], list[ReportedFinding]] = {}
-    for result in findings:
+
+    def subject(result: ReportedFinding) -> tuple[object, ...]:
         finding = result.finding
-        place = finding.location or result.service
-        groups.setdefault((finding.code, place, finding.message, result.level), []).append(result)
-    return [_annotate_group(group) for group in groups.values()]
+        return finding.code, finding.location or result.service, finding.message, result.level
+
+    return [_annotate_group(group) for group in grouped(findings, subject).values()]
 
 
 def _annotate_group(group: Sequence[ReportedFinding]) -> WorkflowAnnotation:
@@ -110,9 +111,7 @@ def _annotate_group(group: Sequence[ReportedFinding]) -> WorkflowAnnotation:
 
 def _annotate_reasons(reason_only: Iterable[Outcome], places: dict[str, str]) -> list[WorkflowAnnotation]:
     """Return one annotation per service and reason."""
-    groups: dict[tuple[str, Status], list[Outcome]] = {}
-    for outcome in reason_only:
-        groups.setdefault((outcome.service, outcome.status), []).append(outcome)
+    groups = grouped(reason_only, lambda outcome: (outcome.service, outcome.status))
     new_annotations = []
     reasons = [(key, reason) for key, group in groups.items() for reason in merge_reasons(group)]
     for (service, status), reason in reasons:

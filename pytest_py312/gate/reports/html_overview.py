@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pytest_py312.core.model.report import Report
 from pytest_py312.core.text import escape_control, escape_terminal, pluralize
 from pytest_py312.gate.reports.blockers import Blocker, blockers
+from pytest_py312.gate.reports.results import grouped
 from pytest_py312.gate.reports.run_verdict import RunVerdict
 
 READY, BLOCKED, ERRORED, INCOMPLETE = "ready", "blocked", "errored", "incomplete"
@@ -152,10 +153,11 @@ def stage_views(report: Report, verdict: RunVerdict) -> list[StageView]:
     """Return the stages that have services in this run, in order."""
     statuses = status_by_service(verdict)
     planned = {stage.number: stage for stage in report.plan.stages}
-    by_stage: dict[int, list[str]] = {}
-    for service in report.services:
-        by_stage.setdefault(service.stage, []).append(statuses.get(service.name, INCOMPLETE))
-    return [_stage_view(number, planned.get(number), by_stage[number]) for number in sorted(by_stage)]
+    by_stage = grouped(report.services, lambda service: service.stage)
+    return [
+        _stage_view(number, planned.get(number), [statuses.get(service.name, INCOMPLETE) for service in services])
+        for number, services in sorted(by_stage.items())
+    ]
 
 
 def _stage_view(number: int, stage: object, statuses: Sequence[str]) -> StageView:

@@ -23,6 +23,7 @@ from pytest_py312.gate.reports.html_overview import (
 )
 from pytest_py312.gate.reports.results import (
     ReportedFinding,
+    grouped,
     merge_places,
     reported_findings,
     source_excerpt,
@@ -187,12 +188,8 @@ class _ServiceViews:
         self._statuses = status_by_service(verdict)
         self._reasons = dict(verdict.incomplete)
         self._calm = report.exit_status == 0
-        self._findings: dict[str, list[ReportedFinding]] = {}
-        for result in reported_findings(report):
-            self._findings.setdefault(result.service, []).append(result)
-        self._outcomes: dict[str, list[Outcome]] = {}
-        for outcome in report.outcomes:
-            self._outcomes.setdefault(outcome.service, []).append(outcome)
+        self._findings = grouped(reported_findings(report), lambda result: result.service)
+        self._outcomes = grouped(report.outcomes, lambda outcome: outcome.service)
 
     def build(self, number: int, service: Service) -> ServiceView:
         outcomes = self._outcomes.get(service.name, [])

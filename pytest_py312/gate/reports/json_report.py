@@ -7,6 +7,7 @@ even when it is escaped.
 
 import json
 import math
+from dataclasses import asdict
 from typing import Any
 
 from pytest_py312.core.model.findings import Finding, Interpreter, Location, Outcome, SourceChange, SpecifierChange
@@ -14,9 +15,10 @@ from pytest_py312.core.model.fleet import Cell, Service
 from pytest_py312.core.model.measurements import BenchmarkComparison, InterpreterBuild, PastComparison, SuiteComparison
 from pytest_py312.core.model.plan import Stage, Waiver
 from pytest_py312.core.model.readiness import ServiceVerdict
-from pytest_py312.core.model.report import Checkout, Report, RolloutReport
+from pytest_py312.core.model.report import Report, RolloutReport
 from pytest_py312.core.model.shards import RunIdentity, ShardPart
 from pytest_py312.core.serialization import content_digest, format_json
+from pytest_py312.gate.reports.results import grouped, service_order
 from pytest_py312.gate.reports.run_verdict import RunVerdict, not_run_reasons, summarize
 
 SCHEMA = 1
@@ -38,17 +40,13 @@ def _with_digest(text: str) -> str:
 
 def to_document(report: Report) -> dict[str, Any]:
     """Return the content of the document; that of a part has no digest yet."""
-    order = {service.name: index for index, service in enumerate(report.services)}
-    last = len(order)
-    outcomes = sorted(report.outcomes, key=lambda outcome: (order.get(outcome.service, last), *_outcome_key(outcome)))
-    cells = sorted(report.cells, key=lambda cell: (order.get(cell.service.name, last), *_cell_key(cell)))
+    order = service_order(report)
+    outcomes = sorted(report.outcomes, key=lambda outcome: (order(outcome.service), *_outcome_key(outcome)))
+    cells = sorted(report.cells, key=lambda cell: (order(cell.service.name), cell.service.name, cell.interpreter))
     comparisons = sorted(
-        report.comparisons,
-        key=lambda comparison: (order.get(comparison.service, last), comparison.service, comparison.target),
+        report.comparisons, key=lambda comparison: (order(comparison.service), comparison.service, comparison.target)
     )
-    interpreters_by_service: dict[str, list[str]] = {}
-    for cell in cells:
-        interpreters_by_service.setdefault(cell.service.name, []).append(str(cell.interpreter))
+    cells_by_service = grouped(cells, lambda cell: cell.service.name)
     target = report.plan.target
     not_run = not_run_reasons(report)
     verdict = summarize(report)
@@ -58,13 +56,13 @@ def to_document(report: Report) -> dict[str, Any]:
         "generated": report.generated,
         "tool": {"name": "pytest-py312", "version": report.tool_version},
         "plan": report.plan.source,
-        "checkout": _checkout(report.checkout),
+        "checkout": asdict(report.checkout),
         "runner": report.runner,
         "resolver": report.resolver,
         "stages": [_stage(stage) for stage in report.plan.stages],
         "services": [
             {
-                **_service(service, interpreters_by_service.get(service.name, [])),
+                **_service(service, [str(cell.interpreter) for cell in cells_by_service.get(service.name, ())]),
                 "complete": service.name not in not_run,
                 **_service_verdict(service.name, verdict),
             }
@@ -91,20 +89,7 @@ def to_document(report: Report) -> dict[str, Any]:
 
 
 def _rollout(rollout: RolloutReport | None) -> dict[str, Any]:
-    if rollout is None:
-        return {}
-    return {
-        "environment": rollout.environment,
-        "stage": rollout.stage,
-        "status": rollout.status,
-        "reason": rollout.reason,
-        "run": rollout.run,
-        "state": rollout.state,
-        "verdict": rollout.verdict,
-        "credited": rollout.credited,
-        "soak": rollout.soak,
-        "services": list(rollout.services),
-    }
+    return {} if rollout is None else {**asdict(rollout), "services": list(rollout.services)}
 
 
 def _shard(shard: ShardPart | None) -> dict[str, Any] | None:
@@ -142,10 +127,6 @@ def _outcome_key(outcome: Outcome) -> tuple[object, ...]:
     return outcome.service, outcome.interpreter or Interpreter(0, 0), outcome.check, outcome.nodeid, outcome.reason
 
 
-def _cell_key(cell: Cell) -> tuple[str, Interpreter]:
-    return cell.service.name, cell.interpreter
-
-
 def _build_key(build: InterpreterBuild) -> tuple[object, ...]:
     return build.interpreter, build.version, build.origin, build.digest
 
@@ -160,15 +141,6 @@ def _finding_key(finding: Finding) -> tuple[object, ...]:
 
 def _stage(stage: Stage) -> dict[str, Any]:
     return {"number": stage.number, "name": stage.name, "critical": stage.critical}
-
-
-def _checkout(checkout: Checkout) -> dict[str, Any]:
-    return {
-        "repository": checkout.repository,
-        "commit": checkout.commit,
-        "branch": checkout.branch,
-        "modified": checkout.modified,
-    }
 
 
 def _service_verdict(name: str, verdict: RunVerdict) -> dict[str, Any]:

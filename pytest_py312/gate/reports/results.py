@@ -7,14 +7,17 @@ characters, which are shown as escapes because a terminal would interpret them.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
+from typing import TypeVar
 
 from pytest_py312.core.model.findings import Finding, Interpreter, Location, Outcome, Severity, Status
 from pytest_py312.core.model.report import Report
 from pytest_py312.core.text import StyledLine, TerminalFormat, display_width, escape_control, join_names, pluralize
 
+T = TypeVar("T")
+K = TypeVar("K", bound=Hashable)
 _NO_LOCATION = Location(path="")
 _SEVERITY_ORDER = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.NOTE: 2}
 
@@ -59,6 +62,20 @@ class ReportedFinding:
         return self.finding.waived or self.finding.known
 
 
+def grouped(items: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:
+    """Return ``items`` by their key; keys and items in their order."""
+    groups: dict[K, list[T]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
+    return groups
+
+
+def service_order(report: Report) -> Callable[[str], int]:
+    """Return a function that tells the place of a service in the report, by its name; the last one if it has none."""
+    order = {service.name: index for index, service in enumerate(report.services)}
+    return lambda name: order.get(name, len(order))
+
+
 def describe_lowering(finding: Finding) -> str:
     """Return ``an error, lowered to warning by house-rules``; empty if no plugin has lowered it."""
     if finding.lowered_from is None:
@@ -79,10 +96,10 @@ def reported_findings(report: Report) -> list[ReportedFinding]:
             subject = finding.names or without_interpreter(finding.message, outcome.interpreter)
             key = (outcome.service, outcome.check, finding.code, subject, finding.location)
             groups.setdefault(key, []).append((outcome, finding, id(finding) in failing_ids))
-    order = {service.name: index for index, service in enumerate(report.services)}
+    order = service_order(report)
     return sorted(
         _without_consequences(list(map(_merge_group, groups.values()))),
-        key=lambda reported: (order.get(reported.service, len(order)), *_sort_key(reported)),
+        key=lambda reported: (order(reported.service), *_sort_key(reported)),
     )
 
 
@@ -170,18 +187,18 @@ def merge_places(findings: Iterable[ReportedFinding]) -> list[ReportedFinding]:
 
     Those that fail a check are kept apart, since each of their places has to be changed.
     """
-    groups: dict[object, list[ReportedFinding]] = {}
-    for result in findings:
-        finding = result.finding
-        kind = (result.service, result.check, finding.code, finding.message, result.level, result.is_accepted)
-        groups.setdefault((result.fails_check and id(result), *kind), []).append(result)
+
+    def kind(result: ReportedFinding) -> tuple[object, ...]:
+        subject = (result.service, result.check, result.finding.code, result.finding.message)
+        return (result.fails_check and id(result), *subject, result.level, result.is_accepted)
+
     return [
         replace(
             group[0],
             interpreters=tuple(sorted({interpreter for result in group for interpreter in result.interpreters})),
             more_places=tuple(result.finding.location for result in group[1:]),
         )
-        for group in groups.values()
+        for group in grouped(findings, kind).values()
     ]
 
 
@@ -232,14 +249,10 @@ def reason_only_outcomes(report: Report) -> list[Outcome]:
 
 
 def _sort_outcomes(report: Report, outcomes: Iterable[Outcome]) -> list[Outcome]:
-    order = {service.name: index for index, service in enumerate(report.services)}
+    order = service_order(report)
     return sorted(
         outcomes,
-        key=lambda outcome: (
-            order.get(outcome.service, len(order)),
-            outcome.interpreter or Interpreter(0, 0),
-            outcome.check,
-        ),
+        key=lambda outcome: (order(outcome.service), outcome.interpreter or Interpreter(0, 0), outcome.check),
     )
 
 

@@ -12,7 +12,7 @@ from pytest_py312.core.model.findings import Interpreter, Outcome, Severity, Sta
 from pytest_py312.core.model.fleet import Service
 from pytest_py312.core.model.report import EXIT_INCONCLUSIVE, Report
 from pytest_py312.core.text import escape_terminal, pluralize
-from pytest_py312.gate.reports.results import reported_findings
+from pytest_py312.gate.reports.results import grouped, reported_findings
 
 _INTERRUPTED_EXIT_CODES = (2, 3)  # pytest's exit codes INTERRUPTED and INTERNAL_ERROR
 
@@ -124,10 +124,7 @@ class RunVerdict:
 
 def outcomes_by_cell(outcomes: Iterable[Outcome]) -> OutcomesByCell:
     """Group outcomes by cell. Those of a service as a whole have ``None`` as their interpreter."""
-    groups: dict[tuple[str, Interpreter | None], list[Outcome]] = {}
-    for outcome in outcomes:
-        groups.setdefault((outcome.service, outcome.interpreter), []).append(outcome)
-    return groups
+    return grouped(outcomes, lambda outcome: (outcome.service, outcome.interpreter))
 
 
 def table_columns(report: Report) -> tuple[Interpreter | None, ...]:
@@ -159,7 +156,8 @@ def all_cached(outcomes: Iterable[Outcome]) -> bool:
 def summarize(report: Report) -> RunVerdict:
     """Summarize a run."""
     outcomes = outcomes_by_cell(report.outcomes)
-    states = _service_states(report.outcomes)
+    by_service = grouped(report.outcomes, lambda outcome: outcome.service)
+    states = {name: state_of(service_outcomes) for name, service_outcomes in by_service.items()}
     planned: dict[str, list[Interpreter]] = {}
     for cell in report.cells:
         planned.setdefault(cell.service.name, []).append(cell.interpreter)
@@ -210,13 +208,6 @@ def summarize(report: Report) -> RunVerdict:
         silent_files=sum(len(comparison.silent_files) for comparison in on_target),
         test_files=sum(comparison.test_files for comparison in on_target),
     )
-
-
-def _service_states(outcomes: Iterable[Outcome]) -> dict[str, CellState]:
-    outcomes_by_service: dict[str, list[Outcome]] = {}
-    for outcome in outcomes:
-        outcomes_by_service.setdefault(outcome.service, []).append(outcome)
-    return {name: state_of(service_outcomes) for name, service_outcomes in outcomes_by_service.items()}
 
 
 def _unchecked_reason(

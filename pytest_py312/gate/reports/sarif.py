@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from pytest_py312.core.model.findings import Finding, Location, Outcome, Severity
+from pytest_py312.core.model.findings import Finding, Location, Outcome
 from pytest_py312.core.model.fleet import Service
 from pytest_py312.core.model.report import Report
 from pytest_py312.core.serialization import format_json
@@ -22,6 +22,7 @@ from pytest_py312.gate.reports.results import (
     ReportedReason,
     describe_lowering,
     errored_outcomes,
+    grouped,
     merge_reasons,
     reported_findings,
 )
@@ -106,9 +107,7 @@ def _invocation(report: Report, services: dict[str, Service], prefix: str) -> di
 
 def _by_reason(outcomes: Iterable[Outcome]) -> Iterable[ReportedReason]:
     """Group the outcomes of one check that have the same reason on several interpreters."""
-    groups: dict[tuple[str, str], list[Outcome]] = {}
-    for outcome in outcomes:
-        groups.setdefault((outcome.service, outcome.check), []).append(outcome)
+    groups = grouped(outcomes, lambda outcome: (outcome.service, outcome.check))
     return (reason for group in groups.values() for reason in merge_reasons(group))
 
 
@@ -131,7 +130,7 @@ def _result(
     return {
         "ruleId": finding.code,
         "ruleIndex": index,
-        "level": _level(result.level),
+        "level": result.level.value,
         "message": {"text": _message(result)},
         "locations": [_location(finding, service, result.service, prefix)],
         "partialFingerprints": {FINGERPRINT_KEY: finding.fingerprint, "py312Service/v1": result.service},
@@ -151,10 +150,6 @@ def _result(
             "names": list(finding.names),
         },
     }
-
-
-def _level(severity: Severity) -> str:
-    return {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "note"}[severity]
 
 
 def _message(result: ReportedFinding) -> str:

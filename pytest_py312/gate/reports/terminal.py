@@ -4,9 +4,10 @@ The sections of the summary follow the questions of a reader: the readiness tabl
 why, what could not be checked, what else is worth knowing, and one closing sentence with the verdict.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 
 from pytest_py312.core.model.findings import Finding, Interpreter, Severity, Status
 from pytest_py312.core.model.fleet import Service
@@ -26,7 +27,7 @@ from pytest_py312.core.text import (
     truncate,
 )
 from pytest_py312.gate.reports.benchmarks.table import benchmark_lines
-from pytest_py312.gate.reports.results import describe_lowering, failure_findings
+from pytest_py312.gate.reports.results import describe_lowering, failure_findings, grouped
 from pytest_py312.gate.reports.run_verdict import (
     CellState,
     OutcomesByCell,
@@ -114,34 +115,15 @@ def _incomplete_section(verdict: RunVerdict, page: TerminalFormat) -> list[Style
 def _non_blocking_section(report: Report, page: TerminalFormat) -> list[StyledLine]:
     """Return one line for each non-blocking fact, the more important kinds first, skipped checks last."""
     reported_tests = _tests_in_comparisons(report)
+    lines_on = partial(_finding_lines, report, reported_tests, page)
     kinds = (
-        (
-            "pre-existing",
-            [
-                *_failing_on_both_lines(report),
-                *_finding_lines(report, reported_tests, page, lambda finding: finding.preexisting),
-            ],
-        ),
+        ("pre-existing", [*_failing_on_both_lines(report), *lines_on(lambda finding: finding.preexisting)]),
         ("flaky", _flaky_lines(report)),
-        (
-            "lowered",
-            _finding_lines(report, reported_tests, page, lambda finding: finding.lowered_from is not None),
-        ),
-        (
-            "waived",
-            _finding_lines(report, reported_tests, page, lambda finding: finding.waived and not finding.preexisting),
-        ),
-        ("warning", _finding_lines(report, reported_tests, page, _has_open_severity(Severity.WARNING))),
-        (
-            "note",
-            _finding_lines(report, reported_tests, page, _has_open_severity(Severity.NOTE))
-            if page.verbosity >= 1
-            else [],
-        ),
-        (
-            "known",
-            _finding_lines(report, reported_tests, page, lambda finding: finding.known and not finding.preexisting),
-        ),
+        ("lowered", lines_on(lambda finding: finding.lowered_from is not None)),
+        ("waived", lines_on(lambda finding: finding.waived and not finding.preexisting)),
+        ("warning", lines_on(_has_open_severity(Severity.WARNING))),
+        ("note", lines_on(_has_open_severity(Severity.NOTE)) if page.verbosity >= 1 else []),
+        ("known", lines_on(lambda finding: finding.known and not finding.preexisting)),
         ("skipped", _skip_lines(report)),
     )
     entries = [(kind, text) for kind, texts in kinds for text in texts]
@@ -180,8 +162,8 @@ def _tests_in_comparisons(report: Report) -> frozenset[tuple[str, str]]:
 
 def _failing_on_both_lines(report: Report) -> list[str]:
     texts = []
-    for service, comparisons in _comparisons_by_service(report.comparisons).items():
-        tests = _sorted_union(comparison.failing_on_both for comparison in comparisons)
+    for service, comparisons in _comparisons_by_service(report).items():
+        tests = sorted({test for comparison in comparisons for test in comparison.failing_on_both})
         if tests:
             verb = "fails" if len(tests) == 1 else "fail"
             also = f"{pluralize(len(tests), 'test')} also {verb} on {comparisons[0].baseline}"
@@ -191,22 +173,15 @@ def _failing_on_both_lines(report: Report) -> list[str]:
 
 def _flaky_lines(report: Report) -> list[str]:
     texts = []
-    for service, comparisons in _comparisons_by_service(report.comparisons).items():
-        tests = _sorted_union(comparison.flaky for comparison in comparisons)
+    for service, comparisons in _comparisons_by_service(report).items():
+        tests = sorted({test for comparison in comparisons for test in comparison.flaky})
         if tests:
             texts.append(f"{escape_control(service)}: {pluralize(len(tests), 'flaky test')}: {join_names(tests)}")
     return texts
 
 
-def _comparisons_by_service(comparisons: Iterable[SuiteComparison]) -> dict[str, list[SuiteComparison]]:
-    by_service: dict[str, list[SuiteComparison]] = {}
-    for comparison in comparisons:
-        by_service.setdefault(comparison.service, []).append(comparison)
-    return by_service
-
-
-def _sorted_union(groups: Iterable[Iterable[str]]) -> list[str]:
-    return sorted({test for group in groups for test in group})
+def _comparisons_by_service(report: Report) -> dict[str, list[SuiteComparison]]:
+    return grouped(report.comparisons, lambda comparison: comparison.service)
 
 
 def _has_open_severity(severity: Severity) -> Callable[[Finding], bool]:
@@ -230,18 +205,14 @@ def _finding_lines(
     lines = (
         _finding_line(service, group[0], len(group) - 1)
         for service, pairs in by_service.items()
-        for group in _by_kind(merge_for_display(pairs, page))
+        for group in grouped(merge_for_display(pairs, page), _kind).values()
     )
     return list(dict.fromkeys(lines))  # services share files
 
 
-def _by_kind(merged_findings: Iterable[MergedFinding]) -> Iterable[list[MergedFinding]]:
-    """Group findings that only differ in their place."""
-    groups: dict[tuple[object, ...], list[MergedFinding]] = {}
-    for merged_finding in merged_findings:
-        kind = (merged_finding.finding.code, merged_finding.finding.message, merged_finding.interpreters)
-        groups.setdefault(kind, []).append(merged_finding)
-    return groups.values()
+def _kind(merged_finding: MergedFinding) -> tuple[object, ...]:
+    """Return what is equal for findings that only differ in their place."""
+    return merged_finding.finding.code, merged_finding.finding.message, merged_finding.interpreters
 
 
 def _finding_line(service: str, merged_finding: MergedFinding, more_places: int) -> str:

@@ -18,7 +18,14 @@ from pytest_py312.core.text import (
     pluralize,
     shorten_middle,
 )
-from pytest_py312.gate.reports.results import failure_findings, merge_reasons, source_excerpt, without_interpreter
+from pytest_py312.gate.reports.results import (
+    failure_findings,
+    grouped,
+    merge_reasons,
+    service_order,
+    source_excerpt,
+    without_interpreter,
+)
 
 MAX_FINDINGS = 10
 """Findings shown per check, unless ``-v`` is given."""
@@ -75,23 +82,22 @@ def merge_for_display(pairs: Iterable[tuple[Interpreter | None, Finding]], page:
 
 def _merge_variants(merged_findings: Sequence[MergedFinding]) -> list[MergedFinding]:
     """Merge findings with the same code, location and names, unless one interpreter has several of them."""
-    by_subject: dict[tuple[object, ...], list[MergedFinding]] = {}
-    for variant in merged_findings:
+
+    def key(variant: MergedFinding) -> tuple[object, ...]:
         finding = variant.finding
         newest_interpreter = variant.interpreters[-1] if variant.interpreters else None
         text = "" if finding.names else without_interpreter(finding.message, newest_interpreter)
-        key = (*_subject(finding), text, finding.severity, finding.preexisting)
-        by_subject.setdefault(key, []).append(variant)
+        return (*_subject(finding), text, finding.severity, finding.preexisting)
+
     representatives: list[MergedFinding] = []
-    for group in by_subject.values():
+    for group in grouped(merged_findings, key).values():
         newest = max((variant.interpreters[-1:] for variant in group), default=())
         group_representatives = [variant for variant in group if variant.interpreters[-1:] == newest]
         if len(group_representatives) == 1 and newest:
             all_interpreters = sorted({interpreter for variant in group for interpreter in variant.interpreters})
-            group_representatives = [replace(group_representatives[0], interpreters=tuple(all_interpreters))]
+            representatives.append(replace(group_representatives[0], interpreters=tuple(all_interpreters)))
         else:
-            group_representatives = group
-        representatives += group_representatives
+            representatives += group
     return representatives
 
 
@@ -198,12 +204,10 @@ def errored_section(report: Report, page: TerminalFormat) -> list[StyledLine]:
 
 def _group_by_check(report: Report, status: Status) -> list[list[Outcome]]:
     """Return the outcomes with ``status`` in the order of services, one list per service and check."""
-    order = {service.name: index for index, service in enumerate(report.services)}
-    groups: dict[tuple[str, str], list[Outcome]] = {}
-    for outcome in report.outcomes:
-        if outcome.status is status:
-            groups.setdefault((outcome.service, outcome.check), []).append(outcome)
-    ordered = sorted(groups.values(), key=lambda group: order.get(group[0].service, len(order)))
+    order = service_order(report)
+    chosen = (outcome for outcome in report.outcomes if outcome.status is status)
+    groups = grouped(chosen, lambda outcome: (outcome.service, outcome.check))
+    ordered = sorted(groups.values(), key=lambda group: order(group[0].service))
     return [sorted(group, key=lambda outcome: outcome.interpreter or Interpreter(3, 0)) for group in ordered]
 
 

@@ -54,12 +54,16 @@ def format_ratio(ratio: float, low: float, high: float) -> str:
 
 def format_measurement(speed: BenchmarkComparison, value: float) -> str:
     """Format a value of a benchmark with a suitable unit: ``1.2 ms``, ``34 MB``."""
+    factor, unit = unit_of(speed, value)
+    return f"{value / factor:.1f} {unit}" if speed.unit == "B" else f"{value / factor:.3g} {unit}"
+
+
+def unit_of(speed: BenchmarkComparison, value: float) -> tuple[float, str]:
+    """Return the size and the name of the unit in which a value of a benchmark is a short number."""
     if speed.unit == "B":
-        return f"{value / 1e6:.1f} MB"
-    for factor, unit in ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")):
-        if value >= factor:
-            return f"{value / factor:.3g} {unit}"
-    return f"{value / 1e-9:.3g} ns"
+        return 1e6, "MB"
+    units = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"))
+    return next((unit for unit in units if value >= unit[0]), (1e-9, "ns"))
 
 
 def benchmark_lines(report: Report, page: TerminalFormat) -> list[StyledLine]:

@@ -13,6 +13,7 @@ from pytest_py312.gate.reports.benchmarks.table import (
     format_measurement,
     format_ratio,
     sorted_for_table,
+    unit_of,
 )
 
 MAX_BENCHMARKS = 2_000
@@ -148,16 +149,5 @@ def _draw_charts(benchmarks: Iterable[BenchmarkView]) -> dict[str, str]:
             if speed.past_comparisons:
                 svgs[f"history-{number}"] = charts.history_chart(speed)
         if speed.pairs:
-            svgs[f"samples-{number}"] = charts.samples_chart(speed, *_display_unit(speed))
+            svgs[f"samples-{number}"] = charts.samples_chart(speed, *unit_of(speed, min(map(min, speed.pairs))))
     return svgs
-
-
-def _display_unit(speed: BenchmarkComparison) -> tuple[float, str]:
-    """Return the size and the name of a unit in which the samples are short numbers."""
-    if speed.unit == "B":
-        return 1e6, "MB"
-    least = min(min(pair) for pair in speed.pairs)
-    for factor, unit in ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")):
-        if least >= factor:
-            return factor, unit
-    return 1e-9, "ns"
