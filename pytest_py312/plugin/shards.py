@@ -24,10 +24,9 @@ from pytest_py312.gate.checks.check import CheckTraits
 from pytest_py312.gate.reports import format_of_file
 from pytest_py312.gate.run.assembly import GateAssembly
 from pytest_py312.gate.run.stored_runs import pack_report
-from pytest_py312.gate.sharding.division import TasksByService, item_key, tasks_of_part, units_of
 from pytest_py312.gate.sharding.documents import tool_identity
 from pytest_py312.gate.sharding.estimates import count_test_files, weighed_items
-from pytest_py312.gate.sharding.packing import divide, loads_of
+from pytest_py312.gate.sharding.packing import TasksByService, divide, item_key, loads_of, tasks_of_part, units_of
 from pytest_py312.gate.sharding.tree_state import read_tree_state
 from pytest_py312.plugin.command_line import RunOptions
 from pytest_py312.plugin.nodes import CheckItem, ServiceTasks

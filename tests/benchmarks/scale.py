@@ -39,9 +39,8 @@ from pytest_py312.gate.cluster.assembly import ClusterAssembly
 from pytest_py312.gate.cluster.jobs import ServiceAnswer, ServiceJob, from_text, to_text
 from pytest_py312.gate.cluster.tree_archive import TreeArchive
 from pytest_py312.gate.run.tasks import CheckTask
-from pytest_py312.gate.sharding.division import item_key
 from pytest_py312.gate.sharding.documents import tool_identity
-from pytest_py312.gate.sharding.packing import WeighedItem, divide, loads_of
+from pytest_py312.gate.sharding.packing import WeighedItem, divide, item_key, loads_of
 from pytest_py312.gate.sharding.workflows import parts_for
 from tests.support.fakes import build_of, cell_of, service
 from tests.unit.gate.cluster.worker_facts import facts_of

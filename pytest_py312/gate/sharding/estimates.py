@@ -6,9 +6,8 @@ from fnmatch import fnmatchcase
 from pytest_py312.core.model.fleet import Service
 from pytest_py312.gate.checks.check import CheckTraits
 from pytest_py312.gate.run.tasks import CheckTask
-from pytest_py312.gate.sharding.division import item_key
 from pytest_py312.gate.sharding.durations import Durations
-from pytest_py312.gate.sharding.packing import WeighedItem
+from pytest_py312.gate.sharding.packing import WeighedItem, item_key
 from pytest_py312.repository.tree import Tree, relative_to
 
 _ESTIMATES = {"versions": 200, "source": 1_000, "dependencies": 4_000, "libraries": 3_000, "image": 90_000}
@@ -46,15 +45,14 @@ def weighed_items(
     numerator, denominator = _scale(estimates.items(), durations)
     return tuple(
         WeighedItem(
-            service=task.cell.service.name,
-            name="::".join(task.node_parts),
+            service=key[0],
+            name=key[1],
             weight=max(
                 1,
                 round(durations[key] * 1000) if key in durations else estimates[key] * numerator // denominator,
             ),
         )
-        for task in tasks
-        for key in (item_key(task),)
+        for key in map(item_key, tasks)
     )
 
 

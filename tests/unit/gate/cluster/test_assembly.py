@@ -16,7 +16,7 @@ from pytest_py312.gate.checks.check import CheckResult
 from pytest_py312.gate.cluster.assembly import ClusterAssembly
 from pytest_py312.gate.cluster.jobs import ServiceAnswer, installed_plugins
 from pytest_py312.gate.run.tasks import CheckTask
-from pytest_py312.gate.sharding.division import item_key
+from pytest_py312.gate.sharding.packing import item_key
 from tests.support.fakes import cell_of, service, service_tree
 
 
