@@ -28,7 +28,7 @@ SCAN_LIMIT = 300.0
 _WORKER = """
 import sys
 sys.path[:0] = [sys.argv[1]]
-from pytest_py312.analysis.scanner.scan_worker import scan_files
+from pytest_py312.analysis.scanner.scan import scan_files
 scan_files(sys.argv[2], sys.argv[3])
 """
 
@@ -44,7 +44,7 @@ class ScanTask:
 
     @property
     def to_row(self) -> tuple[str, str, list[str]]:
-        """The task as a row for a scanning process (``analysis.scanner.scan_worker``)."""
+        """The task as a row for a scanning process (``analysis.scanner.scan``)."""
         return self.path, self.content.decode("latin-1"), sorted(self.local_modules)
 
 

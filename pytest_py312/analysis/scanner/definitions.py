@@ -43,7 +43,7 @@ from pytest_py312.analysis.scanner.evaluation.values import (
 )
 from pytest_py312.analysis.scanner.facts.facts import Call, ClassDefinition, InheritedAttribute, ReferenceKind
 from pytest_py312.analysis.scanner.facts.stdlib_names import BUILTIN_TYPES, DISTINCTIVE_METHODS
-from pytest_py312.analysis.scanner.rules import classes, executed_names, newer_features
+from pytest_py312.analysis.scanner.rules import classes, newer_features
 
 SETUP_METHODS = skip_marks.SETUP_METHODS | {"__init__", "__new__", "setup", "__post_init__"}
 """Methods that set attributes for the other methods. They are read first."""
@@ -55,7 +55,7 @@ SETUP_METHODS = skip_marks.SETUP_METHODS | {"__init__", "__new__", "setup", "__p
 def read_function(scan: ScanState, node: Any) -> None:
     scan.defined_names.add(node.name)
     if scan.may_execute_names:
-        executed_names.names_of_exec(scan, node)
+        classes.names_of_exec(scan, node)
     _bind_globals(scan, node)
     body_guard = _read_decorators(scan, node)
     arguments = node.args

@@ -6,10 +6,12 @@ this scanner is unknown, but the nodes inside of it are read.
 
 import ast
 import io
+import json
 import tokenize
 import warnings
-from collections.abc import Callable, Iterator
-from typing import TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
 
 from pytest_py312.analysis.scanner import definitions, expressions, operations, statements, with_statements
 from pytest_py312.analysis.scanner.evaluation import exception_handlers, guarded_functions
@@ -26,8 +28,9 @@ from pytest_py312.analysis.scanner.evaluation.values import (
     Value,
     alternatives,
 )
-from pytest_py312.analysis.scanner.facts.facts import Condition, ExportedName, FileFacts, ScanFailure
+from pytest_py312.analysis.scanner.facts.facts import Condition, ExportedName, FileFacts, ScanFailure, pack
 from pytest_py312.analysis.scanner.facts.suppression_comments import read_suppressions
+from pytest_py312.analysis.scanner.gc_pause import gc_paused
 from pytest_py312.analysis.scanner.operations import read_children
 from pytest_py312.analysis.scanner.rules import arguments, operators
 from pytest_py312.analysis.scanner.rules import classes as enum_rules
@@ -236,3 +239,23 @@ def _with_character_columns(fact: T, lines: list[str]) -> T:
 
 def _character_column(raw: bytes, column: int) -> int:
     return len(raw[: column - 1].decode("utf-8", "ignore")) + 1
+
+
+# ---- for other processes
+
+
+def packed_facts(row: Sequence[Any]) -> list[Any]:
+    """Return the packed facts of one file.
+
+    ``row`` is path, content as Latin-1, and local modules (``analysis.files.parallel_scan``).
+    """
+    path, text, local_modules = row
+    return pack(scan_text(text.encode("latin-1"), path, local_modules=frozenset(local_modules)))
+
+
+def scan_files(request_file: str, result_file: str) -> None:
+    """Scan the files listed in ``request_file`` and write their facts to ``result_file``."""
+    rows = json.loads(Path(request_file).read_bytes())
+    with gc_paused():
+        facts = [packed_facts(row) for row in rows]
+    Path(result_file).write_text(json.dumps(facts), encoding="utf-8")

@@ -12,7 +12,7 @@ import sys
 _ROOT = os.path.abspath(os.path.join(__file__, *[".."] * 4))  # noqa: PTH100, PTH118 - pathlib is slow to import
 sys.path.insert(0, _ROOT)
 from pytest_py312.analysis.scanner.gc_pause import gc_paused  # noqa: E402 - found only now
-from pytest_py312.analysis.scanner.scan_worker import packed_facts  # noqa: E402 - as above
+from pytest_py312.analysis.scanner.scan import packed_facts  # noqa: E402 - as above
 
 
 def main() -> int:

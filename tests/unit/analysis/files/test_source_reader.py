@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pytest_py312.analysis.files import parallel_scan, source_reader
 from pytest_py312.analysis.files.source_reader import ScannedSource, SourceFolder, SourceReader
-from pytest_py312.analysis.scanner import scan, scan_worker
+from pytest_py312.analysis.scanner import scan
 from pytest_py312.analysis.scanner.facts.facts import pack
 from tests.support.fakes import service_tree
 
@@ -225,7 +225,7 @@ def test_no_content_is_lost_between_processes(tmp_path_factory: pytest.TempPathF
     asked_for, answered = folder / "asked", folder / "answered"
     asked_for.write_text(json.dumps([[f"{n}.py", data.decode("latin-1"), ["imp"]] for n, data in enumerate(contents)]))
 
-    scan_worker.scan_files(str(asked_for), str(answered))
+    scan.scan_files(str(asked_for), str(answered))
 
     expected = [
         pack(scan.scan_text(data, f"{number}.py", local_modules=frozenset({"imp"})))

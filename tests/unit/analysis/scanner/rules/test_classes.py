@@ -1,4 +1,4 @@
-"""Field defaults, decorators, return values of tests, enum members in strings, and hooks."""
+"""Field defaults, decorators, return values of tests, enum members in strings, hooks, and names that exec binds."""
 
 import pytest
 
@@ -126,3 +126,43 @@ def test_a_default_of_none_does_not_make_a_type_optional(default: str, is_report
 )
 def test_classes_that_older_releases_refuse_are_matched(text: str, rules: list[str]) -> None:
     assert rules_of(text) == rules
+
+
+def exec_details(body: str, before: str = "") -> list[str]:
+    text = f"{before}def f(text, given):\n" + "".join(f"    {line}\n" for line in body.split("\n"))
+    return [fact.detail for fact in facts_of(text).rule_matches if fact.rule == "exec-locals"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        'exec(text)\nreturn locals()["x"]',
+        'exec("x = 1")\ny = locals()["x"]',
+        'with given:\n    exec(text)\nfor i in given:\n    print(locals()["x"])',
+    ],
+)
+def test_a_name_that_only_exec_binds_is_matched(body: str) -> None:
+    assert exec_details(body) == ['locals()["x"]']
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        'return locals()["x"]\nexec(text)',
+        'exec(text, {}, given)\nreturn locals()["x"]',
+        'exec(text)\nreturn locals()["given"]',
+        'x = 1\nexec(text)\nreturn locals()["x"]',
+        'exec(text)\nimport x\nreturn locals()["x"]',
+        "exec(text)\nreturn locals()[given]",
+        'exec(text)\ntry:\n    return locals()["x"]\nexcept KeyError:\n    pass',
+        'if given:\n    exec(text)\nreturn locals()["x"]',
+        'exec(text)\ndef g():\n    return locals()["x"]\nreturn g',
+        'exec(text)\nlocals()["x"] = 1',
+    ],
+)
+def test_other_names_and_conditional_code_are_not(body: str) -> None:
+    assert exec_details(body) == []
+
+
+def test_functions_of_the_same_name_are_not_those() -> None:
+    assert exec_details('exec(text)\nreturn locals()["x"]', "def exec(text): ...\n") == []
