@@ -7,7 +7,6 @@ import hashlib
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_py312.analysis.files.source_reader import SourceFiles
@@ -19,15 +18,8 @@ from pytest_py312.core.serialization import decode, encode
 from pytest_py312.runners.fingerprints import code_digest
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CachedFindings:
-    """The findings of a complete analysis. Incomplete results are not cached."""
-
-    findings: tuple[Finding, ...]
-
-
 class AnalysisCache:
-    """The cached findings of the services below ``root``.
+    """The cached findings of the services below ``root``. Incomplete results are not cached.
 
     Each service has its own file in ``cache``, because a shared file would be rewritten completely for each service.
     """
@@ -37,17 +29,17 @@ class AnalysisCache:
         self._folder = cache / "source"
         self._json_caches: dict[str, JsonCache] = {}
 
-    def get(self, service: str, key: str) -> CachedFindings | None:
+    def get(self, service: str, key: str) -> tuple[Finding, ...] | None:
         """Return the cached findings of the service at a path, or ``None``."""
         stored = self._json_cache(service).get(key)
         try:
-            return None if stored is None else decode(CachedFindings, stored)
-        except (ValueError, KeyError):
+            return None if stored is None else tuple([decode(Finding, document) for document in stored])
+        except (ValueError, KeyError, TypeError):
             return None
 
-    def put(self, service: str, key: str, result: CachedFindings) -> None:
+    def put(self, service: str, key: str, findings: tuple[Finding, ...]) -> None:
         """Store findings under their key."""
-        self._json_cache(service).put({key: encode(result)})
+        self._json_cache(service).put({key: encode(findings)})
 
     def _json_cache(self, service: str) -> JsonCache:
         if service not in self._json_caches:

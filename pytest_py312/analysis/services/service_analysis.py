@@ -28,7 +28,7 @@ from pytest_py312.analysis.oracle.probe_protocol import InterpreterUnavailable
 from pytest_py312.analysis.scanner.facts.facts import FileFacts
 from pytest_py312.analysis.scanner.facts.stdlib_queries import CompilerMessage, InterpreterAnswers, StdlibQuery
 from pytest_py312.analysis.scanner.gc_pause import gc_paused
-from pytest_py312.analysis.services.analysis_cache import AnalysisCache, CachedFindings, analysis_key
+from pytest_py312.analysis.services.analysis_cache import AnalysisCache, analysis_key
 from pytest_py312.core.concurrency import SingleFlight, Work
 from pytest_py312.core.model.findings import Finding, Interpreter, Severity
 from pytest_py312.core.model.fleet import Cell, Service, cells_of
@@ -174,7 +174,7 @@ class _Batch:
             service.path: self._cache_key(Cell(service=service, interpreter=target), None, (), include_lock=False)
             for service in self._services
         }
-        if all(key and self._cache.get(path, key) for path, key in keys.items()):
+        if all(key and self._cache.get(path, key) is not None for path, key in keys.items()):
             return
         interpreters = sorted({*map(self._baseline_of, self._services), target}, reverse=True)
         self._compiler_run(target)
@@ -187,7 +187,7 @@ class _Batch:
             compiled.result()
         for path, key in keys.items():
             if key:
-                self._cache.put(path, key, CachedFindings(findings=()))
+                self._cache.put(path, key, ())
 
     def analyze(self, cell: Cell, lock: Mapping[str, str] | None, declared: Sequence[str]) -> AnalysisResult:
         """See :meth:`ServiceAnalyzer.analyze`.
@@ -197,10 +197,10 @@ class _Batch:
         key = self._cache_key(cell, lock, declared, include_lock=True)
         cached = self._cache.get(cell.service.path, key) if key else None
         if cached is not None:
-            return AnalysisResult(findings=cached.findings)
+            return AnalysisResult(findings=cached)
         result = self._analyze(cell, lock, declared)
         if key and not result.unchecked_reason:
-            self._cache.put(cell.service.path, key, CachedFindings(findings=result.findings))
+            self._cache.put(cell.service.path, key, result.findings)
         return result
 
     def _cache_key(

@@ -154,34 +154,28 @@ def measure_and_compare(
     :raises MeasurementFailed: a benchmark could not be measured.
     """
     sampler = _Sampler(sides, settings, random.Random(settings.seed), stopwatch)
-    first_samples = {name: SampledPairs() for name in thresholds}
+    samples = {name: SampledPairs() for name in thresholds}
     first_round = SamplingRound(
         thresholds, error_rate=settings.error_rate, families=settings.families, secondary=settings.secondary
     )
-    first_results = sampler.run_round(first_round, first_samples)
+    first_results = sampler.run_round(first_round, samples)
     slower = {
         name: thresholds[name]
         for name, first_result in first_results.items()
         if first_result.verdict is SpeedVerdict.SLOWER and settings.confirm
     }
-    second_samples = {name: SampledPairs() for name in slower}
     # the second round tests only a few benchmarks, so it needs fewer pairs for the same error rate
     second_round = SamplingRound(slower, error_rate=settings.error_rate, confirming=True)
-    second_results = sampler.run_round(second_round, second_samples) if slower else {}
+    second_results = sampler.run_round(second_round, samples) if slower else {}
     results = {}
     for name, first_result in first_results.items():
-        control_ratios = first_samples[name].control_ratios + (
-            second_samples[name].control_ratios if name in second_samples else []
-        )
         confirmed = name in second_results and second_results[name].verdict is SpeedVerdict.SLOWER
         results[name] = BenchmarkResult(
             test_result=first_result
             if name not in second_results or confirmed
             else _unconfirmed_result(first_result, second_results[name]),
-            samples=SampledPairs(
-                pairs=first_samples[name].pairs + (second_samples[name].pairs if name in second_samples else [])
-            ),
-            control=_control_interval(control_ratios),
+            samples=samples[name],
+            control=_control_interval(samples[name].control_ratios),
             confirmed=confirmed,
             note="" if name not in second_results or confirmed else _unconfirmed_note(second_results[name]),
         )

@@ -43,24 +43,7 @@ class DependencyCheck:
     """
 
     name = "dependencies"
-    codes: tuple[str, ...] = (
-        "PY101",
-        "PY102",
-        "PY103",
-        "PY104",
-        "PY105",
-        "PY106",
-        "PY107",
-        "PY110",
-        "PY111",
-        "PY112",
-        "PY113",
-        "PY114",
-        "PY115",
-        "PY116",
-        "PY117",
-        "PY118",
-    )
+    codes: tuple[str, ...] = tuple(f"PY{number}" for number in (*range(101, 108), *range(110, 119)))
 
     def run(self, cell: Cell, facts: Facts) -> CheckResult:
         sets = [

@@ -110,14 +110,8 @@ def _shard(shard: ShardPart | None) -> dict[str, Any] | None:
 
 
 def _identity(identity: RunIdentity) -> dict[str, Any]:
-    return {
-        "tool": identity.tool,
-        "commit": identity.commit,
-        "changes": [list(change) for change in identity.changes],
-        "plan": identity.plan,
-        "options": dict(identity.options),
-        "durations": identity.durations,
-    }
+    changes = [list(change) for change in identity.changes]
+    return {**asdict(identity), "changes": changes, "options": dict(identity.options)}
 
 
 # ---- order

@@ -8,6 +8,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterable, Sequence
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -42,14 +43,9 @@ class BenchmarkHistory:
         )
 
     def _read(self, keys: Sequence[str]) -> dict[str, tuple[PastComparison, ...]]:
-        try:
-            state = StateFile(self._folder)
-        except StateError:
-            return dict.fromkeys(keys, ())
-        try:
+        with suppress(StateError), closing(StateFile(self._folder)) as state:
             return {key: tuple(filter(None, map(parse_past_comparison, state.comparisons(key)))) for key in keys}
-        finally:
-            state.close()
+        return dict.fromkeys(keys, ())
 
     def record(self, comparisons: Iterable[BenchmarkComparison], at: str) -> None:
         """Store the results of a run that ended ``at`` (RFC 3339, UTC), for later runs."""
@@ -58,16 +54,10 @@ class BenchmarkHistory:
             for comparison in comparisons
             if comparison.pairs
         }
-        if not documents:
-            return
-        try:
-            state = StateFile(self._folder)
-        except StateError:
-            return  # does not affect this run, only the history of later ones
-        try:
-            state.store_comparisons(documents, at)
-        finally:
-            state.close()
+        if documents:
+            # what cannot be stored does not affect this run, only the history of later ones
+            with suppress(StateError), closing(StateFile(self._folder)) as state:
+                state.store_comparisons(documents, at)
 
 
 def comparison_key(comparison: BenchmarkComparison) -> str:

@@ -101,12 +101,20 @@ def _count_blockers(outcome: Outcome) -> Counter[str]:
 
 def over_limit(outcomes: Iterable[Outcome], entries: KnownFindingsByKey) -> tuple[tuple[KnownFinding, int], ...]:
     """Return the entries with more occurrences than recorded, with the current number."""
+    counts = _highest_counts(outcomes, _count_blockers)
+    return tuple((entries[key], counts[key]) for key in sorted(counts) if key in entries)
+
+
+def _highest_counts(
+    outcomes: Iterable[Outcome], count: Callable[[Outcome], Counter[str]]
+) -> dict[tuple[str, str], int]:
+    """Return how often a service has a finding, by their names, in the outcome that has it most often."""
     counts: dict[tuple[str, str], int] = {}
     for outcome in outcomes:
-        for fingerprint, count in _count_blockers(outcome).items():
+        for fingerprint, number in count(outcome).items():
             key = outcome.service, fingerprint
-            counts[key] = max(count, counts.get(key, 0))
-    return tuple((entries[key], counts[key]) for key in sorted(counts) if key in entries)
+            counts[key] = max(number, counts.get(key, 0))
+    return counts
 
 
 def findings_to_record(outcomes: Iterable[Outcome]) -> tuple[KnownFinding, ...]:
@@ -144,12 +152,7 @@ def still_needed(
     :param was_checked: (service name, code) -> whether the run has checked the whole service for that code. Other
         entries are kept unchanged.
     """
-    counts: dict[tuple[str, str], int] = {}
-    for outcome in outcomes:
-        for fingerprint, found_count in Counter(map(_needed_fingerprint, outcome.findings)).items():
-            if fingerprint:
-                key = outcome.service, fingerprint
-                counts[key] = max(found_count, counts.get(key, 0))
+    counts = _highest_counts(outcomes, _count_needed)
     needed = []
     for entry in entries:
         count = min(entry.count, counts.get(entry.key, 0)) if was_checked(entry.service, entry.code) else entry.count
@@ -158,9 +161,10 @@ def still_needed(
     return _sorted_entries(needed)
 
 
-def _needed_fingerprint(finding: Finding) -> str:
-    """Return the fingerprint of a finding that would block if it were not accepted; otherwise an empty string."""
-    return finding.fingerprint if finding.severity is Severity.ERROR and not finding.preexisting else ""
+def _count_needed(outcome: Outcome) -> Counter[str]:
+    """Count the findings that would block if they were not accepted, by their fingerprints."""
+    errors = (finding for finding in outcome.findings if finding.severity is Severity.ERROR)
+    return Counter(finding.fingerprint for finding in errors if not finding.preexisting)
 
 
 def _sorted_entries(entries: Iterable[KnownFinding]) -> tuple[KnownFinding, ...]:

@@ -60,11 +60,6 @@ class StateFile:
 
         self._write(transaction)
 
-    def duration(self, name: str) -> float | None:
-        """Return the last duration of ``name`` in seconds."""
-        rows = self._rows("SELECT seconds FROM durations WHERE name = ?", name)
-        return float(rows[0][0]) if rows and isinstance(rows[0][0], int | float) else None
-
     def durations(self, prefix: str) -> dict[str, float]:
         """Return the last durations in seconds of all whose names begin with ``prefix``, by what follows it."""
         rows = self._rows("SELECT name, seconds FROM durations WHERE substr(name, 1, ?) = ?", len(prefix), prefix)

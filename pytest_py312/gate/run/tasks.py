@@ -93,32 +93,22 @@ def _requirement_paths(service: Service) -> Iterator[str]:
 
 def internal_error_outcome(task: CheckTask, error: Exception) -> Outcome:
     """Return the errored outcome of a task that has raised an unexpected exception, so that other tasks continue."""
-    return Outcome.errored(
-        service=task.cell.service.name,
-        interpreter=task.interpreter,
-        check=task.check.name,
-        reason=describe_internal_error(error),
-    )
+    return _errored_outcome(task, describe_internal_error(error))
 
 
 def unread_outcome(task: CheckTask) -> Outcome:
     """Return the errored outcome of a task of a service that discovery could not read."""
-    return Outcome.errored(
-        service=task.cell.service.name,
-        interpreter=task.interpreter,
-        check=task.check.name,
-        reason=task.cell.service.unread,
-    )
+    return _errored_outcome(task, task.cell.service.unread)
 
 
 def unfinished_outcome(task: CheckTask, reason: str) -> Outcome:
     """Return the errored outcome of a task that was not ended by its own check."""
-    return Outcome.errored(
-        service=task.cell.service.name,
-        interpreter=task.interpreter,
-        check=task.check.name,
-        reason=f"the check did not come to its end: {reason}",
-    )
+    return _errored_outcome(task, f"the check did not come to its end: {reason}")
+
+
+def _errored_outcome(task: CheckTask, reason: str) -> Outcome:
+    service, interpreter, check = task.key
+    return Outcome.errored(service=service, interpreter=interpreter, check=check, reason=reason)
 
 
 def unproven_tasks(
