@@ -34,6 +34,7 @@ _SET_EXPRESSION = re.compile(
 _FLOAT_FUNCTIONS = frozenset({"sqrt()", "pow()", "log2()", "log10()", "fabs()", "exp()", "log()", "fsum()"})
 _DECIMAL_TYPES = frozenset({"decimal.Decimal()", "fractions.Fraction()"})
 _NAMED_PLACEHOLDER = re.compile(r"(?<![:\w'\"])[:@$][A-Za-z_]\w*")
+_TYPED_DICT_OPTIONS = frozenset({"total", "fields", "typename", "closed", "extra_items"})
 _TAR_FORMATS = ("tar", "gztar", "bztar", "xztar")
 _TAR_NAME = re.compile(r"\.(?:tar(?:\.\w+)?|tgz|tbz2?|txz)$", re.IGNORECASE)
 _BYTE_STRINGS = frozenset({"typing.ByteString", "collections.abc.ByteString"})
@@ -42,11 +43,17 @@ _BYTE_STRINGS = frozenset({"typing.ByteString", "collections.abc.ByteString"})
 OLD_AST_CLASSES = frozenset({"ast.Num", "ast.Str", "ast.Bytes", "ast.NameConstant", "ast.Ellipsis"})
 
 
-def simple_rule(rule: str) -> ArgumentRule:
-    """Return a rule that matches every call."""
+def match_calls(
+    rule: str, applies: Callable[[ast.Call, Arguments], bool] = lambda node, arguments: True, *, detail: str = ""
+) -> ArgumentRule:
+    """Return a rule that matches the calls that ``applies`` chooses; all without it.
 
-    def read(scan: ScanState, node: ast.Call, value: Value, _arguments: Arguments) -> None:
-        scan.add_rule_match(rule, node, stdlib_name(value).replace("()", ""))
+    :param detail: what the match names, if not the callable.
+    """
+
+    def read(scan: ScanState, node: ast.Call, value: Value, arguments: Arguments) -> None:
+        if applies(node, arguments):
+            scan.add_rule_match(rule, node, detail or stdlib_name(value).replace("()", ""))
 
     return read
 
@@ -73,12 +80,6 @@ def float_argument(rule: str) -> ArgumentRule:
                 return
 
     return read
-
-
-def decimal_argument(scan: ScanState, node: ast.Call, value: Value, arguments: Arguments) -> None:
-    """Match ``chr(Decimal(65))``: decimals are no longer truncated silently."""
-    if any(stdlib_name(given) in _DECIMAL_TYPES for given in arguments):
-        scan.add_rule_match("decimal-as-int", node, stdlib_name(value))
 
 
 def int_of_own_class(scan: ScanState, node: ast.Call, _value: Value, arguments: Arguments) -> None:
@@ -129,46 +130,7 @@ def seed_type(scan: ScanState, node: ast.Call, value: Value, arguments: Argument
         scan.add_rule_match("seed-type", node, stdlib_name(value).replace("()", ""))
 
 
-# ---- texts
-
-
-def shlex_split_none(scan: ScanState, node: ast.Call, _value: Value, arguments: Arguments) -> None:
-    if arguments.get(0, "s").kind is NONE:
-        scan.add_rule_match("shlex-none", node, "shlex.split")
-
-
-def strptime_without_year(scan: ScanState, node: ast.Call, value: Value, arguments: Arguments) -> None:
-    for text in possible_texts(arguments.get(1, "format")):
-        if "%d" in text and not re.search(r"%[YyGcxs]", text):
-            scan.add_rule_match("strptime-without-year", node, stdlib_name(value))
-
-
-def array_type_code(scan: ScanState, node: ast.Call, _value: Value, arguments: Arguments) -> None:
-    if arguments and "u" in possible_texts(arguments[0]):
-        scan.add_rule_match("array-u", node, "array.array")
-
-
-def positional_limit(count: int, rule: str) -> ArgumentRule:
-    """Return a rule that matches more than ``count`` positional arguments."""
-
-    def read(scan: ScanState, node: ast.Call, value: Value, arguments: Arguments) -> None:
-        if len(arguments) > count and not any(isinstance(one, ast.Starred) for one in node.args):
-            scan.add_rule_match(rule, node, stdlib_name(value).replace("()", ""))
-
-    return read
-
-
 # ---- types
-
-
-def typed_dict_keywords(scan: ScanState, node: ast.Call, value: Value, arguments: Arguments) -> None:
-    if set(arguments.keywords) - {"total", "fields", "typename", "closed", "extra_items"}:
-        scan.add_rule_match("typed-dict-keywords", node, stdlib_name(value))
-
-
-def named_tuple_keywords(scan: ScanState, node: ast.Call, value: Value, arguments: Arguments) -> None:
-    if arguments.keywords or len(arguments) == 1 or (len(arguments) > 1 and arguments[1].kind is NONE):
-        scan.add_rule_match("named-tuple-keywords", node, stdlib_name(value))
 
 
 def isinstance_classes(scan: ScanState, node: ast.Call, _value: Value, arguments: Arguments) -> None:
@@ -219,20 +181,7 @@ def mock_of_mock(scan: ScanState, node: ast.Call, value: Value, arguments: Argum
         scan.add_rule_match(rule, node, stdlib_name(value))
 
 
-def port_number(scan: ScanState, node: ast.Call, value: Value, _arguments: Arguments) -> None:
-    number = getattr(node.args[0], "value", None) if node.args else None
-    if isinstance(number, int) and number > 0xFFFF:
-        scan.add_rule_match("wide-port", node, stdlib_name(value))
-
-
 # ---- asyncio
-
-
-def wait_of_coroutines(scan: ScanState, node: ast.Call, _value: Value, arguments: Arguments) -> None:
-    for alternative in alternatives(arguments.get(0, "fs")):
-        if alternative.kind is COROUTINE and alternative.data is list:
-            scan.add_rule_match("wait-of-coroutines", node, "asyncio.wait")
-            return
 
 
 def event_loop_needed(scan: ScanState, node: ast.Call, value: Value, arguments: Arguments) -> None:
@@ -272,11 +221,6 @@ def sqlite_placeholders(scan: ScanState, node: ast.Call, arguments: Arguments) -
         scan.add_rule_match("sqlite-named", node, "sqlite3.Cursor.execute")
 
 
-def zip_strict(scan: ScanState, node: ast.Call, _value: Value, arguments: Arguments) -> None:
-    if "strict" in arguments.keywords:
-        scan.add_rule_match("zip-strict", node, "zip")
-
-
 def report_forks_with_threads(scan: ScanState) -> None:
     """Match the forks of a file that also starts threads, once the whole file has been read."""
     thread_classes = ("Thread", "Timer", "ThreadPoolExecutor", "ThreadPool")
@@ -291,20 +235,10 @@ def note_fork(scan: ScanState, node: ast.Call, value: Value, _arguments: Argumen
     scan.fork_calls.append((node, stdlib_name(value), scan.guard))
 
 
-def dict_of_entry_points(scan: ScanState, node: ast.Call, _value: Value, arguments: Arguments) -> None:
-    if arguments and stdlib_name(arguments[0]) == "importlib.metadata.entry_points()":
-        scan.add_rule_match("entry-points-mapping", node, "importlib.metadata.entry_points")
-
-
 def boolean_action(scan: ScanState, node: ast.Call, arguments: Arguments) -> None:
     action = stdlib_name(arguments.keywords.get("action", UNKNOWN))
     if action == "argparse.BooleanOptionalAction" and {"type", "choices", "metavar"} & set(arguments.keywords):
         scan.add_rule_match("boolean-action", node, action)
-
-
-def old_ast_class(scan: ScanState, node: ast.Call, value: Value, _arguments: Arguments) -> None:
-    if isinstance(node.func, ast.Name):  # reading the attribute warns already
-        scan.add_rule_match("ast-old-class", node, stdlib_name(value))
 
 
 def loader_method(scan: ScanState, node: ast.Call, name: str) -> None:
@@ -320,11 +254,44 @@ def loader_method(scan: ScanState, node: ast.Call, name: str) -> None:
 WARNING_CLASSES = frozenset({"urllib.request.FancyURLopener", "urllib.request.URLopener"})
 """Classes that warn when they, or classes derived from them, are instantiated."""
 
+
+def _is_wide_number(node: ast.Call, _arguments: Arguments) -> bool:
+    number = getattr(node.args[0], "value", None) if node.args else None
+    return isinstance(number, int) and number > 0xFFFF
+
+
+def _lacks_year(_node: ast.Call, arguments: Arguments) -> bool:
+    formats = possible_texts(arguments.get(1, "format"))
+    return any("%d" in text and not re.search(r"%[YyGcxs]", text) for text in formats)
+
+
+def _names_fields_by_keywords(_node: ast.Call, arguments: Arguments) -> bool:
+    return bool(arguments.keywords) or len(arguments) == 1 or (len(arguments) > 1 and arguments[1].kind is NONE)
+
+
+def _waits_for_coroutines(_node: ast.Call, arguments: Arguments) -> bool:
+    awaited = alternatives(arguments.get(0, "fs"))
+    return any(alternative.kind is COROUTINE and alternative.data is list for alternative in awaited)
+
+
+def _has_more_than(count: int) -> Callable[[ast.Call, Arguments], bool]:
+    """Return whether a call has more positional arguments, as far as they are visible."""
+    return lambda node, arguments: (
+        len(arguments) > count and not any(isinstance(argument, ast.Starred) for argument in node.args)
+    )
+
+
 ARGUMENT_RULES: dict[str, ArgumentRule] = {
-    **dict.fromkeys(OLD_AST_CLASSES, old_ast_class),
-    "builtins.dict": dict_of_entry_points,
+    **dict.fromkeys(  # reading the attribute warns already
+        OLD_AST_CLASSES, match_calls("ast-old-class", lambda node, _: isinstance(node.func, ast.Name))
+    ),
+    "builtins.dict": match_calls(
+        "entry-points-mapping",
+        lambda _, arguments: stdlib_name(arguments.get(0, "")) == "importlib.metadata.entry_points()",
+        detail="importlib.metadata.entry_points",
+    ),
     "random.sample": sample_of_set,
-    **dict.fromkeys(("socket.htons", "socket.ntohs"), port_number),
+    **dict.fromkeys(("socket.htons", "socket.ntohs"), match_calls("wide-port", _is_wide_number)),
     "random.seed": seed_type,
     "random.Random": seed_type,
     "random.randrange": float_argument("randrange-of-float"),
@@ -332,35 +299,41 @@ ARGUMENT_RULES: dict[str, ArgumentRule] = {
     "math.factorial": float_argument("factorial-of-float"),
     **dict.fromkeys(
         ("builtins.chr", "datetime.date", "datetime.datetime", "datetime.time", "math.comb", "math.perm"),
-        decimal_argument,
+        # decimals are no longer truncated silently
+        match_calls(
+            "decimal-as-int", lambda _, arguments: any(stdlib_name(given) in _DECIMAL_TYPES for given in arguments)
+        ),
     ),
     "builtins.int": int_of_own_class,
-    "builtins.zip": zip_strict,
+    "builtins.zip": match_calls("zip-strict", lambda _, arguments: "strict" in arguments.keywords, detail="zip"),
     "builtins.isinstance": isinstance_classes,
     "builtins.issubclass": isinstance_classes,
-    "shlex.split": shlex_split_none,
-    "datetime.datetime.strptime": strptime_without_year,
-    "array.array": array_type_code,
-    "sqlite3.connect": positional_limit(1, "sqlite-positional"),
-    "typing.TypedDict": typed_dict_keywords,
-    "typing.NamedTuple": named_tuple_keywords,
+    "shlex.split": match_calls("shlex-none", lambda _, arguments: arguments.get(0, "s").kind is NONE),
+    "datetime.datetime.strptime": match_calls("strptime-without-year", _lacks_year),
+    "array.array": match_calls("array-u", lambda _, arguments: bool(arguments) and "u" in possible_texts(arguments[0])),
+    "sqlite3.connect": match_calls("sqlite-positional", _has_more_than(1)),
+    "typing.TypedDict": match_calls(
+        "typed-dict-keywords", lambda _, arguments: bool(set(arguments.keywords) - _TYPED_DICT_OPTIONS)
+    ),
+    "typing.NamedTuple": match_calls("named-tuple-keywords", _names_fields_by_keywords),
     "typing.get_type_hints": type_hints,
     "types.CodeType": code_type_arguments,
     **dict.fromkeys(("copy.copy", "copy.deepcopy", "pickle.dumps", "pickle.dump"), copy_of_iterator),
-    "asyncio.wait": wait_of_coroutines,
+    "asyncio.wait": match_calls("wait-of-coroutines", _waits_for_coroutines),
     **dict.fromkeys(("asyncio.gather", "asyncio.ensure_future"), event_loop_needed),
     "shutil.unpack_archive": unpack_archive,
     **dict.fromkeys(("os.fork", "os.forkpty", "pty.fork"), note_fork),
-    **dict.fromkeys(("asyncio.get_child_watcher", "asyncio.set_child_watcher"), simple_rule("child-watcher")),
-    **dict.fromkeys(WARNING_CLASSES, simple_rule("url-opener")),
+    **dict.fromkeys(("asyncio.get_child_watcher", "asyncio.set_child_watcher"), match_calls("child-watcher")),
+    **dict.fromkeys(WARNING_CLASSES, match_calls("url-opener")),
     **{
-        f"importlib.machinery.{loader}().load_module": simple_rule("load-module")
+        f"importlib.machinery.{loader}().load_module": match_calls("load-module")
         for loader in ("SourceFileLoader", "SourcelessFileLoader", "ExtensionFileLoader")
     },
 }
 """Rules by the full name of the callable."""
 
 ADDITIONAL_ARGUMENT_RULES: dict[str, ArgumentRule] = {
-    f"re.{name}": positional_limit(count, "re-positional") for name, count in (("sub", 3), ("subn", 3), ("split", 2))
+    f"re.{name}": match_calls("re-positional", _has_more_than(count))
+    for name, count in (("sub", 3), ("subn", 3), ("split", 2))
 }
 """Rules that apply in addition to another rule for the same callable."""
