@@ -28,17 +28,11 @@ def compiler_findings(facts: FileFacts, evidence: Evidence) -> Iterator[Finding]
         if compiler_message.category == NOT_COMPILED:
             yield _unchecked_finding(facts, compiler_message.message, None)
         elif baseline_errors:
-            yield _finding(
-                facts,
-                compiler_message,
-                "PY290",
-                f"neither {baseline} nor {target} can parse it: {compiler_message.message}",
-                Severity.NOTE,
-            )
+            message = f"neither {baseline} nor {target} can parse it: {compiler_message.message}"
+            yield _finding(facts, compiler_message, "PY290", message, Severity.NOTE)
         else:
-            yield _finding(
-                facts, compiler_message, "PY205", f"rejected by {target}: {compiler_message.message}", Severity.ERROR
-            )
+            message = f"rejected by {target}: {compiler_message.message}"
+            yield _finding(facts, compiler_message, "PY205", message, Severity.ERROR)
     if baseline_errors and not target_errors and baseline_errors[0].category != NOT_COMPILED:
         compiler_message = baseline_errors[0]
         message = f"rejected by the baseline {baseline}: {compiler_message.message}"
@@ -48,9 +42,8 @@ def compiler_findings(facts: FileFacts, evidence: Evidence) -> Iterator[Finding]
         yield _unchecked_finding(facts, message, None, f"run pytest with Python {target}")
     for compiler_message in target_messages:
         if not compiler_message.is_error:
-            yield _finding(
-                facts, compiler_message, "PY221", f"{target} warns: {compiler_message.message}", Severity.WARNING
-            )
+            message = f"{target} warns: {compiler_message.message}"
+            yield _finding(facts, compiler_message, "PY221", message, Severity.WARNING)
 
 
 def _errors(messages: Sequence[CompilerMessage]) -> list[CompilerMessage]:

@@ -141,11 +141,10 @@ class _FileJudge:
             yield from self._removed_from_star_findings(reference)
             return
         missing_path = self._missing_path(reference)
-        if missing_path is None or self.on_target.is_caught(
-            reference.guard, _missing_name_errors(reference, missing_path)
-        ):
+        if missing_path is None:
             return
-        if self._works_on_baseline(reference, missing_path):
+        is_caught = self.on_target.is_caught(reference.guard, _missing_name_errors(reference, missing_path))
+        if not is_caught and self._works_on_baseline(reference, missing_path):
             yield from self._removed_name_findings(reference, missing_path)
 
     def _unbound_findings(self, reference: Reference) -> Iterator[Finding]:
@@ -164,9 +163,8 @@ class _FileJudge:
         ):
             return
         if self._works_on_baseline(reference, path):
-            yield from self._removed_name_findings(
-                reference, path, ": its import may fail, but the name is used anyway"
-            )
+            suffix = ": its import may fail, but the name is used anyway"
+            yield from self._removed_name_findings(reference, path, suffix)
 
     def _removed_name_findings(self, reference: Reference, path: str, suffix: str = "") -> Iterator[Finding]:
         module = reference.module
@@ -194,9 +192,8 @@ class _FileJudge:
             return None
         if self.evidence.target_answer(reference.module, "").present is False:
             # the import of a missing module is reported, not the names in it
-            return (
-                "" if reference.kind in (ReferenceKind.IMPORT, ReferenceKind.DYNAMIC) and not reference.path else None
-            )
+            is_import = reference.kind in (ReferenceKind.IMPORT, ReferenceKind.DYNAMIC) and not reference.path
+            return "" if is_import else None
         steps = reference.path.split(".")
         for count in range(1, len(steps) + 1):
             path = ".".join(steps[:count])
@@ -261,9 +258,7 @@ class _FileJudge:
         name = dotted_name(reference.module, reference.path)
         replacement = replacements.replacement_of(name)
         removal = find_removal(answer.warning)
-        removed = (
-            str(removal.release) if removal is not None else replacement.removed if replacement is not None else ""
-        )
+        removed = str(removal.release) if removal else replacement.removed if replacement else ""
         yield Finding(
             code="PY220",
             message=f"{name} is deprecated{f' and will be removed in {removed}' if removed else ''}",
@@ -280,11 +275,8 @@ class _FileJudge:
         return reference.module.startswith("distutils") and self.evidence.target.version < VENV_WITHOUT_SETUPTOOLS
 
     def _too_new_findings(self, reference: Reference) -> Iterator[Finding]:
-        if reference.kind in (
-            ReferenceKind.IMPORTED_NAME,
-            ReferenceKind.ALIAS,
-            ReferenceKind.STAR_IMPORT,
-        ) or not self.on_baseline.may_run(reference.guard, reference.binding_guard):
+        kinds = (ReferenceKind.IMPORTED_NAME, ReferenceKind.ALIAS, ReferenceKind.STAR_IMPORT)
+        if reference.kind in kinds or not self.on_baseline.may_run(reference.guard, reference.binding_guard):
             return
         if self.on_baseline.is_caught(reference.guard, _missing_name_errors(reference, reference.path)):
             return
@@ -307,9 +299,9 @@ class _FileJudge:
             return
         target_phase = _phase(rule.phases, self.evidence.target.version)
         baseline_phase = _phase(rule.phases, self.evidence.baseline.version)
-        if target_phase is None or (
-            target_phase.raises and self.on_target.is_caught(fact.guard, frozenset(target_phase.raises))
-        ):
+        if target_phase is None:
+            return
+        if target_phase.raises and self.on_target.is_caught(fact.guard, frozenset(target_phase.raises)):
             return
         is_change = target_phase is not baseline_phase or not self.on_baseline.may_run(fact.guard)
         if target_phase.code != "PY220" and not is_change:

@@ -145,9 +145,8 @@ def _diagnose(top: str, evidence: Evidence, distributions: CellDistributions) ->
             f"require {requirement}" + _alternative_text(top),
         )
     if version is not None and top == "pkg_resources" and version >= SETUPTOOLS_WITHOUT_PKG_RESOURCES:
-        return f"setuptools {version} no longer includes pkg_resources", "require setuptools<82" + _alternative_text(
-            top
-        )
+        message = f"setuptools {version} no longer includes pkg_resources"
+        return message, "require setuptools<82" + _alternative_text(top)
     if version is not None and top == "pkg_resources" and version < PKG_RESOURCES_FOR_312:
         return (
             f"pkg_resources of setuptools {version} fails on import: it uses pkgutil.ImpImporter",

@@ -101,26 +101,18 @@ def find_first_good(versions: Sequence[str], is_bad: Callable[[str], bool]) -> U
     return UpgradeSearch(first_good=versions[high], latest=latest)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
 class UpgradeFinder:
-    """Finder of newer versions in the index from which a cell installs its distributions."""
+    """Finder of newer versions in the index from which a cell installs its distributions.
 
-    def __init__(
-        self,
-        *,
-        store: DistributionStore,
-        index: PackageIndex,
-        target: TargetEnvironment,
-        build: InterpreterBuild,
-        undetermined: Callable[[], None] = lambda: None,
-    ) -> None:
-        """
-        :param undetermined: is called if the answer is unknown for a reason outside of the versions.
-        """
-        self._undetermined = undetermined
-        self._store = store
-        self._index = index
-        self._target = target
-        self._build = build
+    ``undetermined`` is called if the answer is unknown for a reason outside of the versions.
+    """
+
+    store: DistributionStore
+    index: PackageIndex
+    target: TargetEnvironment
+    build: InterpreterBuild
+    undetermined: Callable[[], None]
 
     def first_without(
         self, entry: StoredDistribution, pin: Pin, is_bad: Callable[[StoredDistribution], bool]
@@ -128,26 +120,26 @@ class UpgradeFinder:
         """Return the first version after ``entry`` that is not ``is_bad``; ``None`` if this cannot be determined."""
         if pin.from_source or " @ " in pin.line or _size(entry) > MAX_SIZE:
             return None
-        page = self._index.page(entry.name)
+        page = self.index.page(entry.name)
         if page.state is not PageState.FOUND:
             return None
-        versions = newer_versions(page, entry.version, self._target)
+        versions = newer_versions(page, entry.version, self.target)
         if not versions:
             return UpgradeSearch(first_good="", latest=entry.version)
         try:
-            from_source = not has_usable_wheel(page, versions[-1], self._target)
+            from_source = not has_usable_wheel(page, versions[-1], self.target)
             return find_first_good(versions, lambda version: is_bad(self._install(pin, version, from_source)))
         except Unresolvable:
             return None
         except (Undetermined, OSError):
-            self._undetermined()
+            self.undetermined()
             return None
 
     def _install(self, pin: Pin, version: str, from_source: bool) -> StoredDistribution:
         line = f"{pin.name}=={version}"
         candidate = Pin(name=pin.name, version=version, line=line, index=pin.index, from_source=from_source)
-        self._store.fill([candidate], self._build, ResolutionRequest(lines=(line,)), MAX_BUILD_TIME)
-        entry = self._store.get(candidate, self._build)
+        self.store.fill([candidate], self.build, ResolutionRequest(lines=(line,)), MAX_BUILD_TIME)
+        entry = self.store.get(candidate, self.build)
         if entry is None:
             raise Undetermined(f"{candidate.line} installed nothing")
         return entry
@@ -157,48 +149,39 @@ def _size(entry: StoredDistribution) -> int:
     return sum(file.stat().st_size for file in (entry.folder / "lib").rglob("*") if file.is_file())
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
 class UpgradeAdvisor:
     """Advice on upgrades of installed distributions.
 
-    :param summarize: summarizes an installed distribution.
-    :param gather_evidence: queries the interpreters about it.
+    ``summarize`` summarizes an installed distribution, and ``gather_evidence`` queries the interpreters about it.
     """
 
-    def __init__(
-        self,
-        *,
-        versions: UpgradeFinder,
-        entries: Sequence[StoredDistribution],
-        pins: Sequence[Pin],
-        setuptools_state: SetuptoolsState,
-        summarize: Callable[[StoredDistribution], InstalledLibrary],
-        gather_evidence: Callable[[EnvironmentModules], Evidence],
-    ) -> None:
-        self._versions = versions
-        self._entries = {entry.name: entry for entry in entries}
-        self._pins = {pin.name: pin for pin in pins}
-        self._setuptools_state = setuptools_state
-        self._summarize = summarize
-        self._gather_evidence = gather_evidence
+    versions: UpgradeFinder
+    entries: Sequence[StoredDistribution]
+    pins: Sequence[Pin]
+    setuptools_state: SetuptoolsState
+    summarize: Callable[[StoredDistribution], InstalledLibrary]
+    gather_evidence: Callable[[EnvironmentModules], Evidence]
 
     def __call__(self, problem: LocatedProblem) -> str:
         """Return the remedy; empty if nothing was found out."""
         name = problem.problem.library.name
-        entry, pin = self._entries.get(name), self._pins.get(name)
+        entry = next((entry for entry in self.entries if entry.name == name), None)
+        pin = next((pin for pin in self.pins if pin.name == name), None)
         if entry is None or pin is None:
             return ""
-        upgrade = self._versions.first_without(entry, pin, lambda other: self._is_bad(problem, other))
+        upgrade = self.versions.first_without(entry, pin, lambda other: self._is_bad(problem, other))
         return remedy_for(problem, upgrade)
 
     def _is_bad(self, problem: LocatedProblem, candidate: StoredDistribution) -> bool:
         """Return whether another version, imported as the service imports this one, would have such a problem."""
-        installed = EnvironmentModules([self._summarize(candidate)])
+        installed = EnvironmentModules([self.summarize(candidate)])
         entry_module = entered_at(problem)
         if installed.module(entry_module) is None:
             return True  # it lacks the module that is imported
         root = ImportRoot(path="", line=0, target=entry_module, likelihood=Likelihood.AT_IMPORT)
         candidate_problems = locate_problems(
-            find_problems(installed, self._gather_evidence(installed), self._setuptools_state),
+            find_problems(installed, self.gather_evidence(installed), self.setuptools_state),
             installed.import_chains([root]),
         )
         return any(

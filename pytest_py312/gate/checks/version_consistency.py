@@ -56,14 +56,10 @@ def check_consistency(
 
     :param service: the folder of the service; if empty, all folders belong to it.
     """
-    ordered = sorted(
-        (
-            declaration
-            for declaration in declarations
-            if not tests_lower_bound(declaration, migration.oldest_supported, migration.baseline)
-        ),
-        key=lambda declaration: (declaration.path, declaration.start),
+    judged = (
+        each for each in declarations if not tests_lower_bound(each, migration.oldest_supported, migration.baseline)
     )
+    ordered = sorted(judged, key=lambda declaration: (declaration.path, declaration.start))
     has_migrated = any(
         declaration.version and declaration.version >= migration.target
         for declaration in _deployed_images(ordered, service)
@@ -84,15 +80,7 @@ def check_consistency(
 
 def exact_versions(declarations: Iterable[VersionDeclaration]) -> tuple[Interpreter, ...]:
     """Return the versions that the declarations run, sorted and without duplicates."""
-    return tuple(
-        sorted(
-            {
-                declaration.version
-                for declaration in declarations
-                if _sets_running_version(declaration) and declaration.version
-            }
-        )
-    )
+    return tuple(sorted({each.version for each in declarations if _sets_running_version(each) and each.version}))
 
 
 def _sort_key(finding: Finding) -> tuple[str, str, int, int]:
@@ -122,17 +110,14 @@ def _deployed_images(declarations: Sequence[VersionDeclaration], service: str) -
     """Yield the images of production: the last Python image of each Dockerfile, and all images in other files."""
     last_images: dict[str, VersionDeclaration] = {}
     for declaration in declarations:
-        if not (
-            _sets_running_version(declaration)
-            and declaration.images
-            and is_production_dockerfile(declaration.path, service)
-        ):
+        is_running_image = _sets_running_version(declaration) and declaration.images
+        if not is_running_image or not is_production_dockerfile(declaration.path, service):
             continue
         if not declaration.image_lines:
             yield declaration
-        elif declaration.path not in last_images or max(last_images[declaration.path].image_lines) < max(
-            declaration.image_lines
-        ):
+            continue
+        last = last_images.setdefault(declaration.path, declaration)
+        if max(last.image_lines) < max(declaration.image_lines):
             last_images[declaration.path] = declaration
     yield from last_images.values()
 
@@ -324,10 +309,8 @@ def _disagreements(
 
 
 def _list_locations(declarations: Sequence[VersionDeclaration], version: Interpreter) -> str:
-    locations = list(
-        dict.fromkeys(str(declaration.location) for declaration in declarations if declaration.version == version)
-    )
-    return list_names(locations, _MAX_LOCATIONS)
+    locations = dict.fromkeys(str(each.location) for each in declarations if each.version == version)
+    return list_names(list(locations), _MAX_LOCATIONS)
 
 
 def _path_mismatches(declarations: Sequence[VersionDeclaration], migration: MigrationTarget) -> Iterator[Finding]:

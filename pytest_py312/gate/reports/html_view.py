@@ -44,21 +44,14 @@ _MAX_NAMES = 50
 _MAX_EVIDENCE_LINES = 30
 _MAX_PLACES = 200
 _PAGE = TerminalFormat(width=110, unicode=True, verbosity=1)
-_STATE_ORDER = {
-    CellState.FAILED: 0,
-    CellState.ERRORED: 1,
-    CellState.UNCHECKED: 2,
-    CellState.SKIPPED: 3,
-    CellState.PASSED: 4,
-}
 STATE_LABELS = {
-    CellState.PASSED: ("✓", "passed"),
     CellState.FAILED: ("✗", "failed"),
     CellState.ERRORED: ("!", "could not be checked"),
-    CellState.SKIPPED: ("-", "skipped"),
     CellState.UNCHECKED: ("?", "not checked"),
+    CellState.SKIPPED: ("-", "skipped"),
+    CellState.PASSED: ("✓", "passed"),
 }
-"""Symbol and word for each state, so that the meaning does not depend on colour."""
+"""Symbol and word for each state, the worst first, so that the meaning does not depend on colour."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -156,7 +149,8 @@ def status_sign(state: CellState, *, calm: bool = False, cached: bool = False, b
     kind = state.value
     if calm and state is CellState.FAILED:
         kind, sign = CellState.UNCHECKED.value, "!"
-    return StatusSign(kind=kind, sign=sign, word=word, order=_STATE_ORDER[state], cached=cached, baseline=baseline)
+    order = list(STATE_LABELS).index(state)
+    return StatusSign(kind=kind, sign=sign, word=word, order=order, cached=cached, baseline=baseline)
 
 
 def _cell_sign(outcomes: Sequence[Outcome], *, calm: bool, baseline: bool) -> StatusSign:
@@ -211,10 +205,7 @@ class _ServiceViews:
             owners=tuple(map(escape_control, service.owners)),
             status=status,
             status_reason=escape_terminal(self._reasons.get(service.name, "")),
-            sign=replace(
-                status_sign(_SERVICE_STATES[status], calm=self._calm),
-                word=STATUS_LABELS[status],
-            ),
+            sign=replace(status_sign(_SERVICE_STATES[status], calm=self._calm), word=STATUS_LABELS[status]),
             signs=tuple(self._sign(service, interpreter) for interpreter in self._columns),
             checks=tuple(map(escape_control, sorted(not_passed | {result.check for result in findings}))),
             codes=tuple(dict.fromkeys(escape_control(result.finding.code) for result in findings)),

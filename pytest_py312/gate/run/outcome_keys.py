@@ -106,18 +106,9 @@ class OutcomeKeys:
         if (service.name, installs) in self._keys:
             return self._keys[service.name, installs]
         cells = cells_of(self._plan, service)
-        parts: list[object] = [
-            code_digest(),
-            self._uv_version,
-            self._runner.name,
-            self._plan.isolation,
-            self._plan.engines,
-        ]
-        parts += [
-            self._plan.reruns,
-            encode(_without_owners(service)),
-            [str(interpreter) for interpreter in self._plan.interpreters],
-        ]
+        plan = self._plan
+        parts: list[object] = [code_digest(), self._uv_version, self._runner.name, plan.isolation, plan.engines]
+        parts += [plan.reruns, encode(_without_owners(service)), [str(on) for on in plan.interpreters]]
         if self._runner.name == LOCAL:
             parts.append([os.environ.get(name) for name in RESULT_AFFECTING_VARIABLES])
         parts += [encode(waiver) for waiver in waivers_for(self._plan.waivers, cells[0])]

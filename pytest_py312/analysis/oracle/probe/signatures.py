@@ -155,22 +155,12 @@ def signature_document(signature: Shape, facts: FunctionFacts, refused: set[str]
     """Return a signature in JSON form."""
     texts = {name: (call, names) for fact, names in facts for name, call in fact.deprecated.items()}
     kinds = {kind for kind, _ in signature.values()}
+    by_position, by_name = (POSITIONAL_ONLY, POSITIONAL_OR_KEYWORD), (POSITIONAL_OR_KEYWORD, KEYWORD_ONLY)
+    variadic = (VAR_POSITIONAL, VAR_KEYWORD)
     return {
-        "positional": [
-            n
-            for n, (kind, _) in signature.items()
-            if kind in (POSITIONAL_ONLY, POSITIONAL_OR_KEYWORD) and n not in refused
-        ],
-        "keywords": [
-            n
-            for n, (kind, _) in signature.items()
-            if kind in (POSITIONAL_OR_KEYWORD, KEYWORD_ONLY) and n not in refused
-        ],
-        "required": [
-            n
-            for n, (kind, default) in signature.items()
-            if default is EMPTY and kind not in (VAR_POSITIONAL, VAR_KEYWORD)
-        ],
+        "positional": [n for n, (kind, _) in signature.items() if kind in by_position and n not in refused],
+        "keywords": [n for n, (kind, _) in signature.items() if kind in by_name and n not in refused],
+        "required": [n for n, (kind, default) in signature.items() if default is EMPTY and kind not in variadic],
         "any_positional": VAR_POSITIONAL in kinds,
         "any_keyword": VAR_KEYWORD in kinds,
         "deprecated": [
