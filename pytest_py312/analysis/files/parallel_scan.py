@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +93,7 @@ class FileScanner:
             shutil.rmtree(folder, ignore_errors=True)
         return {
             task.key: scanned_facts or _scan_task(task)
-            for task, scanned_facts in zip(tasks, [*facts, *[None] * len(tasks)][: len(tasks)], strict=True)
+            for task, scanned_facts in zip_longest(tasks, facts[: len(tasks)])
         }
 
 

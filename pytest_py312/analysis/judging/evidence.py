@@ -72,11 +72,9 @@ def confidence_of(certain: bool) -> Confidence:
 def too_new_finding(path: str, reference: Reference, baseline: InterpreterAnswers, parameter: str = "") -> Finding:
     """Return a finding about a use of something that the baseline does not have yet."""
     name = dotted_name(reference.module, reference.path)
-    subject = f"parameter '{parameter}' of {name}" if parameter else name
-    reference_place, certainty = reference_location(path, reference), confidence_of(reference.sure)
-    return missing_on_baseline(
-        reference_place, subject, baseline, certainty, f"{name}({parameter})" if parameter else name
-    )
+    subject, shown = (f"parameter '{parameter}' of {name}", f"{name}({parameter})") if parameter else (name, name)
+    place = reference_location(path, reference)
+    return missing_on_baseline(place, subject, baseline, confidence_of(reference.sure), shown)
 
 
 def missing_on_baseline(

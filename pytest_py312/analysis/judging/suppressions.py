@@ -27,19 +27,16 @@ def apply_ignores(facts: FileFacts, findings: Sequence[Finding]) -> list[Finding
 
 def _matching_ignore(ignores: Sequence[SuppressionComment], finding: Finding) -> SuppressionComment | None:
     line = finding.location.line if finding.location is not None else None
-    for ignore in ignores:
-        if ignore.line == line and finding.code in ignore.codes and ignore.reason:
-            return ignore
-    return None
+    matching = (ignore for ignore in ignores if ignore.line == line and finding.code in ignore.codes and ignore.reason)
+    return next(matching, None)
 
 
 def _ignore_finding(path: str, ignore: SuppressionComment) -> Finding:
     location = Location(path=path, line=ignore.comment_line, column=ignore.column)
     if not ignore.codes or not ignore.reason:
-        missing = "codes" if not ignore.codes else "a reason"
         return Finding(
             code=INVALID_IGNORE,
-            message=f"this comment has no effect: it names no {missing.removeprefix('a ')}",
+            message=f"this comment has no effect: it names no {'reason' if ignore.codes else 'codes'}",
             remedy="write # py312: ignore[PY201] and the reason",
             severity=Severity.WARNING,
             location=location,

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 
 from pytest_py312.core.model.findings import Finding, Location, Outcome, Severity, Status
 from pytest_py312.core.model.fleet import Cell
@@ -64,37 +65,31 @@ def _is_unanswered(comparison: BenchmarkComparison, cell: Cell) -> bool:
 
 def _findings(comparison: BenchmarkComparison, cell: Cell) -> Iterator[Finding]:
     general = comparison.kind in GENERAL_KINDS
-    location = _location(comparison, cell)
+    finding_of = partial(Finding, names=(comparison.name,), location=_location(comparison, cell))
     if comparison.verdict is SpeedVerdict.SLOWER:
-        yield Finding(
+        yield finding_of(
             code="PY503" if general else "PY501",
             severity=Severity.WARNING if general else Severity.ERROR,
             message=f"{comparison.name} {_describe_ratio(comparison)} on {comparison.target} as on "
             f"{comparison.baseline} ({format_interval(comparison)})",
             remedy="profile it on both, or set a threshold for it in the plan if that much is accepted",
-            names=(comparison.name,),
-            location=location,
             detail=comparison.note,
         )
     elif comparison.verdict is SpeedVerdict.INCONCLUSIVE and not general:
-        yield Finding(
+        yield finding_of(
             code="PY502",
             severity=Severity.WARNING,
             message=f"{comparison.name} could be slower on {comparison.target}: {format_interval(comparison)} after "
             f"{len(comparison.pairs)} pairs",
             remedy=_more_pairs_remedy(comparison),
-            names=(comparison.name,),
-            location=location,
             detail=comparison.note,
         )
     elif comparison.verdict is SpeedVerdict.NOT_COMPARABLE and not general:
-        yield Finding(
+        yield finding_of(
             code="PY504",
             severity=Severity.NOTE,
             message=f"{comparison.name} cannot be compared ({format_interval(comparison)}): {comparison.note}",
             remedy="measure with interpreters of the same build options, such as official images of one series",
-            names=(comparison.name,),
-            location=location,
         )
 
 
@@ -118,13 +113,8 @@ def _more_pairs_remedy(comparison: BenchmarkComparison) -> str:
 
 
 def _location(comparison: BenchmarkComparison, cell: Cell) -> Location | None:
-    test = (
-        comparison.name
-        if comparison.kind == "benchmark"
-        else comparison.name.partition(" of ")[2]
-        if comparison.kind == "test"
-        else ""
-    )
-    file = test.split("::")[0] if "::" in test else ""
+    tests = {"benchmark": comparison.name, "test": comparison.name.partition(" of ")[2]}
+    file, is_test, _ = tests.get(comparison.kind, "").partition("::")
+    file = file if is_test else ""
     path = f"{cell.service.path}/{file}" if file else cell.service.manifest or cell.service.path
     return Location(path=path.removeprefix("./"))

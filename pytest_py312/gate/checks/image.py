@@ -47,12 +47,10 @@ class ImageCheck:
             findings = [replace(finding, preexisting=True) for finding in findings]
         elif findings:
             baseline = cell.baseline_cell
-            baseline_identities = {
+            known = {
                 finding_identity(finding) for run in facts.image_runs(baseline) for finding in _findings(run, baseline)
             }
-            findings = [
-                replace(finding, preexisting=finding_identity(finding) in baseline_identities) for finding in findings
-            ]
+            findings = [replace(finding, preexisting=finding_identity(finding) in known) for finding in findings]
         return CheckResult(outcome=_outcome(self.name, cell, runs, findings))
 
 
@@ -107,11 +105,8 @@ def _findings(run: ImageCheckResult, cell: Cell) -> Iterator[Finding]:
         )
     yield from _entry_point_findings(run)
     if run.health in (ImageHealth.UNHEALTHY, ImageHealth.ENDED):
-        word = (
-            "is not healthy within the time that its health check declares"
-            if run.health is ImageHealth.UNHEALTHY
-            else run.health.value
-        )
+        is_late = run.health is ImageHealth.UNHEALTHY
+        word = "is not healthy within the time that its health check declares" if is_late else run.health.value
         yield _image_finding(
             run,
             code="PY704",

@@ -54,6 +54,10 @@ def record_of_report(report: Report, run_id: str) -> RunRecord:
     return record_of(to_document(report), run_id)
 
 
+def _past_run(report: Report, run_id: str, exit_status: int) -> PastRun:
+    return replace(past_run_of(record_of_report(report, run_id)), exit_status=exit_status)
+
+
 class HistoryStore:
     """The kept runs of a repository. It is opened for each operation, and safe for several runs at once."""
 
@@ -71,7 +75,7 @@ class HistoryStore:
         if report.shard is not None:  # of a part nothing is kept: its counts would be those of a smaller fleet
             return
         with suppress(StateError, DocumentFault), closing(self._open()) as database:
-            past = replace(past_run_of(record_of_report(report, run_id)), exit_status=exit_status)
+            past = _past_run(report, run_id, exit_status)
             values = (run_id, past.ended_at, json.dumps(encode(past)))
 
             def transaction(execute: Execute) -> None:
@@ -99,7 +103,7 @@ class HistoryStore:
     def table(self, report: Report, run_id: str) -> tuple[tuple[str, ...], ...]:
         """Return the table of the runs up to that of ``report``; empty if the files cannot be used."""
         try:
-            past = replace(past_run_of(record_of_report(report, run_id)), exit_status=report.exit_status)
+            past = _past_run(report, run_id, report.exit_status)
             earlier = [run for run in self.runs() if run.origin != run_id and run.ended_at <= past.ended_at]
         except (StateError, DocumentFault):
             return ()
@@ -124,5 +128,5 @@ def _stored_run(store: RunStore, run: StoredRun) -> PastRun:
     """Return a run of which only the report is stored, or not even that."""
     if run.exit_status is not None:
         with suppress(StateError, DocumentFault):
-            return replace(past_run_of(record_of_report(store.report(run), run.id)), exit_status=run.exit_status)
+            return _past_run(store.report(run), run.id, run.exit_status)
     return PastRun(origin=run.id, ended_at=run.began, exit_status=run.exit_status)

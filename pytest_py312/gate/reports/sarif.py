@@ -246,11 +246,8 @@ SARIF_RULES: Mapping[str, SarifRule] = {
         ("PY107", "A line of a requirements file that pip rejects", "Correct or remove the line."),
         ("PY110", "A distribution was built from source", "None needed; a wheel installs faster."),
         ("PY111", "The baseline could not be checked", "See why in the message."),
-        (
-            "PY112",
-            "Possible problem in a set that is blocked by something else",
-            "Resolve what blocks; then this is checked.",
-        ),
+        ("PY112", "Possible problem in a set that is blocked by something else",
+         "Resolve what blocks; then this is checked."),
         ("PY113", "Further blockers could not be determined", "See why in the message."),
         ("PY114", "No required hash matches the file for the target", "Regenerate the requirements file."),
         ("PY115", "A version in a lock file is not available", "Regenerate the lock file."),
@@ -258,11 +255,8 @@ SARIF_RULES: Mapping[str, SarifRule] = {
         ("PY117", "The service's start module cannot be imported", "Fix what the traceback shows."),
         ("PY118", "The image of the target lacks a program", "Replace the command."),
         ("PY120", "An imported module is not installed", "Require the project that provides it."),
-        (
-            "PY121",
-            "An imported module is installed only through another project",
-            "Require the project that provides it.",
-        ),
+        ("PY121", "An imported module is installed only through another project",
+         "Require the project that provides it."),
         ("PY201", "A module was removed from the standard library", _REPLACE),
         ("PY202", "A name was removed from a standard module", _REPLACE),
         ("PY203", "A method or attribute was removed from a standard class", _REPLACE),
@@ -290,11 +284,8 @@ SARIF_RULES: Mapping[str, SarifRule] = {
         ("PY402", "Tests that run on the baseline do not run on the target", "Make them run there as well."),
         ("PY403", "Flaky tests", "Make them independent of what differs between runs."),
         ("PY404", "Tests that also fail on the baseline", "None needed for the migration."),
-        (
-            "PY405",
-            "Tests fail on the baseline because of something too new for it",
-            "Use a form that both versions support.",
-        ),
+        ("PY405", "Tests fail on the baseline because of something too new for it",
+         "Use a form that both versions support."),
         ("PY406", "Tests whose ids differ in every run", "Give their parameters fixed ids."),
         ("PY407", "Test files that cannot be collected on either side", "Install what they import."),
         ("PY501", "A benchmark of the service is slower on the target", "Profile it on both Pythons."),
@@ -307,5 +298,5 @@ SARIF_RULES: Mapping[str, SarifRule] = {
         ("PY704", "A container of the image ends or does not become healthy", "See its last output."),
         ("PY901", "A waiver that is no longer needed", "Remove it from the plan."),
     )
-}
+}  # fmt: skip
 """Rules by code."""

@@ -46,14 +46,12 @@ class MergedRun:
     @property
     def options(self) -> dict[str, str]:
         """The options that all parts were checked with."""
-        identity = self.documents[0].shard.identity
-        return dict(identity.options) if identity is not None else {}
+        return dict(identity.options) if (identity := self.documents[0].shard.identity) else {}
 
     @property
     def commit(self) -> str:
         """The commit that was checked; empty outside of a git checkout."""
-        identity = self.documents[0].shard.identity
-        return identity.commit if identity is not None else ""
+        return identity.commit if (identity := self.documents[0].shard.identity) else ""
 
 
 def merge(documents: Sequence[ShardDocument], root: Path) -> MergedRun:
