@@ -16,13 +16,14 @@ from pytest_py312.repository.formats.functions.serverless import LAMBDA_CODE
 from pytest_py312.repository.recipes.command_walk import CommandWalk
 from pytest_py312.repository.recipes.dockerfile_recipe import read_dockerfile_recipe
 from pytest_py312.repository.recipes.file_map import FileMap, resolve_path
-from pytest_py312.repository.recipes.packaging_jobs import INSTALLS_INTO_FOLDER, read_packaging_recipe
 from pytest_py312.repository.recipes.serverless_builds import read_handler_recipe, read_serverless_recipe
 from pytest_py312.repository.recipes.suite_recipe import (
+    jobs_of_workflows,
     new_walk,
     read_makefile_recipe,
     read_runner_recipe,
     read_workflow_recipe,
+    walk_job,
 )
 from pytest_py312.repository.services.detection.service_files import (
     ServiceFiles,
@@ -49,6 +50,8 @@ _DOCKER_FOLDERS = (
     ".", "docker", "dockerfiles", "deploy", "deploy/docker", "build", "images", "container", "containers"
 )  # fmt: skip
 """Folders whose Dockerfiles, and those of the folders inside of them, may be for a service beside them."""
+INSTALLS_INTO_FOLDER = re.compile(r"\binstall\b(?:(?!\binstall\b)(?:[^\n]|(?<=\\)\n))*\s(?:-t|--target)\b", re.ASCII)
+"""A command that installs into a folder which it names."""
 
 
 def find_production_recipe(tree: Tree, files: ServiceFiles) -> InstallRecipe | None:
@@ -77,11 +80,33 @@ def find_production_recipe(tree: Tree, files: ServiceFiles) -> InstallRecipe | N
         recipe = read_dockerfile_recipe(tree, path, files.path)
         if recipe is not None and _has_environment_for(recipe, files.path):
             return recipe
-    name, own_files = files.path.rpartition("/")[2], run_time_files(tree, files.path)
-    packed = read_packaging_recipe(tree, files.path, name, partial(_is_of_production, files, own_files))
+    packed = _read_packaging_recipe(tree, files)
     if packed is not None or files.dockerfiles:
         return packed
     return read_handler_recipe(tree, files.path, files.scan.files)
+
+
+def _read_packaging_recipe(tree: Tree, files: ServiceFiles) -> InstallRecipe | None:
+    """Return what the first job of a workflow installs into the archive of a function: ``--target`` beside its code.
+
+    What else the job installs is for itself: tests, the command line of a cloud.
+    """
+    name, own_files = files.path.rpartition("/")[2], run_time_files(tree, files.path)
+    for path, job in jobs_of_workflows(tree, ".", INSTALLS_INTO_FOLDER):
+        walk = new_walk(tree, path, ".")
+        for _ in walk_job(walk, job, files.path, name, "."):
+            pass
+        into_folder = [
+            (resolve_path(step.target, resolve_path(step.folder or ".", "/")), step)
+            for step in walk.steps
+            if step.target
+        ]
+        is_packed = partial(_is_of_production, files, own_files)
+        targets = {target for target, step in into_folder if any(map(is_packed, step.files))}
+        steps = [replace(step, target=LAMBDA_CODE) for target, step in into_folder if target in targets]
+        if steps:
+            return InstallRecipe(source=path, steps=tuple(dict.fromkeys(steps)))
+    return None
 
 
 def _is_of_production(files: ServiceFiles, own_files: Sequence[str], path: str) -> bool:

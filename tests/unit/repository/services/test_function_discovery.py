@@ -11,7 +11,7 @@ from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.plan import ServiceSettings
 from pytest_py312.repository.formats.functions.terraform import read_terraform
 from pytest_py312.repository.formats.text_positions import blank_jinja
-from pytest_py312.repository.recipes.packaging_jobs import INSTALLS_INTO_FOLDER
+from pytest_py312.repository.services.install_recipes import INSTALLS_INTO_FOLDER
 from pytest_py312.repository.services.own_distributions import _INSTALLS_FOLDER
 from tests.unit.repository.services.test_discovery import PROJECT, fleet_of
 
