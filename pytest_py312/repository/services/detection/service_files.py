@@ -61,6 +61,12 @@ _FILE_LIMIT = 50
 
 if TYPE_CHECKING:
     from pytest_py312.repository.declarations.summaries import WorkflowText
+_IMPORTING_FILE_LIMIT = 3_000
+"""Files of a folder whose import lines are read."""
+_IMPORT_LINE = re.compile(
+    r"^[ \t]*(?:from[ \t]+(?P<source>[A-Za-z_][\w.]*)[ \t]+import\b|import[ \t]+(?P<names>[A-Za-z_][\w., \t]*))",
+    re.MULTILINE | re.ASCII,
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -336,3 +342,21 @@ def _has_package_metadata(tree: Tree, path: str, name: str) -> bool:
         return read_setup_py(text).is_packaging
     ini = read_ini(text)
     return ini.get("metadata", "name") is not None or "options" in ini.sections
+
+
+def imported_names(tree: Tree, path: str) -> set[str]:
+    """Return the top-level modules that import lines of a file, or of the files of a folder, name.
+
+    Nothing is parsed: each service is read at every start.
+    """
+    if tree.is_file(path):
+        return set(_imports_in(tree.read_or_none(path) or ""))
+    files = [name for name in tree.scan_folder(path, depth=8).files if name.endswith(".py")]
+    texts = (tree.read_or_none(join_path(path, name)) for name in files[:_IMPORTING_FILE_LIMIT])
+    return {name for text in texts if text for name in _imports_in(text)}
+
+
+def _imports_in(text: str) -> Iterator[str]:
+    for match in _IMPORT_LINE.finditer(text):
+        names = match["names"].split(",") if match["names"] else [match["source"]]
+        yield from (name.split()[0].partition(".")[0] for name in names if name.strip())

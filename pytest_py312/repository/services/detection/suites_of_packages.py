@@ -13,8 +13,7 @@ from dataclasses import dataclass, field, replace
 from pytest_py312.core.model.fleet import RequirementSource, Service
 from pytest_py312.core.model.plan import Suite, SuiteKind
 from pytest_py312.core.text import join_names
-from pytest_py312.repository.services.detection.imported_names import imported_names
-from pytest_py312.repository.services.detection.service_files import ServiceFiles, read_service_files
+from pytest_py312.repository.services.detection.service_files import ServiceFiles, imported_names, read_service_files
 from pytest_py312.repository.services.detection.unread_service import read_or_mark
 from pytest_py312.repository.tree import Tree, join_path, relative_to
 
