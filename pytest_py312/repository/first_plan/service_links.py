@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_py312.core.model.fleet import Service
-from pytest_py312.repository.formats.compose_links import URL_HOST, ComposeEntry, read_compose_entries
+from pytest_py312.repository.formats.compose import URL_HOST, ComposeEntry, read_compose_entries
 from pytest_py312.repository.services.detection.entry_points import is_compose_file
 from pytest_py312.repository.tree import Tree, join_path, with_outer_folders
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pytest_py312.repository.first_plan.service_links import find_links
-from pytest_py312.repository.formats.compose_links import URL_HOST
+from pytest_py312.repository.formats.compose import URL_HOST
 from pytest_py312.repository.plan.loader import default_plan
 from pytest_py312.repository.services.discovery import discover
 from pytest_py312.repository.unchanging_tree import UnchangingTree
