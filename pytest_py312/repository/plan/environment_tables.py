@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pytest_py312.core.errors import did_you_mean
 from pytest_py312.repository.plan import values as read
 from pytest_py312.repository.plan.rollout_settings import EnvironmentSettings, MailSettings
+from pytest_py312.repository.plan.rollout_values import pattern_reader
 from pytest_py312.repository.plan.target_tables import engines, namespace
 from pytest_py312.repository.plan.values import FieldReaders, PlanNode, read_table, read_values
 
@@ -28,7 +29,12 @@ def read_environments(node: PlanNode) -> tuple[EnvironmentSettings, ...]:
         "prometheus": ("prometheus", _url),
         "textfile": ("textfile", lambda node: node.text('"/var/lib/node_exporter/py312.prom"')),
         "webhooks": ("webhooks", lambda node: tuple(_url(item) for item in node.items('["https://chat/hook"]'))),
-        "notify": ("notify", lambda node: tuple(_argv(item) for item in node.items('[["tell-us", "--urgent"]]'))),
+        "notify": (
+            "notify",
+            lambda node: tuple(
+                read.strings(item, '["tell-us", "--urgent"]') for item in node.items('[["tell-us", "--urgent"]]')
+            ),
+        ),
         "slack": ("slack", _hooks),
         "teams": ("teams", _hooks),
         "mail": ("mail", _mail),
@@ -84,10 +90,11 @@ def _hooks(node: PlanNode) -> tuple[str, ...]:
 
 
 def _mail(node: PlanNode) -> MailSettings:
+    address = pattern_reader(_MAIL_ADDRESS, "an address of mail", '"team@example.com"')
     readers: FieldReaders = {
-        "to": ("to", lambda node: tuple(_mail_address(item) for item in node.items('["team@example.com"]'))),
-        "from": ("sender", _mail_address),
-        "server": ("server", _mail_server),
+        "to": ("to", lambda node: tuple(address(item) for item in node.items('["team@example.com"]'))),
+        "from": ("sender", address),
+        "server": ("server", pattern_reader(_MAIL_SERVER, "a host, or a host and a port", '"smtp.example.com:587"')),
         "security": ("security", lambda node: read.choice(node, ("starttls", "tls", "none"))),
     }
     table = read_table(node, tuple(readers), "`mail`")
@@ -95,21 +102,3 @@ def _mail(node: PlanNode) -> MailSettings:
         if key not in table:
             raise node.error(f'has no "{key}"; add one, such as {key} = {example}')
     return MailSettings(**read_values(table, readers))
-
-
-def _mail_address(node: PlanNode) -> str:
-    text = node.text('"team@example.com"')
-    if not _MAIL_ADDRESS.fullmatch(text):
-        raise node.unexpected("an address of mail", '"team@example.com"')
-    return text
-
-
-def _mail_server(node: PlanNode) -> str:
-    text = node.text('"smtp.example.com:587"')
-    if not _MAIL_SERVER.fullmatch(text):
-        raise node.unexpected("a host, or a host and a port", '"smtp.example.com:587"')
-    return text
-
-
-def _argv(node: PlanNode) -> tuple[str, ...]:
-    return read.strings(node, '["tell-us", "--urgent"]')

@@ -11,7 +11,6 @@ from typing import Any
 
 from pytest_py312.core.service_patterns import glob_problem
 from pytest_py312.repository.plan import values as read
-from pytest_py312.repository.plan.acceptance_tables import read_acceptance
 from pytest_py312.repository.plan.contract_tables import read_contracts
 from pytest_py312.repository.plan.environment_tables import read_environments
 from pytest_py312.repository.plan.metric_conditions import parse_condition
@@ -252,6 +251,45 @@ def _metrics(node: PlanNode) -> tuple[MetricSettings, ...]:
     return tuple(metrics.values())
 
 
+def _acceptance(node: PlanNode) -> tuple[AcceptanceSettings, ...]:
+    """Read the tables ``[[stage.acceptance]]`` of one stage: tests that decide about it once it is deployed."""
+    if isinstance(node.value, dict):
+        raise node.error("expected a list of tables; write [[stage.acceptance]], with two brackets, above each")
+    tests: dict[str, AcceptanceSettings] = {}
+    for item in node.items("[[stage.acceptance]]"):
+        settings = _acceptance_tests(item)
+        if settings.name in tests:
+            raise item.error(
+                f'there are acceptance tests "{settings.name}" already; give each of a stage a name of its own'
+            )
+        tests[settings.name] = settings
+    return tuple(tests.values())
+
+
+def _acceptance_tests(item: PlanNode) -> AcceptanceSettings:
+    readers: FieldReaders = {
+        "name": ("name", pattern_reader(_NAME, "a name of letters, digits, dots and dashes", '"end-to-end"')),
+        "command": ("command", lambda node: read.command(node, '["sh", "tests/smoke.sh"]')),
+        "pytest": ("pytest", lambda node: read.relative_path(node, "tests/e2e")),
+        "python": ("python", lambda node: node.text('".venv/bin/python"')),
+        "folder": ("folder", lambda node: read.relative_path(node, "tests")),
+        "timeout": ("timeout", read.duration),
+        "environment": ("environment", read.environment),
+    }
+    members = read_table(item, tuple(readers), "acceptance")
+    if "name" not in members:
+        raise item.error('has no "name"; add one, such as name = "end-to-end"')
+    if ("command" in members) == ("pytest" in members):
+        present_keys = "both" if "command" in members else "neither"
+        raise item.error(
+            f'needs either "pytest" (a path, such as "tests/e2e") or "command" (words, such as ["sh", '
+            f'"tests/smoke.sh"]); has {present_keys}'
+        )
+    if "python" in members and "pytest" not in members:
+        raise members["python"].error("is the interpreter of pytest; a command names its own program, so remove it")
+    return AcceptanceSettings(**read_values(members, readers))
+
+
 def _overrides_in(item: PlanNode) -> list[tuple[str, SettingsOverrides]]:
     """Read the tables ``deploy`` and ``soak`` of a stage or a service."""
     if not isinstance(item.value, dict):
@@ -283,7 +321,7 @@ def _stage_acceptance(node: PlanNode) -> list[tuple[int, AcceptanceSettings]]:
         for number, item in _numbered_stages(node)
         for key, member in item.members("[[stage]]").items()
         if key == "acceptance"
-        for tests in read_acceptance(member)
+        for tests in _acceptance(member)
     ]
 
 

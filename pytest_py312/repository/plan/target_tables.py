@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pytest_py312.repository.plan.rollout_settings import KUBERNETES
+from pytest_py312.repository.plan.rollout_values import pattern_reader
 from pytest_py312.repository.plan.values import PlanNode
 
 CLUSTER_DEPLOY_KEYS = frozenset({"deployment", "namespace"})
@@ -23,21 +24,8 @@ Kubernetes replaces pods one by one, and they may wait for a node; its own defau
 """
 
 
-def deployment(node: PlanNode) -> str:
-    """Read the name of a Deployment."""
-    return _matching_text(node, _SUBDOMAIN, "the name of a Deployment", '"user-service"')
-
-
-def namespace(node: PlanNode) -> str:
-    """Read the name of a Kubernetes namespace."""
-    return _matching_text(node, _DNS_LABEL, "the name of a namespace", '"shop"')
-
-
-def _matching_text(node: PlanNode, pattern: re.Pattern[str], expected: str, example: str) -> str:
-    text = node.text(example)
-    if not pattern.fullmatch(text):
-        raise node.unexpected(expected, example)
-    return text
+deployment = pattern_reader(_SUBDOMAIN, "the name of a Deployment", '"user-service"')
+namespace = pattern_reader(_DNS_LABEL, "the name of a namespace", '"shop"')
 
 
 def engines(node: PlanNode) -> tuple[tuple[str, str], ...]:
