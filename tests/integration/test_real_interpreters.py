@@ -12,7 +12,7 @@ from uv import find_uv_bin
 from pytest_py312.core import process
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.measurements import InterpreterBuild
-from pytest_py312.dependencies.store.byte_code import COMPILE_SCRIPT
+from pytest_py312.dependencies.store.stored_distribution import COMPILE_SCRIPT
 from pytest_py312.runners.interpreters import FingerprintCache, find_local
 from pytest_py312.runners.runner import CellUnavailable
 

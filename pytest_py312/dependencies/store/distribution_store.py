@@ -33,18 +33,19 @@ from pytest_py312.core.model.plan import DEFAULT_BUILD_LIMIT
 from pytest_py312.core.progress.hub import PROGRESS
 from pytest_py312.core.text import list_names
 from pytest_py312.dependencies.resolution.lock import Pin, ResolutionRequest, Undetermined, Unresolvable
-from pytest_py312.dependencies.store.build_failures import BuildFailureCache, unfinished_build
-from pytest_py312.dependencies.store.byte_code import compile_modules
 from pytest_py312.dependencies.store.install_failures import (
+    BuildFailureCache,
     HashMismatch,
     raise_unless_installed,
     require_permitted_sources,
+    unfinished_build,
 )
 from pytest_py312.dependencies.store.recorded_files import is_overwritten, link_or_copy, move_recorded, read_record
 from pytest_py312.dependencies.store.stored_distribution import (
     ENTRY,
     OF_REPOSITORY,
     StoredDistribution,
+    compile_modules,
     installed_content,
     installed_state,
     is_unchanged,

@@ -7,7 +7,7 @@ import pytest
 from pytest_py312.core import clock
 from pytest_py312.core.model.findings import Finding, Location
 from pytest_py312.dependencies.resolution.lock import Pin, ResolutionRequest, Undetermined, Unresolvable
-from pytest_py312.dependencies.store.build_failures import BuildFailureCache
+from pytest_py312.dependencies.store.install_failures import BuildFailureCache
 from pytest_py312.dependencies.system.build_tools import NETWORK, MissingTool
 from tests.support.fakes import build_of
 

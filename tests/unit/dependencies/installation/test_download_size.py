@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_py312.dependencies.installation.trials import download_size, total_wheel_size
 from pytest_py312.dependencies.resolution.lock import Pin
-from pytest_py312.dependencies.store.download_size import download_size, total_wheel_size
 from tests.support.fakes import FakeRunner, build_of, command_run_of
 
 LOCK = """
