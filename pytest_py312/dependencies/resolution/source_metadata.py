@@ -5,27 +5,31 @@
 uv resolves without running foreign code (dependencies/system/confined_builds.py). Where it would have to build, the
 metadata of that one source is built apart, and the resolution is repeated with it (uv's ``dependency-metadata``). For a
 source from git uv takes no such setting; what its build wrote is checked and put where uv looks first, in its cache.
-There one source has the same metadata on each interpreter, so each of these has a cache of its own for such sets:
+There it has made a folder by the digest of the URL as it was written and by commit
+(``sdists-v11/git/e57c86552c8f20ca/153f17428dae795f``). One source has the same metadata on each interpreter there, so
+each of these has a cache of its own for such sets:
 
     <cache>/uv-git/<runner>-<build digest>/
 """
 
 import hashlib
 import json
+import re
 import shutil
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from pytest_py312.core.files import write_json_atomically
+from pytest_py312.core.files import write_atomically, write_json_atomically
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.process import CommandResult
 from pytest_py312.dependencies.system.confined_builds import (
@@ -36,12 +40,6 @@ from pytest_py312.dependencies.system.confined_builds import (
     source_to_build,
     without_builds,
 )
-from pytest_py312.dependencies.system.git_sources import (
-    GIT_MARK,
-    PinnedGitSource,
-    give_metadata_to_uv,
-    pin_git_source,
-)
 from pytest_py312.runners.confinement import without_passwords
 from pytest_py312.runners.probe_records import read_bounded
 from pytest_py312.runners.runner import Runner, SupportsConfinement
@@ -50,6 +48,9 @@ MAX_SOURCES = 500
 """How many sources one resolution may have built."""
 METADATA_LIMIT = 4 * 1024**2
 _MAX_ITEMS = 20_000
+GIT_MARK = " @ git+"
+"""In what uv calls a source from git."""
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -141,6 +142,56 @@ def _unpack(content: bytes) -> Iterator[Any]:
         yield value()
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PinnedGitSource:
+    """A source at its commit, which uv finds without the network once it is in a cache.
+
+    ``folder`` is where uv waits for its metadata, relative to the cache.
+    """
+
+    line: str
+    folder: Path
+
+
+def pin_git_source(source: str, cache: Path) -> PinnedGitSource | None:
+    """Return ``source`` at the commit that uv has just fetched into ``cache``, which has nothing else from git.
+
+    No foreign code may have run there. ``None`` if uv has left something else than is known of it.
+    """
+    folders = [folder for folder in cache.glob("sdists-*/git/*/*") if folder.is_dir()]
+    heads = list(cache.glob("git-*/checkouts/*/*/.git/HEAD"))
+    if len(folders) != 1 or len(heads) != 1:
+        return None
+    with suppress(OSError, ValueError):  # unreadable, or no URL
+        commit = _commit_of(heads[0])
+        if _COMMIT.fullmatch(commit) and commit.startswith(folders[0].name):
+            return PinnedGitSource(line=_at_commit(source, commit), folder=folders[0].relative_to(cache))
+    return None
+
+
+def _commit_of(head: Path) -> str:
+    """Return the commit that a fresh checkout is at, by its ``HEAD``."""
+    text = head.read_text(encoding="ascii").strip()
+    if not text.startswith("ref: refs/heads/") or ".." in text:
+        return text
+    return (head.parent / text.removeprefix("ref: ")).read_text(encoding="ascii").strip()
+
+
+def _at_commit(source: str, commit: str) -> str:
+    name, mark, url = source.partition(GIT_MARK)
+    parts = urlsplit(url)
+    repository = parts.path.rpartition("@")[0] or parts.path
+    return f"{name}{mark}{urlunsplit(parts._replace(path=f'{repository}@{commit}'))}"
+
+
+def give_metadata_to_uv(content: bytes, source: PinnedGitSource, cache: Path) -> None:
+    """Put checked metadata where uv waits for them in a cache. If that fails, uv asks for a build again."""
+    file = cache / source.folder / "metadata.msgpack"
+    if file.parent.is_dir() and not file.exists():
+        with suppress(OSError):
+            write_atomically(file, content)
+
+
 class MetadataBuilds:
     """Runs resolutions of uv in which no foreign code runs. Safe for threads and several processes."""
 
@@ -191,9 +242,7 @@ class MetadataBuilds:
     def _cached(self, source: str, build: InterpreterBuild, options: Sequence[str]) -> SourceMetadata | None:
         try:
             data = json.loads(self._file(source, build, options).read_text(encoding="utf-8"))
-            return checked_metadata(
-                data["name"], data["version"], data["requires"], data["requires_python"], data["extras"]
-            )
+            return checked_metadata(**data)
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return None
 
@@ -237,7 +286,7 @@ class MetadataBuilds:
                     give_metadata_to_uv(content, from_git, self._git_cache(build))
             elif " @ " not in source:
                 with suppress(OSError):  # only a cache
-                    write_json_atomically(self._file(source, build, options), _as_json(metadata))
+                    write_json_atomically(self._file(source, build, options), asdict(metadata))
             return metadata
         finally:
             shutil.rmtree(work, ignore_errors=True)
@@ -253,16 +302,6 @@ class MetadataBuilds:
     def _git_cache(self, build: InterpreterBuild) -> Path:
         """Return the cache of uv for sets with sources from git that have to be built."""
         return self._cache / "uv-git" / f"{self._runner.name}-{build.digest}"
-
-
-def _as_json(metadata: SourceMetadata) -> Mapping[str, object]:
-    return {
-        "name": metadata.name,
-        "version": metadata.version,
-        "requires": metadata.requires,
-        "requires_python": metadata.requires_python,
-        "extras": metadata.extras,
-    }
 
 
 def _find_metadata(scratch: Path, name: str) -> tuple[bytes, SourceMetadata | None]:

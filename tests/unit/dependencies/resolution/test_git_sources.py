@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_py312.dependencies.system.git_sources import (
+from pytest_py312.dependencies.resolution.source_metadata import (
     PinnedGitSource,
     give_metadata_to_uv,
     pin_git_source,
