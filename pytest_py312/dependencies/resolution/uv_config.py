@@ -8,26 +8,28 @@ from pathlib import Path
 
 def uv_settings_digest(environ: Mapping[str, str]) -> str:
     """Return a digest of uv's variables and user settings files; with another index uv resolves differently."""
-    variables = sorted((name, value) for name, value in environ.items() if name.startswith("UV_"))
-    digest = hashlib.sha256(json.dumps(variables).encode())
-    home = Path(environ.get("XDG_CONFIG_HOME") or Path(environ.get("HOME") or "/") / ".config")
-    config_file = environ.get("UV_CONFIG_FILE")
-    for file in (home / "uv" / "uv.toml", Path("/etc/uv/uv.toml"), *([Path(config_file)] if config_file else [])):
-        try:
-            digest.update(file.read_bytes())
-        except (OSError, ValueError):
-            digest.update(b"\0")
-    return digest.hexdigest()[:16]
+    return _settings_digest(environ, "UV_", (_config_folder(environ) / "uv" / "uv.toml", Path("/etc/uv/uv.toml")))
 
 
 def pip_settings_digest(environ: Mapping[str, str]) -> str:
     """Return a digest of pip's variables and settings files."""
-    variables = sorted((name, value) for name, value in environ.items() if name.startswith("PIP_"))
+    files = (Path("/etc/pip.conf"), _config_folder(environ) / "pip" / "pip.conf", _home(environ) / ".pip" / "pip.conf")
+    return _settings_digest(environ, "PIP_", files)
+
+
+def _home(environ: Mapping[str, str]) -> Path:
+    return Path(environ.get("HOME") or "/")
+
+
+def _config_folder(environ: Mapping[str, str]) -> Path:
+    return Path(environ.get("XDG_CONFIG_HOME") or _home(environ) / ".config")
+
+
+def _settings_digest(environ: Mapping[str, str], prefix: str, files: Sequence[Path]) -> str:
+    """Return a digest of the variables with ``prefix``, of ``files``, and of the file that a variable names."""
+    variables = sorted((name, value) for name, value in environ.items() if name.startswith(prefix))
     digest = hashlib.sha256(json.dumps(variables).encode())
-    home = Path(environ.get("HOME") or "/")
-    config = Path(environ.get("XDG_CONFIG_HOME") or home / ".config")
-    config_file = environ.get("PIP_CONFIG_FILE")
-    files = [Path("/etc/pip.conf"), config / "pip" / "pip.conf", home / ".pip" / "pip.conf"]
+    config_file = environ.get(f"{prefix}CONFIG_FILE")
     for file in (*files, *([Path(config_file)] if config_file else [])):
         try:
             digest.update(file.read_bytes())

@@ -2,10 +2,11 @@
 
 import base64
 import hashlib
+import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from csv import reader as csv_reader
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 
 def read_record(info: Path) -> dict[str, str]:
@@ -39,41 +40,25 @@ def move_recorded(
     shutil.rmtree(staging, ignore_errors=True)
     for name in names:
         source = (site / name).absolute()
-        real = Path(*_normalized_parts(PurePosixPath(source)))
+        real = Path(os.path.normpath(source))  # without following links, as resolve() would
         if real.is_relative_to(site):
             target = staging / "lib" / real.relative_to(site)
         elif real.is_relative_to(environment):
             target = staging / "data" / real.relative_to(environment)
         else:
             continue  # never move a file outside of the environment, whatever RECORD lists
-        transfer = _link if name in shared else _move
-        transfer(real, target)
+        transfer = link_or_copy if name in shared else Path.rename
+        _transfer(real, target, transfer)
         if real.suffix == ".py":
             for compiled in (real.parent / "__pycache__").glob(f"{real.stem}.cpython-*.pyc"):
-                transfer(compiled, target.parent / "__pycache__" / compiled.name)
+                _transfer(compiled, target.parent / "__pycache__" / compiled.name, transfer)
     (staging / "lib").mkdir(parents=True, exist_ok=True)
 
 
-def _normalized_parts(path: PurePosixPath) -> list[str]:
-    parts: list[str] = []
-    for item in path.parts:
-        if item == ".." and len(parts) > 1:
-            parts.pop()
-        elif item != "..":
-            parts.append(item)
-    return parts
-
-
-def _move(source: Path, target: Path) -> None:
+def _transfer(source: Path, target: Path, transfer: Callable[[Path, Path], object]) -> None:
     if source.is_file() and not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
-        source.rename(target)
-
-
-def _link(source: Path, target: Path) -> None:
-    if source.is_file() and not target.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        link_or_copy(source, target)
+        transfer(source, target)
 
 
 def link_or_copy(source: str | Path, target: str | Path) -> None:

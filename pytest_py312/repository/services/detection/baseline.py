@@ -201,9 +201,5 @@ def _baseline_from(declaration: Declaration, interpreter: Interpreter) -> Baseli
 
 
 def _fallback_baseline(plan: Plan) -> Baseline:
-    oldest = min(_usable(plan.interpreters, plan.target))
+    oldest = min(plan.interpreters or (plan.target,))
     return Baseline(interpreter=oldest, source=FALLBACK_SOURCE, is_declared=False)
-
-
-def _usable(interpreters: Sequence[Interpreter], target: Interpreter) -> Sequence[Interpreter]:
-    return interpreters or (target,)
