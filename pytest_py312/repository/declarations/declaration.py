@@ -12,6 +12,8 @@ from typing import Any
 
 from pytest_py312.core.model.findings import Interpreter, Location
 from pytest_py312.core.model.fleet import Declaration
+from pytest_py312.repository.formats.image_reference import parse_python_image
+from pytest_py312.repository.formats.version_ranges import is_readable_range, single_minor
 
 DISTRIBUTION_FOLDERS = ("/usr/lib/", "/usr/lib64/", "/usr/bin/", "/usr/include/", "/usr/share/")
 """Where the Python of a Linux distribution is; that of an image of Python is in ``/usr/local``."""
@@ -175,6 +177,34 @@ class DeclarationCollector:
             source_text=source_text,
             **attributes,
         )
+
+    def add_range(self, start: int, end: int, value: str, subject: str, not_editable_reason: str = "") -> None:
+        """Add the range of versions that a project declares for itself; ``value`` is what the file means by it."""
+        is_readable = is_readable_range(value)
+        self.add(
+            "metadata", DeclarationRole.RANGE if is_readable else DeclarationRole.UNKNOWN, start, end, subject=subject,
+            text=value, version=single_minor(value), not_editable_reason=not_editable_reason,
+            unknown_reason="" if is_readable else "It is not a readable version range.",
+        )  # fmt: skip
+
+    def add_classifier(self, start: int, end: int, text: str, item: ListItem) -> None:
+        """Add a classifier; the positions are those of its version."""
+        version = version_of(self.text[start:end])
+        self.add(
+            "metadata", DeclarationRole.LIST_ITEM, start, end, subject="classifiers", text=text, version=version,
+            item=item,
+        )  # fmt: skip
+
+    def add_image_reference(self, kind: str, start: int, reference: str, **attributes: Any) -> None:
+        """Add the Python of the image that the text from ``start`` on names, if it has one."""
+        image = parse_python_image(reference)
+        if image is not None:
+            first, end = image.span or (0, len(reference))
+            self.add(
+                kind, DeclarationRole.EXACT if image.version else DeclarationRole.FLOATING, start + first, start + end,
+                text=reference, version=image.version, images=(reference,), not_editable_reason=image.reason,
+                unknown_reason="" if image.version else image.reason, **{"subject": "an image", **attributes},
+            )  # fmt: skip
 
     def add_unreadable_file(self, kind: str, reason: str, line: int | None = None) -> None:
         """Record that the whole file cannot be read, so that this is not mistaken for a file without versions."""

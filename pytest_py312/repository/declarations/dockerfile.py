@@ -32,47 +32,12 @@ _VARIABLE_PREFIX = re.compile(r"(?:\$\{?[A-Za-z_]\w*\}?/?)+", re.ASCII)
 _ANY_VARIABLE = re.compile(r"\$\{[^}]*\}?|\$\w+", re.ASCII)
 _OTHER_IMAGES = frozenset(
     {
-        "bash",
-        "busybox",
-        "caddy",
-        "composer",
-        "corretto",
-        "dotnet",
-        "elixir",
-        "envoy",
-        "erlang",
-        "go",
-        "golang",
-        "gradle",
-        "haproxy",
-        "haskell",
-        "httpd",
-        "java",
-        "jdk",
-        "jre",
-        "kubectl",
-        "mariadb",
-        "maven",
-        "memcached",
-        "mongo",
-        "mysql",
-        "nginx",
-        "node",
-        "nodejs",
-        "openjdk",
-        "php",
-        "postgres",
-        "rabbitmq",
-        "redis",
-        "ruby",
-        "rust",
-        "scratch",
-        "swift",
-        "temurin",
-        "terraform",
-        "traefik",
+        "bash", "busybox", "caddy", "composer", "corretto", "dotnet", "elixir", "envoy", "erlang", "go", "golang",
+        "gradle", "haproxy", "haskell", "httpd", "java", "jdk", "jre", "kubectl", "mariadb", "maven", "memcached",
+        "mongo", "mysql", "nginx", "node", "nodejs", "openjdk", "php", "postgres", "rabbitmq", "redis", "ruby",
+        "rust", "scratch", "swift", "temurin", "terraform", "traefik",
     }
-)
+)  # fmt: skip
 """Words in names of images that show what the image is for, which is not Python."""
 _FROM_FLAG = re.compile(r"(?<!\w)from=(?P<image>[^\s,]+)")
 

@@ -11,7 +11,6 @@ from pytest_py312.repository.declarations.declaration import (
     VersionDeclaration,
     version_of,
 )
-from pytest_py312.repository.formats.version_ranges import is_readable_range, single_minor
 
 LENGTH_LIMIT = 200_000
 _SECTION = re.compile(r"\[(?P<name>[^\]\r\n]+)\]")
@@ -86,19 +85,13 @@ def _add_value(collector: DeclarationCollector, value: IniValue) -> None:
     start, end = value.start, value.end
     text = collector.text[start:end]
     if section == "options" and key in ("python_requires", "python-requires"):
-        _add_range(collector, start, end)
+        start += len(text) - len(text.lstrip())  # the value may begin on the next line
+        spans_lines = "It spans several lines." if "\n" in text.strip() else ""
+        collector.add_range(start, start + len(text.strip()), text.strip(), "python_requires", spans_lines)
     elif section == "metadata" and key in ("classifiers", "classifier"):
         for match in _CLASSIFIER.finditer(collector.text, start, end):
             item = _line_or_comma_item(collector.text, "classifiers", *match.span())
-            collector.add(
-                "metadata",
-                DeclarationRole.LIST_ITEM,
-                *match.span("version"),
-                subject="classifiers",
-                text=match[0],
-                version=version_of(match["version"]),
-                item=item,
-            )
+            collector.add_classifier(*match.span("version"), match[0], item)
     elif (section == "mypy" and key == "python_version") or (
         section.lower() in _PYLINT_SECTIONS and key == "py-version"
     ):
@@ -124,24 +117,6 @@ def _add_value(collector: DeclarationCollector, value: IniValue) -> None:
         for match in _VERSION_IN_PATH.finditer(collector.text, start, end):
             collector.add("tool", DeclarationRole.PATH, *match.span("version"), subject="a path",
                         version=version_of(match["version"]), declared=False)  # fmt: skip
-
-
-def _add_range(collector: DeclarationCollector, start: int, end: int) -> None:
-    # the value may begin on the next line
-    text = collector.text[start:end]
-    start += len(text) - len(text.lstrip())
-    text = text.strip()
-    is_readable = bool(text) and is_readable_range(text)
-    collector.add(
-        "metadata",
-        DeclarationRole.RANGE if is_readable else DeclarationRole.UNKNOWN,
-        start,
-        start + len(text),
-        subject="python_requires",
-        version=single_minor(text),
-        not_editable_reason="It spans several lines." if "\n" in text else "",
-        unknown_reason="" if is_readable else "It is not a readable version range.",
-    )
 
 
 def _add_version(collector: DeclarationCollector, start: int, text: str, role: DeclarationRole, subject: str) -> None:

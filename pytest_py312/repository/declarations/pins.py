@@ -119,16 +119,8 @@ def read_jenkins_declarations(text: str, path: str) -> tuple[VersionDeclaration,
     """Read a Jenkinsfile: the Python images in its string literals."""
     collector = DeclarationCollector(text, path)
     for match in _QUOTED.finditer(text[:_LIMIT]):
-        image = parse_python_image(match["text"])
-        if image is None or ("/" not in match["text"] and ":" not in match["text"]):
-            continue
-        first = match.start("text")
-        span = (first + image.span[0], first + image.span[1]) if image.span else match.span("text")
-        collector.add(
-            "workflow", DeclarationRole.EXACT if image.version else DeclarationRole.FLOATING, *span, subject="an image",
-            text=match["text"], version=image.version, images=(match["text"],), not_editable_reason=image.reason,
-            unknown_reason="" if image.version else image.reason,
-        )  # fmt: skip
+        if "/" in match["text"] or ":" in match["text"]:
+            collector.add_image_reference("workflow", match.start("text"), match["text"])
     return collector.declarations
 
 
@@ -141,12 +133,7 @@ def read_script_declarations(text: str, path: str) -> tuple[VersionDeclaration, 
             for match in _IMAGE_WORD.finditer(text, *command.span()):
                 image = parse_python_image(match["image"])
                 if image and image.version and image.span and image.scheme:
-                    start = match.start("image")
-                    collector.add(
-                        "tool", DeclarationRole.EXACT, start + image.span[0], start + image.span[1],
-                        subject="an image", text=match["image"], version=image.version, images=(match["image"],),
-                        declared=False,
-                    )  # fmt: skip
+                    collector.add_image_reference("tool", match.start("image"), match["image"], declared=False)
     return collector.declarations
 
 
@@ -208,10 +195,7 @@ def read_makefile_declarations(text: str, path: str) -> tuple[VersionDeclaration
         name, value, start = match["name"], match["value"], match.start("value")
         image = parse_python_image(value) if ":" in value else None
         if image and image.version and image.span:
-            collector.add(
-                "tool", DeclarationRole.EXACT, start + image.span[0], start + image.span[1], subject=name, text=value,
-                version=image.version, images=(value,), not_editable_reason=image.reason, declared=False,
-            )  # fmt: skip
+            collector.add_image_reference("tool", start, value, subject=name, declared=False)
             continue
         command = _COMMAND.fullmatch(value) or (
             _ENVIRONMENT.fullmatch(value) if _ENVIRONMENT_VARIABLE.search(name) else None

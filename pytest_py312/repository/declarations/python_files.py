@@ -20,7 +20,6 @@ from pytest_py312.repository.formats.setuptools import (
     read_setup_py,
 )
 from pytest_py312.repository.formats.text_positions import SourcePositions
-from pytest_py312.repository.formats.version_ranges import is_readable_range, single_minor
 
 _CLASSIFIER_LINE = re.compile(
     r"(?m)^[ \t]*(?P<item>Programming Language :: Python :: (?P<version>3\.\d{1,2}))[ \t]*$", re.ASCII
@@ -45,19 +44,10 @@ def read_setup_py_declarations(text: str, path: str) -> tuple[VersionDeclaration
         match = CLASSIFIER.fullmatch(str(node.value))
         span, exact = source.string_content(node)
         if match and exact:
-            start = span[0] + match.start("version")
-            collector.add(
-                "metadata",
-                DeclarationRole.LIST_ITEM,
-                start,
-                span[0] + match.end("version"),
-                subject="classifiers",
-                text=str(node.value).strip(),
-                version=version_of(match["version"]),
-                item=ListItem(
-                    group=f"classifiers{brackets}", start=source.span_of(node)[0], end=source.span_of(node)[1]
-                ),
-            )
+            start, end = span[0] + match.start("version"), span[0] + match.end("version")
+            first, last = source.span_of(node)
+            item = ListItem(group=f"classifiers{brackets}", start=first, end=last)
+            collector.add_classifier(start, end, str(node.value).strip(), item)
     if not collector.declarations or all(found.subject != "classifiers" for found in collector.declarations):
         _add_classifier_lines(collector, source, text)
     return collector.declarations
@@ -73,10 +63,7 @@ def _add_classifier_lines(collector: DeclarationCollector, source: SourcePositio
             item = ListItem(
                 group=f"classifiers@{span[0]}", start=match.start("item"), end=match.end("item"), on_own_lines=True
             )
-            collector.add(
-                "metadata", DeclarationRole.LIST_ITEM, *match.span("version"), subject="classifiers",
-                text=match["item"], version=version_of(match["version"]), item=item,
-            )  # fmt: skip
+            collector.add_classifier(*match.span("version"), match["item"], item)
 
 
 def _add_python_requires(collector: DeclarationCollector, source: SourcePositions, node: ast.expr) -> None:
@@ -86,17 +73,7 @@ def _add_python_requires(collector: DeclarationCollector, source: SourcePosition
         collector.add("metadata", DeclarationRole.UNKNOWN, *span, subject="python_requires", text="python_requires",
                     unknown_reason=_COMPUTED_REASON, declared=False)  # fmt: skip
         return
-    is_readable = is_readable_range(value)
-    collector.add(
-        "metadata",
-        DeclarationRole.RANGE if is_readable else DeclarationRole.UNKNOWN,
-        *span,
-        subject="python_requires",
-        text=value,
-        version=single_minor(value),
-        not_editable_reason="" if exact else "It is composed of several strings.",
-        unknown_reason="" if is_readable else "It is not a readable version range.",
-    )
+    collector.add_range(*span, value, "python_requires", "" if exact else "It is composed of several strings.")
 
 
 def _joined_string(node: ast.expr, depth: int = 0) -> str | None:
@@ -138,14 +115,8 @@ def _add_session_versions(collector: DeclarationCollector, source: SourcePositio
         return  # ``python=False`` and ``python=None``: the interpreter that runs nox
     if not isinstance(value, ast.Constant | ast.List | ast.Tuple):
         span = source.span_of(value)
-        collector.add(
-            "tool",
-            DeclarationRole.UNKNOWN,
-            *span,
-            subject="python of a session",
-            unknown_reason=_COMPUTED_REASON,
-            declared=False,
-        )
+        collector.add("tool", DeclarationRole.UNKNOWN, *span, subject="python of a session",
+                      unknown_reason=_COMPUTED_REASON, declared=False)  # fmt: skip
         return
     is_list = isinstance(value, ast.List | ast.Tuple)
     brackets = "()" if isinstance(value, ast.Tuple) else "[]"

@@ -5,110 +5,35 @@ Whether a file can declare a version is decided by its name alone, without loadi
 
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
+from importlib import import_module
 from operator import attrgetter
 
-from pytest_py312.repository.declarations.declaration import DeclarationCollector, DeclarationRole, VersionDeclaration
+from pytest_py312.repository.declarations.declaration import DeclarationCollector, VersionDeclaration
 from pytest_py312.repository.formats.text_positions import blank_jinja, without_jinja_ending
 
 DeclarationReader = Callable[[str, str], tuple[VersionDeclaration, ...]]
 
-# Each reader is imported for the first file of its kind, since most repositories have few kinds.
-
-
-def _read_ini(text: str, path: str) -> tuple[VersionDeclaration, ...]:
-    from pytest_py312.repository.declarations.ini import read_ini_declarations
-
-    if path.rpartition("/")[2] == "tox.ini":
-        from pytest_py312.repository.declarations.tox import read_tox_declarations
-
-        return read_tox_declarations(text, path)
-    return read_ini_declarations(text, path)
-
-
-def _read_dockerfile(text: str, path: str) -> tuple[VersionDeclaration, ...]:
-    from pytest_py312.repository.declarations.dockerfile import read_dockerfile_declarations
-
-    return read_dockerfile_declarations(text, path)
-
-
-def _read_toml(text: str, path: str) -> tuple[VersionDeclaration, ...]:
-    from pytest_py312.repository.declarations import toml
-
-    readers: Mapping[str, DeclarationReader] = {
-        "pyproject.toml": toml.read_pyproject_declarations,
-        "ruff.toml": toml.read_ruff_declarations,
-        "mise.toml": toml.read_mise_declarations,
-        "Pipfile": toml.read_pipfile_declarations,
-        "pants.toml": toml.read_pants_declarations,
-    }
-    return readers[path.rpartition("/")[2].removeprefix(".")](text, path)
-
-
-def _read_python(text: str, path: str) -> tuple[VersionDeclaration, ...]:
-    from pytest_py312.repository.declarations import python_files
-
-    if path.endswith("noxfile.py"):
-        return python_files.read_noxfile_declarations(text, path)
-    return python_files.read_setup_py_declarations(text, path)
-
-
-def _read_pin(text: str, path: str) -> tuple[VersionDeclaration, ...]:
-    from pytest_py312.repository.declarations import pins
-
-    readers: Mapping[str, DeclarationReader] = {
-        ".python-version": pins.read_python_version_declarations,
-        "runtime.txt": pins.read_runtime_declarations,
-        ".tool-versions": pins.read_tool_versions_declarations,
-        ".manylinux-install.sh": pins.read_manylinux_declarations,
-    }
-    return readers.get(path.rpartition("/")[2], pins.read_jenkins_declarations)(text, path)
-
-
-def _read_script(text: str, path: str) -> tuple[VersionDeclaration, ...]:
-    from pytest_py312.repository.declarations.pins import read_script_declarations
-
-    return read_script_declarations(text, path)
-
-
-def _read_program_settings(text: str, path: str) -> tuple[VersionDeclaration, ...]:
-    from pytest_py312.repository.declarations.pins import read_program_settings
-
-    return read_program_settings(text, path)
-
-
-def _read_cdk(text: str, path: str) -> tuple[VersionDeclaration, ...]:
-    from pytest_py312.repository.declarations.pins import read_cdk_declarations
-
-    return read_cdk_declarations(text, path)
-
-
-def _read_terraform(text: str, path: str) -> tuple[VersionDeclaration, ...]:
-    from pytest_py312.repository.declarations.pins import read_terraform_declarations
-
-    return read_terraform_declarations(text, path)
-
-
-MAKEFILE_NAMES = ("Makefile", "makefile", "GNUmakefile")
-
-
-def _read_makefile(text: str, path: str) -> tuple[VersionDeclaration, ...]:
-    from pytest_py312.repository.declarations.pins import read_makefile_declarations
-
-    return read_makefile_declarations(text, path)
-
-
-_READERS: Mapping[str, DeclarationReader] = {
+_READERS: Mapping[str, str] = {
     **dict.fromkeys(
-        ("setup.cfg", "tox.ini", "mypy.ini", ".mypy.ini", ".pylintrc", "pylintrc", ".coveragerc"), _read_ini
+        ("setup.cfg", "mypy.ini", ".mypy.ini", ".pylintrc", "pylintrc", ".coveragerc"), "ini.read_ini_declarations"
     ),
-    **dict.fromkeys(
-        ("pyproject.toml", "ruff.toml", ".ruff.toml", "mise.toml", ".mise.toml", "Pipfile", "pants.toml"), _read_toml
-    ),
-    **dict.fromkeys(MAKEFILE_NAMES, _read_makefile),
-    **dict.fromkeys(("setup.py", "noxfile.py"), _read_python),
-    **dict.fromkeys((".python-version", "runtime.txt", ".tool-versions", ".manylinux-install.sh"), _read_pin),
+    "tox.ini": "tox.read_tox_declarations",
+    "pyproject.toml": "toml.read_pyproject_declarations",
+    **dict.fromkeys(("ruff.toml", ".ruff.toml"), "toml.read_ruff_declarations"),
+    **dict.fromkeys(("mise.toml", ".mise.toml"), "toml.read_mise_declarations"),
+    "Pipfile": "toml.read_pipfile_declarations",
+    "pants.toml": "toml.read_pants_declarations",
+    "setup.py": "python_files.read_setup_py_declarations",
+    "noxfile.py": "python_files.read_noxfile_declarations",
+    **dict.fromkeys(("Makefile", "makefile", "GNUmakefile"), "pins.read_makefile_declarations"),
+    ".python-version": "pins.read_python_version_declarations",
+    "runtime.txt": "pins.read_runtime_declarations",
+    ".tool-versions": "pins.read_tool_versions_declarations",
+    ".manylinux-install.sh": "pins.read_manylinux_declarations",
 }
-"""Readers by exact file name. :func:`reader_of` handles names that match a pattern."""
+"""Readers by exact file name: module of this package and function. :func:`reader_of` handles names that match a
+pattern."""
 
 _MAY_NAME_PYTHON = re.compile(r"image:[^\n]{0,200}python|py(?:thon)?[-_]?version|language_version", re.IGNORECASE)
 """Marks of a Python version in an unreadable file; most other unreadable files only mention the word."""
@@ -123,20 +48,32 @@ def reader_of(path: str) -> DeclarationReader | None:
     """Return the reader of the file at ``path``; ``None`` for a format that declares no Python version."""
     name = path.rpartition("/")[2]
     if name in _READERS:
-        return _READERS[name]
+        return partial(_read_with, _READERS[name])
     if is_dockerfile(name):
-        return _read_dockerfile
+        return partial(_read_with, "dockerfile.read_dockerfile_declarations")
     if is_jenkinsfile(name):
-        return _read_pin
+        return partial(_read_with, "pins.read_jenkins_declarations")
     if is_script(path):
-        return _read_script
+        return partial(_read_with, "pins.read_script_declarations")
     if _PROGRAM_SETTINGS.fullmatch(name):
-        return _read_program_settings
+        return partial(_read_with, "pins.read_program_settings")
     if is_terraform(name):
-        return _read_terraform
+        return partial(_read_with, "pins.read_terraform_declarations")
     if is_cdk_program(path):
-        return _read_cdk
+        return partial(_read_with, "pins.read_cdk_declarations")
     return _read_yaml if is_yaml(name) else None
+
+
+def _read_with(reader: str, text: str, path: str) -> tuple[VersionDeclaration, ...]:
+    """Read a file. Each reader is imported for the first file of its kind, since most repositories have few kinds."""
+    module, _, function = reader.partition(".")
+    read: DeclarationReader = getattr(import_module(f"{__package__}.{module}"), function)
+    return read(text, path)
+
+
+def can_declare_versions(path: str) -> bool:
+    """Return whether there is a reader for the file at ``path``."""
+    return reader_of(path) is not None
 
 
 def read_declarations(text: str, path: str) -> tuple[VersionDeclaration, ...]:
@@ -150,10 +87,9 @@ def read_declarations(text: str, path: str) -> tuple[VersionDeclaration, ...]:
             collector.add_unreadable_file("tool", f"it is longer than {LENGTH_LIMIT} characters")
         return collector.declarations
     declarations = reader(text, path)
-    if ":layer:" in text and (reader in (_read_yaml, _read_terraform)):
-        from pytest_py312.repository.declarations.pins import read_layer_declarations
-
-        declarations = tuple(sorted((*declarations, *read_layer_declarations(text, path)), key=attrgetter("start")))
+    if ":layer:" in text and (is_yaml(path) or is_terraform(path)):
+        layers = _read_with("pins.read_layer_declarations", text, path)
+        declarations = tuple(sorted((*declarations, *layers), key=attrgetter("start")))
     return declarations
 
 
@@ -196,25 +132,9 @@ def _blank_comment(match: re.Match[str]) -> str:
 
 def _template_images(text: str, path: str) -> tuple[VersionDeclaration, ...]:
     """Return the images of a template, which is not valid YAML until it is rendered."""
-    from pytest_py312.repository.formats.image_reference import parse_python_image
-
     collector = DeclarationCollector(text, path)
     for match in _IMAGE_LINE.finditer(text):
-        image = parse_python_image(match["image"])
-        if image:
-            first = match.start("image")
-            span = (first + image.span[0], first + image.span[1]) if image.span else match.span("image")
-            collector.add(
-                "image",
-                DeclarationRole.EXACT if image.version else DeclarationRole.FLOATING,
-                *span,
-                subject="an image",
-                text=match["image"],
-                version=image.version,
-                images=(match["image"],),
-                not_editable_reason=image.reason,
-                unknown_reason="" if image.version else image.reason,
-            )
+        collector.add_image_reference("image", match.start("image"), match["image"])
     return collector.declarations
 
 
@@ -224,19 +144,6 @@ METADATA_NAMES: tuple[str, ...] = (
 )  # fmt: skip
 """The files that discovery reads for every service."""
 
-_OTHER_NAMES = frozenset(
-    {
-        ".pylintrc",
-        "pylintrc",
-        ".coveragerc",
-        "mise.toml",
-        ".mise.toml",
-        "noxfile.py",
-        ".manylinux-install.sh",
-        "pants.toml",
-        *MAKEFILE_NAMES,
-    }
-)
 _SCRIPT_FOLDERS = frozenset({"ci", ".ci", "bin", "build", "hack", "script", "scripts", "tools", "maintenance"})
 _JENKINSFILE = re.compile(r"Jenkinsfile(?:[._-].+)?", re.IGNORECASE)
 _DOCKERFILE = re.compile(
@@ -245,20 +152,8 @@ _DOCKERFILE = re.compile(
 _PROGRAM_SETTINGS = re.compile(r"(?:supervisor|uwsgi)[\w.-]*\.(?:conf|ini)|[\w.@-]+\.service", re.IGNORECASE | re.ASCII)
 """Settings of programs that start a service: supervisord, uWSGI, systemd."""
 _NOT_DOCKERFILE_ENDINGS = (
-    ".dockerignore",
-    ".bak",
-    ".orig",
-    ".md",
-    ".j2",
-    ".jinja",
-    ".tmpl",
-    ".template",
-    ".py",
-    ".sh",
-    "~",
-)
-
-
+    ".dockerignore", ".bak", ".orig", ".md", ".j2", ".jinja", ".tmpl", ".template", ".py", ".sh", "~"
+)  # fmt: skip
 _CDK_ENDINGS = (".ts", ".py", ".java", ".cs")
 _CDK_PATH = re.compile(
     r"(?:^|/)(?:(?i:[\w-]*cdk[\w-]*|infra(?:structure)?|iac|(?:[\w-]*[-_])?stacks?)|\w*Stacks?)(?:/|\.\w+$)", re.ASCII
@@ -294,13 +189,3 @@ def is_script(path: str) -> bool:
     """Return whether it is a shell script by its name, or may be one: a file without a suffix in a folder of tools."""
     folder, _, name = path.rpartition("/")
     return name.endswith(".sh") or ("." not in name and folder.rpartition("/")[2].lower() in _SCRIPT_FOLDERS)
-
-
-def can_declare_versions(path: str) -> bool:
-    """Return whether there is a reader for the file at ``path``."""
-    name = path.rpartition("/")[2]
-    is_known_name = name in METADATA_NAMES or name in _OTHER_NAMES
-    is_known_name = (
-        is_known_name or _PROGRAM_SETTINGS.fullmatch(name) is not None or is_terraform(name) or is_cdk_program(path)
-    )
-    return is_known_name or is_script(path) or is_dockerfile(name) or is_jenkinsfile(name) or is_yaml(name)

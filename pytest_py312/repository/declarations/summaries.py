@@ -11,9 +11,6 @@ from pytest_py312.repository.declarations.reader import METADATA_NAMES, read_dec
 from pytest_py312.repository.declarations.yaml import read_yaml_declarations
 from pytest_py312.repository.declarations.yaml_dialects import GITHUB
 
-FILES = METADATA_NAMES
-"""Names of the files that :func:`read_metadata` reads."""
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VersionMetadata:
@@ -33,54 +30,22 @@ class VersionMetadata:
 
 
 def read_metadata(text: str, path: str) -> VersionMetadata:
-    """Read a file by its name; a name that is not in :data:`FILES` yields nothing."""
-    is_metadata_file = path.rpartition("/")[2] in FILES
-    declarations = (
-        [declaration for declaration in read_declarations(text, path) if declaration.declared]
-        if is_metadata_file
-        else []
-    )
-    ranges = [
-        declaration
-        for declaration in declarations
-        if declaration.kind == "metadata" and declaration.role is not DeclarationRole.LIST_ITEM
-    ]
+    """Read a file by its name; a name that is not in :data:`METADATA_NAMES` yields nothing."""
+    is_metadata_file = path.rpartition("/")[2] in METADATA_NAMES
+    declarations = read_declarations(text, path) if is_metadata_file else ()
+    by_purpose: dict[str, list[VersionDeclaration]] = {}
+    for declaration in declarations:
+        is_classifier = declaration.kind == "metadata" and declaration.role is DeclarationRole.LIST_ITEM
+        by_purpose.setdefault("classifier" if is_classifier else declaration.kind, []).append(declaration)
     return VersionMetadata(
-        requires_python=tuple(declaration.as_service_declaration for declaration in ranges),
-        classifiers=tuple(
-            declaration.as_service_declaration
-            for declaration in declarations
-            if declaration.kind == "metadata" and declaration not in ranges
-        ),
-        pins=tuple(declaration.as_service_declaration for declaration in declarations if declaration.kind == "pin"),
-        tools=tuple(declaration.as_service_declaration for declaration in declarations if declaration.kind == "tool"),
+        requires_python=service_declarations(by_purpose.get("metadata", ())),
+        classifiers=service_declarations(by_purpose.get("classifier", ())),
+        pins=service_declarations(by_purpose.get("pin", ())),
+        tools=service_declarations(by_purpose.get("tool", ())),
     )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class WorkflowText:
-    """The Python versions of a workflow; ``parse_error`` is not empty if its YAML cannot be read."""
-
-    path: str
-    name: str = ""
-    places: tuple[VersionDeclaration, ...] = ()
-    parse_error: str = ""
-    parse_error_line: int | None = None
-
-    @property
-    def declarations(self) -> tuple[Declaration, ...]:
-        return service_declarations(self.places)
-
-
-def read_workflow(text: str, path: str) -> WorkflowText:
-    """Read one workflow file. ``path`` is only stored in the result."""
+def read_workflow(text: str, path: str) -> tuple[VersionDeclaration, ...]:
+    """Return the versions of one workflow file, which is a single document. ``path`` is only stored in them."""
     yaml_text = read_yaml_declarations(text, path, GITHUB)
-    if yaml_text.documents > 1:
-        return WorkflowText(path=path, parse_error="It has several documents, but a workflow is a single one.")
-    return WorkflowText(
-        path=path,
-        name=yaml_text.name,
-        places=yaml_text.declarations,
-        parse_error=yaml_text.parse_error,
-        parse_error_line=yaml_text.parse_error_line,
-    )
+    return yaml_text.declarations if yaml_text.documents <= 1 else ()

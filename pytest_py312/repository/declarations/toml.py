@@ -167,18 +167,8 @@ class _TomlReader:
         value, content = self._value(keys), self._content(keys)
         if not isinstance(value, str) or content is None:
             return
-        is_readable = is_readable_range(value)
-        self._collector.add(
-            "metadata",
-            DeclarationRole.RANGE if is_readable else DeclarationRole.UNKNOWN,
-            content[0],
-            content[1],
-            subject=_subject(keys),
-            text=value,
-            version=single_minor(value),
-            not_editable_reason="" if content[2] else "It contains escape sequences.",
-            unknown_reason="" if is_readable else "It is not a readable version range.",
-        )
+        reason = "" if content[2] else "It contains escape sequences."
+        self._collector.add_range(*content[:2], value, _subject(keys), reason)
 
     def add_constraints(self, keys: KeyPath) -> None:
         """Add a list of ranges; one that allows a single minor version chooses the Python that runs."""
@@ -207,16 +197,8 @@ class _TomlReader:
             content, span = self._content((*keys, index)), self._toml.span(*keys, index)
             if match and content and span and content[2]:
                 start, end = content[0] + match.start("version"), content[0] + match.end("version")
-                self._collector.add(
-                    "metadata",
-                    DeclarationRole.LIST_ITEM,
-                    start,
-                    end,
-                    subject="classifiers",
-                    text=classifier.strip(),
-                    version=version_of(match["version"]),
-                    item=ListItem(group=_subject(keys), start=span[0], end=span[1]),
-                )
+                item = ListItem(group=_subject(keys), start=span[0], end=span[1])
+                self._collector.add_classifier(start, end, classifier.strip(), item)
 
     def add_tox(self) -> None:
         """Add the environments of tox, in either of its formats."""

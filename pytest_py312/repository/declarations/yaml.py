@@ -24,6 +24,7 @@ from pytest_py312.repository.formats.text_positions import TrackedText, expand_v
 from pytest_py312.repository.formats.version_ranges import single_minor
 from pytest_py312.repository.formats.yaml import (
     InvalidYaml,
+    YamlMapping,
     YamlNode,
     YamlScalar,
     YamlSequence,
@@ -31,9 +32,7 @@ from pytest_py312.repository.formats.yaml import (
     content_end,
     content_span,
     parse_documents,
-    scalar_text,
 )
-from pytest_py312.repository.formats.yaml import YamlMapping as YamlMapping
 
 VERSION_VARIABLE = re.compile(r"(?:DEFAULT_|BASE_)?PY(?:THON)?[-_.]?VER(?:SION)?S?", re.IGNORECASE | re.ASCII)
 _IMAGE_KEY = re.compile(r"(?:[\w-]+[-_])?image|container|baseImage", re.IGNORECASE | re.ASCII)
@@ -88,8 +87,6 @@ class YamlDialect:
 class YamlText:
     """The version declarations of a YAML text; ``parse_error`` is not empty if it cannot be read."""
 
-    name: str = ""
-    """The ``name`` of a workflow."""
     documents: int = 0
     declarations: tuple[VersionDeclaration, ...] = ()
     parse_error: str = ""
@@ -105,8 +102,7 @@ def read_yaml_declarations(text: str, path: str, dialect: YamlDialect) -> YamlTe
     reader = _YamlReader(text, path, dialect)
     for document in documents:
         reader.read(document)
-    name = scalar_text(child_of(documents[0], "name")) if documents else ""
-    return YamlText(name=name, documents=len(documents), declarations=reader.declarations)
+    return YamlText(documents=len(documents), declarations=reader.declarations)
 
 
 class _YamlReader:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.fleet import Declaration
 from pytest_py312.core.model.plan import Plan, ServiceSettings
-from pytest_py312.repository.declarations.declaration import DeclarationRole, VersionDeclaration
+from pytest_py312.repository.declarations.declaration import DeclarationRole, VersionDeclaration, service_declarations
 from pytest_py312.repository.declarations.reader import read_declarations
 from pytest_py312.repository.formats.dockerfile import BuildStage
 from pytest_py312.repository.formats.version_ranges import oldest_included
@@ -131,7 +131,7 @@ def _baseline_of_matrix(files: ServiceFiles, plan: Plan) -> Baseline | None:
 
 
 def _declarations_of_tests(files: ServiceFiles) -> Iterator[Sequence[VersionDeclaration]]:
-    yield from (workflow.places for workflow in files.workflows)
+    yield from files.workflows
     if "tox.ini" in files.texts:
         yield read_declarations(files.texts["tox.ini"], join_path(files.path, "tox.ini"))
 
@@ -171,7 +171,7 @@ def _baseline_of_workflows(files: ServiceFiles) -> Baseline | None:
     literal = [
         (declaration.interpreter, str(declaration.location), declaration)
         for workflow in files.workflows
-        for declaration in workflow.declarations
+        for declaration in service_declarations(workflow)
         if declaration.interpreter
     ]
     if not literal:

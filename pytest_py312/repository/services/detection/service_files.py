@@ -4,11 +4,11 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING
 
 from pytest_py312.core.model.fleet import Declaration
-from pytest_py312.repository.declarations.reader import is_dockerfile
-from pytest_py312.repository.declarations.summaries import FILES, VersionMetadata, read_metadata
+from pytest_py312.repository.declarations.declaration import VersionDeclaration, service_declarations
+from pytest_py312.repository.declarations.reader import METADATA_NAMES, is_dockerfile
+from pytest_py312.repository.declarations.summaries import VersionMetadata, read_metadata
 from pytest_py312.repository.formats.dockerfile import DockerfileText, read_dockerfile
 from pytest_py312.repository.formats.setuptools import read_ini, read_setup_py
 from pytest_py312.repository.formats.toml import read_toml
@@ -58,9 +58,6 @@ _PYTHON_RUNTIME = re.compile(r"^runtime:[ \t]*[\"']?python", re.MULTILINE)
 _FILE_LIMIT = 50
 """Maximum number of Dockerfiles, and of workflows, that are read of one service."""
 
-
-if TYPE_CHECKING:
-    from pytest_py312.repository.declarations.summaries import WorkflowText
 _IMPORTING_FILE_LIMIT = 3_000
 """Files of a folder whose import lines are read."""
 _IMPORT_LINE = re.compile(
@@ -79,7 +76,8 @@ class ServiceFiles:
     scan: FolderScan
     texts: Mapping[str, str]
     dockerfiles: tuple[DockerfileText, ...]
-    workflows: "tuple[WorkflowText, ...]"
+    workflows: tuple[tuple[VersionDeclaration, ...], ...]
+    """The versions of each workflow."""
     metadata: Mapping[str, VersionMetadata]
     workflow_pins: tuple[Declaration, ...] = ()
     """The versions of the files that its workflows name (``python-version-file``) and that are not in ``metadata``."""
@@ -88,7 +86,7 @@ class ServiceFiles:
     def declarations(self) -> tuple[Declaration, ...]:
         """All version declarations, sorted by path and line."""
         declarations = [item for dockerfile in self.dockerfiles for item in dockerfile.declarations]
-        declarations += [item for workflow in self.workflows for item in workflow.declarations]
+        declarations += [item for workflow in self.workflows for item in service_declarations(workflow)]
         declarations += [item for metadata in self.metadata.values() for item in metadata.declarations]
         return tuple(sorted(declarations, key=declaration_order))
 
@@ -104,7 +102,7 @@ def read_service_files(tree: Tree, path: str, inner: Sequence[str] = ()) -> Serv
     nested_folders = relative_to(path, inner)
     scan = tree.scan_folder(path, depth=SCAN_DEPTH).without(nested_folders)
     texts: dict[str, str] = {}
-    for name in scan.existing_files(*dict.fromkeys((*FILES, *INI_FILES))):
+    for name in scan.existing_files(*dict.fromkeys((*METADATA_NAMES, *INI_FILES))):
         text = tree.read_or_none(join_path(path, name))
         if text is not None:
             texts[name] = text
@@ -135,7 +133,7 @@ def _workflow_pins(tree: Tree, path: str, workflows: Iterable[str], read: Set[st
     return tuple(pin for file_pins in pins for pin in file_pins)
 
 
-def _read_workflows(texts: Mapping[str, str]) -> "tuple[WorkflowText, ...]":
+def _read_workflows(texts: Mapping[str, str]) -> tuple[tuple[VersionDeclaration, ...], ...]:
     if not texts:
         return ()
     from pytest_py312.repository.declarations.summaries import (

@@ -165,12 +165,15 @@ def test_other_versions_are_no_declarations(path: str, text: str) -> None:
         "azure-pipelines.yml", ".travis.yml", "appveyor.yml", "Jenkinsfile", "pyproject.toml", "setup.py", "setup.cfg",
         "tox.ini", "noxfile.py", "mypy.ini", "ruff.toml", ".pylintrc", ".coveragerc", "Pipfile", ".python-version",
         "runtime.txt", ".tool-versions", "mise.toml", "environment.yml", ".pre-commit-config.yaml",
-        ".readthedocs.yaml", ".devcontainer/devcontainer.json", "chart/values.yaml",
+        ".readthedocs.yaml", ".devcontainer/devcontainer.json", "chart/values.yaml", "pants.toml", "Makefile",
+        ".manylinux-install.sh", "main.tf", "ci/test.sh", "infra/stack.ts",
     ],
 )  # fmt: skip
 def test_each_format_has_a_reader(path: str) -> None:
-    """By the name of the file alone."""
-    assert reader_of(f"svc/{path}") is not None
+    """By the name of the file alone; the module of each is there."""
+    reader = reader_of(f"svc/{path}")
+    assert reader is not None
+    assert reader("", path) == ()
 
 
 @pytest.mark.parametrize(

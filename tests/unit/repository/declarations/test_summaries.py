@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.fleet import Declaration
-from pytest_py312.repository.declarations.summaries import FILES, read_metadata
+from pytest_py312.repository.declarations.reader import METADATA_NAMES
+from pytest_py312.repository.declarations.summaries import read_metadata
 from pytest_py312.repository.formats.version_ranges import oldest_included
 
 PLANNED = [Interpreter(3, minor) for minor in (12, 9, 11, 10)]
@@ -120,7 +121,7 @@ def test_a_file_with_another_name_declares_nothing() -> None:
     assert read_metadata("python-3.9", "notes.txt").declarations == ()
 
 
-@given(st.sampled_from(FILES), st.text())
+@given(st.sampled_from(METADATA_NAMES), st.text())
 def test_no_text_crashes_a_reader(name: str, text: str) -> None:
     """Every declaration is within the file."""
     assert all(one.location.path == name for one in read_metadata(text, name).declarations)
