@@ -59,11 +59,8 @@ def key_lines(text: str, document: Mapping[str, object]) -> Mapping[KeyPath, int
 
     ``document`` is the result of ``tomllib`` for ``text``. Empty if the scanner finds other keys.
     """
-    try:
-        lines = _Scanner(text).scan()
-        return lines if lines.keys() == set(_key_paths(document, ())) else {}
-    except (_UnexpectedSyntax, RecursionError):
-        return {}
+    scanner = _agreeing_scanner(text, document)
+    return scanner.lines if scanner else {}
 
 
 def string_spans(text: str, document: Mapping[str, object]) -> Mapping[KeyPath, tuple[int, int]]:
@@ -71,21 +68,24 @@ def string_spans(text: str, document: Mapping[str, object]) -> Mapping[KeyPath, 
 
     Empty if the scanner finds other keys than ``document`` has, as in :func:`key_lines`.
     """
-    try:
-        scanner = _Scanner(text)
-        return scanner.strings if scanner.scan().keys() == set(_key_paths(document, ())) else {}
-    except (_UnexpectedSyntax, RecursionError):
-        return {}
+    scanner = _agreeing_scanner(text, document)
+    return scanner.strings if scanner else {}
 
 
 def value_spans(text: str, document: Mapping[str, object]) -> Mapping[KeyPath, tuple[int, int]]:
     """Return the spans of :func:`string_spans`, and those of numbers, booleans and dates."""
+    scanner = _agreeing_scanner(text, document)
+    return {**scanner.strings, **scanner.scalars} if scanner else {}
+
+
+def _agreeing_scanner(text: str, document: Mapping[str, object]) -> "_Scanner | None":
+    """Return a scanner that has read ``text``; ``None`` if it finds other keys than ``document`` has."""
     try:
         scanner = _Scanner(text)
-        agrees = scanner.scan().keys() == set(_key_paths(document, ()))
-        return {**scanner.strings, **scanner.scalars} if agrees else {}
+        scanner.scan()
+        return scanner if scanner.lines.keys() == set(_key_paths(document, ())) else None
     except (_UnexpectedSyntax, RecursionError):
-        return {}
+        return None
 
 
 def _key_paths(value: object, path: KeyPath) -> Iterator[KeyPath]:
@@ -109,13 +109,13 @@ class _Scanner:
         self._text = text
         self._offset = 0
         self._line_breaks = [match.start() for match in re.finditer("\n", text)]
-        self._lines: dict[KeyPath, int] = {}
+        self.lines: dict[KeyPath, int] = {}
         self.strings: dict[KeyPath, tuple[int, int]] = {}
         self.scalars: dict[KeyPath, tuple[int, int]] = {}
         self._array_lengths: dict[KeyPath, int] = {}
         """Number of tables of each array of tables so far."""
 
-    def scan(self) -> dict[KeyPath, int]:
+    def scan(self) -> None:
         table: KeyPath = ()
         while self._skip_blank():
             line = self._line()
@@ -125,7 +125,6 @@ class _Scanner:
                 table = self._header(line, closing="]")
             else:
                 self._key_value_pair(table)
-        return self._lines
 
     def _header(self, line: int, *, closing: str) -> KeyPath:
         *parents, last = self._key()
@@ -133,15 +132,15 @@ class _Scanner:
         path: KeyPath = ()
         for part in parents:
             path = self._latest_table((*path, part))
-            self._lines.setdefault(path, line)
+            self.lines.setdefault(path, line)
         path = (*path, last)
         if closing == "]":
-            self._lines[path] = line
+            self.lines[path] = line
             return path
-        self._lines.setdefault(path, line)
+        self.lines.setdefault(path, line)
         index = self._array_lengths.get(path, 0)
         self._array_lengths[path] = index + 1
-        self._lines[(*path, index)] = line
+        self.lines[(*path, index)] = line
         return (*path, index)
 
     def _latest_table(self, path: KeyPath) -> KeyPath:
@@ -154,7 +153,7 @@ class _Scanner:
         path = table
         for part in self._key():
             path = (*path, part)
-            self._lines.setdefault(path, line)
+            self.lines.setdefault(path, line)
         self._expect("=")
         self._value(path)
 
@@ -198,7 +197,7 @@ class _Scanner:
     def _array(self, path: KeyPath) -> None:
         index = 0
         while self._skip_blank() and not self._accept("]"):
-            self._lines[(*path, index)] = self._line()
+            self.lines[(*path, index)] = self._line()
             self._value((*path, index))
             index += 1
             self._skip_blank()
