@@ -4,7 +4,14 @@ import re
 
 from pytest_py312.repository.plan import values as read
 from pytest_py312.repository.plan.rollout_settings import ContractAction, ContractSettings
-from pytest_py312.repository.plan.values import FieldReaders, PlanNode, read_table, read_values
+from pytest_py312.repository.plan.values import (
+    FieldReaders,
+    PlanNode,
+    list_of_tables,
+    read_table,
+    read_values,
+    required_member,
+)
 
 DATA_FORMATS = ("pickle", "marshal", "json", "shelve", "hash")
 """How data is serialized; with ``hash`` both services compute the hash of an object, which has to be equal."""
@@ -17,9 +24,7 @@ def read_contracts(node: PlanNode) -> tuple[ContractSettings, ...]:
 
     :raises PlanError: one of them is invalid.
     """
-    if isinstance(node.value, dict):
-        raise node.error("expected a list of tables; write [[contract]], with two brackets, above each")
-    return tuple(_contract(item) for item in node.items("[[contract]]"))
+    return tuple(_contract(item) for item in list_of_tables(node, "contract"))
 
 
 def _contract(item: PlanNode) -> ContractSettings:
@@ -39,8 +44,7 @@ def _contract(item: PlanNode) -> ContractSettings:
     members = read_table(item, tuple(readers), "contract")
     is_data = "writer" in members or "reader" in members
     for key in ("writer", "reader", "write") if is_data else ("caller", "callee"):
-        if key not in members:
-            raise item.error(f'has no "{key}"; add one, such as {key} = {_EXAMPLES[key]}')
+        required_member(item, members, key, _EXAMPLES[key])
     for key in ("caller", "callee", "path", "at", "call") if is_data else ("write", "read", "format"):
         if key in members:
             kinds = ("call", "data") if is_data else ("data", "call")

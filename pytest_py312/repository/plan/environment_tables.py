@@ -8,7 +8,7 @@ from pytest_py312.repository.plan import values as read
 from pytest_py312.repository.plan.rollout_settings import EnvironmentSettings, MailSettings
 from pytest_py312.repository.plan.rollout_values import pattern_reader
 from pytest_py312.repository.plan.target_tables import engines, namespace
-from pytest_py312.repository.plan.values import FieldReaders, PlanNode, read_table, read_values
+from pytest_py312.repository.plan.values import FieldReaders, PlanNode, read_table, read_values, required_member
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}", re.ASCII)
 
@@ -99,6 +99,5 @@ def _mail(node: PlanNode) -> MailSettings:
     }
     table = read_table(node, tuple(readers), "`mail`")
     for key, example in (("to", '["team@example.com"]'), ("from", '"py312@example.com"'), ("server", '"smtp:587"')):
-        if key not in table:
-            raise node.error(f'has no "{key}"; add one, such as {key} = {example}')
+        required_member(node, table, key, example)
     return MailSettings(**read_values(table, readers))

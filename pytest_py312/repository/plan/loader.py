@@ -27,62 +27,18 @@ from pytest_py312.core.model.plan import (
 from pytest_py312.core.service_patterns import glob_problem
 from pytest_py312.repository.plan import values as read
 from pytest_py312.repository.plan.plan_file import PlanFile, plan_file_in, read_plan_file
-from pytest_py312.repository.plan.values import PlanNode, duration
+from pytest_py312.repository.plan.values import FieldReaders, PlanNode, list_of_tables, read_values, required_member
 
 _T = TypeVar("_T")
 TOP_KEYS = (
-    "target",
-    "interpreters",
-    "services",
-    "exclude",
-    "runner",
-    "isolation",
-    "resolver",
-    "image",
-    "images",
-    "engines",
-    "shared-folder",
-    "fetch-interpreters",
-    "reruns",
-    "exclude-newer",
-    "lock-hours",
-    "build-limit",
-    "build-network",
-    "stage",
-    "defaults",
-    "service",
-    "waiver",
-    "deploy",
-    "soak",
-    "contract",
-)
+    "target", "interpreters", "services", "exclude", "runner", "isolation", "resolver", "image", "images", "engines",
+    "shared-folder", "fetch-interpreters", "reruns", "exclude-newer", "lock-hours", "build-limit", "build-network",
+    "stage", "defaults", "service", "waiver", "deploy", "soak", "contract",
+)  # fmt: skip
 STAGE_KEYS = ("number", "name", "services", "critical", "dates", "deploy", "soak", "acceptance")
 _STAGE_DATES_KEYS = ("start", "end")
 WAIVER_KEYS = ("service", "code", "test", "reason", "owner", "until")
 _SUITE_KEYS = ("suite", "junit", "reason")
-
-
-BENCHMARK_KEYS = ("threshold", "thresholds", "budget", "unlike-builds", "accept-inconclusive")
-
-
-def benchmark_settings(node: PlanNode) -> BenchmarkSettings:
-    """Read the table ``benchmark`` of a service; keys that are missing have their defaults."""
-    members = node.members("{ threshold = 0.2 }")
-    for name, member in members.items():
-        if name not in BENCHMARK_KEYS:
-            hint = did_you_mean(name.replace("_", "-"), list(BENCHMARK_KEYS))
-            raise member.error(f"`benchmark` has no such key{hint}; its keys are {', '.join(BENCHMARK_KEYS)}")
-    base = BenchmarkSettings()
-    thresholds = members["thresholds"].members('{ "tests/test_speed.py::*" = 0.2 }') if "thresholds" in members else {}
-    return BenchmarkSettings(
-        threshold=relative_change(members["threshold"]) if "threshold" in members else base.threshold,
-        thresholds=tuple((pattern, relative_change(member)) for pattern, member in thresholds.items()),
-        budget=duration(members["budget"]) if "budget" in members else base.budget,
-        unlike_builds=members["unlike-builds"].flag() if "unlike-builds" in members else base.unlike_builds,
-        accept_inconclusive=(
-            members["accept-inconclusive"].flag() if "accept-inconclusive" in members else base.accept_inconclusive
-        ),
-    )
 
 
 def relative_change(node: PlanNode) -> float:
@@ -96,7 +52,32 @@ def relative_change(node: PlanNode) -> float:
     return float(value)
 
 
-_SERVICE_READERS: Mapping[str, tuple[str, Callable[[PlanNode], object]]] = {
+_BENCHMARK_READERS: FieldReaders = {
+    "threshold": ("threshold", relative_change),
+    "thresholds": (
+        "thresholds",
+        lambda node: tuple(
+            (pattern, relative_change(member))
+            for pattern, member in node.members('{ "tests/test_speed.py::*" = 0.2 }').items()
+        ),
+    ),
+    "budget": ("budget", read.duration),
+    "unlike-builds": ("unlike_builds", PlanNode.flag),
+    "accept-inconclusive": ("accept_inconclusive", PlanNode.flag),
+}
+
+
+def benchmark_settings(node: PlanNode) -> BenchmarkSettings:
+    """Read the table ``benchmark`` of a service; keys that are missing have their defaults."""
+    members = node.members("{ threshold = 0.2 }")
+    for name, member in members.items():
+        if name not in _BENCHMARK_READERS:
+            hint = did_you_mean(name.replace("_", "-"), list(_BENCHMARK_READERS))
+            raise member.error(f"`benchmark` has no such key{hint}; its keys are {', '.join(_BENCHMARK_READERS)}")
+    return BenchmarkSettings(**read_values(members, _BENCHMARK_READERS))
+
+
+_SERVICE_READERS: FieldReaders = {
     "baseline": ("baseline", read.interpreter),
     "requirements": ("requirements", lambda node: read.relative_paths(node, "requirements.txt", allow_parent=True)),
     "test-requirements": (
@@ -185,37 +166,34 @@ def plan_of(file: PlanFile, root: Path, *, today: date) -> Plan:
     base = default_plan(root)
     target = _read_or_default(top, "target", read.interpreter, base.target)
     defaults = _read_or_default(top, "defaults", _defaults, base.defaults)
-    return Plan(
-        root=base.root,
+    readers: FieldReaders = {
+        "services": ("services", read.patterns),
+        "exclude": ("exclude", read.patterns),
+        "stage": ("stages", _stages),
+        "service": ("overrides", lambda node: _overrides(node, defaults)),
+        "waiver": ("waivers", lambda node: tuple(_waiver(item, today) for item in list_of_tables(node, "waiver"))),
+        "fetch-interpreters": ("fetch_interpreters", PlanNode.flag),
+        "runner": ("runner", lambda node: read.choice(node, ("auto", "local", "docker"))),
+        "isolation": ("isolation", lambda node: read.choice(node, ("cell", "interpreter"))),
+        "images": ("images", _images),
+        "image": ("image", lambda node: read.image(node, template=True)),
+        "engines": ("engines", read.engine_addresses),
+        "shared-folder": ("shared_folder", read.absolute_folder),
+        "reruns": ("reruns", lambda node: node.integer(minimum=0, maximum=100, example="2")),
+        "exclude-newer": ("exclude_newer", read.utc_timestamp),
+        "lock-hours": ("lock_hours", read.hours),
+        "build-limit": ("build_limit", read.duration),
+        "resolver": ("resolver", lambda node: read.choice(node, RESOLVERS)),
+        "build-network": ("build_network", PlanNode.flag),
+    }
+    return replace(
+        base,
         source=file.name,
         target=target,
         interpreters=_interpreters(top, target),
-        services=_read_or_default(top, "services", read.patterns, base.services),
-        exclude=_read_or_default(top, "exclude", read.patterns, base.exclude),
-        stages=_read_or_default(top, "stage", _stages, base.stages),
         defaults=defaults,
-        overrides=_read_or_default(top, "service", lambda node: _overrides(node, defaults), base.overrides),
-        waivers=_read_or_default(top, "waiver", lambda node: _waivers(node, today), base.waivers),
-        fetch_interpreters=_read_or_default(top, "fetch-interpreters", PlanNode.flag, base.fetch_interpreters),
-        runner=_read_or_default(
-            top, "runner", lambda node: read.choice(node, ("auto", "local", "docker")), base.runner
-        ),
-        isolation=_read_or_default(
-            top, "isolation", lambda node: read.choice(node, ("cell", "interpreter")), base.isolation
-        ),
-        images=_read_or_default(top, "images", _images, base.images),
-        image=_read_or_default(top, "image", lambda node: read.image(node, template=True), base.image),
-        engines=_read_or_default(top, "engines", read.engine_addresses, base.engines),
-        shared_folder=_read_or_default(top, "shared-folder", read.absolute_folder, base.shared_folder),
-        reruns=_read_or_default(
-            top, "reruns", lambda node: node.integer(minimum=0, maximum=100, example="2"), base.reruns
-        ),
-        exclude_newer=_read_or_default(top, "exclude-newer", read.utc_timestamp, base.exclude_newer),
-        lock_hours=_read_or_default(top, "lock-hours", read.hours, base.lock_hours),
-        build_limit=_read_or_default(top, "build-limit", read.duration, base.build_limit),
-        resolver=_read_or_default(top, "resolver", lambda node: read.choice(node, RESOLVERS), base.resolver),
-        build_network=_read_or_default(top, "build-network", PlanNode.flag, base.build_network),
         has_rollout=has_rollout,
+        **read_values(top, readers),
     )
 
 
@@ -245,12 +223,6 @@ def _key_hint(name: str, allowed_keys: Sequence[str]) -> str:
     return did_you_mean(name.replace("_", "-"), list(allowed_keys))
 
 
-def _required_member(node: PlanNode, members: Mapping[str, PlanNode], key: str, example: str) -> PlanNode:
-    if key not in members:
-        raise node.error(f'has no "{key}"; add one, such as {key} = {example}')
-    return members[key]
-
-
 def _interpreters(top: Mapping[str, PlanNode], target: Interpreter) -> tuple[Interpreter, ...]:
     if "interpreters" not in top:
         minors = range(min(_OLDEST_DEFAULT.minor, target.minor), target.minor + 1)
@@ -273,25 +245,19 @@ def _images(node: PlanNode) -> tuple[tuple[Interpreter, str], ...]:
     return tuple(sorted(images))
 
 
-def _list_of_tables(node: PlanNode, name: str) -> tuple[PlanNode, ...]:
-    if isinstance(node.value, dict):
-        raise node.error(f"expected a list of tables; write [[{name}]], with two brackets, above each")
-    return node.items(f"[[{name}]]")
-
-
 def _stages(node: PlanNode) -> tuple[Stage, ...]:
     """Read the stages, sorted by number."""
     stages: dict[int, Stage] = {}
-    for item in _list_of_tables(node, "stage"):
+    for item in list_of_tables(node, "stage"):
         keys = _read_known_members(item, STAGE_KEYS, "[[stage]]", "[[stage]]")
-        number_node = _required_member(item, keys, "number", "1")
+        number_node = required_member(item, keys, "number", "1")
         number = number_node.integer(minimum=1, maximum=9999, example="1")
         if number in stages:
             raise number_node.error(f"there is a stage {number} already; stages have different numbers")
         stages[number] = Stage(
             number=number,
             name=_read_or_default(keys, "name", lambda name: name.text('"Core"'), ""),
-            services=read.patterns(_required_member(item, keys, "services", '["api-gateway"]')),
+            services=read.patterns(required_member(item, keys, "services", '["api-gateway"]')),
             critical=_read_or_default(keys, "critical", PlanNode.flag, False),
             dates=_read_or_default(keys, "dates", _stage_dates, ()),
         )
@@ -346,9 +312,7 @@ def _service_settings(
 ) -> ServiceSettings:
     """Apply a table of service keys on top of ``base``; ``environment`` is merged variable by variable."""
     keys = _read_known_members(node, allowed_keys, "[defaults]", title)
-    overridden: dict[str, Any] = {
-        field: reader(keys[key]) for key, (field, reader) in _SERVICE_READERS.items() if key in keys
-    } | _suite_settings(keys)
+    overridden = read_values(keys, _SERVICE_READERS) | _suite_settings(keys)
     for key, other in (("requirements", "install"), ("test-requirements", "test-install")):
         if key in keys and other in keys:
             raise keys[other].error(f"`{key}` beside it says the same in another way; leave one of the two")
@@ -402,10 +366,6 @@ def _suite_command(node: PlanNode, junit: PlanNode | None) -> Suite:
     return Suite(kind=SuiteKind.COMMAND, arguments=(program, *arguments), junit=path)
 
 
-def _waivers(node: PlanNode, today: date) -> tuple[Waiver, ...]:
-    return tuple(_waiver(item, today) for item in _list_of_tables(node, "waiver"))
-
-
 def _waiver(item: PlanNode, today: date) -> Waiver:
     keys = _read_known_members(item, WAIVER_KEYS, "[[waiver]]", "[[waiver]]")
     if ("code" in keys) == ("test" in keys):
@@ -417,12 +377,10 @@ def _waiver(item: PlanNode, today: date) -> Waiver:
     if code and not _CHECK_CODE.fullmatch(code):
         raise keys["code"].unexpected("the code of a check", '"PY401"')
     return Waiver(
-        service=read.pattern(_required_member(item, keys, "service", '"user-service"')),
-        reason=_required_member(item, keys, "reason", '"fixed in the next release"').text(
-            '"fixed in the next release"'
-        ),
-        owner=_required_member(item, keys, "owner", '"payments team"').text('"payments team"'),
-        until=read.end_date(_required_member(item, keys, "until", "2027-01-31"), today),
+        service=read.pattern(required_member(item, keys, "service", '"user-service"')),
+        reason=required_member(item, keys, "reason", '"fixed in the next release"').text('"fixed in the next release"'),
+        owner=required_member(item, keys, "owner", '"payments team"').text('"payments team"'),
+        until=read.end_date(required_member(item, keys, "until", "2027-01-31"), today),
         code=code,
         test=_read_or_default(keys, "test", lambda node: node.text('"tests/test_x.py::test_y"'), ""),
         location=Location(path=item.file.name, line=item.file.line(item.key)),

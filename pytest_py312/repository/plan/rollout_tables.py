@@ -42,7 +42,14 @@ from pytest_py312.repository.plan.target_tables import (
     namespace,
 )
 from pytest_py312.repository.plan.traffic_tables import read_traffic
-from pytest_py312.repository.plan.values import FieldReaders, PlanNode, read_table, read_values
+from pytest_py312.repository.plan.values import (
+    FieldReaders,
+    PlanNode,
+    list_of_tables,
+    read_table,
+    read_values,
+    required_member,
+)
 
 PROVIDERS = ("http", "prometheus", "docker", "logs", "python")
 """Values of ``provider`` of a metric; ``rollout/monitoring/probe_plan.py`` has a probe for each of them."""
@@ -227,14 +234,11 @@ def _check_interval(soak: SoakSettings, node: PlanNode | None) -> SoakSettings:
 
 
 def _metrics(node: PlanNode) -> tuple[MetricSettings, ...]:
-    if isinstance(node.value, dict):
-        raise node.error("expected a list of tables; write [[soak.metric]], with two brackets, above each")
     metrics: dict[str, MetricSettings] = {}
-    for item in node.items("[[soak.metric]]"):
+    for item in list_of_tables(node, "soak.metric"):
         members = read_table(item, ("name", *_METRIC_READERS, *_METRIC_LIMIT_READERS, "compare"), "metric")
         for key, example in (("name", '"errors"'), ("provider", '"prometheus"')):
-            if key not in members:
-                raise item.error(f'has no "{key}"; add one, such as {key} = {example}')
+            required_member(item, members, key, example)
         name = pattern_reader(_NAME, "the name of a metric", '"errors"')(members["name"])
         if name in metrics:
             raise members["name"].error(f"there is a metric {name} already; metrics have different names")
@@ -253,10 +257,8 @@ def _metrics(node: PlanNode) -> tuple[MetricSettings, ...]:
 
 def _acceptance(node: PlanNode) -> tuple[AcceptanceSettings, ...]:
     """Read the tables ``[[stage.acceptance]]`` of one stage: tests that decide about it once it is deployed."""
-    if isinstance(node.value, dict):
-        raise node.error("expected a list of tables; write [[stage.acceptance]], with two brackets, above each")
     tests: dict[str, AcceptanceSettings] = {}
-    for item in node.items("[[stage.acceptance]]"):
+    for item in list_of_tables(node, "stage.acceptance"):
         settings = _acceptance_tests(item)
         if settings.name in tests:
             raise item.error(
@@ -277,8 +279,7 @@ def _acceptance_tests(item: PlanNode) -> AcceptanceSettings:
         "environment": ("environment", read.environment),
     }
     members = read_table(item, tuple(readers), "acceptance")
-    if "name" not in members:
-        raise item.error('has no "name"; add one, such as name = "end-to-end"')
+    required_member(item, members, "name", '"end-to-end"')
     if ("command" in members) == ("pytest" in members):
         present_keys = "both" if "command" in members else "neither"
         raise item.error(

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pytest_py312.repository.plan import values as read
 from pytest_py312.repository.plan.rollout_settings import TrafficRequest, TrafficSettings
 from pytest_py312.repository.plan.rollout_values import count_reader, number_reader, pattern_reader, share, url_path
-from pytest_py312.repository.plan.values import FieldReaders, PlanNode, read_table, read_values
+from pytest_py312.repository.plan.values import FieldReaders, PlanNode, read_table, read_values, required_member
 
 HTTP_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 MAX_TRAFFIC_REQUESTS = 20
@@ -71,8 +71,7 @@ def _traffic_request(node: PlanNode) -> TrafficRequest:
         "errors": ("errors", share),
     }
     members = read_table(node, tuple(readers), "request")
-    if "path" not in members:
-        raise node.error('has no "path"; add one, such as path = "/orders"')
+    required_member(node, members, "path", '"/orders"')
     request = replace(TrafficRequest(), **read_values(members, readers))
     if len(request.body) > MAX_TRAFFIC_BODY:
         raise members["body"].error(f"is longer than {MAX_TRAFFIC_BODY} characters; send a shorter one")

@@ -400,5 +400,18 @@ def read_table(node: PlanNode, allowed_keys: tuple[str, ...], title: str) -> dic
     return members
 
 
+def list_of_tables(node: PlanNode, name: str) -> tuple[PlanNode, ...]:
+    """Return the tables ``[[name]]``."""
+    if isinstance(node.value, dict):
+        raise node.error(f"expected a list of tables; write [[{name}]], with two brackets, above each")
+    return node.items(f"[[{name}]]")
+
+
+def required_member(node: PlanNode, members: Mapping[str, PlanNode], key: str, example: str) -> PlanNode:
+    if key not in members:
+        raise node.error(f'has no "{key}"; add one, such as {key} = {example}')
+    return members[key]
+
+
 def read_values(members: Mapping[str, PlanNode], readers: FieldReaders) -> dict[str, Any]:
     return {field: reader(members[key]) for key, (field, reader) in readers.items() if key in members}
