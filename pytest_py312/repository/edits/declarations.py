@@ -189,7 +189,7 @@ class _MigrationPlanner:
         target = self._target_for(declaration)
         if not must_change or declaration.version is None or declaration.version >= target:
             if declaration.misread_as:
-                self._quote(declaration)
+                self._replace(declaration, f'"{declaration.source_text}"')
             return
         if self._migration.for_review and declaration.not_editable_reason == DISTUTILS_PACKAGE:
             self._remove_package(declaration)
@@ -253,8 +253,7 @@ class _MigrationPlanner:
         return f'"{new}"' if not declaration.quoted and re.fullmatch(r"3\.\d+0", new) else new
 
     def _check_editable(self, declaration: VersionDeclaration) -> None:
-        if declaration.not_editable_reason:
-            raise EditRefused(declaration.not_editable_reason)
+        _refuse_if_not_editable(declaration)
         for image in declaration.images:
             problem = image_tag_problem(image, self._migration.target)
             if problem:
@@ -264,9 +263,6 @@ class _MigrationPlanner:
         if new != declaration.source_text:
             self.text_edits.append(TextEdit(start=declaration.start, end=declaration.end, text=new))
             self.changed.append(declaration)
-
-    def _quote(self, declaration: VersionDeclaration) -> None:
-        self._replace(declaration, f'"{declaration.source_text}"')
 
     def _label_follows(self, label: VersionDeclaration) -> bool:
         """Return whether the version that the label describes is the only one in the file, and is migrated."""
@@ -316,7 +312,7 @@ class _MigrationPlanner:
         text_edits: list[TextEdit] = []
         if removals:
             for declaration in removals:
-                self._check_removable(declaration)
+                _refuse_if_not_editable(declaration)
             text_edits += removal_edits(
                 self._text,
                 {_item_span(declaration): declaration.item for declaration in removals if declaration.item}.values(),
@@ -353,10 +349,6 @@ class _MigrationPlanner:
         if last and last.group.endswith("()") and not self._text[last.end :].lstrip().startswith(","):
             yield TextEdit(start=last.end, end=last.end, text=",")
 
-    def _check_removable(self, declaration: VersionDeclaration) -> None:
-        if declaration.not_editable_reason:
-            raise EditRefused(declaration.not_editable_reason)
-
     def _new_member(self, template: VersionDeclaration) -> str:
         """Return the list item of ``template`` with its version replaced by the target throughout."""
         item = template.item
@@ -367,6 +359,11 @@ class _MigrationPlanner:
         return _substitute_version(prefix, template.version, self._migration.target) + new + _substitute_version(
             suffix, template.version, self._migration.target
         ).rstrip()  # fmt: skip
+
+
+def _refuse_if_not_editable(declaration: VersionDeclaration) -> None:
+    if declaration.not_editable_reason:
+        raise EditRefused(declaration.not_editable_reason)
 
 
 def _item_span(declaration: VersionDeclaration) -> tuple[int, int]:

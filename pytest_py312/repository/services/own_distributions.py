@@ -120,7 +120,8 @@ def _installed_folders(tree: Tree, service: Service, requirements: RequirementSe
         toml = read_toml(tree.read_or_none(join_path(folder, "pyproject.toml")) or "")
         yield from _sources_of(toml, folder)
         yield from _workspace_members(tree, toml, folder)
-        files = (*tree.list_folder(folder).files, *_files_in(tree, join_path(folder, "requirements")))
+        inner = (f"requirements/{name}" for name in _files_of(tree, join_path(folder, "requirements")))
+        files = (*tree.list_folder(folder).files, *inner)
         paths = [join_path(folder, name) for name in files if is_requirements_path(join_path(folder, name))]
         for path in paths[:FOLDER_LIMIT]:
             if not _MAY_BE_LOCAL.search(tree.read_or_none(path) or ""):
@@ -165,10 +166,6 @@ def installing_commands(
 
 def _files_of(tree: Tree, folder: str) -> tuple[str, ...]:
     return tuple(tree.list_folder(folder).files) if tree.is_folder(folder) else ()
-
-
-def _files_in(tree: Tree, folder: str) -> list[str]:
-    return [f"requirements/{name}" for name in _files_of(tree, folder)]
 
 
 def _sources_of(toml: TomlText, folder: str) -> Iterator[str]:

@@ -99,12 +99,16 @@ class _RewriteAttempt:
             except EditRefused as reason:
                 self.refused[change] = str(reason)
         for statement, renames in self._from_import_changes.items():
-            with _RefuseAllOnError(self, renames.values()):
-                new_names = {number: change.new for number, change in renames.items()}
+            new_names = {number: change.new for number, change in renames.items()}
+            try:
                 self._record(next(iter(renames.values())), rename_imported_names(self._source, statement, new_names))
+            except EditRefused as reason:
+                self.refused |= dict.fromkeys(renames.values(), str(reason))
         for root, uses in self._module_uses.items():
-            with _RefuseAllOnError(self, [change for _, change in uses]):
+            try:
                 self._replace_module(root, uses)
+            except EditRefused as reason:
+                self.refused |= {change: str(reason) for _, change in uses}
         return list(self._without_overlaps())
 
     def _record(self, change: SourceChange, text_edits: Iterable[TextEdit]) -> None:
@@ -240,23 +244,6 @@ class _RewriteAttempt:
         for node in self._source.bindings(first):
             if not isinstance(node, ast.alias) or not isinstance(self._source.parent(node), ast.Import) or node.asname:
                 raise EditRefused(f"{first} means something else in this file.")
-
-
-class _RefuseAllOnError:
-    """Context manager that refuses all of the given changes if one of them cannot be made."""
-
-    def __init__(self, attempt: _RewriteAttempt, changes: Iterable[SourceChange]) -> None:
-        self._attempt = attempt
-        self._changes = list(changes)
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
-        if isinstance(error, EditRefused):
-            self._attempt.refused |= dict.fromkeys(self._changes, str(error))
-            return True
-        return False
 
 
 def _last_name(node: Any) -> str:

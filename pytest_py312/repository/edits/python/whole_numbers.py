@@ -1,7 +1,8 @@
 """Convert literal floats that are passed as integers: ``random.randint(1e9, 2e9)``, which was a warning before."""
 
 import ast
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from pytest_py312.core.text_edits import EditRefused, TextEdit
@@ -11,6 +12,10 @@ MARK = "(float)"
 """The end of the old name of such a change."""
 _LONGEST_POWER = 400
 """No float has more digits."""
+_OPERATIONS: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
+    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
+    ast.Pow: operator.pow,
+}  # fmt: skip
 
 
 def whole_number_edits(source: PythonSource, line: int, column: int, name: str) -> list[TextEdit]:
@@ -69,19 +74,13 @@ def _constant(node: ast.expr) -> int | float | None:
     return None if left is None or right is None else _computed(node.op, left, right)
 
 
-def _computed(operator: ast.operator, left: int | float, right: int | float) -> int | float | None:
+def _computed(operation: ast.operator, left: int | float, right: int | float) -> int | float | None:
+    compute = _OPERATIONS.get(type(operation))
+    is_power = isinstance(operation, ast.Pow)
+    if compute is None or (is_power and max(abs(left), abs(right)) > _LONGEST_POWER):
+        return None
     try:
-        if isinstance(operator, ast.Add):
-            return left + right
-        if isinstance(operator, ast.Sub):
-            return left - right
-        if isinstance(operator, ast.Mult):
-            return left * right
-        if isinstance(operator, ast.Div):
-            return left / right
-        if isinstance(operator, ast.Pow) and abs(left) <= _LONGEST_POWER and abs(right) <= _LONGEST_POWER:
-            power = left**right
-            return power if isinstance(power, int | float) else None
+        value = compute(left, right)
     except (ArithmeticError, ValueError):
-        pass
-    return None
+        return None
+    return value if isinstance(value, int | float) else None

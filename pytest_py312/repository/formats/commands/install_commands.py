@@ -367,7 +367,6 @@ def _read_uv(words: list[str]) -> InstallCommand | None:
     command, flags = _read_project_options("uv", [*front, *arguments])
     return replace(
         command,
-        arguments=command.arguments,
         flags=tuple(flag for flag in flags if flag in ("--frozen", "--locked")),
         project=True,
         generates=generates,
