@@ -12,13 +12,13 @@ from functools import lru_cache
 
 from pytest_py312.repository.formats.start_commands import StartCommand, read_argv
 from pytest_py312.repository.formats.yaml import (
-    InvalidYaml,
     YamlMapping,
     YamlNode,
     YamlScalar,
     YamlSequence,
     child_of,
-    parse_documents,
+    first_document,
+    pairs_of,
     scalar_text,
 )
 
@@ -82,12 +82,7 @@ def read_compose(text: str, path: str) -> tuple[ComposeService, ...]:
 
 def service_nodes(text: str) -> list[tuple[YamlNode, YamlNode]]:
     """Return the name and the settings of each service of a compose file; nothing for invalid YAML."""
-    try:
-        documents = parse_documents(text)
-    except InvalidYaml:
-        return []
-    services = child_of(documents[0], "services") if documents else None
-    return list(services.pairs) if isinstance(services, YamlMapping) else []
+    return list(pairs_of(child_of(first_document(text), "services")))
 
 
 def _built_services(node: YamlNode, base_folder: str) -> Iterator[ComposeService]:

@@ -12,10 +12,9 @@ def read_conda_dependencies(text: str, path: str) -> tuple[DependencyTable, ...]
     """Return the ``pip`` section as one table; what conda itself installs is in none."""
     from pytest_py312.repository.formats.yaml import (  # loads YAML, which few services need here
         InvalidYaml,
-        YamlMapping,
         YamlScalar,
-        YamlSequence,
         child_of,
+        items_of,
         parse_documents,
     )
 
@@ -26,9 +25,8 @@ def read_conda_dependencies(text: str, path: str) -> tuple[DependencyTable, ...]
         collector.add_problem(error.line or 1, "", f"The environment cannot be read: {error}")
         return (DependencyTable(table=PIP_TABLE, requirements=collector.build()),)
     dependencies = child_of(documents[0], "dependencies") if documents else None
-    for item in dependencies.items if isinstance(dependencies, YamlSequence) else ():
-        section = child_of(item, "pip") if isinstance(item, YamlMapping) else None
-        for scalar in section.items if isinstance(section, YamlSequence) else ():
+    for item in items_of(dependencies):
+        for scalar in items_of(child_of(item, "pip")):
             if isinstance(scalar, YamlScalar):
                 # an item is a line of a requirements file; empty lines in front give it its line number
                 line = text.count("\n", 0, scalar.start)

@@ -73,6 +73,14 @@ def parse_documents(text: str) -> tuple[YamlNode, ...]:
     raise InvalidYaml(str(documents), documents.line)
 
 
+def first_document(text: str) -> YamlNode | None:
+    """Return the root node of the first document; ``None`` for invalid YAML, or without one."""
+    try:
+        return next(iter(parse_documents(text)), None)
+    except InvalidYaml:
+        return None
+
+
 @lru_cache(maxsize=8)
 def _parsed(text: str) -> tuple[YamlNode, ...] | InvalidYaml:
     """Parse once what several readers read, also if it is invalid."""
@@ -162,6 +170,16 @@ def child_of(node: YamlNode | None, key: str) -> YamlNode | None:
             if isinstance(name, YamlScalar) and name.value == key:
                 return value
     return None
+
+
+def pairs_of(node: YamlNode | None) -> list[tuple[YamlNode, YamlNode]]:
+    """Return the keys and values of a mapping; nothing for other nodes."""
+    return node.pairs if isinstance(node, YamlMapping) else []
+
+
+def items_of(node: YamlNode | None) -> list[YamlNode]:
+    """Return the items of a sequence; nothing for other nodes."""
+    return node.items if isinstance(node, YamlSequence) else []
 
 
 def scalar_text(node: YamlNode | None) -> str:

@@ -4,15 +4,16 @@ The keys are described at https://docs.gitlab.com/ci/yaml/. Whether the rules of
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pytest_py312.repository.formats.yaml import (
     InvalidYaml,
-    YamlMapping,
     YamlNode,
     YamlScalar,
     YamlSequence,
     child_of,
+    items_of,
+    pairs_of,
     parse_documents,
     scalar_text,
 )
@@ -53,7 +54,7 @@ def read_gitlab_jobs(texts: Mapping[str, str]) -> tuple[WorkflowJob, ...]:
     merged: dict[str, _Placed] = {}
     for path, text in texts.items():
         root = _root_of(text)
-        for key, value in root.pairs if isinstance(root, YamlMapping) else []:
+        for key, value in pairs_of(root):
             merged[scalar_text(key)] = _Placed(node=value, path=path, text=text)
     pipeline = _Pipeline(merged)
     names = [name for name in merged if name not in _NO_JOBS and not name.startswith(".")]
@@ -112,7 +113,7 @@ class _Pipeline:
             return None
         own = child_of(placed.node, key)
         if own is not None:
-            return _Placed(node=own, path=placed.path, text=placed.text)
+            return replace(placed, node=own)
         for base in reversed(_names(child_of(placed.node, "extends"))):
             found = self._value(base, key, depth + 1)
             if found is not None:
@@ -123,7 +124,7 @@ class _Pipeline:
         placed = self._values.get("default")
         own = child_of(placed.node, key) if placed is not None else None
         if placed is not None and own is not None:
-            return _Placed(node=own, path=placed.path, text=placed.text)
+            return replace(placed, node=own)
         return self._values.get(key)
 
     def _job_variables(self, name: str, depth: int = 0) -> Iterator[tuple[str, str]]:
@@ -134,7 +135,7 @@ class _Pipeline:
             yield from self._job_variables(base, depth + 1)
         own = child_of(placed.node, "variables")
         if own is not None:
-            yield from _variables(_Placed(node=own, path=placed.path, text=placed.text))
+            yield from _variables(replace(placed, node=own))
 
     def _steps(self, script: _Placed, depth: int = 0) -> Iterator[JobStep]:
         """Yield the commands of a script, with those of ``!reference [.job, script]`` and of nested lists."""
@@ -152,7 +153,7 @@ class _Pipeline:
                 yield from self._steps(referenced, depth + 1)
             return
         for item in node.items[:STEP_LIMIT]:
-            yield from self._steps(_Placed(node=item, path=script.path, text=script.text), depth + 1)
+            yield from self._steps(replace(script, node=item), depth + 1)
 
 
 def _names(node: YamlNode | None) -> Sequence[str]:
@@ -163,7 +164,7 @@ def _names(node: YamlNode | None) -> Sequence[str]:
 
 def _variables(placed: _Placed | None) -> Iterator[tuple[str, str]]:
     node = placed.node if placed is not None else None
-    for name, value in node.pairs if isinstance(node, YamlMapping) else []:
+    for name, value in pairs_of(node):
         scalar = value if isinstance(value, YamlScalar) else child_of(value, "value")
         if isinstance(scalar, YamlScalar):
             yield scalar_text(name), scalar.value
@@ -172,7 +173,7 @@ def _variables(placed: _Placed | None) -> Iterator[tuple[str, str]]:
 def _matrix(parallel: _Placed | None) -> dict[str, tuple[str, ...]]:
     matrix = child_of(parallel.node, "matrix") if parallel is not None else None
     values: dict[str, list[str]] = {}
-    for item in matrix.items if isinstance(matrix, YamlSequence) else []:
-        for name, node in item.pairs if isinstance(item, YamlMapping) else []:
+    for item in items_of(matrix):
+        for name, node in pairs_of(item):
             values.setdefault(scalar_text(name), []).extend(_names(node))
     return {name: tuple(dict.fromkeys(texts)) for name, texts in values.items()}

@@ -4,19 +4,19 @@ Never raises. Of a matrix each value that is a plain text can be chosen; other e
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import islice
 
 from pytest_py312.repository.formats.yaml import (
-    InvalidYaml,
-    YamlMapping,
     YamlNode,
     YamlScalar,
     YamlSequence,
     child_of,
-    parse_documents,
+    first_document,
+    items_of,
+    pairs_of,
     scalar_text,
 )
 from pytest_py312.repository.recipes.file_map import WORKSPACE
@@ -77,29 +77,24 @@ class WorkflowJob:
 @lru_cache(maxsize=64)  # each service of a fleet asks for the jobs of the same workflows
 def read_workflow_jobs(text: str) -> tuple[WorkflowJob, ...]:
     """Read the jobs of one workflow."""
-    try:
-        documents = parse_documents(text)
-    except InvalidYaml:
-        return ()
-    root = documents[0] if documents else None
+    root = first_document(text)
     variables = dict(_pairs(child_of(root, "env")))
     folder = _default_folder(root) or "."
-    jobs = child_of(root, "jobs")
     read_jobs: list[WorkflowJob] = []
-    for name, node in (jobs.pairs if isinstance(jobs, YamlMapping) else [])[:JOB_LIMIT]:
+    for name, node in pairs_of(child_of(root, "jobs"))[:JOB_LIMIT]:
         job_variables = {**variables, **dict(_pairs(child_of(node, "env")))}
-        steps = child_of(node, "steps")
-        items = steps.items[:STEP_LIMIT] if isinstance(steps, YamlSequence) else []
+        items = items_of(child_of(node, "steps"))[:STEP_LIMIT]
         default = _default_folder(node) or folder
+        matrix = pairs_of(child_of(child_of(node, "strategy"), "matrix"))
         read_steps = [step for item in items if (step := _read_step(text, item, default)) is not None]
         read_jobs.append(
             WorkflowJob(
                 name=scalar_text(name),
                 steps=tuple(read_steps),
                 variables=job_variables,
-                matrix=_matrix(node),
-                matrix_objects=_matrix_objects(node),
-                computed=_computed_keys(node),
+                matrix=_matrix(matrix),
+                matrix_objects=_matrix_objects(matrix),
+                computed=tuple(scalar_text(key) for key, value in matrix if _EXPRESSION.search(scalar_text(value))),
             )
         )
     return tuple(read_jobs)
@@ -123,14 +118,10 @@ def read_circleci_jobs(text: str) -> tuple[WorkflowJob, ...]:
 
     https://circleci.com/docs/configuration-reference/; parameters and orbs have no value.
     """
-    try:
-        documents = parse_documents(text)
-    except InvalidYaml:
-        return ()
-    root = documents[0] if documents else None
-    jobs, commands = child_of(root, "jobs"), child_of(root, "commands")
+    root = first_document(text)
+    commands = child_of(root, "commands")
     read_jobs: list[WorkflowJob] = []
-    for name, node in (jobs.pairs if isinstance(jobs, YamlMapping) else [])[:JOB_LIMIT]:
+    for name, node in pairs_of(child_of(root, "jobs"))[:JOB_LIMIT]:
         folder = _circleci_folder(scalar_text(child_of(node, "working_directory")))
         steps = islice(_circleci_steps(text, node, commands, folder, iter(range(VISIT_LIMIT))), STEP_LIMIT)
         variables = dict(_pairs(child_of(node, "environment")))
@@ -142,9 +133,7 @@ def _circleci_steps(
     text: str, node: YamlNode | None, commands: YamlNode | None, folder: str, visits: Iterator[int], depth: int = 0
 ) -> Iterator[JobStep]:
     """Yield the steps of a job or command, as long as there are ``visits`` left: commands may call each other."""
-    steps = child_of(node, "steps")
-    items = steps.items[:STEP_LIMIT] if isinstance(steps, YamlSequence) else []
-    for item, _ in zip(items, visits, strict=False):
+    for item, _ in zip(items_of(child_of(node, "steps"))[:STEP_LIMIT], visits, strict=False):
         run = child_of(item, "run")
         command = run if isinstance(run, YamlScalar) else child_of(run, "command")
         if isinstance(command, YamlScalar):
@@ -158,13 +147,10 @@ def _circleci_steps(
                 variables=dict(_pairs(child_of(run, "environment"))),
             )
         elif depth < STEP_DEPTH:
-            names = [scalar_text(item)] if isinstance(item, YamlScalar) else []
-            names = [scalar_text(key) for key, _ in item.pairs] if isinstance(item, YamlMapping) else names
-            for name in names:
-                if name in ("when", "unless"):
-                    yield from _circleci_steps(text, child_of(item, name), commands, folder, visits, depth + 1)
-                else:
-                    yield from _circleci_steps(text, child_of(commands, name), commands, folder, visits, depth + 1)
+            keys = [item] if isinstance(item, YamlScalar) else [key for key, _ in pairs_of(item)]
+            for name in map(scalar_text, keys):
+                inner = child_of(item if name in ("when", "unless") else commands, name)
+                yield from _circleci_steps(text, inner, commands, folder, visits, depth + 1)
 
 
 def _circleci_folder(folder: str) -> str:
@@ -183,15 +169,14 @@ def _default_folder(node: YamlNode | None) -> str:
 
 
 def _pairs(node: YamlNode | None) -> Iterator[tuple[str, str]]:
-    for name, value in node.pairs if isinstance(node, YamlMapping) else []:
+    for name, value in pairs_of(node):
         if isinstance(value, YamlScalar):
             yield scalar_text(name), value.value
 
 
-def _matrix(job: YamlNode) -> dict[str, tuple[str, ...]]:
-    matrix = child_of(child_of(job, "strategy"), "matrix")
+def _matrix(matrix: Sequence[tuple[YamlNode, YamlNode]]) -> dict[str, tuple[str, ...]]:
     values: dict[str, list[str]] = {}
-    for name, node in matrix.pairs if isinstance(matrix, YamlMapping) else []:
+    for name, node in matrix:
         if scalar_text(name) == "include" and isinstance(node, YamlSequence):
             for item in node.items:
                 for key, value in _pairs(item):
@@ -203,17 +188,10 @@ def _matrix(job: YamlNode) -> dict[str, tuple[str, ...]]:
     return {name: tuple(dict.fromkeys(texts)) for name, texts in values.items()}
 
 
-def _computed_keys(job: YamlNode) -> tuple[str, ...]:
-    matrix = child_of(child_of(job, "strategy"), "matrix")
-    pairs = matrix.pairs if isinstance(matrix, YamlMapping) else []
-    return tuple(scalar_text(name) for name, node in pairs if _EXPRESSION.search(scalar_text(node)))
-
-
-def _matrix_objects(job: YamlNode) -> dict[str, tuple[dict[str, str], ...]]:
-    matrix = child_of(child_of(job, "strategy"), "matrix")
+def _matrix_objects(matrix: Sequence[tuple[YamlNode, YamlNode]]) -> dict[str, tuple[dict[str, str], ...]]:
     objects = {
         scalar_text(name): tuple(pairs for item in node.items if (pairs := dict(_pairs(item))))
-        for name, node in (matrix.pairs if isinstance(matrix, YamlMapping) else [])
+        for name, node in matrix
         if isinstance(node, YamlSequence) and scalar_text(name) not in ("include", "exclude")
     }
     return {name: found for name, found in objects.items() if found}

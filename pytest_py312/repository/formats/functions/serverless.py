@@ -13,13 +13,12 @@ from dataclasses import dataclass
 
 from pytest_py312.repository.formats.text_positions import blank_jinja, without_jinja_ending
 from pytest_py312.repository.formats.yaml import (
-    InvalidYaml,
-    YamlMapping,
     YamlNode,
     YamlScalar,
-    YamlSequence,
     child_of,
-    parse_documents,
+    first_document,
+    items_of,
+    pairs_of,
     scalar_text,
 )
 
@@ -75,11 +74,7 @@ def read_serverless(text: str, path: str) -> tuple[ServerlessFunction, ...]:
         return ()
     if without_jinja_ending(path) != path:
         text = blank_jinja(text)
-    try:
-        documents = parse_documents(text)
-    except InvalidYaml:
-        return ()
-    root = documents[0] if documents else None
+    root = first_document(text)
     reader = _Reader(text=text, folder=posixpath.dirname(path))
     functions = reader.sam_functions(root) if child_of(root, "Resources") is not None else reader.functions(root)
     return tuple(function for function, _ in zip(functions, range(FUNCTION_LIMIT), strict=False))
@@ -125,7 +120,7 @@ class _Reader:
 
     def _layers(self, layers: YamlNode | None, resources: Mapping[str, YamlNode]) -> Iterator[BuiltFolder]:
         """Yield the layers of the same template; one without a target is copied as it is."""
-        for name in layers.items if isinstance(layers, YamlSequence) else []:
+        for name in items_of(layers):
             resource = resources.get(scalar_text(name))
             content = child_of(child_of(resource, "Properties"), "ContentUri")
             method = scalar_text(child_of(child_of(resource, "Metadata"), "BuildMethod"))
@@ -137,8 +132,7 @@ class _Reader:
         provider = child_of(root, "provider")
         is_lambda = scalar_text(child_of(provider, "name") or provider) == "aws"
         runtime = scalar_text(child_of(provider, "runtime"))
-        plugins = child_of(root, "plugins")
-        names = [scalar_text(item) for item in plugins.items] if isinstance(plugins, YamlSequence) else []
+        names = [scalar_text(item) for item in items_of(child_of(root, "plugins"))]
         settings = child_of(child_of(root, "custom"), "pythonRequirements")
         file_name = scalar_text(child_of(settings, "fileName")) or "requirements.txt"
         for _, node in _members(child_of(root, "functions")):
@@ -169,7 +163,7 @@ class _Reader:
 
 
 def _members(node: YamlNode | None) -> Iterator[tuple[str, YamlNode]]:
-    for name, value in node.pairs if isinstance(node, YamlMapping) else []:
+    for name, value in pairs_of(node):
         yield scalar_text(name), value
 
 
