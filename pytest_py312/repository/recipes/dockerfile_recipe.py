@@ -93,13 +93,16 @@ def _packages_in(files: FileMap, path: Sequence[str]) -> Iterator[str]:
 
 def _of_one_environment(steps: tuple[InstallStep, ...], service_path: str) -> tuple[InstallStep, ...]:
     """Leave out the steps of other virtual environments than the one that has something of the service."""
-    environment = next((step.environment for step in steps if step.environment and _is_of(step, service_path)), "")
+    environment = next(
+        (step.environment for step in steps if step.environment and installs_from(step, service_path)), ""
+    )
     if not environment:
         return steps
     return tuple(step for step in steps if step.environment in ("", environment))
 
 
-def _is_of(step: InstallStep, folder: str) -> bool:
+def installs_from(step: InstallStep, folder: str) -> bool:
+    """Whether a step installs a file or project in ``folder``."""
     places = [*step.files, *(project.path for project in step.projects), *filter(None, [step.project])]
     return any(place == folder or place.startswith(f"{folder}/") for place in places)
 

@@ -224,24 +224,24 @@ class _Environment:
 
     def _applies(self, text: str) -> bool:
         """Whether one of the conditions ``a-b,!c`` holds for the factors of the environment."""
-        for alternative in itertools.chain.from_iterable(map(_expand_braces, re.split(r",(?![^{]*\})", text))):
-            factors = alternative.split("-")
-            if all((factor.lstrip("!") in self._factors) is not factor.startswith("!") for factor in factors):
-                return True
-        return False
+        return any(
+            all((factor.lstrip("!") in self._factors) is not factor.startswith("!") for factor in name.split("-"))
+            for name in _expand_list(text)
+        )
 
     def _substituted(self, text: str, depth: int = 5) -> str:
+        replacements = {
+            **dict.fromkeys(("toxinidir", "tox_root"), self._root),
+            **dict.fromkeys(("envname", "env_name"), self._name),
+            **dict.fromkeys(("envbindir", "env_bin_dir"), "/bin"),
+            "envpython": "python",
+        }
+
         def value(match: re.Match[str]) -> str:
             name = str(match["name"])
             reference = re.fullmatch(r"\[(?P<section>[^\]]+)\](?P<key>\w+)", name)
-            if name in ("toxinidir", "tox_root"):
-                return self._root
-            if name in ("envpython",):
-                return "python"
-            if name in ("envbindir", "env_bin_dir"):
-                return "/bin"
-            if name == "envname" or name == "env_name":
-                return self._name
+            if name in replacements:
+                return replacements[name]
             if name == "posargs" or name.startswith("posargs:"):
                 return str(name.partition(":")[2])
             if name.startswith("env:"):

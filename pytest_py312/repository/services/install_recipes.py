@@ -14,7 +14,7 @@ from pytest_py312.repository.declarations.reader import is_dockerfile
 from pytest_py312.repository.formats.dockerfile import read_dockerfile
 from pytest_py312.repository.formats.functions.serverless import LAMBDA_CODE
 from pytest_py312.repository.recipes.command_walk import CommandWalk
-from pytest_py312.repository.recipes.dockerfile_recipe import read_dockerfile_recipe
+from pytest_py312.repository.recipes.dockerfile_recipe import installs_from, read_dockerfile_recipe
 from pytest_py312.repository.recipes.file_map import FileMap, resolve_path
 from pytest_py312.repository.recipes.serverless_builds import read_handler_recipe, read_serverless_recipe
 from pytest_py312.repository.recipes.suite_recipe import (
@@ -74,7 +74,7 @@ def find_production_recipe(tree: Tree, files: ServiceFiles) -> InstallRecipe | N
         recipe = read_dockerfile_recipe(tree, path, files.path)
         if recipe is None or _is_of_another(tree, recipe, files.path):
             continue
-        if any(_installs_from(step, files.path) for step in recipe.steps):
+        if any(installs_from(step, files.path) for step in recipe.steps):
             return recipe
     for path in islice(_neighboring_dockerfiles(tree, files.path), OUTER_DOCKERFILE_LIMIT):
         recipe = read_dockerfile_recipe(tree, path, files.path)
@@ -233,7 +233,7 @@ def _dockerfiles_one_below(tree: Tree, parent: str) -> tuple[tuple[str, str, str
 def _has_environment_for(recipe: InstallRecipe, path: str) -> bool:
     """Whether an image has a virtual environment in which only the service is installed."""
     inside = [step for step in recipe.steps if step.environment and step.is_for_python]
-    return bool(inside) and all(_installs_from(step, path) for step in inside)
+    return bool(inside) and all(installs_from(step, path) for step in inside)
 
 
 def _is_of_another(tree: Tree, recipe: InstallRecipe, path: str) -> bool:
@@ -268,9 +268,3 @@ def _requires_by_path(tree: Tree, project: str, other: str) -> bool:
     relative = re.escape(posixpath.relpath(other, project))
     text = tree.read_or_none(join_path(project or ".", "pyproject.toml")) or ""
     return re.search(rf"[\"']{relative}/?[\"']", text) is not None
-
-
-def _installs_from(step: InstallStep, path: str) -> bool:
-    """Whether a step installs a file or project in the folder ``path``."""
-    places = [*step.files, *(project.path for project in step.projects), *filter(None, [step.project])]
-    return any(place == path or place.startswith(f"{path}/") for place in places)
