@@ -15,9 +15,8 @@ from pytest_py312.analysis.libraries.import_graph import EnvironmentModules, Imp
 from pytest_py312.analysis.libraries.setuptools_state import SetuptoolsState
 from pytest_py312.analysis.libraries.summary import Likelihood
 from pytest_py312.core.model.measurements import InterpreterBuild
-from pytest_py312.dependencies.diagnosis.compatibility import TargetEnvironment
+from pytest_py312.dependencies.diagnosis.compatibility import TargetEnvironment, accepts_prereleases
 from pytest_py312.dependencies.diagnosis.package_index import IndexPage, PackageIndex, PageState
-from pytest_py312.dependencies.diagnosis.version_candidates import accepts_prereleases
 from pytest_py312.dependencies.resolution.known_replacements import SUCCESSORS
 from pytest_py312.dependencies.resolution.lock import Pin, ResolutionRequest, Undetermined, Unresolvable
 from pytest_py312.dependencies.store.distribution_store import DistributionStore

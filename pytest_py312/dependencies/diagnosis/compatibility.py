@@ -20,7 +20,6 @@ from packaging.version import Version
 
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.dependencies.diagnosis.package_index import DistributionFile, IndexPage, PageState, parse_timestamp
-from pytest_py312.dependencies.diagnosis.version_candidates import accepts_prereleases
 
 ASSUMED_GLIBC_MINOR = 60
 """The x of glibc 2.x that is assumed if the libc is unknown."""
@@ -218,17 +217,24 @@ def _parse_version(text: str) -> Version | None:
         return None
 
 
-def _files_before(cut_off: datetime | None, page: IndexPage) -> dict[Version, list[DistributionFile]]:
-    files_by_version: dict[Version, list[DistributionFile]] = {}
+def accepts_prereleases(current: Version | None, releases: Iterable[Version]) -> bool:
+    """Return whether pre-releases may replace ``current``: it is one itself, or there is nothing else."""
+    return (current is not None and current.is_prerelease) or all(version.is_prerelease for version in releases)
+
+
+def files_by_version(page: IndexPage, cut_off: datetime | None = None) -> dict[Version, list[DistributionFile]]:
+    """Return the files from before the cut-off date. Versions from before PEP 440 are left out, as by installers."""
+    releases: dict[Version, list[DistributionFile]] = {}
     for text, files in page.files.items():
         version = _parse_version(text)
-        current = files if cut_off is None else [file for file in files if _is_before(file, cut_off)]
+        current = files if cut_off is None else [file for file in files if is_before(file, cut_off)]
         if version is not None and current:
-            files_by_version.setdefault(version, []).extend(current)
-    return files_by_version
+            releases.setdefault(version, []).extend(current)
+    return releases
 
 
-def _is_before(file: DistributionFile, cut_off: datetime) -> bool:
+def is_before(file: DistributionFile, cut_off: datetime) -> bool:
+    """Return whether ``file`` was uploaded before ``cut_off``. One without an upload time is not too new."""
     uploaded = parse_timestamp(file.uploaded)
     return uploaded is None or uploaded <= cut_off
 
@@ -240,7 +246,7 @@ class _EligibleReleases:
         self._target = target
         key = ("files", target.cut_off)
         if key not in page.computed:
-            page.computed[key] = _files_before(target.cut_off, page)
+            page.computed[key] = files_by_version(page, target.cut_off)
         self._files: dict[Version, list[DistributionFile]] = page.computed[key]
 
     def check(self, name: str, specifier: SpecifierSet) -> ReleaseCheck:

@@ -4,15 +4,21 @@ Each candidate is checked by itself; dependencies/installation/repair.py tests t
 specifier stays: a pin remains a pin, and a range keeps both bounds.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Protocol
+from datetime import datetime
 
 from packaging.specifiers import InvalidSpecifier, Specifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from pytest_py312.core.text import shorten
+from pytest_py312.dependencies.diagnosis.compatibility import (
+    TargetEnvironment,
+    accepts_prereleases,
+    files_by_version,
+    is_before,
+)
+from pytest_py312.dependencies.diagnosis.package_index import DistributionFile, IndexPage
 
 MAX_CANDIDATES = 20
 """Candidates of one requirement; each costs a run of the resolver."""
@@ -21,45 +27,6 @@ ANY_VERSION = ""
 """The specifier that allows every version, so that the other requirements decide."""
 
 _LOWER_BOUND_OPERATORS = ("==", "===", "~=", ">=", ">")
-
-
-class ReleaseFile(Protocol):
-    """One file of a version. ``tags`` are those of a wheel's name, empty for a source; ``uploaded`` is RFC 3339."""
-
-    @property
-    def tags(self) -> str: ...
-
-    @property
-    def requires_python(self) -> str: ...
-
-    @property
-    def yanked(self) -> bool: ...
-
-    @property
-    def uploaded(self) -> str: ...
-
-
-class ProjectPage(Protocol):
-    """An index's page of one project: versions, as written there, with their files."""
-
-    @property
-    def files(self) -> Mapping[str, Sequence[ReleaseFile]]: ...
-
-
-class InstallTarget(Protocol):
-    """The properties of an interpreter that decide which files it can install."""
-
-    @property
-    def version(self) -> str:
-        """Full version, such as ``3.12.1``."""
-        ...
-
-    @property
-    def cut_off(self) -> datetime | None: ...
-
-    def accepts_tags(self, tags: str) -> bool: ...
-
-    def accepts_python(self, requires_python: str) -> bool: ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,7 +51,7 @@ class NoCandidate:
 
 
 def smallest_change(
-    page: ProjectPage, specifier: str, *, target: InstallTarget, baseline: InstallTarget | None = None
+    page: IndexPage, specifier: str, *, target: TargetEnvironment, baseline: TargetEnvironment | None = None
 ) -> VersionCandidate | NoCandidate:
     """Return the first of :func:`candidates`, or why there is none."""
     try:
@@ -102,7 +69,7 @@ def smallest_change(
 
 
 def candidates(
-    page: ProjectPage, specifier: str, *, target: InstallTarget, baseline: InstallTarget | None = None
+    page: IndexPage, specifier: str, *, target: TargetEnvironment, baseline: TargetEnvironment | None = None
 ) -> tuple[VersionCandidate, ...]:
     """Return changed specifiers, the smallest change first; at most :data:`MAX_CANDIDATES`. Never raises.
 
@@ -122,13 +89,13 @@ def candidates(
         return ()
 
 
-def never_existed(page: ProjectPage, specifier: str, target: InstallTarget) -> bool:
+def never_existed(page: IndexPage, specifier: str, target: TargetEnvironment) -> bool:
     """Return whether no version ever matched ``specifier``, while ``target`` can install another one. Never raises."""
     try:
         specifiers = SpecifierSet(specifier)
     except InvalidSpecifier:
         return False
-    releases = _files_by_version(page)
+    releases = files_by_version(page)
     return not any(specifiers.contains(version, prereleases=True) for version in releases) and any(
         _is_allowed(file, target, target.cut_off) for files in releases.values() for file in files
     )
@@ -145,13 +112,13 @@ def with_minimum(specifier: str, version: str) -> str | None:
         return None
 
 
-def latest_version(page: ProjectPage, target: InstallTarget) -> str:
+def latest_version(page: IndexPage, target: TargetEnvironment) -> str:
     """Return the version that was published last among those that ``target`` can install; wheels are preferred.
 
     Pre-releases count. Without upload times the highest version is returned, without any version an empty text.
     """
     installable: list[tuple[bool, str, Version]] = []
-    for version, files in _files_by_version(page).items():
+    for version, files in files_by_version(page).items():
         wheels = [file for file in files if _is_usable_wheel(file, target, target.cut_off)]
         sources = [file for file in files if not file.tags and _is_allowed(file, target, target.cut_off)]
         if wheels or sources:
@@ -159,21 +126,16 @@ def latest_version(page: ProjectPage, target: InstallTarget) -> str:
     return str(max(installable)[2]) if installable else ""
 
 
-def accepts_prereleases(current: Version | None, releases: Iterable[Version]) -> bool:
-    """Return whether pre-releases may replace ``current``: it is one itself, or there is nothing else."""
-    return (current is not None and current.is_prerelease) or all(version.is_prerelease for version in releases)
-
-
 class _CandidateSearch:
     def __init__(
-        self, page: ProjectPage, specifier: str, target: InstallTarget, baseline: InstallTarget | None
+        self, page: IndexPage, specifier: str, target: TargetEnvironment, baseline: TargetEnvironment | None
     ) -> None:
         """:raises InvalidVersion: the pin cannot be compared with versions (``===1.0-custom``)."""
         self._target, self._baseline = target, baseline
         self._clauses = [Specifier(part) for part in specifier.split(",") if part.strip()]
         minimums = [_clause_version(clause) for clause in self._clauses if clause.operator in _LOWER_BOUND_OPERATORS]
         self._minimum = max(minimums) if minimums else None
-        self._releases = _files_by_version(page)
+        self._releases = files_by_version(page)
         self._current = SpecifierSet(specifier)
         local = self._minimum.local if self._minimum else None
         self.fitting = sorted(
@@ -279,32 +241,18 @@ def _spread(candidates: Sequence[VersionCandidate]) -> list[VersionCandidate]:
     return [candidates[position] for position in sorted(positions)]
 
 
-def _files_by_version(page: ProjectPage) -> dict[Version, list[ReleaseFile]]:
-    files_by_version: dict[Version, list[ReleaseFile]] = {}
-    for text, files in page.files.items():
-        try:
-            files_by_version.setdefault(Version(text), []).extend(files)
-        except InvalidVersion:  # from before PEP 440: installers ignore it
-            continue
-    return files_by_version
-
-
-def _is_usable_wheel(file: ReleaseFile, target: InstallTarget, cut_off: datetime | None) -> bool:
+def _is_usable_wheel(file: DistributionFile, target: TargetEnvironment, cut_off: datetime | None) -> bool:
     """Return whether ``file`` is a wheel that the target can install."""
     return bool(file.tags) and target.accepts_tags(file.tags) and _is_allowed(file, target, cut_off)
 
 
-def _is_allowed(file: ReleaseFile, target: InstallTarget, cut_off: datetime | None) -> bool:
+def _is_allowed(file: DistributionFile, target: TargetEnvironment, cut_off: datetime | None) -> bool:
     """Return whether ``file`` may be used at all. A file without an upload time is not considered too new."""
-    if file.yanked or not target.accepts_python(file.requires_python):
-        return False
-    if cut_off is None or not file.uploaded:
-        return True
-    try:
-        uploaded = datetime.fromisoformat(file.uploaded)
-    except ValueError:
-        return True
-    return (uploaded if uploaded.tzinfo else uploaded.replace(tzinfo=UTC)) <= cut_off
+    return (
+        not file.yanked
+        and target.accepts_python(file.requires_python)
+        and (cut_off is None or is_before(file, cut_off))
+    )
 
 
 def _clause_version(clause: Specifier) -> Version:
@@ -366,5 +314,5 @@ def _epoch_prefix(version: Version) -> str:
     return f"{version.epoch}!" if version.epoch else ""
 
 
-def _minor_version(target: InstallTarget) -> str:
+def _minor_version(target: TargetEnvironment) -> str:
     return ".".join(target.version.split(".")[:2])

@@ -1,8 +1,8 @@
 """The smallest change of a specifier, on artificial pages: 3.12 is the target, 3.9 or 3.10 the baseline."""
 
 import json
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import NamedTuple
 
 import pytest
 from hypothesis import given
@@ -12,8 +12,8 @@ from packaging.version import Version
 
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.measurements import InterpreterBuild
-from pytest_py312.dependencies.diagnosis.compatibility import target_environment
-from pytest_py312.dependencies.diagnosis.package_index import parse_page
+from pytest_py312.dependencies.diagnosis.compatibility import TargetEnvironment, target_environment
+from pytest_py312.dependencies.diagnosis.package_index import DistributionFile, IndexPage, PageState, parse_page
 from pytest_py312.dependencies.diagnosis.version_candidates import (
     MAX_CANDIDATES,
     NoCandidate,
@@ -26,40 +26,34 @@ from pytest_py312.dependencies.diagnosis.version_candidates import (
 )
 
 
-class File(NamedTuple):
-    tags: str
-    requires_python: str = ""
-    yanked: bool = False
-    uploaded: str = "2024-01-01T00:00:00Z"
+def file(
+    tags: str, requires_python: str = "", yanked: bool = False, uploaded: str = "2024-01-01T00:00:00Z"
+) -> DistributionFile:
+    return DistributionFile("", tags, requires_python, yanked, uploaded)
 
 
-class Page(NamedTuple):
-    files: dict[str, list[File]]
+def page_of(files: Mapping[str, Sequence[DistributionFile]]) -> IndexPage:
+    return IndexPage(name="", state=PageState.FOUND, files={version: tuple(each) for version, each in files.items()})
 
 
-class FakeInterpreter(NamedTuple):
+def interpreter(version: str, cut_off: datetime | None = None) -> TargetEnvironment:
     """An interpreter that accepts pure wheels and those for its own minor version."""
-
-    version: str
-    cut_off: datetime | None = None
-
-    def accepts_tags(self, tags: str) -> bool:
-        return tags.startswith((f"cp{''.join(self.version.split('.')[:2])}-", "py3-"))
-
-    def accepts_python(self, requires_python: str) -> bool:
-        return SpecifierSet(requires_python).contains(self.version)
+    own = f"cp{''.join(version.split('.')[:2])}"
+    tags = frozenset((f"{own}-{own}-x", "py3-none-any"))
+    return TargetEnvironment(version=version, tags=tags, platforms=frozenset("x"), environment={}, cut_off=cut_off)
 
 
-PY39, PY310, PY312 = FakeInterpreter("3.9.18"), FakeInterpreter("3.10.13"), FakeInterpreter("3.12.1")
+NOTHING = page_of({})
+PY39, PY310, PY312 = interpreter("3.9.18"), interpreter("3.10.13"), interpreter("3.12.1")
 
 
-def page(**versions: str) -> Page:
+def page(**versions: str) -> IndexPage:
     """``page(v1_2="39 312")``: version 1.2 has wheels for 3.9 and 3.12. ``pure`` is a wheel for all, empty a source."""
     files = {}
     for name, minors in versions.items():
         tags = ["py3-none-any" if minor == "pure" else f"cp{minor}-cp{minor}-x" for minor in minors.split()]
-        files[name[1:].replace("_", ".")] = [File(""), *map(File, tags)]
-    return Page(files)
+        files[name[1:].replace("_", ".")] = [file(""), *map(file, tags)]
+    return page_of(files)
 
 
 NUMPY = page(v1_2="39 310", v1_3="39 310", v1_4="39 310 312", v1_5="310 312", v2_0="310 312", v2_1="39 310 312")
@@ -84,7 +78,7 @@ NUMPY = page(v1_2="39 310", v1_3="39 310", v1_4="39 310 312", v1_5="310 312", v2
     ],
 )
 @pytest.mark.parametrize("baseline", [PY39, PY310])
-def test_the_form_of_the_specifier_stays(specifier: str, changed: str | None, baseline: FakeInterpreter) -> None:
+def test_the_form_of_the_specifier_stays(specifier: str, changed: str | None, baseline: TargetEnvironment) -> None:
     """A pin stays a pin, a range keeps both bounds, and no bound is lost."""
     made = [
         candidate
@@ -134,14 +128,14 @@ def test_an_upper_bound_is_raised_only_without_a_candidate_below_it() -> None:
         (page(v1_2="312", v1_3="", v1_4="312"), "==1.2", ["==1.4"]),
     ],
 )
-def test_the_highest_source_is_tried_if_it_has_no_wheel(project: Page, specifier: str, changed: list[str]) -> None:
+def test_the_highest_source_is_tried_if_it_has_no_wheel(project: IndexPage, specifier: str, changed: list[str]) -> None:
     assert [candidate.specifier for candidate in candidates(project, specifier, target=PY312, baseline=PY39)] == changed
 
 
 @pytest.mark.parametrize(
     ("project", "specifier", "reason"),
     [
-        (Page({}), "==1", "the index has no version of it"),
+        (NOTHING, "==1", "the index has no version of it"),
         (page(v1_2="39", v1_3=""), "==1.2", "no version has a wheel for 3.12"),
         (page(v1_1="312", v1_2="39"), "==1.2", "no version from 1.2 on has a wheel for 3.12; the newest that has one"),
         (page(v1_2="39", v2_0rc1="39 312"), "==1.2", "only pre-releases have a wheel for 3.12, such as 2.0rc1"),
@@ -153,7 +147,7 @@ def test_the_highest_source_is_tried_if_it_has_no_wheel(project: Page, specifier
         (page(v1_2="39", v1_3="312"), "==1.2+cu118", "no version of the build +cu118 has a wheel for 3.12"),
     ],
 )
-def test_without_a_candidate_there_is_a_reason(project: Page, specifier: str, reason: str) -> None:
+def test_without_a_candidate_there_is_a_reason(project: IndexPage, specifier: str, reason: str) -> None:
     """It can follow the requirement's name in a sentence."""
     answer = smallest_change(project, specifier, target=PY312, baseline=PY39)
     assert isinstance(answer, NoCandidate)
@@ -176,17 +170,17 @@ def test_yanked_excluded_and_too_new_files_do_not_count() -> None:
     """A file without an upload time is not considered too new."""
     wheel = "cp312-cp312-x"
     files = {
-        "1.2": [File("cp39-cp39-x")],
-        "1.3": [File(wheel, yanked=True)],
-        "1.4": [File(wheel, requires_python=">=3.8,<3.12")],
-        "1.5": [File(wheel, uploaded="2025-06-01T00:00:00Z")],
-        "1.6": [File(wheel, uploaded="")],
+        "1.2": [file("cp39-cp39-x")],
+        "1.3": [file(wheel, yanked=True)],
+        "1.4": [file(wheel, requires_python=">=3.8,<3.12")],
+        "1.5": [file(wheel, uploaded="2025-06-01T00:00:00Z")],
+        "1.6": [file(wheel, uploaded="")],
     }
-    target = PY312._replace(cut_off=datetime(2025, 5, 22, tzinfo=UTC))
-    answer = smallest_change(Page(files), "==1.2", target=target)
+    target = interpreter("3.12.1", datetime(2025, 5, 22, tzinfo=UTC))
+    answer = smallest_change(page_of(files), "==1.2", target=target)
     assert answer == VersionCandidate(specifier="==1.6", version="1.6", also_on_baseline=True)
     del files["1.6"]
-    assert smallest_change(Page(files), "==1.2", target=target) == NoCandidate(
+    assert smallest_change(page_of(files), "==1.2", target=target) == NoCandidate(
         reason="no version has a wheel for 3.12 up to the cut-off date; 1.5 came after it"
     )
 
@@ -198,7 +192,7 @@ def test_a_project_that_only_has_pre_releases_or_a_pin_on_one_may_move_to_one() 
     assert answer == VersionCandidate(specifier="==0.42b0", version="0.42b0", also_on_baseline=True)
 
 
-def test_real_pages_and_builds_fit_the_protocols() -> None:
+def test_real_pages_and_builds_are_understood() -> None:
     """They come from package_index.py and compatibility.py."""
     names = ["numpy-1.24.3-cp310-cp310-manylinux_2_17_x86_64.whl", "numpy-1.24.3.tar.gz"]
     names += [f"numpy-1.26.0-cp{minor}-cp{minor}-manylinux_2_17_x86_64.whl" for minor in (39, 310, 312)]
@@ -234,18 +228,18 @@ PAGES = st.dictionaries(
     VERSION | st.sampled_from(["junk", "", "1!2"]),
     st.lists(
         st.builds(
-            File,
+            file,
             st.sampled_from(["", "py3-none-any", "cp39-cp39-x", "cp312-cp312-x", "odd"]),
             st.sampled_from(["", ">=3.8", "<3.12"]),
             st.booleans(),
             st.sampled_from(["", "2024-01-01T00:00:00Z", "soon"]),
         )
     ),
-).map(Page)
+).map(page_of)
 
 
 @given(project=PAGES, clauses=st.lists(CLAUSE, max_size=3) | st.lists(st.text(max_size=5)))
-def test_every_candidate_allows_its_version_and_none_below_the_minimum(project: Page, clauses: list[str]) -> None:
+def test_every_candidate_allows_its_version_and_none_below_the_minimum(project: IndexPage, clauses: list[str]) -> None:
     """The form stays and nothing raises, whatever the page and the specifier."""
     specifier = ",".join(clauses)
     answer = smallest_change(project, specifier, target=PY312, baseline=PY39)
@@ -260,11 +254,11 @@ def test_every_candidate_allows_its_version_and_none_below_the_minimum(project: 
         assert all(Version(candidate.version) >= Version(minimum.removesuffix(".*")) for minimum in minimums)
 
 
-def dated(**versions: tuple[str, str]) -> Page:
+def dated(**versions: tuple[str, str]) -> IndexPage:
     """``dated(v1_2=("py3-none-any", "2024"))``: version 1.2 has one file with these tags, published in that year."""
-    return Page(
+    return page_of(
         {
-            name[1:].replace("_", "."): [File(tags, uploaded=f"{year}-01-01T00:00:00Z")]
+            name[1:].replace("_", "."): [file(tags, uploaded=f"{year}-01-01T00:00:00Z")]
             for name, (tags, year) in versions.items()
         }
     )
@@ -279,17 +273,19 @@ def dated(**versions: tuple[str, str]) -> Page:
         (dated(v1_0=("py3-none-any", "2022"), v2_0=("", "2025")), "1.0"),
         (dated(v0_1=("", "2021"), v0_2=("", "2022")), "0.2"),
         (dated(v0_1=("cp38-cp38-x", "2021")), ""),
-        (Page({}), ""),
+        (NOTHING, ""),
     ],
 )
-def test_the_latest_version_is_the_one_published_last(project: Page, version: str, target: FakeInterpreter) -> None:
+def test_the_latest_version_is_the_one_published_last(
+    project: IndexPage, version: str, target: TargetEnvironment
+) -> None:
     """Wheels are preferred to sources, and the version has to install on the target."""
     assert latest_version(project, target) == version
 
 
 def test_the_latest_version_is_not_after_the_cut_off_date() -> None:
     project = dated(v1_0=("py3-none-any", "2022"), v2_0=("py3-none-any", "2025"))
-    assert latest_version(project, FakeInterpreter("3.12.1", datetime(2024, 1, 1, tzinfo=UTC))) == "1.0"
+    assert latest_version(project, interpreter("3.12.1", datetime(2024, 1, 1, tzinfo=UTC))) == "1.0"
 
 
 @pytest.mark.parametrize(
@@ -298,7 +294,7 @@ def test_the_latest_version_is_not_after_the_cut_off_date() -> None:
 )
 def test_a_version_that_never_existed_differs_from_one_without_a_wheel(specifier: str, never: bool) -> None:
     assert never_existed(NUMPY, specifier, PY312) is never
-    assert not never_existed(Page({}), specifier, PY312)
+    assert not never_existed(NOTHING, specifier, PY312)
 
 
 @pytest.mark.parametrize(
@@ -320,4 +316,4 @@ def test_a_specifier_can_be_lowered_in_the_same_form(specifier: str, changed: st
 def test_no_text_raises(specifier: str, version: str) -> None:
     made = with_minimum(specifier, version)
     assert made is None or SpecifierSet(made).contains(version, prereleases=True)
-    assert not never_existed(Page({}), specifier, PY312)
+    assert not never_existed(NOTHING, specifier, PY312)
