@@ -3,7 +3,12 @@
 https://docs.conda.io/projects/conda/en/stable/user-guide/tasks/manage-environments.html
 """
 
-from pytest_py312.repository.formats.requirements_file import DependencyTable, RequirementCollector, read_requirements
+from pytest_py312.repository.formats.requirements_file import (
+    DependencyTable,
+    RequirementCollector,
+    read_requirements,
+    unreadable_table,
+)
 
 PIP_TABLE = "dependencies.pip"
 
@@ -18,12 +23,11 @@ def read_conda_dependencies(text: str, path: str) -> tuple[DependencyTable, ...]
         parse_documents,
     )
 
-    collector = RequirementCollector(path)
     try:
         documents = parse_documents(text)
     except InvalidYaml as error:
-        collector.add_problem(error.line or 1, "", f"The environment cannot be read: {error}")
-        return (DependencyTable(table=PIP_TABLE, requirements=collector.build()),)
+        return (unreadable_table(PIP_TABLE, path, error.line, f"The environment cannot be read: {error}"),)
+    collector = RequirementCollector(path)
     dependencies = child_of(documents[0], "dependencies") if documents else None
     for item in items_of(dependencies):
         for scalar in items_of(child_of(item, "pip")):
@@ -36,4 +40,4 @@ def read_conda_dependencies(text: str, path: str) -> tuple[DependencyTable, ...]
                 collector.local_paths += parsed.local_paths
                 collector.options += parsed.options
                 collector.problems += parsed.problems
-    return (DependencyTable(table=PIP_TABLE, requirements=collector.build()),)
+    return (collector.table(PIP_TABLE),)

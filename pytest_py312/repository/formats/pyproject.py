@@ -12,6 +12,7 @@ from pytest_py312.repository.formats.requirements_file import (
     IncludedFile,
     LocalPath,
     RequirementCollector,
+    unreadable_table,
 )
 from pytest_py312.repository.formats.toml import TomlText, read_toml, strings_in
 from pytest_py312.repository.formats.version_ranges import Untranslatable, python_marker, to_specifier
@@ -31,15 +32,17 @@ def read_pyproject_dependencies(text: str, path: str) -> tuple[DependencyTable, 
     """
     toml = read_toml(text)
     if toml.parse_error:
-        collector = RequirementCollector(path)
-        collector.add_problem(toml.parse_error_line or 1, "", f"The file is not valid TOML: {toml.parse_error}.")
-        return (DependencyTable(table="", requirements=collector.build()),)
+        return (_invalid_table("", toml, path),)
     return (
         *_project_tables(toml, path),
         *_dependency_groups(toml, path),
         *_tool_tables(toml, path),
         *_poetry_tables(toml, path),
     )
+
+
+def _invalid_table(table: str, toml: TomlText, path: str) -> DependencyTable:
+    return unreadable_table(table, path, toml.parse_error_line, f"The file is not valid TOML: {toml.parse_error}.")
 
 
 def _project_tables(toml: TomlText, path: str) -> Iterator[DependencyTable]:
@@ -56,7 +59,7 @@ def _project_tables(toml: TomlText, path: str) -> Iterator[DependencyTable]:
         for target in strings_in(dynamic["dependencies"].get("file")):
             line = toml.line(*keys)
             collector.includes.append(IncludedFile(kind="requirements", path=target, line=line))
-        yield DependencyTable(table=".".join(keys), requirements=collector.build())
+        yield collector.table(".".join(keys))
 
 
 def _listed_dependencies(toml: TomlText, path: str, keys: tuple[str, ...]) -> Iterator[DependencyTable]:
@@ -76,7 +79,7 @@ def _listed_dependencies(toml: TomlText, path: str, keys: tuple[str, ...]) -> It
             collector.add_requirement(_with_relative_paths(item.strip()), line)
         else:
             collector.add_problem(line, str(item), f"{'.'.join(keys)} is not a list of strings.")
-    yield DependencyTable(table=".".join(keys), requirements=collector.build())
+    yield collector.table(".".join(keys))
 
 
 def _with_relative_paths(text: str) -> str:
@@ -94,7 +97,7 @@ def _dependency_groups(toml: TomlText, path: str) -> Iterator[DependencyTable]:
     for name in groups:
         collector = RequirementCollector(path)
         _add_group(toml, collector, groups, name, ())
-        yield DependencyTable(table=f"dependency-groups.{name}", requirements=collector.build())
+        yield collector.table(f"dependency-groups.{name}")
 
 
 def _add_group(
@@ -147,7 +150,7 @@ def _tool_tables(toml: TomlText, path: str) -> Iterator[DependencyTable]:
             for index, text in enumerate(strings_in(toml.value(*keys))):
                 collector.add_requirement(_with_relative_paths(text.strip()), toml.line(*keys, index))
         if collector.entries or collector.problems:
-            yield DependencyTable(table=".".join((*envs_key, name)), requirements=collector.build())
+            yield collector.table(".".join((*envs_key, name)))
 
 
 def _poetry_tables(toml: TomlText, path: str) -> Iterator[DependencyTable]:
@@ -161,13 +164,13 @@ def _poetry_tables(toml: TomlText, path: str) -> Iterator[DependencyTable]:
             for name, constraint in value.items():
                 if canonicalize_name(name) != "python":
                     add_dependency(toml, collector, keys, name, constraint, optional=False)
-            yield DependencyTable(table=".".join(keys), requirements=collector.build())
+            yield collector.table(".".join(keys))
     for extra, names in toml.table("tool", "poetry", "extras").items():
         optional = {canonicalize_name(name): name for name in toml.table(*main)}
         collector = RequirementCollector(path)
         for name in filter(None, (optional.get(canonicalize_name(extra_member)) for extra_member in strings_in(names))):
             add_dependency(toml, collector, main, name, toml.table(*main)[name], optional=True)
-        yield DependencyTable(table=f"tool.poetry.extras.{extra}", requirements=collector.build())
+        yield collector.table(f"tool.poetry.extras.{extra}")
 
 
 def add_dependency(
@@ -245,16 +248,14 @@ def read_pipfile_dependencies(text: str, path: str) -> tuple[DependencyTable, ..
     """Return the tables ``packages`` and ``dev-packages``, whose entries have the forms of Poetry."""
     toml = read_toml(text)
     if toml.parse_error:
-        collector = RequirementCollector(path)
-        collector.add_problem(toml.parse_error_line or 1, "", f"The file is not valid TOML: {toml.parse_error}.")
-        return (DependencyTable(table="packages", requirements=collector.build()),)
+        return (_invalid_table("packages", toml, path),)
     tables = []
     for table in ("packages", "dev-packages"):
         if toml.table(table):
             collector = RequirementCollector(path)
             for name, constraint in toml.table(table).items():
                 add_dependency(toml, collector, (table,), name, constraint, optional=False)
-            tables.append(DependencyTable(table=table, requirements=collector.build()))
+            tables.append(collector.table(table))
     return tuple(tables)
 
 

@@ -175,6 +175,9 @@ class RequirementCollector:
             problems=tuple(self.problems),
         )
 
+    def table(self, name: str) -> "DependencyTable":
+        return DependencyTable(table=name, requirements=self.build())
+
 
 @lru_cache(maxsize=16)
 def read_requirements(text: str, path: str) -> RequirementsText:
@@ -379,3 +382,10 @@ class DependencyTable:
 
     table: str
     requirements: RequirementsText
+
+
+def unreadable_table(table: str, path: str, line: int | None, message: str) -> DependencyTable:
+    """Return what stands for the tables of a file that cannot be read: one with nothing but the problem."""
+    collector = RequirementCollector(path)
+    collector.add_problem(line or 1, "", message)
+    return collector.table(table)

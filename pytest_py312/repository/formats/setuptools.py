@@ -10,7 +10,12 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from pytest_py312.repository.formats.requirements_file import DependencyTable, IncludedFile, RequirementCollector
+from pytest_py312.repository.formats.requirements_file import (
+    DependencyTable,
+    IncludedFile,
+    RequirementCollector,
+    unreadable_table,
+)
 
 MAX_LENGTH = 500_000
 _GOES_OUT = re.compile(r"\.\./|[\"']\.\.[\"']|\.parents\b|\bpardir\b")
@@ -111,7 +116,7 @@ def _setup_cfg_table(path: str, ini: IniText, keys: tuple[str, str], value: str)
             requirement = re.sub(r"(?:^|\s+)#.*", "", piece)
             if requirement:
                 collector.add_requirement(requirement, number)
-    return DependencyTable(table=".".join(keys), requirements=collector.build())
+    return collector.table(".".join(keys))
 
 
 def _pieces_with_lines(value: str, lines: Sequence[str], first_line: int) -> Iterator[tuple[str, int]]:
@@ -131,9 +136,7 @@ def _pieces_with_lines(value: str, lines: Sequence[str], first_line: int) -> Ite
 def read_setup_py_dependencies(text: str, path: str) -> tuple[DependencyTable, ...]:
     """Return ``install_requires`` and ``extras_require.NAME`` if they are literal; a problem if they are computed."""
     if len(text) > MAX_MODULE_LENGTH:
-        collector = RequirementCollector(path)
-        collector.add_problem(1, "", TOO_LONG)
-        return (DependencyTable(table="install_requires", requirements=collector.build()),)
+        return (unreadable_table("install_requires", path, 1, TOO_LONG),)
     setup = read_setup_py(text)
     tables = []
     if "install_requires" in setup.literal_arguments or "install_requires" in setup.computed_arguments:
@@ -169,7 +172,7 @@ def _setup_py_table(path: str, setup: SetupPy, table: str, value: Any, node: ast
             collector.add_requirement(item.strip(), number)
         else:
             collector.add_problem(number, str(item), f"{table} lists something that is not a string.")
-    return DependencyTable(table=table, requirements=collector.build())
+    return collector.table(table)
 
 
 def _requirement_lines(value: str, node: ast.expr | None, line: int) -> Iterator[tuple[str, int]]:
