@@ -96,6 +96,11 @@ def with_outer_folders(folder: str) -> Iterator[str]:
         yield folder
 
 
+def lies_in(path: str, folder: str) -> bool:
+    """Return whether a path is a folder or below it. The root, ``"."``, contains only itself here."""
+    return f"{path}/".startswith(f"{folder}/")
+
+
 def relative_to(folder: str, paths: Iterable[str]) -> tuple[str, ...]:
     """Return those of ``paths`` that are below ``folder``, relative to it."""
     if folder == ".":

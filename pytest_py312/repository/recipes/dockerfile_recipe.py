@@ -26,7 +26,7 @@ from pytest_py312.repository.recipes.file_map import (
     resolve_path,
 )
 from pytest_py312.repository.recipes.serverless_builds import LAMBDA_VARIABLES, lambda_step
-from pytest_py312.repository.tree import Tree, join_path, leaves_root, with_outer_folders
+from pytest_py312.repository.tree import Tree, join_path, leaves_root, lies_in, with_outer_folders
 
 STAGE_LIMIT = 50
 _ARCHIVES = (".pyz", ".zip", ".pex")
@@ -104,7 +104,7 @@ def _of_one_environment(steps: tuple[InstallStep, ...], service_path: str) -> tu
 def installs_from(step: InstallStep, folder: str) -> bool:
     """Whether a step installs a file or project in ``folder``."""
     places = [*step.files, *(project.path for project in step.projects), *filter(None, [step.project])]
-    return any(place == folder or place.startswith(f"{folder}/") for place in places)
+    return any(lies_in(place, folder) for place in places)
 
 
 @dataclass(slots=True)

@@ -108,7 +108,7 @@ def _project_sources(
     toml = read_toml(tree.read_or_none(join_path(folder, "pyproject.toml")) or "")
     for name, reader in readers.items():
         path = join_path(folder, name)
-        text = tree.read_or_none(path) if tree.is_file(path) else None
+        text = tree.read_or_none(path)
         for table in reader(text, path) if text is not None else ():
             if is_selected(table.table, toml):
                 yield RequirementSource(path=path, table=table.table)

@@ -15,7 +15,7 @@ from pytest_py312.repository.formats.functions.serverless import (
     read_serverless,
 )
 from pytest_py312.repository.formats.functions.terraform import read_terraform
-from pytest_py312.repository.tree import Tree, join_path, with_outer_folders
+from pytest_py312.repository.tree import Tree, join_path, lies_in, with_outer_folders
 
 HANDLER_FILE_LIMIT = 100
 """Maximum number of files of one folder in which handlers are searched."""
@@ -194,7 +194,7 @@ def _folder_of(path: str) -> str:
 
 
 def _is_in(folder: str, service_path: str) -> bool:
-    return service_path == "." or folder == service_path or folder.startswith(f"{service_path}/")
+    return service_path == "." or lies_in(folder, service_path)
 
 
 def _step(tree: Tree, build: BuiltFolder, path: str) -> InstallStep | None:

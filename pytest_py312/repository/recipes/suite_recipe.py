@@ -17,7 +17,7 @@ from pytest_py312.repository.recipes.tox_environments import (
     walk_tox,
     walk_tox_toml,
 )
-from pytest_py312.repository.tree import Tree, join_path, leaves_root
+from pytest_py312.repository.tree import Tree, join_path, leaves_root, lies_in
 
 if TYPE_CHECKING:
     from pytest_py312.repository.recipes.workflow_jobs import WorkflowJob
@@ -117,7 +117,7 @@ def read_makefile_recipe(tree: Tree, service_path: str) -> InstallRecipe | None:
     """Return what the first target of a Makefile installs that runs the service's tests; ``None`` if there is none."""
     for folder in dict.fromkeys((service_path, ".")):
         path = join_path(folder, "Makefile")
-        text = tree.read_or_none(path) if tree.is_file(path) else None
+        text = tree.read_or_none(path)
         for target in islice(_TEST_TARGET.finditer(text or ""), SESSION_LIMIT):
             walk = new_walk(tree, path, folder)
             walk.run_argv(("make", target[1]), 1)
@@ -402,7 +402,7 @@ def _follow_runners(tree: Tree, walk: CommandWalk, service_path: str) -> None:
         elif words[0] == "nox":
             path = join_path(run.folder, _option(words, "-f", "--noxfile") or "noxfile.py")
             names = _values_of(words, ("-s", "--session", "--sessions", "-e"))
-            text = tree.read_or_none(path) if tree.is_file(path) else None
+            text = tree.read_or_none(path)
             if text is not None:
                 _walk_nox(text, path, names, walk, service_path)
         walk.conditional, walk.exported = outer
@@ -515,7 +515,7 @@ def _is_test_of(run: CommandRun, service_path: str) -> bool:
     places = [run.folder, *(join_path(run.folder, word) for word in run.words[1:] if not word.startswith("-"))]
     if service_path == ".":
         return run.folder == "."
-    return any(place == service_path or place.startswith(f"{service_path}/") for place in places)
+    return any(lies_in(place, service_path) for place in places)
 
 
 def _session_names(text: str) -> Iterator[str]:

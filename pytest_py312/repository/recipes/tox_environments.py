@@ -84,11 +84,11 @@ def read_tox_configuration(tree: Tree, folder: str) -> ToxConfiguration | None:
     """Return the configuration of tox in a folder, in the order in which tox looks for it."""
     for name, base in (("tox.ini", "tox"), ("setup.cfg", "tox:tox")):
         path = join_path(folder, name)
-        text = tree.read_or_none(path) if tree.is_file(path) else None
+        text = tree.read_or_none(path)
         if text is not None and base in (ini := read_ini(text)).sections:
             return ToxConfiguration(path=path, folder=folder, ini=ini, base=base)
     path = join_path(folder, "pyproject.toml")
-    toml = read_toml(tree.read_or_none(path) or "" if tree.is_file(path) else "")
+    toml = read_toml(tree.read_or_none(path) or "")
     legacy = toml.value("tool", "tox", "legacy_tox_ini")
     if isinstance(legacy, str):
         line = toml.line("tool", "tox", "legacy_tox_ini") - 1
@@ -106,8 +106,7 @@ def walk_tox_toml(tree: Tree, folder: str, walk: CommandWalk, names: Sequence[st
     """Follow the environments of ``tox.toml`` or ``[tool.tox]``; ``False`` if there is no such configuration."""
     for name, keys in (("tox.toml", ()), ("pyproject.toml", ("tool", "tox"))):
         path = join_path(folder, name)
-        text = tree.read_or_none(path) if tree.is_file(path) else None
-        toml = read_toml(text or "")
+        toml = read_toml(tree.read_or_none(path) or "")
         base = toml.table(*keys, "env_run_base")
         environments = toml.table(*keys, "env")
         if not base and not environments:

@@ -32,7 +32,7 @@ from pytest_py312.repository.services.detection.service_files import (
 )
 from pytest_py312.repository.services.own_distributions import SCRIPT_LIMIT, installing_commands
 from pytest_py312.repository.services.requirements.development import is_for_development
-from pytest_py312.repository.tree import Tree, is_inside_root, join_path, with_outer_folders
+from pytest_py312.repository.tree import Tree, is_inside_root, join_path, lies_in, with_outer_folders
 
 OUTER_DOCKERFILE_LIMIT = 50
 """Maximum number of Dockerfiles above a service that are read for it."""
@@ -139,7 +139,7 @@ def _installs_into(step: InstallStep, files: ServiceFiles) -> bool:
     place = posixpath.relpath(
         resolve_path(step.target, resolve_path(step.folder, _ROOT)), resolve_path(files.path, _ROOT)
     )
-    return is_inside_root(place) and not any(f"{place}/".startswith(f"{inner}/") for inner in files.nested_folders)
+    return is_inside_root(place) and not any(lies_in(place, inner) for inner in files.nested_folders)
 
 
 def read_planned_recipe(

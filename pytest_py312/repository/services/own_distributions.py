@@ -26,7 +26,7 @@ from pytest_py312.repository.recipes.suite_recipe import new_walk
 from pytest_py312.repository.services.detection.packaging import find_distribution
 from pytest_py312.repository.services.requirements.requirement_set import RequirementSet, read_requirement_set
 from pytest_py312.repository.services.requirements.sources import TABLE_READERS, is_requirements_path
-from pytest_py312.repository.tree import Tree, is_inside_root, join_path, matching_folders, with_outer_folders
+from pytest_py312.repository.tree import Tree, is_inside_root, join_path, lies_in, matching_folders, with_outer_folders
 
 FOLDER_LIMIT = 500
 """Folders that are looked at for one service."""
@@ -136,7 +136,7 @@ def _folders_of_commands(tree: Tree, service: str) -> Iterator[str]:
         walk.run_argv(words, 1)
         installed = {project.path for step in walk.steps for project in step.projects}
         named = (path for step in walk.steps for path in (*step.files, step.project or ""))
-        if service in installed or any(path == service or path.startswith(f"{service}/") for path in named):
+        if service in installed or any(lies_in(path, service) for path in named):
             yield from installed
 
 

@@ -22,7 +22,7 @@ from pytest_py312.repository.services.detection.service_files import imported_na
 from pytest_py312.repository.services.detection.suites import INI_FILES
 from pytest_py312.repository.services.detection.unread_service import read_or_mark
 from pytest_py312.repository.services.requirements.requirement_set import read_requirement_set
-from pytest_py312.repository.tree import Tree, join_path, leaves_root
+from pytest_py312.repository.tree import Tree, join_path, leaves_root, lies_in
 
 MAX_PACKAGES = 20
 """Packages outside of a service that its suite gets."""
@@ -149,7 +149,7 @@ def _with_packages(tree: Tree, service: Service, packages: dict[str, tuple[str, 
 
 
 def _overlaps(path: str, service_path: str) -> bool:
-    return path == service_path or service_path.startswith(f"{path}/") or path.startswith(f"{service_path}/")
+    return lies_in(path, service_path) or lies_in(service_path, path)
 
 
 def _own_names(tree: Tree, service: Service) -> set[str]:

@@ -7,7 +7,7 @@ from pytest_py312.core.model.plan import Plan
 from pytest_py312.core.text import list_names
 from pytest_py312.repository.services.detection.service_folders import FOLDER_LIMIT, SEARCH_DEPTH, is_excluded
 from pytest_py312.repository.services.requirements.sources import is_requirements_path
-from pytest_py312.repository.tree import FolderListing, Tree, join_path
+from pytest_py312.repository.tree import FolderListing, Tree, join_path, lies_in
 
 _MAX_LISTED = 5
 """Maximum number of files or folders that one sentence names."""
@@ -48,7 +48,7 @@ def _unassigned_folders(plan: Plan, tree: Tree, services: set[str]) -> Iterator[
 
 
 def _is_within(path: str, folders: Iterable[str]) -> bool:
-    return any(folder == "." or f"{path}/".startswith(f"{folder}/") for folder in folders)
+    return any(folder == "." or lies_in(path, folder) for folder in folders)
 
 
 def _describe_code(code: Counter[str]) -> list[str]:

@@ -41,8 +41,7 @@ def read_declared_variables(tree: Tree, path: str) -> DeclaredVariables:
     for _, entry in sorted(entries, key=lambda item: has_test_program(item[1].words)):
         others = {**_variables_of(tree, entry), **others}
     for name in _TEMPLATES:
-        file = join_path(path, name)
-        others = {**(read_env_file(tree.read_or_none(file) or "") if tree.is_file(file) else {}), **others}
+        others = {**read_env_file(tree.read_or_none(join_path(path, name)) or ""), **others}
     return DeclaredVariables(
         source=tests[0] if tests is not None else "",
         of_tests=_of_service(_variables_of(tree, tests[1]), path) if tests is not None else (),

@@ -17,7 +17,7 @@ from pytest_py312.repository.formats.dockerfile import DockerfileText
 from pytest_py312.repository.formats.start_commands import StartCommand, read_command
 from pytest_py312.repository.recipes.serverless_builds import handler_programs
 from pytest_py312.repository.services.detection.service_files import ServiceFiles, is_production_dockerfile
-from pytest_py312.repository.tree import Tree, join_path, with_outer_folders
+from pytest_py312.repository.tree import Tree, join_path, lies_in, with_outer_folders
 
 MAX_PROGRAMS = 40
 """Maximum number of programs of one service."""
@@ -133,9 +133,9 @@ def _builds_service(files: ServiceFiles, context: str, folder: str) -> bool:
     """Return whether an image built in ``context`` with a Dockerfile in ``folder`` is the service's."""
 
     def is_own(path: str) -> bool:
-        inner = path == files.path or files.path == "." or path.startswith(f"{files.path}/")
+        inner = files.path == "." or lies_in(path, files.path)
         within = path if files.path == "." else path.removeprefix(files.path).lstrip("/")
-        return inner and not any(f"{within}/".startswith(f"{other}/") for other in files.nested_folders)
+        return inner and not any(lies_in(within, other) for other in files.nested_folders)
 
     return is_own(folder) or (context == files.path and is_own(context))
 

@@ -16,7 +16,15 @@ from pytest_py312.repository.recipes.dockerfile_recipe import read_dockerfile_re
 from pytest_py312.repository.recipes.file_map import copied_sources
 from pytest_py312.repository.recipes.serverless_builds import function_folders
 from pytest_py312.repository.services.detection.suites import INI_FILES
-from pytest_py312.repository.tree import FolderListing, FolderScan, Tree, join_path, relative_to, with_outer_folders
+from pytest_py312.repository.tree import (
+    FolderListing,
+    FolderScan,
+    Tree,
+    join_path,
+    lies_in,
+    relative_to,
+    with_outer_folders,
+)
 
 SCAN_DEPTH = 6
 NON_SERVICE_FOLDERS = frozenset(
@@ -287,7 +295,7 @@ def _is_of_inner_services(tree: Tree, path: str, listing: FolderListing, dockerf
     if not sources or path in sources or any(_is_code(source, path) for source in sources):
         return False
     inner = inner_services(tree, path, listing)
-    if len(inner) > 1 and any(f"{source}/".startswith(f"{folder}/") for source in sources for folder in inner):
+    if len(inner) > 1 and any(lies_in(source, folder) for source in sources for folder in inner):
         return True
     return sum(bool(service_indicator(tree, source, tree.list_folder(source))) for source in sources) > 1
 
@@ -309,7 +317,7 @@ def _is_of_outer_service(tree: Tree, path: str, dockerfile: DockerfileText, name
         places = [
             place for step in steps for place in (*step.files, step.project, *(one.path for one in step.projects))
         ]
-        if any(place is not None and not f"{place}/".startswith(f"{path}/") for place in places):
+        if any(place is not None and not lies_in(place, path) for place in places):
             return True
     return False
 
@@ -326,7 +334,7 @@ def has_project_metadata(tree: Tree, path: str) -> bool:
 
 
 def _has_package_metadata(tree: Tree, path: str, name: str) -> bool:
-    text = tree.read_or_none(join_path(path, name)) if tree.is_file(join_path(path, name)) else None
+    text = tree.read_or_none(join_path(path, name))
     if text is None:
         return False
     if name == "pyproject.toml":

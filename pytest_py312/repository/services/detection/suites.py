@@ -12,7 +12,7 @@ from pytest_py312.core.model.fleet import Service
 from pytest_py312.core.model.plan import Suite, SuiteKind
 from pytest_py312.repository.formats.setuptools import read_ini
 from pytest_py312.repository.formats.toml import read_toml, strings_in
-from pytest_py312.repository.tree import Tree, join_path
+from pytest_py312.repository.tree import Tree, join_path, lies_in
 
 INI_FILES = ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg")
 """In pytest's own order: the first file with a section for pytest applies."""
@@ -195,7 +195,7 @@ def collected_files(paths: Sequence[str], arguments: Sequence[str], settings: Py
 def _is_selected(path: str, named: Sequence[str]) -> bool:
     folder, _, name = path.rpartition("/")
     for item in (posixpath.normpath(item.strip("/")) for item in named):
-        is_above = name == "conftest.py" and (not folder or f"{item}/".startswith(f"{folder}/"))
+        is_above = name == "conftest.py" and (not folder or lies_in(item, folder))
         if item == "." or is_above or fnmatchcase(path, item) or fnmatchcase(path, f"{item}/*"):
             return True
     return False
@@ -304,7 +304,7 @@ def _commanded_paths(tox_text: str, present: Set[str], folders: Collection[str])
 
 def _is_reached(folder: str, arguments: Sequence[str]) -> bool:
     """Return whether pytest would collect ``folder``; without arguments it collects everything."""
-    return not arguments or any(folder == path or folder.startswith(f"{path}/") for path in arguments)
+    return not arguments or any(lies_in(folder, path) for path in arguments)
 
 
 def _describe_left_out(paths: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ from pytest_py312.repository.formats.setuptools import parse_module
 from pytest_py312.repository.services.detection.service_files import ServiceFiles, read_service_files
 from pytest_py312.repository.services.detection.suites import find_suite, settings_in_folder
 from pytest_py312.repository.services.detection.unread_service import read_or_mark
-from pytest_py312.repository.tree import Tree, join_path, relative_to, with_outer_folders
+from pytest_py312.repository.tree import Tree, join_path, lies_in, relative_to, with_outer_folders
 
 MAX_LEVELS = 3
 """Folders above a service in which its tests are searched."""
@@ -137,10 +137,7 @@ def names_folder(text: str, folder: str) -> bool:
     if tree is None:
         return False
     modules = (*_imported_modules(tree), *_named_modules(tree))
-    if any(
-        f"{module}/".startswith(f"{folder}/") or (len(parts) > 1 and f"/{folder}/" in f"/{module}/")
-        for module in modules
-    ):
+    if any(lies_in(module, folder) or (len(parts) > 1 and f"/{folder}/" in f"/{module}/") for module in modules):
         return True
     if any(f"/{folder}/" in f"/{path}/" for path in _joined_paths(tree)):
         return True

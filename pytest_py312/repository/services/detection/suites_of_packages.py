@@ -15,7 +15,7 @@ from pytest_py312.core.model.plan import Suite, SuiteKind
 from pytest_py312.core.text import join_names
 from pytest_py312.repository.services.detection.service_files import ServiceFiles, imported_names, read_service_files
 from pytest_py312.repository.services.detection.unread_service import read_or_mark
-from pytest_py312.repository.tree import Tree, join_path, relative_to
+from pytest_py312.repository.tree import Tree, join_path, lies_in, relative_to
 
 _SHARED_FILES = ("__init__.py", "conftest.py")
 
@@ -90,7 +90,7 @@ class _Finder:
     def _folders_without_service(self, package: str) -> Iterator[str]:
         for name in self.tree.list_folder(package).folders:
             path = join_path(package, name)
-            if not any(f"{service.path}/".startswith(f"{path}/") for service in self.services):
+            if not any(lies_in(service.path, path) for service in self.services):
                 yield path
 
     def _additional_requirements(
