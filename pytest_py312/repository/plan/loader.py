@@ -43,12 +43,9 @@ _SUITE_KEYS = ("suite", "junit", "reason")
 
 def relative_change(node: PlanNode) -> float:
     """Read a relative change: more than 0, at most 10."""
-    value = node.value
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        raise node.unexpected("a share", "0.1 (10 %)")
+    value = node.number("a share", "0.1 (10 %)")
     if not 0 < value <= 10:
-        hint = f"; for {value} % write {value / 100}" if 1 < value <= 100 else ""
-        raise node.error(f"expected a share of more than 0 and at most 10; found {value}{hint}")
+        raise node.error(f"expected a share of more than 0 and at most 10; found {value}{read.percent_hint(value)}")
     return float(value)
 
 

@@ -10,12 +10,8 @@ _PERCENT = re.compile(r"(\d{1,3}(?:\.\d{1,6})?)\s*%", re.ASCII)
 
 def share(node: PlanNode) -> float:
     """Read ``"2%"`` or ``0.02``."""
-    value = node.value
-    match = _PERCENT.fullmatch(value.strip()) if isinstance(value, str) else None
-    if match:
-        value = float(match[1]) / 100
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        raise node.unexpected("a share", '"2%" or 0.02')
+    match = _PERCENT.fullmatch(node.value.strip()) if isinstance(node.value, str) else None
+    value = float(match[1]) / 100 if match else node.number("a share", '"2%" or 0.02')
     if not 0 <= value <= 1:
         raise node.error(f'expected a share from 0 to 1 ("100%"); found {read.describe_value(node.value)}')
     return float(value)
@@ -40,9 +36,7 @@ def number_reader(low: float, high: float, example: str) -> NodeReader:
     """Return a reader of numbers between two others, both excluded."""
 
     def reader(node: PlanNode) -> float:
-        value = node.value
-        if not isinstance(value, int | float) or isinstance(value, bool):
-            raise node.unexpected("a number", example)
+        value = node.number("a number", example)
         if not low < value < high:
             raise node.error(f"expected a number between {low:g} and {high:g}; found {value}")
         return float(value)

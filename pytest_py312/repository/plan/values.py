@@ -67,6 +67,11 @@ class PlanNode:
             raise self.unexpected("true or false", "true")
         return self.value
 
+    def number(self, expected: str, example: str) -> int | float:
+        if not isinstance(self.value, int | float) or isinstance(self.value, bool):
+            raise self.unexpected(expected, example)
+        return self.value
+
     def integer(self, *, minimum: int, maximum: int, example: str) -> int:
         if not isinstance(self.value, int) or isinstance(self.value, bool):
             raise self.unexpected("a whole number", example)
@@ -198,25 +203,15 @@ def relative_paths(node: PlanNode, example: str, *, allow_parent: bool = False) 
 
 def duration(node: PlanNode) -> float:
     """Read seconds, as a number or as ``"200ms"``, ``"90s"``, ``"15m"``, ``"2h"``, ``"2d"``."""
-    value = node.value
-    if isinstance(value, str):
-        parsed = parse_duration(value)
-        if parsed is None:
-            raise node.unexpected("a time", '900 (seconds), "15m" or "2h"')
-        seconds = parsed
-    elif isinstance(value, int | float) and not isinstance(value, bool):
-        seconds = _as_float(value)
-    else:
-        raise node.unexpected("a time", '900 (seconds), "15m" or "2h"')
+    parsed = parse_duration(node.value) if isinstance(node.value, str) else None
+    seconds = _as_float(node.number("a time", '900 (seconds), "15m" or "2h"')) if parsed is None else parsed
     if not 0 < seconds <= MAX_DURATION:
-        raise node.error(f"expected more than 0 seconds and at most 7 days; found {describe_value(value)}")
+        raise node.error(f"expected more than 0 seconds and at most 7 days; found {describe_value(node.value)}")
     return seconds
 
 
 def hours(node: PlanNode) -> float:
-    value = node.value
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        raise node.unexpected("a number of hours", "24")
+    value = node.number("a number of hours", "24")
     if not 0 <= _as_float(value) <= 10 * 366 * 24:
         raise node.error(f"expected hours from 0 (never used again) to ten years; found {describe_value(value)}")
     return float(value)
@@ -224,13 +219,15 @@ def hours(node: PlanNode) -> float:
 
 def share(node: PlanNode) -> float:
     """Read a share of a whole: 0 to 1."""
-    value = node.value
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        raise node.unexpected("a share", "0.5 (one half)")
+    value = node.number("a share", "0.5 (one half)")
     if not 0 <= value <= 1:
-        hint = f"; for {value} % write {value / 100}" if 1 < value <= 100 else ""
-        raise node.error(f"expected a share from 0 to 1; found {describe_value(value)}{hint}")
+        raise node.error(f"expected a share from 0 to 1; found {describe_value(value)}{percent_hint(value)}")
     return float(value)
+
+
+def percent_hint(value: float) -> str:
+    """Return the end of a message about a share that was perhaps written in percent."""
+    return f"; for {value} % write {value / 100}" if 1 < value <= 100 else ""
 
 
 def _as_float(value: int | float) -> float:
@@ -299,12 +296,16 @@ def command(node: PlanNode, example: str) -> tuple[str, ...]:
     """Read a command line as a list of words. The first is the program; later ones may be empty."""
     words = node.items(example)
     program = words[0].text(example)
-    for word in words[1:]:
-        if not isinstance(word.value, str):
-            raise word.unexpected("a string", '"-q"')
-        if "\0" in word.value:
-            raise word.error("has a NUL character in it")
-    return (program, *(str(word.value) for word in words[1:]))
+    return (program, *(_word(word, '"-q"') for word in words[1:]))
+
+
+def _word(node: PlanNode, example: str) -> str:
+    """Read a string for a process, which may be empty."""
+    if not isinstance(node.value, str):
+        raise node.unexpected("a string", example)
+    if "\0" in node.value:
+        raise node.error("has a NUL character in it")
+    return node.value
 
 
 def commands(node: PlanNode) -> tuple[tuple[str, ...], ...]:
@@ -337,11 +338,7 @@ def environment(node: PlanNode) -> tuple[tuple[str, str], ...]:
     for name, member in node.members('{ TEST_ENVIRONMENT = "true" }').items():
         if not _VARIABLE.fullmatch(name):
             raise member.error("is no name of an environment variable (letters, digits and _, no digit first)")
-        if not isinstance(member.value, str):
-            raise member.unexpected("a string", '"true"')
-        if "\0" in member.value:
-            raise member.error("has a NUL character in it")
-        variables.append((name, member.value))
+        variables.append((name, _word(member, '"true"')))
     return tuple(variables)
 
 
