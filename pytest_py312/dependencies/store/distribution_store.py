@@ -81,6 +81,22 @@ class SourceTree:
     folder: str = ""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Job:
+    """What uv installs at once: wheels from the same index, or one source.
+
+    ``tree`` is the source of the only pin. A folder is built in a copy: builds write into their source, and those of
+    several interpreters run in parallel.
+    """
+
+    pins: Sequence[Pin]
+    build: InterpreterBuild
+    request: ResolutionRequest
+    options: Sequence[str] = ()
+    limit: float = INSTALLATION_TIME_LIMIT
+    tree: SourceTree | None = None
+
+
 def _tree_of(source: Path, key: str) -> SourceTree:
     """Return the tree of a project at ``source`` in a copy whose folder is named ``key``, or whose file lies in it."""
     copy = next((path for path in source.parents if path.name == key), None) if source.is_dir() else None
@@ -185,7 +201,7 @@ class DistributionStore:
         pins = list(batch)
         while pins:
             try:
-                self._install(pins, build, request, [])
+                self._install(_Job(pins=pins, build=build, request=request))
                 break
             except HashMismatch as mismatch:
                 rejected = [pin for pin in pins if pin.name == mismatch.name]
@@ -196,7 +212,7 @@ class DistributionStore:
         # those that share a path with others, and whose file was overwritten
         for pin in pins if len(pins) > 1 else ():
             if self.get(pin, build) is None:
-                self._install([pin], build, request, [])
+                self._install(_Job(pins=[pin], build=build, request=request))
         return refused
 
     def _build_sources(
@@ -244,9 +260,10 @@ class DistributionStore:
                 return
             self._build_failures.raise_if_known(pin, build, request, limit)
             options = ["--no-binary", pin.name] if pin.version else []
+            job = _Job(pins=[pin], build=build, request=request, options=options, limit=limit, tree=tree)
             started = clock.stopwatch()
             try:
-                self._install([pin], build, request, options, limit, tree)
+                self._install(job)
             except Unresolvable as error:
                 self._build_failures.put(pin, build, error)
                 raise
@@ -273,10 +290,10 @@ class DistributionStore:
         work.mkdir(parents=True)
         try:
             (work / "uv.toml").write_text(self._settings(tuple(pin.index.splitlines()), build), encoding="utf-8")
-            options = ["--no-binary", pin.name]
-            request = ResolutionRequest(lines=())
+            request, options = ResolutionRequest(lines=()), ["--no-binary", pin.name]
+            job = _Job(pins=[pin], build=build, request=request, options=options, limit=limit)
             with self._build_slots:
-                self._build_confined(pin, build, request, options, limit, None, confinement, work, NO_COMPILER)
+                self._build_confined(job, confinement, work, NO_COMPILER)
             return not any(map(_has_extension, (work / "wheels").glob("*.whl")))
         except Unresolvable:
             return False
@@ -322,33 +339,13 @@ class DistributionStore:
         digest = hashlib.sha256(f"{requirement}\0{kind}\0{pin.index}".encode()).hexdigest()[:12]
         return self._root / f"{self._runner.name}-{build.digest}" / f"{pin.name}-{pin.version or 'tree'}-{digest}"
 
-    def _install(
-        self,
-        pins: Sequence[Pin],
-        build: InterpreterBuild,
-        request: ResolutionRequest,
-        options: Sequence[str],
-        limit: float = INSTALLATION_TIME_LIMIT,
-        tree: SourceTree | None = None,
-    ) -> list[StoredDistribution]:
-        """Install ``pins`` into an environment of their own, and move them from there into the store.
+    def _install(self, job: _Job) -> list[StoredDistribution]:
+        """Install the pins of ``job`` into an environment of their own, and move them from there into the store."""
+        with PROGRESS.activity(*_describe_installation(job)):
+            return self._install_in(self._temporary / uuid.uuid4().hex, job)
 
-        ``tree`` is the source of the only pin. A folder is built in a copy: builds write into their source, and those
-        of several interpreters run in parallel.
-        """
-        with PROGRESS.activity(*_describe_installation(pins, build, tree)):
-            return self._install_in(self._temporary / uuid.uuid4().hex, pins, build, request, options, limit, tree)
-
-    def _install_in(
-        self,
-        work: Path,
-        pins: Sequence[Pin],
-        build: InterpreterBuild,
-        request: ResolutionRequest,
-        options: Sequence[str],
-        limit: float,
-        tree: SourceTree | None,
-    ) -> list[StoredDistribution]:
+    def _install_in(self, work: Path, job: _Job) -> list[StoredDistribution]:
+        pins, build, options, tree = job.pins, job.build, job.options, job.tree
         work.mkdir(parents=True)
         # uv reads the nearest settings file above its folder: without this one, that of a parent of the cache
         (work / "uv.toml").write_text(self._settings(tuple(pins[0].index.splitlines()), build), encoding="utf-8")
@@ -358,7 +355,7 @@ class DistributionStore:
         try:
             lines = [pins[0].index, *(pin.line for pin in pins)]
             if confinement is not None:
-                lines = self._build_confined(pins[0], build, request, options, limit, tree, confinement, work)
+                lines = self._build_confined(job, confinement, work)
                 options, tree = ["--no-index", "--no-cache", "--only-binary", ":all:"], None
             elif tree is not None and tree.copy.is_dir():
                 shutil.copytree(tree.copy, work / tree.copy.name, symlinks=True)
@@ -367,14 +364,14 @@ class DistributionStore:
             venv_result = self._runner.run_tool(
                 build, ["{uv}", "venv", "--quiet", "--no-project", "--python", "{python}", inside(environment)]
             )
-            raise_unless_installed(venv_result, request, build)
+            raise_unless_installed(venv_result, job.request, build)
             argv = [*_version_variables(tree), *_install_command(pins[0], inside(work))]
             argv += ["--link-mode", "copy", "--python", inside(environment / "bin" / "python"), *options]
             argv += [] if confinement is not None else self._cache_options(pins, build, work)
             install_result = self._runner.run_tool(
-                build, [*argv, "--requirements", inside(requirements)], time_limit=limit
+                build, [*argv, "--requirements", inside(requirements)], time_limit=job.limit
             )
-            raise_unless_installed(install_result, request, build)
+            raise_unless_installed(install_result, job.request, build)
             preinstalled = {seed.partition("==")[0] for seed in build.preinstalled}
             if any(pin.name not in preinstalled for pin in pins):
                 compile_modules(environment / "lib", preinstalled, build, self._runner)
@@ -383,22 +380,14 @@ class DistributionStore:
             shutil.rmtree(work, ignore_errors=True)
 
     def _build_confined(
-        self,
-        pin: Pin,
-        build: InterpreterBuild,
-        request: ResolutionRequest,
-        options: Sequence[str],
-        limit: float,
-        tree: SourceTree | None,
-        confinement: SupportsConfinement,
-        work: Path,
-        variables: Sequence[str] = (),
+        self, job: _Job, confinement: SupportsConfinement, work: Path, variables: Sequence[str] = ()
     ) -> list[str]:
         """Build a source apart from everything else; return the lines that install its wheel, which is checked.
 
         :raises Unresolvable, Undetermined: as :meth:`fill`.
         """
         inside = self._runner.path_inside
+        pin, build, tree = job.pins[0], job.build, job.tree
         folder, wheels = work / "build", work / "wheels"
         for made in (folder, wheels):
             made.mkdir()
@@ -409,17 +398,17 @@ class DistributionStore:
         (folder / "requirements.txt").write_text(f"{pin.index}\n{line}\n", encoding="utf-8")
         readable = (tree.copy,) if tree is not None and not is_folder else ()
         argv = [*(variables or _version_variables(tree)), *_install_command(pin, inside(folder))]
-        argv += ["--python", "{python}", *options]
+        argv += ["--python", "{python}", *job.options]
         argv += ["--target", inside(scratch / "target"), "--requirements", inside(folder / "requirements.txt")]
         source = SourceBuild(
             folder=folder,
             argv=tuple(argv),
-            time_limit=limit,
+            time_limit=job.limit,
             options=pin.index.splitlines(),
             readable=readable,
             copied=tree.copy if tree is not None and is_folder else None,
         )
-        raise_unless_installed(run_source_build(source, build, self._runner, confinement), request, build)
+        raise_unless_installed(run_source_build(source, build, self._runner, confinement), job.request, build)
         try:
             wheel = take_wheel(scratch, pin.name if pin.version else "", pin.version, wheels)
         except UntrustworthyWheel as error:
@@ -487,13 +476,13 @@ class DistributionStore:
         return distributions
 
 
-def _describe_installation(pins: Sequence[Pin], build: InterpreterBuild, tree: SourceTree | None) -> tuple[str, str]:
+def _describe_installation(job: _Job) -> tuple[str, str]:
     """Return what is done, and with what: ``installing``, ``numpy 2.1, torch 2.5 and 41 more for 3.12``."""
-    if tree is not None:
+    if job.tree is not None:
         return "building", ""  # what the activity around it is about
-    names = [f"{pin.name} {pin.version}".strip() for pin in pins]
-    is_built = any(pin.from_source for pin in pins)
-    return "building" if is_built else "installing", f"{list_names(names, 2)} for {build.interpreter}"
+    names = [f"{pin.name} {pin.version}".strip() for pin in job.pins]
+    is_built = any(pin.from_source for pin in job.pins)
+    return "building" if is_built else "installing", f"{list_names(names, 2)} for {job.build.interpreter}"
 
 
 def _install_command(pin: Pin, folder: str) -> list[str]:
