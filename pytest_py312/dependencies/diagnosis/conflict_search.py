@@ -14,6 +14,7 @@ cache alone is tried before the network.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice, product
@@ -219,13 +220,11 @@ class ConflictSearch:
             for finding in self.findings
             if finding.code == "PY101" and finding.blocks and len(finding.names) == 2
         ]
-        try:
+        with suppress(Undetermined):  # the pair conflicts in any case, whether or not one member suffices
             for name in sorted({name for pair in pairs for name in pair.names}):
                 alone_request = _restricted_to(self.request, [name])
                 if not self._is_satisfiable(alone_request) and (refusal := self._explain(alone_request)):
                     self._add_finding(refusal, (name,))
-        except Undetermined:
-            pass  # the pair conflicts in any case; it only stays unknown whether one member suffices
         blocking_alone = {finding.names for finding in self.findings if finding.blocks and len(finding.names) == 1}
         self.findings = [
             finding
@@ -319,7 +318,7 @@ class ConflictSearch:
         self, refusal: Finding, members: tuple[str, ...], request: ResolutionRequest
     ) -> tuple[Finding, tuple[str, ...]]:
         """Confirm that ``members`` conflict by themselves, and drop bystanders (for pairs see :meth:`split_pairs`)."""
-        try:
+        with suppress(Undetermined):  # it is a conflict, perhaps not a minimal one
             alone_refusal = self._explain(_restricted_to(request, members))
             if alone_refusal is not None:
                 minimal = self._drop_bystanders(members, request) if 2 < len(members) <= MAX_MEMBERS else members
@@ -328,8 +327,6 @@ class ConflictSearch:
                 if len(minimal) <= MAX_MEMBERS and refusal.code in ("PY101", "PY102"):
                     self.scope.add_conflict(smallest.lines, refusal)
                 return refusal, minimal
-        except Undetermined:
-            pass  # it is a conflict, only not a minimal one
         return replace(refusal, confidence=Confidence.LIKELY), members
 
     def _drop_bystanders(self, members: tuple[str, ...], request: ResolutionRequest) -> tuple[str, ...]:

@@ -39,7 +39,7 @@ from pytest_py312.dependencies.resolution.lock import (
     resolve_parts,
 )
 from pytest_py312.dependencies.resolution.uv_config import only_uv_has_index, pip_settings_digest
-from pytest_py312.dependencies.resolution.uv_messages import explain_source_failure, relaxation_of
+from pytest_py312.dependencies.resolution.uv_messages import explain_source_failure, relaxation_of, unresolvable_set
 from pytest_py312.dependencies.resolution.uv_resolver import UvResolver
 from pytest_py312.dependencies.system.confined_builds import needs_build, without_builds
 from pytest_py312.runners.probe_records import read_bounded
@@ -333,13 +333,9 @@ def _explain_failure(result: CommandResult, request: ResolutionRequest, build: I
         code, description = "PY102", f"pip finds no file of {', '.join(names)} that fits {interpreter}"
         remedy = "require a version that has one"
     else:
-        code, description = (
-            "PY101",
-            f"the set conflicts on {interpreter} according to pip: {', '.join(names)}",
-        )
+        code, description = "PY101", f"the set conflicts on {interpreter} according to pip: {', '.join(names)}"
         remedy = relaxation_of(names)
-    location = next((project_location for name in names if (project_location := request.location_of(name))), None)
-    return Unresolvable([Finding(code=code, message=description, remedy=remedy, location=location, names=names)])
+    return unresolvable_set(code, description, remedy, names, request)
 
 
 def _conflicting_projects(stderr: str, request: ResolutionRequest) -> tuple[str, ...]:

@@ -98,8 +98,15 @@ def explain_failure(
     else:
         code, description = "PY101", f"the set conflicts on {build.interpreter}: {_readable_cause(cause)}"
         remedy = relaxation_of(names)
+    return unresolvable_set(code, description, remedy, names, request)
+
+
+def unresolvable_set(
+    code: str, message: str, remedy: str, names: tuple[str, ...], request: ResolutionRequest
+) -> Unresolvable:
+    """Return the exception for a set that has no versions, at the place of the first of the blamed projects."""
     location = next((project_location for name in names if (project_location := request.location_of(name))), None)
-    return Unresolvable([Finding(code=code, message=description, remedy=remedy, location=location, names=names)])
+    return Unresolvable([Finding(code=code, message=message, remedy=remedy, location=location, names=names)])
 
 
 def _blamed_projects(cause: str, request: ResolutionRequest) -> tuple[str, ...]:
@@ -185,18 +192,19 @@ def explain_source_failure(
 ) -> Exception:
     """As :func:`explain_build_failure`, for a known source. ``version`` includes its ``==``, or is empty."""
     source = f"{name or 'a source'}{version}"
+    names = (name,) if name else ()
     if _BUILD_LOCK_TIMEOUT.search(stderr):
         return Undetermined(
             f"{source} was not built on {build.interpreter}: another process that is building it did not finish "
             "in time. Run it again",
-            names=(name,) if name else (),
+            names=names,
         )
     if _GIT_FAILURE in stderr:
         git_error = (re.findall(r"^\s*(?:fatal|cause|Caused by): (.+)", stderr, re.MULTILINE) or [_GIT_FAILURE])[-1]
         lacks_git = re.search(r"[Gg]it executable not found", stderr)
         return Undetermined(
             f"{source} could not be fetched with git: {git_error}",
-            names=(name,) if name else (),
+            names=names,
             missing=MissingTool(name="git", key="git", message=git_error) if lacks_git else None,
         )
     missing = find_missing_tool(stderr)
@@ -207,7 +215,7 @@ def explain_source_failure(
             f"{source} has no wheel for {build.interpreter}, and its source {CANNOT_BE_BUILT}: {missing.name} is "
             f"missing ({missing.message}). {remedy}"
             + (f"; {WHEEL_ALTERNATIVES[name]} is the same code in wheels" if name in WHEEL_ALTERNATIVES else ""),
-            names=(name,) if name else (),
+            names=names,
             missing=missing,
         )
     build_output = re.split(r"^\s*hint:", stderr, maxsplit=1, flags=re.MULTILINE)[0]
@@ -219,7 +227,7 @@ def explain_source_failure(
         return Undetermined(
             f"{source} was not built on {build.interpreter}: its version comes from git, and there is no git or no "
             f"checkout with tags ({reason}). Check it out with its tags, or set the variable that its build reads",
-            names=(name,) if name else (),
+            names=names,
         )
     return Unresolvable(
         [
@@ -228,7 +236,7 @@ def explain_source_failure(
                 message=f"{source}: no wheel for {build.interpreter}, and its source fails to build: {reason}",
                 remedy=f"require a version of {name} that has a wheel for {build.interpreter}",
                 location=request.pin_location_of(name),
-                names=(name,) if name else (),
+                names=names,
                 detail=detail,
             )
         ]

@@ -320,19 +320,7 @@ class UvResolver:
             inside = self._runner.path_inside
             argv = ["{uv}", "pip", "compile", "--quiet", "--no-header", "--color", "never"]
             argv += ["--directory", inside(folder), "--python", "{python}"]
-            if request.formats.is_source_by_default:
-                argv += ["--no-binary", ALL]
-                argv += [word for name in sorted(request.formats.wheel_only) for word in ("--only-binary", name)]
-            else:
-                argv += ["--only-binary", ALL]
-                argv += [word for name in from_source for word in ("--no-binary", name)]
-            argv += ["--no-deps"] if request.no_deps else []
-            strategy = ["--index-strategy", "unsafe-best-match"] if request.best_match else []
-            argv += strategy
-            argv += ["--exclude-newer", request.exclude_newer] if request.exclude_newer else []
-            argv += ["--generate-hashes"] if request.hashes else []
-            argv += ["--offline"] if offline else []
-            argv += extra_options
+            argv += [*_compile_options(request, from_source), *(["--offline"] if offline else []), *extra_options]
             argv += ["--constraint", inside(constraints)] if request.constraints else []
             if request.at_commits:
                 overrides.write_text("\n".join(request.at_commits) + "\n", encoding="utf-8")
@@ -350,7 +338,7 @@ class UvResolver:
                     build,
                     settings_file=settings_file,
                     options=request.options,
-                    compile_options=lambda name: [*strategy, "--no-binary", name],
+                    compile_options=lambda name: [*_index_strategy(request), "--no-binary", name],
                 )
             if not request.installed:
                 return result
@@ -359,3 +347,20 @@ class UvResolver:
             for file in (requirements, constraints, overrides, installed, settings_file):
                 file.unlink(missing_ok=True)
             folder.rmdir()
+
+
+def _index_strategy(request: ResolutionRequest) -> list[str]:
+    return ["--index-strategy", "unsafe-best-match"] if request.best_match else []
+
+
+def _compile_options(request: ResolutionRequest, from_source: Sequence[str]) -> list[str]:
+    """Return the options of uv for what ``request`` allows, with the sources of ``from_source``."""
+    if request.formats.is_source_by_default:
+        options = ["--no-binary", ALL]
+        options += [word for name in sorted(request.formats.wheel_only) for word in ("--only-binary", name)]
+    else:
+        options = ["--only-binary", ALL]
+        options += [word for name in from_source for word in ("--no-binary", name)]
+    options += [*(["--no-deps"] if request.no_deps else []), *_index_strategy(request)]
+    options += ["--exclude-newer", request.exclude_newer] if request.exclude_newer else []
+    return options + (["--generate-hashes"] if request.hashes else [])
