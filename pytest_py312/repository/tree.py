@@ -8,7 +8,7 @@ import os
 import posixpath
 import stat
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -46,17 +46,9 @@ class FolderListing:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class FolderScan:
-    """The content of a folder at all depths: sorted paths relative to that folder. ``complete``: no limit was reached.
+class FolderScan(FolderListing):
+    """The content of a folder at all depths: sorted paths relative to it. ``complete``: no limit was reached."""
 
-    ``linked_files``, ``linked_folders`` and ``broken_links`` are as in a :class:`FolderListing`.
-    """
-
-    files: tuple[str, ...] = ()
-    folders: tuple[str, ...] = ()
-    linked_files: tuple[str, ...] = ()
-    linked_folders: tuple[str, ...] = ()
-    broken_links: tuple[str, ...] = ()
     complete: bool = True
 
     def existing_files(self, *names: str) -> tuple[str, ...]:
@@ -73,14 +65,10 @@ class FolderScan:
         def kept(names: tuple[str, ...]) -> tuple[str, ...]:
             return tuple(name for name in names if not f"{name}/".startswith(inside))
 
-        return replace(
-            self,
-            files=kept(self.files),
-            folders=kept(self.folders),
-            linked_files=kept(self.linked_files),
-            linked_folders=kept(self.linked_folders),
-            broken_links=kept(self.broken_links),
-        )
+        return FolderScan(complete=self.complete, **{kind: kept(getattr(self, kind)) for kind in _KINDS})
+
+
+_KINDS = tuple(kind.name for kind in fields(FolderListing))
 
 
 def join_path(*parts: str) -> str:
@@ -222,67 +210,46 @@ class Tree:
 
     def _list_real_folder(self, folder: str, real_path: str) -> FolderListing:
         """List ``folder``, whose resolved path is ``real_path``."""
-        files: list[str] = []
-        folders: list[str] = []
-        linked_files: list[str] = []
-        linked_folders: list[str] = []
-        broken_links: list[str] = []
+        names: dict[str, set[str]] = {kind: set() for kind in _KINDS}
         try:
             with os.scandir(real_path) as entries:
                 for entry in entries:
-                    if not _is_utf8_name(entry.name):
-                        continue
-                    if entry.is_dir(follow_symlinks=False):
-                        folders.append(entry.name)
-                    elif entry.is_file(follow_symlinks=False):
-                        files.append(entry.name)
-                    elif entry.is_symlink():
-                        if self.is_file(join_path(folder, entry.name)):
-                            files.append(entry.name)
-                            linked_files.append(entry.name)
-                        else:
-                            (linked_folders if self.is_folder(join_path(folder, entry.name)) else broken_links).append(
-                                entry.name
-                            )
+                    for kind in self._kinds_of(entry, folder) if _is_utf8_name(entry.name) else ():
+                        names[kind].add(entry.name)
         except (OSError, ValueError):
             return FolderListing()
-        if "pyvenv.cfg" in files:
+        if "pyvenv.cfg" in names["files"]:
             return FolderListing()
-        return FolderListing(
-            files=tuple(sorted(files)),
-            folders=tuple(sorted(set(folders) - SKIPPED_FOLDERS)),
-            linked_files=tuple(sorted(linked_files)),
-            linked_folders=tuple(sorted(set(linked_folders) - SKIPPED_FOLDERS)),
-            broken_links=tuple(sorted(broken_links)),
-        )
+        for kind in ("folders", "linked_folders"):
+            names[kind] -= SKIPPED_FOLDERS
+        return FolderListing(**{kind: tuple(sorted(of_kind)) for kind, of_kind in names.items()})
+
+    def _kinds_of(self, entry: os.DirEntry[str], folder: str) -> tuple[str, ...]:
+        """Return the fields of a :class:`FolderListing` that have an entry; none for pipes and the like."""
+        if entry.is_dir(follow_symlinks=False):
+            return ("folders",)
+        if entry.is_file(follow_symlinks=False):
+            return ("files",)
+        if not entry.is_symlink():
+            return ()
+        path = join_path(folder, entry.name)
+        if self.is_file(path):
+            return ("files", "linked_files")
+        return ("linked_folders",) if self.is_folder(path) else ("broken_links",)
 
     def scan_folder(self, folder: str, *, depth: int, limit: int = 20_000) -> FolderScan:
         """List everything below ``folder``, at most ``depth`` levels deep and about ``limit`` names, in one pass."""
-        files: list[str] = []
-        folders: list[str] = []
-        linked_files: list[str] = []
-        linked_folders: list[str] = []
-        broken_links: list[str] = []
+        paths: dict[str, list[str]] = {kind: [] for kind in _KINDS}
         complete = True
         for inner, listing, level in self._walk(folder, depth):
             prefix = "" if inner == "." else f"{inner}/"
-            files += [prefix + name for name in listing.files]
-            folders += [prefix + name for name in listing.folders]
-            linked_files += [prefix + name for name in listing.linked_files]
-            linked_folders += [prefix + name for name in listing.linked_folders]
-            broken_links += [prefix + name for name in listing.broken_links]
+            for kind, of_kind in paths.items():
+                of_kind += [prefix + name for name in getattr(listing, kind)]
             complete = complete and not (level == depth and listing.folders)
-            if len(files) + len(folders) > limit:
+            if len(paths["files"]) + len(paths["folders"]) > limit:
                 complete = False
                 break
-        return FolderScan(
-            files=tuple(sorted(files)),
-            folders=tuple(sorted(folders)),
-            linked_files=tuple(sorted(linked_files)),
-            linked_folders=tuple(sorted(linked_folders)),
-            broken_links=tuple(sorted(broken_links)),
-            complete=complete,
-        )
+        return FolderScan(complete=complete, **{kind: tuple(sorted(of_kind)) for kind, of_kind in paths.items()})
 
     def _walk(self, folder: str, depth: int) -> Iterator[tuple[str, FolderListing, int]]:
         try:
