@@ -16,8 +16,10 @@ from pytest_py312.repository.formats.setuptools import (
     MAX_MODULE_LENGTH,
     TOO_LONG,
     constant_assignments,
+    last_name,
     parse_module,
     read_setup_py,
+    resolve_name,
 )
 from pytest_py312.repository.formats.text_positions import SourcePositions
 
@@ -25,6 +27,7 @@ _CLASSIFIER_LINE = re.compile(
     r"(?m)^[ \t]*(?P<item>Programming Language :: Python :: (?P<version>3\.\d{1,2}))[ \t]*$", re.ASCII
 )
 _NOT_PYTHON_REASON = "it is not valid Python"
+_SESSION_DECORATORS = ("session", "nox_session")
 _COMPUTED_REASON = "It is computed by code, and no code is run to read it."
 
 
@@ -101,12 +104,12 @@ def read_noxfile_declarations(text: str, path: str) -> tuple[VersionDeclaration,
         collector.add_unreadable_file("tool", _NOT_PYTHON_REASON)
         return collector.declarations
     constants = constant_assignments(module)
-    for call in (node for node in ast.walk(module) if isinstance(node, ast.Call) and _is_session_call(node.func)):
+    for call in (
+        node for node in ast.walk(module) if isinstance(node, ast.Call) and last_name(node.func) in _SESSION_DECORATORS
+    ):
         for keyword in call.keywords:
             if keyword.arg in ("python", "py"):
-                value = keyword.value
-                value = constants.get(value.id, value) if isinstance(value, ast.Name) else value
-                _add_session_versions(collector, source, value)
+                _add_session_versions(collector, source, resolve_name(keyword.value, constants))
     return collector.declarations
 
 
@@ -140,11 +143,6 @@ def _add_session_versions(collector: DeclarationCollector, source: SourcePositio
             "tool", role, *span, subject="python of a session", version=version, item=item,
             not_editable_reason="" if exact else "It is composed of several strings.", declared=version is not None,
         )  # fmt: skip
-
-
-def _is_session_call(function: ast.expr) -> bool:
-    name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
-    return name in ("session", "nox_session")
 
 
 def _string_elements(value: ast.expr | None, depth: int = 0) -> Iterator[ast.Constant]:

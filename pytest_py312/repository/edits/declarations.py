@@ -68,15 +68,11 @@ DeclarationSelector = Callable[[str, Sequence[VersionDeclaration]], Sequence[Ver
 """Selects the declarations of a text to migrate; called with the original text, and with the new one."""
 
 
-def _select_all(_: str, declarations: Sequence[VersionDeclaration]) -> Sequence[VersionDeclaration]:
-    return declarations
-
-
 def migrate(
     text: str,
     declarations: Sequence[VersionDeclaration],
     migration: MigrationTarget,
-    select: DeclarationSelector = _select_all,
+    select: DeclarationSelector = lambda _, declarations: declarations,
 ) -> Migrated:
     """Migrate the ``declarations`` of ``text`` (all that a reader found). A second call changes nothing.
 

@@ -198,6 +198,21 @@ def parse_module(text: str) -> ast.Module | None:
         return None
 
 
+def last_name(node: ast.expr) -> str:
+    """Return the last part of a dotted name; empty for other expressions."""
+    return str(getattr(node, "attr", "") or getattr(node, "id", ""))
+
+
+def text_of(node: ast.expr | None) -> str | None:
+    """Return a string that is written as one; ``None`` for other expressions."""
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
+
+
+def resolve_name(node: ast.expr, constants: Mapping[str, ast.expr]) -> ast.expr:
+    """Return what a name stands for, if it is one of ``constants``; otherwise ``node``."""
+    return constants.get(node.id, node) if isinstance(node, ast.Name) else node
+
+
 def files_read_outside(text: str) -> tuple[str, ...]:
     """Return the files around its folder that a setup.py may read, relative to the folder: ``../README.md``.
 
@@ -230,7 +245,7 @@ def read_setup_py(text: str) -> SetupPy:
             computed.add(name)
         else:
             literal[name] = value
-        nodes[name] = constants.get(node.id, node) if isinstance(node, ast.Name) else node
+        nodes[name] = resolve_name(node, constants)
         lines[name] = getattr(node, "lineno", call.lineno)
     return SetupPy(
         is_packaging=True, literal_arguments=literal, lines=lines, computed_arguments=frozenset(computed), nodes=nodes
@@ -273,15 +288,12 @@ def _keyword_arguments(call: ast.Call, constants: Mapping[str, ast.expr]) -> Ite
             yield "**", keyword.value
             continue
         for key, value in zip(mapping.keys, mapping.values, strict=True):
-            if isinstance(key, ast.Constant) and isinstance(key.value, str):
-                yield key.value, value
-            else:
-                yield "**", value
+            name = text_of(key)
+            yield ("**" if name is None else name), value
 
 
 def _literal_value(node: ast.expr, constants: Mapping[str, ast.expr]) -> Any:
-    if isinstance(node, ast.Name):
-        node = constants.get(node.id, node)
+    node = resolve_name(node, constants)
     if isinstance(node, ast.Call):
         return _find_packages_value(node)
     try:
@@ -292,17 +304,12 @@ def _literal_value(node: ast.expr, constants: Mapping[str, ast.expr]) -> Any:
 
 def _find_packages_value(call: ast.Call) -> Any:
     """Return ``find_packages("src")`` as ``find:src``, the equivalent value in setup.cfg."""
-    function = call.func
-    name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
-    if name not in ("find_packages", "find_namespace_packages"):
+    if last_name(call.func) not in ("find_packages", "find_namespace_packages"):
         return _COMPUTED
     folder_node = (
         call.args[0] if call.args else next((word.value for word in call.keywords if word.arg == "where"), None)
     )
     if folder_node is None:
         return "find:"
-    return (
-        f"find:{folder_node.value}"
-        if isinstance(folder_node, ast.Constant) and isinstance(folder_node.value, str)
-        else _COMPUTED
-    )
+    folder = text_of(folder_node)
+    return _COMPUTED if folder is None else f"find:{folder}"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pytest_py312.repository.formats.commands.shell import UNKNOWN
-from pytest_py312.repository.formats.setuptools import constant_assignments, parse_module
+from pytest_py312.repository.formats.setuptools import constant_assignments, parse_module, text_of
 from pytest_py312.repository.recipes.command_walk import CommandWalk
 from pytest_py312.repository.recipes.file_map import resolve_path
 
@@ -188,7 +188,6 @@ def _sessions(module: ast.Module) -> Iterator[tuple[str, ast.FunctionDef]]:
             called = decorator.func if isinstance(decorator, ast.Call) else decorator
             if _shown(called) in ("nox.session", "session") and isinstance(node, ast.FunctionDef):
                 keywords = decorator.keywords if isinstance(decorator, ast.Call) else []
-                given = next((keyword.value for keyword in keywords if keyword.arg == "name"), None)
-                is_text = isinstance(given, ast.Constant) and isinstance(given.value, str)
-                yield str(given.value) if is_text and isinstance(given, ast.Constant) else node.name, node
+                given = text_of(next((keyword.value for keyword in keywords if keyword.arg == "name"), None))
+                yield (node.name if given is None else given), node
                 break

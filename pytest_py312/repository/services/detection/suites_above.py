@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from pytest_py312.core.model.fleet import RequirementSource, Service
-from pytest_py312.repository.formats.setuptools import parse_module
+from pytest_py312.repository.formats.setuptools import last_name, parse_module
 from pytest_py312.repository.services.detection.service_files import ServiceFiles, read_service_files
 from pytest_py312.repository.services.detection.suites import find_suite, settings_in_folder
 from pytest_py312.repository.services.detection.unread_service import read_or_mark
@@ -166,7 +166,7 @@ def _joined_paths(tree: ast.Module) -> Iterator[str]:
     """Yield the strings of ``os.path.join("src", "orders")`` and ``root / "src" / "orders"``, joined."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
-            name = getattr(node.func, "attr", "") or getattr(node.func, "id", "")
+            name = last_name(node.func)
             is_joined = name in _JOINING_CALLS and not isinstance(getattr(node.func, "value", None), ast.Constant)
         else:
             is_joined = isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div)
