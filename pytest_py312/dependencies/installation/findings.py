@@ -339,7 +339,8 @@ def without_consequences(findings: Sequence[Finding], installation: Installation
     imports = installation.imports or {}
     failing = {_failed_module(finding): finding for finding in findings if finding.code == "PY105"}
     causes = {module: cause_of(module, imports) for module in failing if module in imports}
-    counted = {module for module, finding in failing.items() if _is_counted(finding, installation)}
+    # those that block, also if the service needs the project that they are about
+    counted = {module for module, finding in failing.items() if without_blocking(finding, installation).blocks}
     kept = []
     for finding in findings:
         module = _failed_module(finding)
@@ -350,11 +351,6 @@ def without_consequences(findings: Sequence[Finding], installation: Installation
             finding = replace(finding, severity=Severity.WARNING)
         kept.append(finding)
     return kept
-
-
-def _is_counted(finding: Finding, installation: Installation) -> bool:
-    """Return whether a finding blocks, also if the service needs the project that it is about."""
-    return without_blocking(finding, installation).blocks
 
 
 def _import_remedy(project: str, cell: Cell, error: str, *, is_own: bool) -> str:
