@@ -11,13 +11,21 @@ from pytest_py312.repository.formats.commands.shell import UNKNOWN
 from pytest_py312.repository.recipes.command_walk import CommandRun, CommandWalk
 from pytest_py312.repository.recipes.file_map import WORKSPACE, FileMap, resolve_path
 from pytest_py312.repository.recipes.nox_sessions import walk_nox
+from pytest_py312.repository.recipes.suite_commands import (
+    is_test_of,
+    is_test_run,
+    option_of,
+    starts_runner,
+    values_of,
+    without_python,
+)
 from pytest_py312.repository.recipes.tox_environments import (
     ToxConfiguration,
     read_tox_configuration,
     walk_tox,
     walk_tox_toml,
 )
-from pytest_py312.repository.tree import Tree, join_path, leaves_root, lies_in
+from pytest_py312.repository.tree import Tree, join_path, leaves_root
 
 if TYPE_CHECKING:
     from pytest_py312.repository.recipes.workflow_jobs import WorkflowJob
@@ -45,20 +53,11 @@ _MACHINE_VARIABLES = re.compile(
 _UNKNOWN_VALUE = re.compile(rf"\$\{{|\{{[^{{}}]*\}}|\$\(|\n|{re.escape(UNKNOWN)}")
 """A value that is not literal, or that its file computes."""
 _TEST_TARGET = re.compile(r"^((?=[\w-]{0,100}(?:test|check|ci))[\w-]{1,200})[ \t]*:(?!=)", re.MULTILINE | re.ASCII)
-_TEST_PROGRAMS = frozenset({"pytest", "py.test", "nosetests", "nose2", "trial", "stestr", "unittest", "ward", "green"})
-_TEST_SCRIPT = re.compile(
-    r"(?:run[-_]?(?:all[-_]?)?)?(?:unit)?tests?(?:[-_]\w+)*\.py|\w+_tests?\.py", re.IGNORECASE | re.ASCII
-)
-_TEST_MODULE = re.compile(r"(?:\w+\.)*(?:tests?|test_\w+|\w+_tests?|run_?tests?)(?:\.(?:\w+))?", re.ASCII)
-"""``tests``, ``tests.unit``, ``app.tests.run``, ``app.test_all``."""
-_TEST_COMMANDS = frozenset({"test", "pytest", "nosetests", "trial"})
-"""Commands of ``setup.py`` and ``manage.py`` that run tests."""
 _OTHER_PURPOSE = re.compile(
     r"deploy|publish|release|\bdocs?\b|document|cov|nightly|schedule|bench|perf|mutation|codeql|lint|e2e|"
     r"old.?dep|min.?(?:dep|ver)|lowest|upstream|dev.?dep"
 )
 """Names of workflows and jobs whose runs of tests are not those of each change, or whose requirements are others."""
-_OTHER_SYSTEMS = frozenset({"docker", "docker-compose", "podman", "kubectl", "echo", "pip", "ssh", "act"})
 
 
 def read_workflow_recipe(tree: Tree, service_path: str, service_name: str) -> InstallRecipe | None:
@@ -122,7 +121,7 @@ def read_makefile_recipe(tree: Tree, service_path: str) -> InstallRecipe | None:
             walk = new_walk(tree, path, folder)
             walk.run_argv(("make", target[1]), 1)
             _follow_runners(tree, walk, service_path)
-            tests = [run for run in walk.runs if _is_test_of(run, service_path)]
+            tests = [run for run in walk.runs if is_test_of(run, service_path)]
             if walk.steps and tests:
                 return _recipe(tree, path, walk, tests[0], service_path)
     return None
@@ -162,10 +161,10 @@ def read_runner_recipe(tree: Tree, service_path: str) -> InstallRecipe | None:
         for name in _newest_first(dict.fromkeys((*configuration.environments, *configuration.factors, "py"))):
             walk = new_walk(tree, configuration.path, service_path)
             walk_tox(configuration, (name,), walk)
-            if any(_is_test_run(run) for run in walk.runs):
+            if any(is_test_run(run) for run in walk.runs):
                 return _recipe(tree, configuration.path, walk, _first_test_run(walk), service_path)
     walk = new_walk(tree, join_path(service_path, "pyproject.toml"), service_path)
-    if walk_tox_toml(tree, service_path, walk) and any(_is_test_run(run) for run in walk.runs):
+    if walk_tox_toml(tree, service_path, walk) and any(is_test_run(run) for run in walk.runs):
         source = walk.steps[0].location.path if walk.steps else walk.path
         return _recipe(tree, source, walk, _first_test_run(walk), service_path)
     path = join_path(service_path, "noxfile.py")
@@ -174,7 +173,7 @@ def read_runner_recipe(tree: Tree, service_path: str) -> InstallRecipe | None:
         for name in islice(_session_names(text), SESSION_LIMIT):
             walk = new_walk(tree, path, service_path)
             _walk_nox(text, path, (name,), walk, service_path)
-            if any(_is_test_run(run) for run in walk.runs):
+            if any(is_test_run(run) for run in walk.runs):
                 return _recipe(tree, path, walk, _first_test_run(walk), service_path)
     return None
 
@@ -191,7 +190,7 @@ def _newest_first(names: Iterable[str]) -> list[str]:
 
 
 def _first_test_run(walk: CommandWalk) -> CommandRun:
-    return next(run for run in walk.runs if _is_test_run(run))
+    return next(run for run in walk.runs if is_test_run(run))
 
 
 def new_walk(tree: Tree, path: str, folder: str) -> CommandWalk:
@@ -241,8 +240,8 @@ def _ignored_tests(run: CommandRun, runs: Sequence[CommandRun], service_path: st
     Others may be ignored because another job runs them, and what the same job runs needs nothing else.
     """
     options = ("--ignore", "--ignore-glob")
-    named = [word for other in runs for word in other.words if word not in _values_of(other.words, options)]
-    for value in _values_of(run.words, options):
+    named = [word for other in runs for word in other.words if word not in values_of(other.words, options)]
+    for value in values_of(run.words, options):
         written = value.rstrip("/*")
         path = _path_inside(service_path, run.folder or ".", written)
         is_run = any(word.rstrip("/").startswith(written) for word in named)
@@ -294,12 +293,12 @@ def _recipe_of_job(
     walk = new_walk(tree, path, folder)
     needed, known_runs = 0, 0
     for _ in walk_job(walk, job, service_path, service_name, folder):
-        if any(_is_test_of(run, service_path) or _starts_runner(run) for run in walk.runs[known_runs:]):
+        if any(is_test_of(run, service_path) or starts_runner(run) for run in walk.runs[known_runs:]):
             needed = len(walk.steps)
         known_runs = len(walk.runs)
     del walk.steps[needed:]  # what is installed after the last run of tests is for something else
     _follow_runners(tree, walk, service_path)
-    tests = [run for run in walk.runs if _is_test_of(run, service_path)]
+    tests = [run for run in walk.runs if is_test_of(run, service_path)]
     return _recipe(tree, path, walk, tests[0], service_path) if walk.steps and tests else None
 
 
@@ -391,7 +390,7 @@ def _follow_runners(tree: Tree, walk: CommandWalk, service_path: str) -> None:
     while position < len(walk.runs) and len(seen) < RUN_LIMIT:
         run = walk.runs[position]
         position += 1
-        words = _without_python(run.words)
+        words = without_python(run.words)
         if not words or run.folder is None or (run.words, run.folder) in seen:
             continue
         seen.add((run.words, run.folder))
@@ -400,8 +399,8 @@ def _follow_runners(tree: Tree, walk: CommandWalk, service_path: str) -> None:
         if words[0] == "tox":
             _follow_tox(tree, words[1:], run, walk)
         elif words[0] == "nox":
-            path = join_path(run.folder, _option(words, "-f", "--noxfile") or "noxfile.py")
-            names = _values_of(words, ("-s", "--session", "--sessions", "-e"))
+            path = join_path(run.folder, option_of(words, "-f", "--noxfile") or "noxfile.py")
+            names = values_of(words, ("-s", "--session", "--sessions", "-e"))
             text = tree.read_or_none(path)
             if text is not None:
                 _walk_nox(text, path, names, walk, service_path)
@@ -413,10 +412,10 @@ def _walk_nox(text: str, path: str, names: Sequence[str], walk: CommandWalk, ser
 
 
 def _follow_tox(tree: Tree, words: Sequence[str], run: CommandRun, walk: CommandWalk) -> None:
-    place = _option(words, "-c", "--conf") or "."
+    place = option_of(words, "-c", "--conf") or "."
     folder = join_path(run.folder or ".", place)
     folder = folder if tree.is_folder(folder) else folder.rpartition("/")[0] or "."
-    names = [name for text in _values_of(words, ("-e", "--env")) for name in text.split(",") if name]
+    names = [name for text in values_of(words, ("-e", "--env")) for name in text.split(",") if name]
     names = names or [name for name in re.split(r"[,\s]+", walk.variables.get("TOXENV", "")) if name]
     configuration = read_tox_configuration(tree, folder)
     if configuration is not None:
@@ -438,84 +437,8 @@ def _follow_all_of_tox(configuration: ToxConfiguration, walk: CommandWalk) -> No
     for name in [*names, names[0]]:
         walk.steps, walk.runs, walk.limits = list(steps), list(runs), list(limits)
         walk_tox(configuration, (name,), walk)
-        if any(_is_test_run(run) for run in walk.runs[len(runs) :]):
+        if any(is_test_run(run) for run in walk.runs[len(runs) :]):
             return
-
-
-def _values_of(words: Sequence[str], options: Sequence[str]) -> list[str]:
-    values: list[str] = []
-    for number, word in enumerate(words):
-        option, equals, value = word.partition("=")
-        if word in options:
-            for following in words[number + 1 :]:
-                if following.startswith("-"):
-                    break
-                values.append(following)
-                if "nox" not in words[:1]:
-                    break
-        elif equals and option in options:
-            values.append(value)
-        elif word == "--":
-            break
-    return values
-
-
-def _option(words: Sequence[str], *options: str) -> str:
-    return next(iter(_values_of(words, options)), "")
-
-
-def _without_python(words: Sequence[str]) -> tuple[str, ...]:
-    """Return ``tox -e x`` for ``python -m tox -e x`` and ``/bin/tox -e x``."""
-    if words and re.fullmatch(r"python[\d.]*", posixpath.basename(words[0])) and words[1:2] == ("-m",):
-        words = words[2:]
-    return (posixpath.basename(words[0]), *words[1:]) if words else ()
-
-
-def _is_test_run(run: CommandRun) -> bool:
-    words = _without_python(run.words)
-    if not words or words[0] in _OTHER_SYSTEMS:
-        return False
-    if has_test_program(words):
-        return True
-    if {posixpath.basename(word) for word in words} & {"manage.py", "setup.py"}:
-        return not _TEST_COMMANDS.isdisjoint(words)
-    return _is_script_of_tests(run.words)
-
-
-def has_test_program(words: Sequence[str]) -> bool:
-    """Return whether a command names a program that runs tests: ``poetry run pytest``."""
-    return not _TEST_PROGRAMS.isdisjoint(map(posixpath.basename, words))
-
-
-def _is_script_of_tests(words: Sequence[str]) -> bool:
-    """Whether ``python`` runs a script or module that is named as one of tests: ``python -m tests.unit``."""
-    if not re.fullmatch(r"python[\d.]*", posixpath.basename(words[0])):
-        return _TEST_SCRIPT.fullmatch(posixpath.basename(words[0])) is not None
-    remaining = list(words[1:])
-    while remaining and remaining[0].startswith("-"):
-        option = remaining.pop(0)
-        if option == "-m":
-            return bool(remaining) and _TEST_MODULE.fullmatch(remaining[0]) is not None
-        if option in ("-W", "-X") and remaining:
-            del remaining[0]
-        elif option == "-c":
-            return False
-    return bool(remaining) and _TEST_SCRIPT.fullmatch(posixpath.basename(remaining[0])) is not None
-
-
-def _starts_runner(run: CommandRun) -> bool:
-    """Whether a command starts tox or nox, which may run tests."""
-    return _without_python(run.words)[:1] in (("tox",), ("nox",))
-
-
-def _is_test_of(run: CommandRun, service_path: str) -> bool:
-    """Whether a command runs tests of the service: in its folder, or with one of its paths."""
-    if not _is_test_run(run) or run.folder is None:
-        return False
-    places = [run.folder, *(join_path(run.folder, word) for word in run.words[1:] if not word.startswith("-"))]
-    if service_path == ".":
-        return run.folder == "."
-    return any(lies_in(place, service_path) for place in places)
 
 
 def _session_names(text: str) -> Iterator[str]:

@@ -1,0 +1,97 @@
+"""Recognize the commands that run tests, and those that start tox or nox, which may run them."""
+
+import posixpath
+import re
+from collections.abc import Sequence
+
+from pytest_py312.repository.recipes.command_walk import CommandRun
+from pytest_py312.repository.tree import join_path, lies_in
+
+_TEST_PROGRAMS = frozenset({"pytest", "py.test", "nosetests", "nose2", "trial", "stestr", "unittest", "ward", "green"})
+_TEST_SCRIPT = re.compile(
+    r"(?:run[-_]?(?:all[-_]?)?)?(?:unit)?tests?(?:[-_]\w+)*\.py|\w+_tests?\.py", re.IGNORECASE | re.ASCII
+)
+_TEST_MODULE = re.compile(r"(?:\w+\.)*(?:tests?|test_\w+|\w+_tests?|run_?tests?)(?:\.(?:\w+))?", re.ASCII)
+"""``tests``, ``tests.unit``, ``app.tests.run``, ``app.test_all``."""
+_TEST_COMMANDS = frozenset({"test", "pytest", "nosetests", "trial"})
+"""Commands of ``setup.py`` and ``manage.py`` that run tests."""
+_OTHER_SYSTEMS = frozenset({"docker", "docker-compose", "podman", "kubectl", "echo", "pip", "ssh", "act"})
+
+
+def values_of(words: Sequence[str], options: Sequence[str]) -> list[str]:
+    """Return the values of options; those of nox may have several each."""
+    values: list[str] = []
+    for number, word in enumerate(words):
+        option, equals, value = word.partition("=")
+        if word in options:
+            for following in words[number + 1 :]:
+                if following.startswith("-"):
+                    break
+                values.append(following)
+                if "nox" not in words[:1]:
+                    break
+        elif equals and option in options:
+            values.append(value)
+        elif word == "--":
+            break
+    return values
+
+
+def option_of(words: Sequence[str], *options: str) -> str:
+    """Return the first value of an option; empty without one."""
+    return next(iter(values_of(words, options)), "")
+
+
+def without_python(words: Sequence[str]) -> tuple[str, ...]:
+    """Return ``tox -e x`` for ``python -m tox -e x`` and ``/bin/tox -e x``."""
+    if words and re.fullmatch(r"python[\d.]*", posixpath.basename(words[0])) and words[1:2] == ("-m",):
+        words = words[2:]
+    return (posixpath.basename(words[0]), *words[1:]) if words else ()
+
+
+def is_test_run(run: CommandRun) -> bool:
+    """Return whether a command runs tests, of whatever."""
+    words = without_python(run.words)
+    if not words or words[0] in _OTHER_SYSTEMS:
+        return False
+    if has_test_program(words):
+        return True
+    if {posixpath.basename(word) for word in words} & {"manage.py", "setup.py"}:
+        return not _TEST_COMMANDS.isdisjoint(words)
+    return _is_script_of_tests(run.words)
+
+
+def has_test_program(words: Sequence[str]) -> bool:
+    """Return whether a command names a program that runs tests: ``poetry run pytest``."""
+    return not _TEST_PROGRAMS.isdisjoint(map(posixpath.basename, words))
+
+
+def _is_script_of_tests(words: Sequence[str]) -> bool:
+    """Whether ``python`` runs a script or module that is named as one of tests: ``python -m tests.unit``."""
+    if not re.fullmatch(r"python[\d.]*", posixpath.basename(words[0])):
+        return _TEST_SCRIPT.fullmatch(posixpath.basename(words[0])) is not None
+    remaining = list(words[1:])
+    while remaining and remaining[0].startswith("-"):
+        option = remaining.pop(0)
+        if option == "-m":
+            return bool(remaining) and _TEST_MODULE.fullmatch(remaining[0]) is not None
+        if option in ("-W", "-X") and remaining:
+            del remaining[0]
+        elif option == "-c":
+            return False
+    return bool(remaining) and _TEST_SCRIPT.fullmatch(posixpath.basename(remaining[0])) is not None
+
+
+def starts_runner(run: CommandRun) -> bool:
+    """Whether a command starts tox or nox, which may run tests."""
+    return without_python(run.words)[:1] in (("tox",), ("nox",))
+
+
+def is_test_of(run: CommandRun, service_path: str) -> bool:
+    """Whether a command runs tests of the service: in its folder, or with one of its paths."""
+    if not is_test_run(run) or run.folder is None:
+        return False
+    places = [run.folder, *(join_path(run.folder, word) for word in run.words[1:] if not word.startswith("-"))]
+    if service_path == ".":
+        return run.folder == "."
+    return any(lies_in(place, service_path) for place in places)
