@@ -24,8 +24,7 @@ from pytest_py312.rollout.context import RolloutContext, plan_rollout
 from pytest_py312.rollout.domain import soak_overrides
 from pytest_py312.rollout.domain.acceptance import acceptance_documents, describe_acceptance
 from pytest_py312.rollout.domain.deployment_plan import image_reference, stage_services
-from pytest_py312.rollout.domain.identity import current_timestamp
-from pytest_py312.rollout.domain.journal import Journal
+from pytest_py312.rollout.domain.journal import Journal, current_timestamp
 from pytest_py312.rollout.domain.model import LockHolder, StageRun, StageState
 from pytest_py312.rollout.domain.preconditions import check_same_target, rollback_order
 from pytest_py312.rollout.domain.run_history import describe_restored_version, substitute_run

@@ -1,10 +1,11 @@
-"""Identify the process that owns a container, so that the leftovers of a killed run can be found and removed.
+"""Identify the process that owns a container or a lock, so that what a killed one has left can be found and removed.
 
 A process id alone is not enough: ids are reused, and differ between PID namespaces (two CI jobs in containers that
 share one engine) and between machines. An owner is therefore only considered dead by a process that sees the same ids:
 same boot, same namespace, and the same user or root.
 """
 
+import getpass
 import os
 from dataclasses import dataclass
 from functools import cache
@@ -43,6 +44,37 @@ def this_process() -> ProcessIdentity:
     boot_id, namespace = _boot_and_namespace()
     return ProcessIdentity(
         boot_id=boot_id, namespace=namespace, user=os.getuid(), pid=pid, start_ticks=process_start_ticks(pid) or 0
+    )
+
+
+def user_name() -> str:
+    """Return the name of the current user."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a user id without a name, as in a container
+        return f"user {os.getuid()}"
+
+
+def is_dead(process: str) -> bool:
+    """Return whether a process has certainly ended.
+
+    That can be known only on the same boot of the same machine; everywhere else the answer is ``False``.
+
+    :param process: as :class:`ProcessIdentity` writes it.
+    """
+    return ProcessIdentity.parse(process) is not None and is_abandoned(
+        process, created=0.0, now=0.0, observer=this_process()
+    )
+
+
+def is_alive(process: str) -> bool:
+    """Return whether a process is certainly running; ``False`` if that cannot be known, as in :func:`is_dead`."""
+    identity, current = ProcessIdentity.parse(process), this_process()
+    return (
+        identity is not None
+        and bool(current.boot_id)
+        and (identity.boot_id, identity.namespace) == (current.boot_id, current.namespace)
+        and process_start_ticks(identity.pid) == identity.start_ticks
     )
 
 

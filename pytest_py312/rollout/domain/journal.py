@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 from pytest_py312.core import clock
 from pytest_py312.core.database import MIN_FREE_BYTES, Database, DiskFull, Execute
 from pytest_py312.core.errors import RolloutRefused, StateError
+from pytest_py312.core.process_identity import this_process
 from pytest_py312.core.serialization import decode, encode
 from pytest_py312.rollout.domain.events import EVENT_TYPES, DrillFinished, Event, stored_name
 from pytest_py312.rollout.domain.model import (
@@ -76,6 +77,11 @@ class JournalEntry:
 
     at: str
     content: Event | Intent | str
+
+
+def current_timestamp() -> Timestamp:
+    """Return the time of a sample that is taken now."""
+    return Timestamp(wall=clock.timestamp(), boottime=clock.boottime(), boot=this_process().boot_id)
 
 
 class Journal:

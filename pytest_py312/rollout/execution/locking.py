@@ -5,21 +5,15 @@ what counts is not whether there is a lock, but whether its holder may still be 
 """
 
 import contextlib
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from pytest_py312.core import clock
 from pytest_py312.core.errors import RolloutRefused
-from pytest_py312.core.process_identity import this_process
+from pytest_py312.core.process_identity import is_alive, is_dead, this_process, user_name
 from pytest_py312.rollout.canary_analysis.soak_status import compute_soak_status
-from pytest_py312.rollout.domain.identity import (
-    current_host_name,
-    current_timestamp,
-    current_user_name,
-    is_alive,
-    is_dead,
-)
-from pytest_py312.rollout.domain.journal import RELEASED_PREFIX, Journal, LostOwnership
+from pytest_py312.rollout.domain.journal import RELEASED_PREFIX, Journal, LostOwnership, current_timestamp
 from pytest_py312.rollout.domain.model import LockHolder, StageRun
 from pytest_py312.rollout.domain.preconditions import check_same_target
 from pytest_py312.rollout.domain.state_machine import MONITORED
@@ -40,7 +34,7 @@ class Operator:
 
 def current_operator() -> Operator:
     """Return this process, with the user who started it."""
-    return Operator(name=current_user_name(), host=current_host_name(), process=str(this_process()))
+    return Operator(name=user_name(), host=socket.gethostname(), process=str(this_process()))
 
 
 class LockedByAnother(RolloutRefused):

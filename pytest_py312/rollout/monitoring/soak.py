@@ -20,8 +20,7 @@ from pytest_py312.rollout.canary_analysis.judge import (
 )
 from pytest_py312.rollout.canary_analysis.time_series import CONFIRMED_PREFIX, ServiceMetrics, SoakProgress
 from pytest_py312.rollout.domain.events import AcceptanceTested, Breached, Drifted, Event, Judged, SoakCredited
-from pytest_py312.rollout.domain.identity import current_timestamp
-from pytest_py312.rollout.domain.journal import Journal
+from pytest_py312.rollout.domain.journal import Journal, current_timestamp
 from pytest_py312.rollout.domain.model import (
     AcceptancePhase,
     Measurement,

@@ -26,8 +26,7 @@ from pytest_py312.repository.plan.rollout_settings import (
 from pytest_py312.rollout.canary_analysis.judge import clock_jumps
 from pytest_py312.rollout.context import RolloutContext
 from pytest_py312.rollout.domain.deployment_plan import environments_sharing_target, image_reference, make_service_spec
-from pytest_py312.rollout.domain.identity import current_host_name, current_timestamp
-from pytest_py312.rollout.domain.journal import JOURNAL_FILE, Journal
+from pytest_py312.rollout.domain.journal import JOURNAL_FILE, Journal, current_timestamp
 from pytest_py312.rollout.domain.model import Deployment, Result, StageRun, Timestamp
 from pytest_py312.rollout.domain.preconditions import check_target_identity
 from pytest_py312.rollout.domain.state_machine import has_pending_work
@@ -151,7 +150,7 @@ def _unreachable_row(problem: str, target: str) -> HealthRow:
 
 def _is_local_engine(facts: EngineInfo) -> bool:
     """Return whether the engine runs on this very machine, with no container between the two."""
-    return facts.is_local and facts.host == current_host_name() and facts.kernel == os.uname().release
+    return facts.is_local and facts.host == socket.gethostname() and facts.kernel == os.uname().release
 
 
 # ---- this machine
