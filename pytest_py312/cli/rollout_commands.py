@@ -35,7 +35,6 @@ from pytest_py312.rollout.execution.acceptance_runner import AcceptanceRunner, m
 from pytest_py312.rollout.execution.deploy_gate import report_unmeasured
 from pytest_py312.rollout.execution.driver import Driver
 from pytest_py312.rollout.execution.locking import current_operator
-from pytest_py312.rollout.execution.relocation import accept_relocation
 from pytest_py312.rollout.targets.target import Target
 
 _NOTHING_UNFINISHED = "nothing is unfinished in {}"
@@ -170,11 +169,7 @@ def recover(options: argparse.Namespace, context: RolloutContext, journal: Journ
         return "\n".join(lines or [_NOTHING_UNFINISHED.format(options.env)]) + "\n", 0
     target = context.target()
     with driver_with_signals(context, journal, target) as driver:
-        relocated = (
-            accept_relocation(journal, driver, target, options.env, by=str(current_operator()))
-            if options.accept_new_engine
-            else []
-        )
+        relocated = driver.accept_relocation(options.env) if options.accept_new_engine else []
         recovered = driver.recover(options.env)
         down = driver.start_stopped(options.env) if options.start else []
     if not (recovered or relocated or down or options.json):

@@ -17,6 +17,7 @@ from pytest_py312.rollout.domain.events import (
     AcceptanceTested,
     ControlRemoved,
     DeployFailed,
+    EnvironmentMoved,
     Event,
     ForeignChangeKept,
     Locked,
@@ -199,6 +200,29 @@ class Driver:
             recovered.append(self._run_to_end(self._journal.record(run.run, event, owner=self.owner)))
         self._locks.release_abandoned(environment)
         return recovered
+
+    def accept_relocation(self, environment: str) -> list[StageRun]:
+        """Record that ``environment`` is on this target now: another engine, swarm or namespace than before.
+
+        :returns: the runs for which that was new.
+        :raises RolloutRefused: the target belongs to another environment, or does not report its identity.
+        """
+        identity = self._target.identity()
+        if not identity:
+            raise RolloutRefused(f"the target {self._target.name} does not report its identity")
+        # earlier runs as well: they can be rolled back, too
+        runs = [self._journal.load_run(name) for name in self._journal.run_names(environment)]
+        affected_runs = [run for run in runs if run.may_have_changed_target and run.place != identity]
+        other_runs = [run for run in self._journal.current_runs() if run.environment != environment]
+        for run in affected_runs:
+            check_target_identity(environment, identity, other_runs, run.shares)
+        event = EnvironmentMoved(place=identity, by=str(self._operator))
+        updated_runs = []
+        for run in affected_runs:
+            self._journal.acquire(run.run, owner=self.owner)
+            updated_runs.append(self._journal.record(run.run, event, owner=self.owner))
+            self.release(run.run)
+        return updated_runs
 
     def rollback(self, name: str, *, reason: str, services: tuple[str, ...] = ()) -> StageRun:
         """Roll a run, or some of its services, back to what served before.
