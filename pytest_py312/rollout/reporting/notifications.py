@@ -5,8 +5,12 @@ A failed notification does not affect the rollout. The failure is returned to th
 
 import json
 import os
+import smtplib
+import ssl
 from collections.abc import Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
+from email.message import EmailMessage
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,11 +21,12 @@ from pytest_py312.repository.plan.rollout_settings import MailSettings
 from pytest_py312.rollout.domain.model import StageRun, StageState
 from pytest_py312.rollout.metrics.http_client import NoResponse, RequestNotSent, http_request
 from pytest_py312.rollout.metrics.reading import single_line
-from pytest_py312.rollout.reporting.mail import send_mail
 from pytest_py312.rollout.reporting.messages import Message, compose_message, mail_of, slack_payload, teams_payload
 
 NOTIFY_TIMEOUT = 10.0
 """Seconds for each webhook and command."""
+USER_VARIABLE, PASSWORD_VARIABLE = "PY312_SMTP_USER", "PY312_SMTP_PASSWORD"
+"""Name and password for the mail server come from the environment only."""
 _EVENTS = {
     StageState.HELD: "held",
     StageState.ROLLING_BACK: "rolling_back",
@@ -151,3 +156,41 @@ class Notifier:
             return ""
         output = single_line(result.stderr or result.stdout)[-200:]
         return f"{argv[0]} {result.exit_reason.value.replace('_', ' ')} ({result.exit_code}): {output}"
+
+
+# ---- mail
+
+
+def send_mail(mail: EmailMessage, settings: MailSettings, *, timeout: float) -> str:
+    """Send a mail and return what went wrong, without any secret; empty if the server has accepted it."""
+    user, password = os.environ.get(USER_VARIABLE, ""), os.environ.get(PASSWORD_VARIABLE, "")
+    host, port = settings.address
+    if password and settings.security == "none":
+        return f'mail by {host}: the password is not sent without encryption; set security = "starttls" in the plan'
+    try:
+        with closing(_connect(settings, timeout)) as server:
+            if user:
+                server.login(user, password)
+            server.send_message(mail)
+            with suppress(smtplib.SMTPException, OSError):  # the mail is accepted, whatever the answer is
+                server.quit()
+    except smtplib.SMTPAuthenticationError as error:
+        return f"mail by {host}: it refuses {USER_VARIABLE} and {PASSWORD_VARIABLE} (code {error.smtp_code})"
+    except (smtplib.SMTPException, OSError, ValueError) as error:
+        return f"mail by {host}:{port}: {type(error).__name__}: {error}"
+    return ""
+
+
+def _connect(settings: MailSettings, timeout: float) -> smtplib.SMTP:
+    host, port = settings.address
+    context = ssl.create_default_context()
+    if settings.security == "tls":
+        return smtplib.SMTP_SSL(host, port, timeout=timeout, context=context)
+    server = smtplib.SMTP(host, port, timeout=timeout)
+    try:
+        if settings.security == "starttls":
+            server.starttls(context=context)
+    except BaseException:
+        server.close()
+        raise
+    return server
