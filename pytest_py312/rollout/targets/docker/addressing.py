@@ -1,4 +1,4 @@
-"""Find the address under which this machine reaches a container, or the reason why it cannot.
+"""Find the address under which this machine, or another container, reaches a container, or why it cannot.
 
 The container's own address is preferred to a published port: the port proxy costs time, and a control has no published
 port, so only the container's address gives comparable latencies. An unreachable service is not reported as down.
@@ -9,8 +9,9 @@ import socket
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from pytest_py312.rollout.domain.model import ServiceSpec
+from pytest_py312.rollout.domain.model import Container, ServiceSpec
 from pytest_py312.rollout.targets.common import JsonObject
+from pytest_py312.rollout.targets.docker.engine_calls import inspect_container
 from pytest_py312.rollout.targets.target import ServiceUnreachable, TargetRefused
 from pytest_py312.runners.docker.engine import DockerEngine
 from pytest_py312.runners.docker.errors import translate_errors
@@ -20,6 +21,8 @@ CONNECT_TIMEOUT = 2.0
 """Seconds for a connection to an address that may not be routable."""
 _UNROUTABLE_DRIVERS = ("macvlan", "ipvlan", "overlay")
 """Network drivers whose addresses the engine's own machine cannot reach."""
+_NETWORKS_WITHOUT_DNS = ("bridge", "default")
+"""Networks in which containers cannot be resolved by name."""
 
 
 class AddressResolver:
@@ -35,7 +38,7 @@ class AddressResolver:
 
     def resolve(self, container: JsonObject, spec: ServiceSpec) -> tuple[str, int]:
         """Return host and port of the service's port; see :func:`resolve_address`."""
-        mode = str((container.get("HostConfig") or {}).get("NetworkMode", ""))
+        mode = _network_mode(container)
         if mode.startswith("container:"):  # it shares the network of another container
             with translate_errors():
                 container = self._engine.client.inspect_container(mode.partition(":")[2])
@@ -81,7 +84,7 @@ def resolve_address(
     state = container.get("State") or {}
     if state.get("Restarting") or not state.get("Running"):
         raise TargetRefused("its container does not run")
-    if (container.get("HostConfig") or {}).get("NetworkMode") == "host":
+    if _network_mode(container) == "host":
         return host, port
     attachments = sorted(
         _network_attachments(container), key=lambda attachment: (attachment[0] != network, attachment[0])
@@ -109,7 +112,7 @@ def resolve_address(
 
 
 def _network_attachments(container: JsonObject) -> Iterator[tuple[str, Mapping[str, Any], str]]:
-    for name, endpoint in ((container.get("NetworkSettings") or {}).get("Networks") or {}).items():
+    for name, endpoint in _networks(container).items():
         address = endpoint.get("IPAddress") or endpoint.get("GlobalIPv6Address")
         if address:
             yield name, endpoint, str(address)
@@ -143,3 +146,63 @@ def is_host_reachable(address: str, port: int, timeout: float = CONNECT_TIMEOUT)
     except OSError:
         return False
     return True
+
+
+# ---- from container to container
+
+
+def address_for_caller(
+    engine: DockerEngine, spec: ServiceSpec, callee: Container, caller: Container
+) -> tuple[str, int]:
+    """Return host and port under which ``caller`` reaches ``callee``; both must be running.
+
+    :raises EngineRefused, EngineUnavailable: errors of the engine's client.
+    """
+    container_infos = []
+    for container in (callee, caller):
+        container_info = inspect_container(engine, container.id)
+        if container_info is None or not container_info["State"].get("Running"):
+            raise TargetRefused(f"container {container.id[:12]} does not run")
+        container_infos.append(container_info)
+    return address_between(*container_infos, spec=spec)
+
+
+def address_between(callee: JsonObject, caller: JsonObject, *, spec: ServiceSpec) -> tuple[str, int]:
+    """Return host and port under which ``caller`` reaches ``callee``.
+
+    The host is the service's name where the callee has it in a shared network, as other services would use it. Pure.
+
+    :raises ServiceUnreachable: they share no network.
+    """
+    callee_networks, caller_networks = _networks(callee), _networks(caller)
+    if "host" in (_network_mode(callee), _network_mode(caller)):
+        if _network_mode(callee) == _network_mode(caller):
+            return "127.0.0.1", spec.port
+        address = next(
+            (str(endpoint["IPAddress"]) for endpoint in callee_networks.values() if endpoint.get("IPAddress")), ""
+        )
+        if _network_mode(caller) == "host" and address:
+            return address, spec.port
+        gateway = next(
+            (str(endpoint["Gateway"]) for endpoint in caller_networks.values() if endpoint.get("Gateway")), ""
+        )
+        if gateway:
+            return gateway, spec.port
+    for name in sorted(
+        callee_networks.keys() & caller_networks.keys(),
+        key=lambda name: (name != spec.network, name in _NETWORKS_WITHOUT_DNS, name),
+    ):
+        if name not in _NETWORKS_WITHOUT_DNS and str(callee["Name"]).removeprefix("/") == spec.container:
+            return spec.container, spec.port
+        if callee_networks[name].get("IPAddress"):
+            return str(callee_networks[name]["IPAddress"]), spec.port
+    callee_names, caller_names = ", ".join(callee_networks) or "none", ", ".join(caller_networks) or "none"
+    raise ServiceUnreachable(f"the containers share no network ({callee_names}; {caller_names})")
+
+
+def _networks(container: JsonObject) -> Mapping[str, Mapping[str, Any]]:
+    return (container.get("NetworkSettings") or {}).get("Networks") or {}
+
+
+def _network_mode(container: JsonObject) -> str:
+    return str((container.get("HostConfig") or {}).get("NetworkMode", ""))

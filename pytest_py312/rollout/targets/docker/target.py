@@ -25,7 +25,7 @@ from pytest_py312.rollout.targets.common import (
     parse_interpreters,
 )
 from pytest_py312.rollout.targets.docker import inspection
-from pytest_py312.rollout.targets.docker.addressing import AddressResolver
+from pytest_py312.rollout.targets.docker.addressing import AddressResolver, address_for_caller
 from pytest_py312.rollout.targets.docker.container_config import (
     cpu_seconds_used,
     initial_request,
@@ -34,7 +34,6 @@ from pytest_py312.rollout.targets.docker.container_config import (
     memory_limit,
     request_from_container,
 )
-from pytest_py312.rollout.targets.docker.contract_exec import address_for_caller
 from pytest_py312.rollout.targets.docker.control_container import remove_controls, start_control, start_stand_in
 from pytest_py312.rollout.targets.docker.engine_calls import (
     as_target_errors,
@@ -407,10 +406,6 @@ def _container_name(container_info: JsonObject) -> str:
 
 def _restart_policy(container_info: JsonObject) -> str:
     return str((container_info["HostConfig"].get("RestartPolicy") or {}).get("Name", ""))
-
-
-def _label(container_info: JsonObject, label: str) -> str:
-    return str((container_info["Config"].get("Labels") or {}).get(label, ""))
 
 
 def _failure_reason(container_info: JsonObject) -> str:

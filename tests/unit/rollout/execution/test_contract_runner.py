@@ -11,7 +11,6 @@ from pytest_py312.repository.plan.rollout_settings import ContractAction, Contra
 from pytest_py312.rollout.domain.contracts import contract_edges
 from pytest_py312.rollout.domain.model import Container, Result, ServiceSpec, StageRun
 from pytest_py312.rollout.execution.contract_runner import ContractRunner
-from pytest_py312.rollout.targets.docker.contract_exec import address_between
 from pytest_py312.rollout.targets.target import ServiceUnreachable, TargetRefused, TargetUnavailable
 from tests.support.fakes import FakeTarget
 from tests.unit.rollout.runs import carried_on, planned, spec
@@ -164,34 +163,3 @@ def test_each_edge_is_named_once() -> None:
     settings = RolloutSettings(contracts=(CALL, CALL, FUNCTION))
     assert contract_edges(settings.contracts, ["auth"]) == ["gateway->auth", "auth->gateway"]
     assert contract_edges(settings.contracts, ["user"]) == []
-
-
-# ---- where containers of an engine meet
-
-
-def container(*networks: str, name: str = "/auth", mode: str = "default") -> dict[str, object]:
-    homes = {one: {"IPAddress": f"10.0.{number}.2", "Gateway": "10.0.0.1"} for number, one in enumerate(networks)}
-    return {"Name": name, "HostConfig": {"NetworkMode": mode}, "NetworkSettings": {"Networks": homes}}
-
-
-@pytest.mark.parametrize(
-    ("callee", "caller", "place"),
-    [
-        (container("bridge"), container("bridge"), ("10.0.0.2", 80)),
-        (container("bridge", "backend"), container("bridge", "backend"), ("auth", 80)),
-        (container("backend", name="/auth.control-r1"), container("backend"), ("10.0.0.2", 80)),
-        (container("backend"), container("host", mode="host"), ("10.0.0.2", 80)),
-        (container("host", mode="host"), container("backend"), ("10.0.0.1", 80)),
-        (container("host", mode="host"), container("host", mode="host"), ("127.0.0.1", 80)),
-    ],
-)
-def test_where_two_containers_meet(
-    callee: dict[str, object], caller: dict[str, object], place: tuple[str, int]
-) -> None:
-    """By the service's name, as others would call it, wherever names are known."""
-    assert address_between(callee, caller, spec=spec("auth", port=80)) == place
-
-
-def test_two_that_are_in_no_network_together() -> None:
-    with pytest.raises(ServiceUnreachable, match=r"share no network \(backend; other\)"):
-        address_between(container("backend"), container("other"), spec=spec("auth", port=80))

@@ -6,8 +6,14 @@ from typing import Any
 import pytest
 
 from pytest_py312.rollout.targets.docker import addressing
-from pytest_py312.rollout.targets.docker.addressing import is_host_reachable, is_in_local_network, resolve_address
+from pytest_py312.rollout.targets.docker.addressing import (
+    address_between,
+    is_host_reachable,
+    is_in_local_network,
+    resolve_address,
+)
 from pytest_py312.rollout.targets.target import ServiceUnreachable, TargetRefused
+from tests.unit.rollout.runs import spec
 
 NEAR, FAR = "127.0.0.9", "198.51.100.9"
 """Of this machine, and of one that is nobody's (RFC 5737)."""
@@ -98,3 +104,34 @@ def test_a_refused_connection_counts_as_an_answer() -> None:
         assert is_host_reachable("127.0.0.1", port)  # no listener: refused
         held.listen()
         assert is_host_reachable("127.0.0.1", port)
+
+
+# ---- where containers of an engine meet
+
+
+def attached(*networks: str, name: str = "/auth", mode: str = "default") -> dict[str, object]:
+    homes = {one: {"IPAddress": f"10.0.{number}.2", "Gateway": "10.0.0.1"} for number, one in enumerate(networks)}
+    return {"Name": name, "HostConfig": {"NetworkMode": mode}, "NetworkSettings": {"Networks": homes}}
+
+
+@pytest.mark.parametrize(
+    ("callee", "caller", "place"),
+    [
+        (attached("bridge"), attached("bridge"), ("10.0.0.2", 80)),
+        (attached("bridge", "backend"), attached("bridge", "backend"), ("auth", 80)),
+        (attached("backend", name="/auth.control-r1"), attached("backend"), ("10.0.0.2", 80)),
+        (attached("backend"), attached("host", mode="host"), ("10.0.0.2", 80)),
+        (attached("host", mode="host"), attached("backend"), ("10.0.0.1", 80)),
+        (attached("host", mode="host"), attached("host", mode="host"), ("127.0.0.1", 80)),
+    ],
+)
+def test_where_two_containers_meet(
+    callee: dict[str, object], caller: dict[str, object], place: tuple[str, int]
+) -> None:
+    """By the service's name, as others would call it, wherever names are known."""
+    assert address_between(callee, caller, spec=spec("auth", port=80)) == place
+
+
+def test_two_that_are_in_no_network_together() -> None:
+    with pytest.raises(ServiceUnreachable, match=r"share no network \(backend; other\)"):
+        address_between(attached("backend"), attached("other"), spec=spec("auth", port=80))
