@@ -36,7 +36,8 @@ from pytest_py312.rollout.canary_analysis.statistics import (
     judge_interim,
     theil_sen_slope,
 )
-from pytest_py312.rollout.domain.model import Result, Timestamp, Usage, Verdict
+from pytest_py312.rollout.domain.model import Result, Timestamp, Verdict
+from pytest_py312.rollout.metrics.resource_usage import UsageCounters
 
 SOAK = SoakSettings()
 COMPARE = CompareSettings()
@@ -180,8 +181,8 @@ def restarts(world: World, end: Ends) -> None:
     readings = []
     for slot in range(PLANTED_AT, PLANTED_AT + 12):
         count = int((slot - PLANTED_AT) * world.restarts)
-        usage = Usage(cpu_seconds=0.0, memory=0, restarts=count, out_of_memory=False, started_at=str(count))
-        readings.append((Timestamp(wall=300.0 * slot, boottime=300.0 * slot, boot="b"), usage))
+        at = Timestamp(wall=300.0 * slot, boottime=300.0 * slot, boot="b")
+        readings.append(UsageCounters(at=at, cpu_seconds=0.0, restarts=count, started_at=str(count)))
         if restarts_within(readings) >= 3:
             end.back(slot + 1, "restarts")
             return

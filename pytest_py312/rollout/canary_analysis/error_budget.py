@@ -6,6 +6,7 @@ errors is not enough.
 """
 
 import math
+from bisect import bisect_left
 from dataclasses import dataclass
 
 from pytest_py312.rollout.canary_analysis.judge import FAST_BURN_RATE, burn_rate
@@ -47,22 +48,11 @@ def describe_budget_burn(
         rates.append(rate)
         if seconds == LONG_WINDOW and poisson_tail(errors, budget.share * requests) > MAX_CHANCE:
             return ""
-        if _control_burns(service_metrics, metric, budget, interval, seconds, min_requests):
+        errors, requests, _ = _count_requests(service_metrics, CONTROL_PREFIX + metric, budget, interval, seconds)
+        control_rate = burn_rate(errors, requests, budget.share, min_requests=min_requests)
+        if control_rate is not None and control_rate >= FAST_BURN_RATE:
             return ""  # the control burns as well: the environment is to blame
     return f"the error budget of {budget.share:.4g} burns {rates[0]:.1f} times too fast ({rates[1]:.1f} just now)"
-
-
-def _control_burns(
-    service_metrics: ServiceMetrics,
-    metric: str,
-    budget: ErrorBudget,
-    interval: float,
-    seconds: float,
-    min_requests: int,
-) -> bool:
-    errors, requests, _ = _count_requests(service_metrics, CONTROL_PREFIX + metric, budget, interval, seconds)
-    rate = burn_rate(errors, requests, budget.share, min_requests=min_requests)
-    return rate is not None and rate >= FAST_BURN_RATE
 
 
 def _count_requests(
@@ -91,13 +81,10 @@ def _count_requests(
 
 
 def _values_since(series: MetricSeries | None, first_slot: int) -> dict[int, float]:
-    values: dict[int, float] = {}
-    for index in reversed(range(len(series.slots) if series else 0)):
-        assert series is not None
-        if series.slots[index] < first_slot:
-            break
-        values[series.slots[index]] = series.values[index]
-    return values
+    if series is None:
+        return {}
+    start = bisect_left(series.slots, first_slot)
+    return dict(zip(series.slots[start:], series.values[start:], strict=True))
 
 
 def poisson_tail(errors: float, mean: float) -> float:

@@ -5,14 +5,14 @@ credited; after several in a row the verdict is inconclusive.
 """
 
 import math
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from itertools import pairwise
+from itertools import pairwise, takewhile
 
 from pytest_py312.repository.plan.rollout_settings import ConfirmSettings, SoakSettings
-from pytest_py312.rollout.domain.model import BreachSeverity, Reaction, Result, Sample, Timestamp, Usage, Verdict
+from pytest_py312.rollout.domain.model import BreachSeverity, Reaction, Result, Sample, Timestamp, Verdict
+from pytest_py312.rollout.metrics.resource_usage import UsageCounters
 
 CONCLUSIVE = (Result.SUCCESSFUL, Result.FAILED)
 """Results that say something about the service."""
@@ -144,12 +144,7 @@ def judge_metric(results: Sequence[Result], settings: SoakSettings) -> MetricVer
 
 def _trailing_count(results: Sequence[Result], kinds: Collection[Result]) -> int:
     """Return how many results at the end are of these kinds."""
-    count = 0
-    for result in reversed(results):
-        if result not in kinds:
-            break
-        count += 1
-    return count
+    return sum(1 for _ in takewhile(lambda result: result in kinds, reversed(results)))
 
 
 # ---- the soak
@@ -160,40 +155,7 @@ def slot_due(now: Timestamp, start: Timestamp, interval: float) -> int:
 
     It follows the clock that never jumps, and the date only across a reboot.
     """
-    passed = now.seconds_since(start)
-    elapsed = now.wall - start.wall if passed is None else passed
-    return max(0, math.floor(elapsed / interval))
-
-
-def credited_seconds(
-    samples: Mapping[str, Sequence[Sample]],
-    services: Collection[str],
-    interval: float,
-    *,
-    ignored: Collection[str] = (),
-) -> float:
-    """Return the seconds of the soak that are proven: one interval for each slot in which every service was well.
-
-    A gap counts nothing. For each boot of the machine at most the time that passed is credited, however closely the
-    samples follow each other.
-
-    :param samples: by service.
-    :param ignored: what does not count against a sample, as ``service: metric``.
-    """
-    if not services:
-        return 0.0
-    good: dict[int, Timestamp] = {}
-    counts: Counter[int] = Counter()
-    for service in services:
-        for sample in samples.get(service, ()):
-            if counts_towards_soak(sample, ignored):
-                counts[sample.slot] += 1
-                good[sample.slot] = sample.at
-    boots: dict[str, list[float]] = {}
-    for slot, count in counts.items():
-        if count == len(services):
-            boots.setdefault(good[slot].boot, []).append(good[slot].boottime)
-    return sum(min(len(times) * interval, max(times) - min(times) + interval) for times in boots.values())
+    return max(0, math.floor(now.elapsed_since(start) / interval))
 
 
 def counts_towards_soak(sample: Sample, ignored: Collection[str] = ()) -> bool:
@@ -210,8 +172,7 @@ def counts_towards_soak(sample: Sample, ignored: Collection[str] = ()) -> bool:
 
 def is_from_future(sample: Timestamp, now: Timestamp, slack: float) -> bool:
     """Return whether a sample claims to be more than ``slack`` seconds newer than ``now``. Such a sample is refused."""
-    age = now.seconds_since(sample)
-    return (now.wall - sample.wall if age is None else age) < -slack
+    return now.elapsed_since(sample) < -slack
 
 
 def clock_jumps(moments: Iterable[Timestamp], interval: float) -> list[tuple[Timestamp, float]]:
@@ -229,15 +190,13 @@ def clock_jumps(moments: Iterable[Timestamp], interval: float) -> list[tuple[Tim
 # ---- restarts and error rates
 
 
-def restarts_within(readings: Sequence[tuple[Timestamp, Usage]], seconds: float = CRASH_LOOP_WINDOW) -> int:
+def restarts_within(readings: Sequence[UsageCounters], seconds: float = CRASH_LOOP_WINDOW) -> int:
     """Return how often a container was restarted within the last ``seconds`` of the readings."""
     count = 0
-    for (earlier, earlier_usage), (later, later_usage) in pairwise(readings):
-        age = readings[-1][0].seconds_since(later)
-        restarts = max(
-            later_usage.restarts - earlier_usage.restarts, int(later_usage.started_at != earlier_usage.started_at)
-        )
-        passed = later.seconds_since(earlier)
+    for earlier, later in pairwise(readings):
+        age = readings[-1].at.seconds_since(later.at)
+        restarts = max(later.restarts - earlier.restarts, int(later.started_at != earlier.started_at))
+        passed = later.at.seconds_since(earlier.at)
         if age is not None and age <= seconds and passed is not None:  # a reboot restarts everything
             count += max(0, restarts)
     return count

@@ -43,11 +43,6 @@ class MemoryReading:
     used: float
     control: float | None = None
 
-    @property
-    def excess(self) -> float:
-        """What the new version uses more than the control."""
-        return self.used - (self.control or 0.0)
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MemoryGrowth:

@@ -50,9 +50,9 @@ def compute_soak_status(run: StageRun, newest: NewestSamples, now: Timestamp, in
     if start is None:
         return SoakStatus(left=remaining, next_in=0.0)
     slot, last_at = max(samples_taken, key=lambda one: one[0], default=(0, start))
-    silence = _elapsed(last_at, now)
+    silence = now.elapsed_since(last_at)
     newest_due = slot_due(now, start, interval)
-    to_next = 0.0 if newest_due > slot else (newest_due + 1) * interval - _elapsed(start, now)
+    to_next = 0.0 if newest_due > slot else (newest_due + 1) * interval - now.elapsed_since(start)
     return SoakStatus(
         left=remaining,
         last_sample=last_at.wall if samples_taken else None,
@@ -60,11 +60,6 @@ def compute_soak_status(run: StageRun, newest: NewestSamples, now: Timestamp, in
         next_in=max(0.0, to_next),
         is_silent=silence > SILENT_INTERVALS * interval,
     )
-
-
-def _elapsed(earlier: Timestamp, now: Timestamp) -> float:
-    elapsed = now.seconds_since(earlier)
-    return now.wall - earlier.wall if elapsed is None else elapsed
 
 
 def describe_soak_status(status: SoakStatus, run: StageRun) -> str:

@@ -146,14 +146,6 @@ def _ratio(old: float, new: float) -> float:
     return 1.0 if new <= 0 else math.inf
 
 
-def interim_analysis(
-    pairs: Sequence[tuple[float, float]], settings: CompareSettings, *, direction: str = "increase"
-) -> MetricComparison:
-    """Judge the newest points, as one interim analysis."""
-    window = pairs[-settings.min_points :]
-    return compare(window, settings, direction=direction, confidence=INTERIM_CONFIDENCE)
-
-
 def interim_analysis_points(points: int, settings: CompareSettings) -> list[int]:
     """Return the numbers of points at which to analyse: a third of the window apart, so that analyses differ."""
     step = max(1, settings.min_points // 3)
@@ -174,7 +166,8 @@ def judge_interim(
         verdict=Verdict.INCONCLUSIVE, points=len(pairs), reason=f"{len(pairs)} points are too few"
     )
     for point_count in interim_analysis_points(len(pairs), settings):
-        latest = interim_analysis(pairs[:point_count], settings, direction=direction)
+        window = pairs[point_count - settings.min_points : point_count]
+        latest = compare(window, settings, direction=direction, confidence=INTERIM_CONFIDENCE)
         consecutive_failures = consecutive_failures + 1 if latest.verdict is Verdict.FAILED else 0
         if consecutive_failures >= settings.looks:
             return latest

@@ -17,9 +17,15 @@ from pytest_py312.rollout.canary_analysis.judge import (
     restarts_within,
 )
 from pytest_py312.rollout.canary_analysis.memory_growth import MIN_POINTS, MemoryGrowth, MemoryReading, find_leak
-from pytest_py312.rollout.canary_analysis.statistics import MetricComparison, compare, judge_interim, theil_sen_slope
-from pytest_py312.rollout.domain.model import Measurement, Result, Sample, Timestamp, Usage, Verdict
-from pytest_py312.rollout.metrics.resource_usage import CONTROL_MEMORY, MEMORY_LIMIT, read_counters
+from pytest_py312.rollout.canary_analysis.statistics import (
+    MetricComparison,
+    compare,
+    judge_interim,
+    pair_by_slot,
+    theil_sen_slope,
+)
+from pytest_py312.rollout.domain.model import Measurement, Result, Sample, Verdict
+from pytest_py312.rollout.metrics.resource_usage import CONTROL_MEMORY, MEMORY_LIMIT, UsageCounters, read_counters
 
 CONTROL_PREFIX = "old "
 """Prefix of the name of a metric that was measured on the control."""
@@ -85,7 +91,7 @@ class ServiceMetrics:
         self._stored_metrics = stored_metrics
         self.series: dict[str, MetricSeries] = {}
         self.last_sample: Sample | None = None
-        self._usage_readings: deque[tuple[Timestamp, Usage]] = deque()
+        self._usage_readings: deque[UsageCounters] = deque()
 
     def add_initial_sample(self, sample: Sample) -> None:
         """Add what was read before the first sample. It is not judged; the engine's counters start there."""
@@ -107,17 +113,10 @@ class ServiceMetrics:
         counters = read_counters(sample)
         if counters is None:
             return
-        usage = Usage(
-            cpu_seconds=counters.cpu_seconds,
-            memory=0,
-            restarts=counters.restarts,
-            out_of_memory=False,
-            started_at=counters.started_at,
-        )
-        self._usage_readings.append((sample.at, usage))
+        self._usage_readings.append(counters)
         # keep one reading before the window, to see a restart between it and the next
         while len(self._usage_readings) > 2:
-            age = sample.at.seconds_since(self._usage_readings[1][0])
+            age = sample.at.seconds_since(self._usage_readings[1].at)
             if age is not None and age <= CRASH_LOOP_WINDOW:
                 break
             self._usage_readings.popleft()
@@ -172,11 +171,8 @@ class ServiceMetrics:
 
     def paired_values(self, metric: str) -> list[tuple[float, float]]:
         """Return (old, new) of all slots that have both."""
-        old, new = (
-            self.series.get(CONTROL_PREFIX + metric, MetricSeries()).values_by_slot,
-            self.series.get(metric, MetricSeries()).values_by_slot,
-        )
-        return [(old[slot], new[slot]) for slot in sorted(old.keys() & new.keys())]
+        old, new = (self.series.get(name, MetricSeries()) for name in (CONTROL_PREFIX + metric, metric))
+        return pair_by_slot(old.values_by_slot, new.values_by_slot)
 
     def compare_interim(self, metric: str, settings: CompareSettings, direction: str) -> MetricComparison | None:
         """Return the interim verdict at points where an analysis is due; ``None`` between them."""
@@ -196,7 +192,12 @@ class ServiceMetrics:
 
 
 class SoakProgress:
-    """Proven seconds of the soak. Counts as :func:`.judge.credited_seconds` does, but sample by sample."""
+    """Proven seconds of the soak: one interval for each slot in which every service was well. A gap counts nothing.
+
+    For each boot of the machine at most the time that passed is credited, however close the samples are.
+
+    :param ignored: what does not count against a sample, as ``service: metric``.
+    """
 
     def __init__(self, services: Collection[str], interval: float, ignored: Collection[str] = ()) -> None:
         self._services = len(set(services))

@@ -94,6 +94,11 @@ class Timestamp:
         """Return the seconds since ``earlier``, on the clock that never jumps; ``None`` across a reboot."""
         return self.boottime - earlier.boottime if self.boot == earlier.boot else None
 
+    def elapsed_since(self, earlier: "Timestamp") -> float:
+        """Return the seconds since ``earlier``; across a reboot by the date."""
+        passed = self.seconds_since(earlier)
+        return self.wall - earlier.wall if passed is None else passed
+
 
 MAX_DETAIL_LENGTH = 300
 """Maximum length of :attr:`Measurement.detail`, in characters."""

@@ -332,15 +332,8 @@ def describe_drift(sample: Sample | None) -> str:
 
     A sample with drift counts neither for nor against the new version.
     """
-    drifts = [measurement for measurement in sample.measurements if measurement.metric == DRIFT] if sample else []
-    return next(
-        (
-            measurement.detail or "something else serves"
-            for measurement in drifts
-            if measurement.result is Result.FAILED
-        ),
-        "",
-    )
+    drifts = [item for item in sample.measurements if item.metric == DRIFT] if sample else []
+    return next((item.detail or "something else serves" for item in drifts if item.result is Result.FAILED), "")
 
 
 def final_verdict(

@@ -220,9 +220,7 @@ class SoakMonitor:
         """Return the seconds to the next slot."""
         if self._start is None:
             return 0.0
-        now = self._now()
-        since_start = now.seconds_since(self._start)
-        elapsed = now.wall - self._start.wall if since_start is None else since_start
+        elapsed = self._now().elapsed_since(self._start)
         return max(0.001, (self._due_slot() + 1) * self._settings.interval - elapsed)
 
     async def _load_or_start(self, stop: StopRequest) -> None:

@@ -10,7 +10,6 @@ from pytest_py312.rollout.canary_analysis.judge import (
     burn_rate,
     clock_jumps,
     compare_with_control,
-    credited_seconds,
     failures_allowed,
     is_from_future,
     judge_metric,
@@ -27,9 +26,9 @@ from pytest_py312.rollout.domain.model import (
     Result,
     Sample,
     Timestamp,
-    Usage,
     Verdict,
 )
+from pytest_py312.rollout.metrics.resource_usage import UsageCounters
 
 SOAK = SoakSettings()
 RESULTS = {"s": Result.SUCCESSFUL, "f": Result.FAILED, "i": Result.INCONCLUSIVE, "e": Result.ERROR}
@@ -136,60 +135,6 @@ def test_a_share_of_a_short_soak_does_not_forbid_each_single_failure() -> None:
 # ---- the soak
 
 
-def test_each_slot_in_which_all_services_were_well_is_worth_an_interval() -> None:
-    both = {name: [sample(slot, service=name) for slot in (1, 2, 3)] for name in ("user", "auth")}
-    assert credited_seconds(both, ["user", "auth"], 300.0) == 900.0
-    both["auth"][1] = sample(2, "i", service="auth")
-    assert credited_seconds(both, ["user", "auth"], 300.0) == 600.0
-    assert credited_seconds({"user": both["user"]}, ["user", "auth"], 300.0) == 0.0
-    assert credited_seconds({}, [], 300.0) == 0.0
-
-
-def test_a_gap_is_worth_nothing() -> None:
-    assert credited_seconds({"user": [sample(1), sample(100)]}, ["user"], 300.0) == 600.0
-
-
-def test_a_sample_without_any_measurement_is_not_good() -> None:
-    assert credited_seconds({"user": [sample(1, "")]}, ["user"], 300.0) == 0.0
-
-
-def test_samples_taken_in_a_hurry_are_worth_the_time_that_passed() -> None:
-    hurried = [sample(slot, moment=at(1000.0 + slot)) for slot in range(1, 11)]
-    assert credited_seconds({"user": hurried}, ["user"], 300.0) == 309.0
-
-
-def test_a_restart_of_the_machine_is_no_credit_and_no_harm() -> None:
-    before = [sample(slot) for slot in (1, 2)]
-    after = [sample(slot, moment=at(300.0 * (slot - 5), boot="other")) for slot in (6, 7)]
-    assert credited_seconds({"user": [*before, *after]}, ["user"], 300.0) == 1200.0
-
-
-def test_what_a_person_has_accepted_does_not_count_against_a_sample() -> None:
-    measured = (
-        Measurement(metric="health", result=Result.SUCCESSFUL),
-        Measurement(metric="latency", result=Result.FAILED),
-    )
-    slow = Sample(service="user", slot=1, at=at(300.0), measurements=measured)
-    assert credited_seconds({"user": [slow]}, ["user"], 300.0) == 0.0
-    assert credited_seconds({"user": [slow]}, ["user"], 300.0, ignored=["user: latency"]) == 300.0
-    assert credited_seconds({"user": [slow]}, ["user"], 300.0, ignored=["user: latency", "user: health"]) == 0.0
-
-
-@given(st.lists(st.tuples(st.integers(1, 50), st.sampled_from("sfie"), st.floats(0, 1e5), st.sampled_from("ab"))))
-def test_credit_is_never_more_than_the_slots_or_the_time(taken: list[tuple[int, str, float, str]]) -> None:
-    by_slot = {slot: sample(slot, letter, moment=at(when, boot=boot)) for slot, letter, when, boot in taken}
-    proven_seconds = credited_seconds({"user": list(by_slot.values())}, ["user"], 300.0)
-    good = [good_sample for good_sample in by_slot.values() if good_sample.is_good]
-    boots = {good_sample.at.boot for good_sample in good}
-    passed = sum(
-        max(good_sample.at.boottime for good_sample in good if good_sample.at.boot == boot)
-        - min(good_sample.at.boottime for good_sample in good if good_sample.at.boot == boot)
-        + 300.0
-        for boot in boots
-    )
-    assert 0.0 <= proven_seconds <= min(300.0 * len(good), passed) + 1e-6
-
-
 def test_the_schedule_follows_the_clock_that_cannot_be_set() -> None:
     assert slot_due(at(299.0), at(0.0), 300.0) == 0
     assert slot_due(at(600.0), at(0.0), 300.0) == 2
@@ -242,10 +187,8 @@ def test_a_slow_service_is_one_thing_and_a_dead_one_another() -> None:
 
 
 def test_restarts_are_counted_whatever_caused_them() -> None:
-    def reading(minutes: float, restarts: int, started: str) -> tuple[Timestamp, Usage]:
-        return at(60.0 * minutes), Usage(
-            cpu_seconds=0.0, memory=0, restarts=restarts, out_of_memory=False, started_at=started
-        )
+    def reading(minutes: float, restarts: int, started: str) -> UsageCounters:
+        return UsageCounters(at=at(60.0 * minutes), cpu_seconds=0.0, restarts=restarts, started_at=started)
 
     loop = [reading(0, 0, "a"), reading(5, 2, "b"), reading(10, 2, "c"), reading(15, 2, "c")]
     assert restarts_within(loop) == 3

@@ -1,10 +1,13 @@
 """Time series of samples."""
 
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_py312.repository.plan.rollout_settings import CompareSettings, SoakSettings
-from pytest_py312.rollout.canary_analysis.judge import credited_seconds, judge_metric
+from pytest_py312.rollout.canary_analysis.judge import counts_towards_soak, judge_metric
 from pytest_py312.rollout.canary_analysis.time_series import (
     CONTROL_PREFIX,
     MetricSeries,
@@ -15,11 +18,28 @@ from pytest_py312.rollout.domain.model import Measurement, Result, Sample, Times
 from pytest_py312.rollout.metrics.resource_usage import counter_measurements
 
 RESULTS = st.sampled_from(Result)
+LETTERS = {"s": Result.SUCCESSFUL, "f": Result.FAILED, "i": Result.INCONCLUSIVE, "e": Result.ERROR}
 TAKEN = st.dictionaries(
     st.tuples(st.sampled_from(["auth", "user"]), st.integers(1, 20)),
     st.tuples(RESULTS, st.floats(0, 1e5), st.sampled_from("ab")),
     max_size=40,
 )
+
+
+def at(seconds: float, *, boot: str = "b") -> Timestamp:
+    return Timestamp(wall=1e9 + seconds, boottime=seconds, boot=boot)
+
+
+def sample(slot: int, letter: str = "s", *, service: str = "user", moment: Timestamp | None = None) -> Sample:
+    measured = (Measurement(metric="health", result=LETTERS[letter]),) if letter in LETTERS else ()
+    return Sample(service=service, slot=slot, at=moment or at(300.0 * slot), measurements=measured)
+
+
+def credited(samples: Iterable[Sample], services: Sequence[str] = ("user",), ignored: Collection[str] = ()) -> float:
+    progress = SoakProgress(services, 300.0, ignored)
+    for one in samples:
+        progress.add(one)
+    return progress.seconds
 
 
 @given(TAKEN, st.sampled_from([(), ("user: health",)]))
@@ -37,11 +57,66 @@ def test_credit_as_it_comes_is_the_credit_of_all(
         )
         for (service, slot), (result, _, _) in taken.items()
     ]
-    running = SoakProgress(["auth", "user"], 300.0, ignored)
-    for sample in samples:
-        running.add(sample)
-    by_service = {name: [one for one in samples if one.service == name] for name in ("auth", "user")}
-    assert abs(running.seconds - credited_seconds(by_service, ["auth", "user"], 300.0, ignored=ignored)) < 1e-6
+    good = Counter(one.slot for one in samples if counts_towards_soak(one, ignored))
+    boots: dict[str, list[float]] = {}
+    for slot in (slot for slot, count in good.items() if count == 2):
+        boots.setdefault(moments[slot][1], []).append(moments[slot][0])
+    whole = sum(min(len(times) * 300.0, max(times) - min(times) + 300.0) for times in boots.values())
+    assert abs(credited(samples, ["auth", "user"], ignored) - whole) < 1e-6
+
+
+def test_each_slot_in_which_all_services_were_well_is_worth_an_interval() -> None:
+    both = {name: [sample(slot, service=name) for slot in (1, 2, 3)] for name in ("user", "auth")}
+    assert credited([*both["user"], *both["auth"]], ["user", "auth"]) == 900.0
+    both["auth"][1] = sample(2, "i", service="auth")
+    assert credited([*both["user"], *both["auth"]], ["user", "auth"]) == 600.0
+    assert credited(both["user"], ["user", "auth"]) == 0.0
+    assert credited([], []) == 0.0
+
+
+def test_a_gap_is_worth_nothing() -> None:
+    assert credited([sample(1), sample(100)]) == 600.0
+
+
+def test_a_sample_without_any_measurement_is_not_good() -> None:
+    assert credited([sample(1, "")]) == 0.0
+
+
+def test_samples_taken_in_a_hurry_are_worth_the_time_that_passed() -> None:
+    hurried = [sample(slot, moment=at(1000.0 + slot)) for slot in range(1, 11)]
+    assert credited(hurried) == 309.0
+
+
+def test_a_restart_of_the_machine_is_no_credit_and_no_harm() -> None:
+    before = [sample(slot) for slot in (1, 2)]
+    after = [sample(slot, moment=at(300.0 * (slot - 5), boot="other")) for slot in (6, 7)]
+    assert credited([*before, *after]) == 1200.0
+
+
+def test_what_a_person_has_accepted_does_not_count_against_a_sample() -> None:
+    measured = (
+        Measurement(metric="health", result=Result.SUCCESSFUL),
+        Measurement(metric="latency", result=Result.FAILED),
+    )
+    slow = Sample(service="user", slot=1, at=at(300.0), measurements=measured)
+    assert credited([slow]) == 0.0
+    assert credited([slow], ignored=["user: latency"]) == 300.0
+    assert credited([slow], ignored=["user: latency", "user: health"]) == 0.0
+
+
+@given(st.lists(st.tuples(st.integers(1, 50), st.sampled_from("sfie"), st.floats(0, 1e5), st.sampled_from("ab"))))
+def test_credit_is_never_more_than_the_slots_or_the_time(taken: list[tuple[int, str, float, str]]) -> None:
+    by_slot = {slot: sample(slot, letter, moment=at(when, boot=boot)) for slot, letter, when, boot in taken}
+    proven_seconds = credited(by_slot.values())
+    good = [good_sample for good_sample in by_slot.values() if good_sample.is_good]
+    boots = {good_sample.at.boot for good_sample in good}
+    passed = sum(
+        max(good_sample.at.boottime for good_sample in good if good_sample.at.boot == boot)
+        - min(good_sample.at.boottime for good_sample in good if good_sample.at.boot == boot)
+        + 300.0
+        for boot in boots
+    )
+    assert 0.0 <= proven_seconds <= min(300.0 * len(good), passed) + 1e-6
 
 
 @given(st.lists(RESULTS, max_size=60))
