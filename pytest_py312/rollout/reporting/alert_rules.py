@@ -5,7 +5,7 @@ long and a short window. With too few requests there is no alert.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,14 @@ from pytest_py312.rollout.monitoring.traffic import LOAD_ERRORS
 GROUP = "pytest-py312"
 PAGE, TICKET = "critical", "warning"
 _HOUR = 3600.0
+SLOW_BURN = 6.0
+"""Burn rate (multiple of the allowed rate) from which a ticket is opened; a page needs a faster burn."""
+ERROR_BUDGET = 0.01
+"""Allowed share of failed probes."""
+MAX_GROWTH = 8 * 1024 * 1024
+"""Allowed growth of memory in bytes per hour."""
+_MATCH_LABELS = "on (environment, stage, service)"
+_SUBJECT = "{{ $labels.service }} (stage {{ $labels.stage }}, {{ $labels.environment }})"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,91 +43,61 @@ class AlertRule:
     metric: str = ""
 
 
-def alert_rules(
-    *, interval: float = 300.0, error_budget: float = 0.01, max_ratio: float = 1.25, max_growth: float = 8 * 1024 * 1024
-) -> tuple[AlertRule, ...]:
+def alert_rules(*, interval: float = 300.0, max_ratio: float = 1.25) -> tuple[AlertRule, ...]:
     """Return the general rules.
 
     :param interval: seconds between samples; each range covers at least three.
-    :param error_budget: allowed share of failed probes.
     :param max_ratio: allowed ratio of the new version's latency to the previous version's.
-    :param max_growth: allowed growth of memory in bytes per hour.
     """
-    short = max(300.0, 3 * interval)
-    return (
-        *_service_rules(short, error_budget),
-        *_trend_rules(max_ratio, max_growth),
-        *_stage_rules(interval),
-    )
+    return (*_service_rules(max(300.0, 3 * interval), max_ratio), *_stage_rules(interval))
 
 
-def _service_rules(short_window: float, budget: float) -> tuple[AlertRule, ...]:
-    subject = "{{ $labels.service }} (stage {{ $labels.stage }}, {{ $labels.environment }})"
-    return (
-        AlertRule(
-            name="Py312ServiceUnavailable",
-            expression=f'py312_measurement_failed{{metric="availability"}} == 1 and on (environment, stage, service) '
-            f'increase(py312_measurement_total{{metric="availability", result="failed"}}'
-            f"[{format_span(short_window)}]) > 1",
-            severity=PAGE,
-            summary=f"{subject} does not answer",
-        ),
-        AlertRule(
-            name="Py312ErrorBudgetBurnsFast",
-            expression=_failure_share_expression(14.4 * budget, _HOUR, short_window),
-            severity=PAGE,
-            summary=f"{subject} uses up its error budget quickly",
-        ),
-        AlertRule(
-            name="Py312ErrorBudgetBurns",
-            expression=_failure_share_expression(6 * budget, 6 * _HOUR, max(1800.0, short_window)),
-            severity=TICKET,
-            summary=f"{subject} uses up its error budget",
-        ),
-        AlertRule(
-            name="Py312ServiceRestarts",
-            expression=f"increase(py312_service_restarts_total[{format_span(max(900.0, short_window))}]) > 2",
-            severity=PAGE,
-            summary=f"{subject} was restarted three times",
-        ),
-        AlertRule(
-            name="Py312OutOfMemory",
-            expression='py312_measurement_failed{metric="out of memory"} == 1',
-            severity=PAGE,
-            summary=f"{subject} was killed: out of memory",
-        ),
-        AlertRule(
-            name="Py312NewException",
-            expression='py312_measurement_failed{metric="exceptions"} == 1',
-            severity=TICKET,
-            summary=f"{subject} logs an exception that the previous version does not",
-        ),
-    )
-
-
-def _trend_rules(max_ratio: float, max_growth: float) -> tuple[AlertRule, ...]:
-    subject = "{{ $labels.service }} (stage {{ $labels.stage }}, {{ $labels.environment }})"
+def _service_rules(short_window: float, max_ratio: float) -> Iterator[AlertRule]:
+    failures = f'py312_measurement_total{{metric="availability", result="failed"}}[{format_span(short_window)}]'
+    restarts = f"py312_service_restarts_total[{format_span(max(900.0, short_window))}]"
     new, old = (
         f'avg_over_time(py312_measurement_value{{metric="latency", version="{version}"}}[1h])'
         for version in ("new", "old")
     )
-    return (
-        AlertRule(
-            name="Py312Slower",
-            expression=f"{new} / ignoring (version) {old} > {max_ratio:g}",
-            severity=TICKET,
-            summary=f"{subject} takes {{{{ $value | humanize }}}} times as long as the previous version",
-            for_seconds=_HOUR,
+    growth = 'deriv(py312_measurement_value{metric="memory", version="new"}[6h]) * 3600'
+    for name, severity, summary, expression, seconds in (
+        (
+            "ServiceUnavailable", PAGE, "does not answer",
+            f'py312_measurement_failed{{metric="availability"}} == 1 and {_MATCH_LABELS} increase({failures}) > 1', 0.0,
         ),
-        AlertRule(
-            name="Py312MemoryGrows",
-            expression='deriv(py312_measurement_value{metric="memory", version="new"}[6h]) * 3600 '
-            f"> {max_growth:.0f}",
-            severity=TICKET,
-            summary=f"{subject} grows by {{{{ $value | humanize1024 }}}}B per hour",
-            for_seconds=6 * _HOUR,
+        (
+            "ErrorBudgetBurnsFast", PAGE, "uses up its error budget quickly",
+            _failure_share_expression(FAST_BURN_RATE * ERROR_BUDGET, _HOUR, short_window), 0.0,
         ),
-    )
+        (
+            "ErrorBudgetBurns", TICKET, "uses up its error budget",
+            _failure_share_expression(SLOW_BURN * ERROR_BUDGET, 6 * _HOUR, max(1800.0, short_window)), 0.0,
+        ),
+        ("ServiceRestarts", PAGE, "was restarted three times", f"increase({restarts}) > 2", 0.0),
+        (
+            "OutOfMemory", PAGE, "was killed: out of memory",
+            'py312_measurement_failed{metric="out of memory"} == 1', 0.0,
+        ),
+        (
+            "NewException", TICKET, "logs an exception that the previous version does not",
+            'py312_measurement_failed{metric="exceptions"} == 1', 0.0,
+        ),
+        (
+            "Slower", TICKET, "takes {{ $value | humanize }} times as long as the previous version",
+            f"{new} / ignoring (version) {old} > {max_ratio:g}", _HOUR,
+        ),
+        (
+            "MemoryGrows", TICKET, "grows by {{ $value | humanize1024 }}B per hour",
+            f"{growth} > {MAX_GROWTH:.0f}", 6 * _HOUR,
+        ),
+    ):  # fmt: skip
+        yield AlertRule(
+            name=f"Py312{name}",
+            expression=expression,
+            severity=severity,
+            summary=f"{_SUBJECT} {summary}",
+            for_seconds=seconds,
+        )
 
 
 def _stage_rules(interval: float) -> tuple[AlertRule, ...]:
@@ -174,14 +152,14 @@ def _stage_rules(interval: float) -> tuple[AlertRule, ...]:
 
 def _failure_share_expression(limit: float, long_window: float, short_window: float) -> str:
     """Return a condition on the failure share over a long and a short window: it lasts and has not stopped."""
-    return " and ".join(
-        f'sum by (environment, stage, service) (increase(py312_measurement_total{{metric="availability", '
-        f'result="failed"}}[{format_span(span)}])) / sum by (environment, stage, service) '
-        f'(increase(py312_measurement_total{{metric="availability", result=~"failed|successful"}}'
-        f"[{format_span(span)}])) "
-        f"> {limit:g}"
-        for span in (long_window, short_window)
-    )
+
+    def count(results: str, span: float) -> str:
+        selected = f'py312_measurement_total{{metric="availability", {results}}}[{format_span(span)}]'
+        return f"sum by (environment, stage, service) (increase({selected}))"
+
+    failed, counted = 'result="failed"', 'result=~"failed|successful"'
+    spans = (long_window, short_window)
+    return " and ".join(f"{count(failed, span)} / {count(counted, span)} > {limit:g}" for span in spans)
 
 
 def format_span(seconds: float) -> str:
@@ -204,12 +182,6 @@ def _rule_document(rule: AlertRule) -> dict[str, Any]:
 def format_rules(rules: Sequence[AlertRule]) -> str:
     """Format the rules as a YAML file."""
     return yaml.safe_dump(rules_document(rules), sort_keys=False, width=120, allow_unicode=True)
-
-
-SLOW_BURN = 6.0
-"""Burn rate (multiple of the allowed rate) from which a ticket is opened; a page needs a faster burn."""
-_MATCH_LABELS = "on (environment, stage, service)"
-_SUBJECT = "{{ $labels.service }} (stage {{ $labels.stage }}, {{ $labels.environment }})"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,6 +1,6 @@
 """Grafana dashboard: stages, progress of their soaks, and metrics of the new and the previous version."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 SCHEMA = 39
@@ -52,120 +52,60 @@ def _positioned_panels() -> Iterator[dict[str, Any]]:
     """Yield the numbered panels, three per row."""
     height, columns = 8, 3
     for number, panel in enumerate(_panels()):
-        position = {
-            "h": height,
-            "w": _WIDTH // columns,
-            "x": number % columns * (_WIDTH // columns),
-            "y": number // columns * height,
-        }
+        row, column = divmod(number, columns)
+        position = {"h": height, "w": _WIDTH // columns, "x": column * (_WIDTH // columns), "y": row * height}
         yield {"id": number + 1, "gridPos": position, "datasource": _DATA_SOURCE, **panel}
 
 
 def _panels() -> Iterator[dict[str, Any]]:
-    yield from _stage_panels()
-    yield from _service_panels()
-    yield from _monitoring_panels()
+    stage, service = _STAGE_SELECTOR, _SERVICE_SELECTOR
+    yield _now("Stages", "table", (f"py312_stage_state{{{stage}}} == 1", ""))
+    credited = f"py312_soak_credited_seconds{{{stage}}} / py312_soak_duration_seconds{{{stage}}}"
+    share = (credited, "stage {{stage}}")
+    yield _now("Credited share of the soak", "bargauge", share, unit="percentunit", maximum=1)
+    age = (f"time() - py312_soak_last_sample_timestamp_seconds{{{stage}}}", "stage {{stage}}")
+    yield _now("Time since the last sample", "stat", age, unit="s")
+    yield _now("Current failures", "table", (f"py312_measurement_failed{{{service}}} == 1", ""))
+
+    failed = f'1 - py312_measurement_failed{{{service}, metric="availability"}}'
+    yield _course("Availability", failed, "{{service}}", maximum=1)
+    for title, metric, unit in (
+        ("Latency, new and old", "latency", "s"),
+        ("Memory", "memory", "bytes"),
+        ("Cores in use", "cpu", "short"),
+    ):
+        value = f'py312_measurement_value{{{service}, metric="{metric}"}}'
+        yield _course(title, value, "{{service}} {{version}}", unit=unit)
+    restarts = f"increase(py312_service_restarts_total{{{service}}}[$__rate_interval])"
+    yield _course("Restarts", restarts, "{{service}}")
+    logged = f'py312_measurement_value{{{service}, metric=~"exceptions|deprecations"}}'
+    yield _course("Exceptions and deprecations in the log", logged, "{{service}} {{metric}}")
+
+    unclear = f'py312_measurement_total{{{service}, result=~"error|inconclusive"}}[$__rate_interval]'
+    unclear = f"sum by (service, metric, result) (increase({unclear}))"
+    yield _course("Inconclusive measurements", unclear, "{{service}} {{metric}} {{result}}")
+    breaches = (f"py312_breach_total{{{service}}}", "")
+    yield _now("Broken limits and rollbacks", "table", breaches, (f"py312_rollback_total{{{stage}}}", ""))
 
 
-def _stage_panels() -> Iterator[dict[str, Any]]:
-    yield _panel("Stages", "table", [(f"py312_stage_state{{{_STAGE_SELECTOR}}} == 1", "")], instant=True)
-    yield _panel(
-        "Credited share of the soak",
-        "bargauge",
-        [
-            (
-                f"py312_soak_credited_seconds{{{_STAGE_SELECTOR}}} / py312_soak_duration_seconds{{{_STAGE_SELECTOR}}}",
-                "stage {{stage}}",
-            )
-        ],
-        unit="percentunit",
-        maximum=1,
-        instant=True,
-    )
-    yield _panel(
-        "Time since the last sample",
-        "stat",
-        [(f"time() - py312_soak_last_sample_timestamp_seconds{{{_STAGE_SELECTOR}}}", "stage {{stage}}")],
-        unit="s",
-        instant=True,
-    )
-    yield _panel(
-        "Current failures",
-        "table",
-        [(f"py312_measurement_failed{{{_SERVICE_SELECTOR}}} == 1", "")],
-        instant=True,
-    )
+def _now(title: str, kind: str, *queries: tuple[str, str], **limits: Any) -> dict[str, Any]:
+    """Return a panel of the values of now. A query has a legend."""
+    return _panel(title, kind, queries, instant=True, **limits)
 
 
-def _service_panels() -> Iterator[dict[str, Any]]:
-    yield _panel(
-        "Availability",
-        "timeseries",
-        [(f'1 - py312_measurement_failed{{{_SERVICE_SELECTOR}, metric="availability"}}', "{{service}}")],
-        maximum=1,
-    )
-    yield _panel(
-        "Latency, new and old",
-        "timeseries",
-        [(f'py312_measurement_value{{{_SERVICE_SELECTOR}, metric="latency"}}', "{{service}} {{version}}")],
-        unit="s",
-    )
-    yield _panel(
-        "Memory",
-        "timeseries",
-        [(f'py312_measurement_value{{{_SERVICE_SELECTOR}, metric="memory"}}', "{{service}} {{version}}")],
-        unit="bytes",
-    )
-    yield _panel(
-        "Cores in use",
-        "timeseries",
-        [(f'py312_measurement_value{{{_SERVICE_SELECTOR}, metric="cpu"}}', "{{service}} {{version}}")],
-    )
-    yield _panel(
-        "Restarts",
-        "timeseries",
-        [(f"increase(py312_service_restarts_total{{{_SERVICE_SELECTOR}}}[$__rate_interval])", "{{service}}")],
-    )
-    yield _panel(
-        "Exceptions and deprecations in the log",
-        "timeseries",
-        [
-            (
-                f'py312_measurement_value{{{_SERVICE_SELECTOR}, metric=~"exceptions|deprecations"}}',
-                "{{service}} {{metric}}",
-            )
-        ],
-    )
-
-
-def _monitoring_panels() -> Iterator[dict[str, Any]]:
-    yield _panel(
-        "Inconclusive measurements",
-        "timeseries",
-        [
-            (
-                "sum by (service, metric, result) (increase(py312_measurement_total"
-                f'{{{_SERVICE_SELECTOR}, result=~"error|inconclusive"}}[$__rate_interval]))',
-                "{{service}} {{metric}} {{result}}",
-            )
-        ],
-    )
-    yield _panel(
-        "Broken limits and rollbacks",
-        "table",
-        [(f"py312_breach_total{{{_SERVICE_SELECTOR}}}", ""), (f"py312_rollback_total{{{_STAGE_SELECTOR}}}", "")],
-        instant=True,
-    )
+def _course(title: str, query: str, legend: str, **limits: Any) -> dict[str, Any]:
+    """Return a panel of the course of one query."""
+    return _panel(title, "timeseries", [(query, legend)], instant=False, **limits)
 
 
 def _panel(
     title: str,
     kind: str,
-    queries: list[tuple[str, str]],
+    queries: Sequence[tuple[str, str]],
     *,
+    instant: bool,
     unit: str = "short",
     maximum: float | None = None,
-    instant: bool = False,
 ) -> dict[str, Any]:
     defaults: dict[str, Any] = {"unit": unit, "min": 0} | ({} if maximum is None else {"max": maximum})
     return {
