@@ -49,7 +49,7 @@ from pytest_py312.rollout.reporting.alert_rules import (
     rules_document,
 )
 from pytest_py312.rollout.reporting.grafana_dashboard import build_dashboard
-from pytest_py312.rollout.reporting.prometheus_metrics import collect_stage_metrics, serve_metrics
+from pytest_py312.rollout.reporting.prometheus_metrics import StageMetrics, serve_metrics
 from pytest_py312.rollout.targets.target import Target, TargetError
 
 EXIT_PENDING = 75
@@ -112,7 +112,7 @@ def _recover_unfinished(context: RolloutContext, journal: Journal, run: StageRun
         asyncio.run(notifier.report_change(runs_before[recovered.run], recovered))
     notifier.write_metrics(
         [
-            collect_stage_metrics(newest_run, journal.history(newest_run.run))
+            StageMetrics(run=newest_run, history=journal.history(newest_run.run))
             for newest_run in journal.current_runs(run.environment)
         ]
     )

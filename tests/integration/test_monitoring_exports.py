@@ -20,7 +20,7 @@ from pytest_py312.rollout.reporting.alert_rules import BudgetRule, alert_rules, 
 from pytest_py312.rollout.reporting.grafana_dashboard import build_dashboard
 from pytest_py312.rollout.reporting.notifications import Notice, Notifier, notice_for_change
 from pytest_py312.rollout.reporting.prometheus_metrics import (
-    collect_stage_metrics,
+    StageMetrics,
     exported_names,
     render_metrics,
     serve_metrics,
@@ -222,7 +222,7 @@ def test_each_expression_of_the_dashboard_is_valid() -> None:
 
 def test_promtool_accepts_the_metrics() -> None:
     """Its linter checks names as well."""
-    text = render_metrics([collect_stage_metrics(soaking(), metrics_by_service={"user": service_metrics()})]).decode()
+    text = render_metrics([StageMetrics(run=soaking(), metrics_by_service={"user": service_metrics()})]).decode()
     linted = promtool("check", "metrics", text=text)
     assert linted.returncode == 0, linted.stderr + linted.stdout
 
@@ -264,9 +264,9 @@ async def export_and_alert(tmp_path: Path) -> None:
         await writer.drain()
 
     run = soaking(state=StageState.HELD)
-    figures = [collect_stage_metrics(run, metrics_by_service={"user": service_metrics()}, interval=300.0)]
+    figures = [StageMetrics(run=run, metrics_by_service={"user": service_metrics()}, interval=300.0)]
     (tmp_path / "rules.yml").write_text(format_rules(alert_rules()))
-    async with listening(hook) as hook_port, serve_metrics(lambda: render_metrics(figures)) as port:
+    async with listening(hook) as hook_port, serve_metrics(lambda: render_metrics(figures), render_page=str) as port:
         with alertmanager(tmp_path, f"http://127.0.0.1:{hook_port}/") as manager:
             configuration = {
                 "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},

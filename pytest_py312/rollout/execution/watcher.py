@@ -20,7 +20,6 @@ from pytest_py312.rollout.monitoring.soak import SoakMonitor, SoakSnapshot
 from pytest_py312.rollout.reporting.notifications import Notice, Notifier, notice_for_change, notice_for_storage
 from pytest_py312.rollout.reporting.prometheus_metrics import (
     StageMetrics,
-    collect_stage_metrics,
     render_metrics,
     write_textfile,
 )
@@ -135,20 +134,16 @@ class Watcher:
         """Return the metrics of all stages of the environment, with the measurements of the monitored one."""
         stage_metrics = []
         for run in self._journal.current_runs(snapshot.run.environment):
-            history = self._journal.history(run.run)
-            if run.run != snapshot.run.run:
-                stage_metrics.append(collect_stage_metrics(run, history))
-                continue
-            stage_metrics.append(
-                collect_stage_metrics(
-                    run,
-                    history,
+            metrics = StageMetrics(run=run, history=self._journal.history(run.run))
+            if run.run == snapshot.run.run:
+                metrics = replace(
+                    metrics,
                     metrics_by_service=self.soak.metrics_by_service,
                     interval=self.settings.soak_settings_for(stage=run.stage).interval,
                     missed=snapshot.missed,
                     inconclusive=len(snapshot.inconclusive_reasons),
                 )
-            )
+            stage_metrics.append(metrics)
         return stage_metrics
 
     def metrics_text(self) -> bytes:

@@ -6,7 +6,7 @@ as the previous process. Only ``py312_soak_missed_samples`` counts since the wat
 
 import os
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,53 +27,36 @@ METRICS_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StageMetrics:
-    """Values exported about one stage.
-
-    ``metrics_by_service`` is only set for a stage that this process monitors. ``breaches`` counts (service, metric,
-    severity, reaction), ``rollbacks`` counts reasons.
-    """
+    """What is exported about one stage. ``metrics_by_service`` is only set for a stage that this process monitors."""
 
     run: StageRun
+    history: Sequence[JournalEntry] = ()
     interval: float = 0.0
     missed: int = 0
     inconclusive: int = 0
     metrics_by_service: Mapping[str, ServiceMetrics] = field(default_factory=dict)
-    breaches: Mapping[tuple[str, str, str, str], int] = field(default_factory=dict)
-    rollbacks: Mapping[str, int] = field(default_factory=dict)
 
+    def count_breaches(self) -> Counter[tuple[str, str, str, str]]:
+        """Count the breaches of the history by service, metric, severity and reaction."""
+        breaches = filter(None, (breach_in(entry.content) for entry in self.history))
+        return Counter(
+            (breach.service, breach.metric, breach.severity.value, breach.reaction.value) for breach in breaches
+        )
 
-def collect_stage_metrics(
-    run: StageRun,
-    history: Iterable[JournalEntry] = (),
-    *,
-    metrics_by_service: Mapping[str, ServiceMetrics] | None = None,
-    interval: float = 0.0,
-    missed: int = 0,
-    inconclusive: int = 0,
-) -> StageMetrics:
-    """Collect the values of a run and of its history."""
-    breaches: Counter[tuple[str, str, str, str]] = Counter()
-    rollbacks: Counter[str] = Counter()
-    for entry in history:
-        event = entry.content
-        if breach := breach_in(event):
-            breaches[(breach.service, breach.metric, breach.severity.value, breach.reaction.value)] += 1
-            rollbacks["breach"] += breach.reaction is Reaction.ROLL_BACK
-        elif isinstance(event, DeployFailed):
-            rollbacks["deployment"] += 1
-        elif isinstance(event, RollbackRequested):
-            rollbacks["asked for"] += 1
-        elif isinstance(event, Decided):
-            rollbacks["decided"] += not event.accept
-    return StageMetrics(
-        run=run,
-        interval=interval,
-        missed=missed,
-        inconclusive=inconclusive,
-        metrics_by_service=metrics_by_service or {},
-        breaches=dict(breaches),
-        rollbacks={reason: count for reason, count in rollbacks.items() if count},
-    )
+    def count_rollbacks(self) -> Counter[str]:
+        """Count the rollbacks of the history by their reason."""
+        rollbacks: Counter[str] = Counter()
+        for entry in self.history:
+            event = entry.content
+            if breach := breach_in(event):
+                rollbacks["breach"] += breach.reaction is Reaction.ROLL_BACK
+            elif isinstance(event, DeployFailed):
+                rollbacks["deployment"] += 1
+            elif isinstance(event, RollbackRequested):
+                rollbacks["asked for"] += 1
+            elif isinstance(event, Decided):
+                rollbacks["decided"] += not event.accept
+        return +rollbacks
 
 
 _STAGE_LABELS = ("environment", "stage")
@@ -85,11 +68,7 @@ FAMILIES: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
     "py312_soak_credited_seconds": ("gauge", "Seconds of the soak that are proven by good samples.", _STAGE_LABELS),
     "py312_soak_interval_seconds": ("gauge", "Seconds between two samples.", _STAGE_LABELS),
     "py312_soak_last_sample_timestamp_seconds": ("gauge", "Time of the newest sample.", _STAGE_LABELS),
-    "py312_soak_missed_samples": (
-        "gauge",
-        "Samples that this watcher missed or could not store.",
-        _STAGE_LABELS,
-    ),
+    "py312_soak_missed_samples": ("gauge", "Samples that this watcher missed or could not store.", _STAGE_LABELS),
     "py312_soak_inconclusive": ("gauge", "Number of metrics that are inconclusive.", _STAGE_LABELS),
     "py312_measurement": ("counter", "Measurements by result.", (*_SERVICE_LABELS, "metric", "result")),
     "py312_measurement_failed": ("gauge", "1 if the newest measurement failed.", (*_SERVICE_LABELS, "metric")),
@@ -125,9 +104,9 @@ def labelled_values(stage_metrics: StageMetrics) -> Iterator[tuple[str, Labelled
             yield "py312_soak_last_sample_timestamp_seconds", (stage, max(sample_times))
     for service, service_metrics in stage_metrics.metrics_by_service.items():
         yield from _service_values((*stage, service), service_metrics)
-    for (service, *breach_labels), count in stage_metrics.breaches.items():
+    for (service, *breach_labels), count in stage_metrics.count_breaches().items():
         yield "py312_breach", ((*stage, service, *breach_labels), float(count))
-    for reason, count in stage_metrics.rollbacks.items():
+    for reason, count in stage_metrics.count_rollbacks().items():
         yield "py312_rollback", ((*stage, reason), float(count))
 
 
@@ -204,7 +183,7 @@ PAGE_CONTENT_TYPE = "text/html; charset=utf-8"
 
 @asynccontextmanager
 async def serve_metrics(
-    render: Callable[[], bytes], *, render_page: Callable[[], str] | None = None, port: int = 0, host: str = "127.0.0.1"
+    render: Callable[[], bytes], *, render_page: Callable[[], str], port: int = 0
 ) -> AsyncIterator[int]:
     """Serve ``render()`` at ``/metrics`` and ``render_page()`` at ``/``, and yield the port.
 
@@ -217,18 +196,16 @@ async def serve_metrics(
         return web.Response(body=render(), headers={"Content-Type": METRICS_CONTENT_TYPE})
 
     async def root(request: web.Request) -> web.Response:
-        html = render_page() if render_page is not None else ""
         headers = {"Content-Type": PAGE_CONTENT_TYPE, "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-        return web.Response(body=html.encode("utf-8", "replace"), headers=headers)
+        return web.Response(body=render_page().encode("utf-8", "replace"), headers=headers)
 
     application = web.Application()
     application.router.add_get("/metrics", metrics)
-    if render_page is not None:
-        application.router.add_get("/", root)
+    application.router.add_get("/", root)
     runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=1.0)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, host, port)
+        site = web.TCPSite(runner, "127.0.0.1", port)
         await site.start()
         yield int(runner.addresses[0][1])
     finally:

@@ -23,7 +23,7 @@ from pytest_py312.rollout.domain.model import (
 from pytest_py312.rollout.metrics.resource_usage import RESTART_COUNTER
 from pytest_py312.rollout.reporting.prometheus_metrics import (
     FAMILIES,
-    collect_stage_metrics,
+    StageMetrics,
     exported_names,
     render_metrics,
     write_textfile,
@@ -62,11 +62,7 @@ def test_metrics_of_a_monitored_stage() -> None:
     )
     values = parse_metrics(
         render_metrics(
-            [
-                collect_stage_metrics(
-                    soaking(), metrics_by_service={"user": service_metrics}, interval=300.0, inconclusive=2
-                )
-            ]
+            [StageMetrics(run=soaking(), metrics_by_service={"user": service_metrics}, interval=300.0, inconclusive=2)]
         )
     )
     stage, service = ("test", "1"), ("test", "1", "user")
@@ -89,7 +85,7 @@ def test_breaches_and_rollbacks_are_counted_from_the_history() -> None:
     )
     events: list[Event | str] = [Breached(breach=breach), Decided(accept=False, by="me", reason="no"), "a note"]
     history = [JournalEntry(at="", content=event) for event in events]
-    found = parse_metrics(render_metrics([collect_stage_metrics(planned(state=StageState.ROLLED_BACK), history)]))
+    found = parse_metrics(render_metrics([StageMetrics(run=planned(state=StageState.ROLLED_BACK), history=history)]))
     assert found["py312_breach_total"] == {("test", "1", "user", "availability", "severe", "roll back"): 1.0}
     assert found["py312_rollback_total"] == {("test", "1", "breach"): 1.0, ("test", "1", "decided"): 1.0}
     assert "py312_soak_last_sample_timestamp_seconds" not in found
@@ -98,7 +94,7 @@ def test_breaches_and_rollbacks_are_counted_from_the_history() -> None:
 def test_the_textfile_is_written_atomically(tmp_path: Path) -> None:
     path = tmp_path / "py312.prom"
     for _ in range(2):
-        write_textfile(path, [collect_stage_metrics(planned())])
+        write_textfile(path, [StageMetrics(run=planned())])
     assert parse_metrics(path.read_bytes()).keys() <= exported_names()
     assert [one.name for one in tmp_path.iterdir()] == ["py312.prom"]
 
@@ -106,6 +102,6 @@ def test_the_textfile_is_written_atomically(tmp_path: Path) -> None:
 @given(st.text(), st.floats(), st.text(st.characters(codec=None), max_size=5))
 def test_any_metric_name_gives_valid_text(name: str, value: float, environment: str) -> None:
     row = ((name, Result.SUCCESSFUL, value),)
-    figures = collect_stage_metrics(planned(environment=environment), metrics_by_service={"user": metrics_from(row)})
+    figures = StageMetrics(run=planned(environment=environment), metrics_by_service={"user": metrics_from(row)})
     for line in render_metrics([figures]).decode().split("\n"):
         assert not line or line.startswith("#") or re.fullmatch(r"py312_\w+(\{.*\})? \S+", line, re.DOTALL)
