@@ -9,7 +9,7 @@ are removed; every other unprintable character is shown as its escape (``\\x07``
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 MESSAGE_LIMIT = 1_000
@@ -306,3 +306,8 @@ def escape_markdown(text: str) -> str:
 def markdown_row(cells: Sequence[str]) -> str:
     """Return one row of a Markdown table."""
     return f"| {' | '.join(cells)} |"
+
+
+def markdown_table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Return the lines of a Markdown table."""
+    return [markdown_row(titles), markdown_row(["---"] * len(titles)), *map(markdown_row, rows)]

@@ -12,7 +12,7 @@ Measurements are stored in a compact form, because there can be a million of the
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby, takewhile
@@ -82,6 +82,18 @@ class JournalEntry:
 def current_timestamp() -> Timestamp:
     """Return the time of a sample that is taken now."""
     return Timestamp(wall=clock.timestamp(), boottime=clock.boottime(), boot=this_process().boot_id)
+
+
+def replay(run: StageRun, entries: Iterable[JournalEntry]) -> Iterator[tuple[JournalEntry, StageRun, StageRun]]:
+    """Yield each entry with the run before and after it, which are the same for an intent and a note.
+
+    :param run: the run as it began.
+    """
+    for entry in entries:
+        earlier = run
+        if not isinstance(entry.content, str | Intent):
+            run = advance(run, entry.content)
+        yield entry, earlier, run
 
 
 class Journal:

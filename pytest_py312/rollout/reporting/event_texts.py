@@ -32,19 +32,16 @@ from pytest_py312.rollout.domain.events import (
     Switched,
     Verified,
 )
-from pytest_py312.rollout.domain.journal import JournalEntry
+from pytest_py312.rollout.domain.journal import JournalEntry, replay
 from pytest_py312.rollout.domain.model import Breach, Intent, StageRun
-from pytest_py312.rollout.domain.state_machine import advance
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TimelineLine:
-    """A line of a timeline. ``by`` is who started the run, on the line that says so."""
+    """A line of a timeline."""
 
     at: str
     text: str
-    by: str = ""
-    is_restore: bool = False
 
 
 def timeline_of(run: StageRun, entries: Iterable[JournalEntry]) -> list[TimelineLine]:
@@ -54,7 +51,7 @@ def timeline_of(run: StageRun, entries: Iterable[JournalEntry]) -> list[Timeline
     """
     lines: list[TimelineLine] = []
     is_credit = False
-    for entry in entries:
+    for entry, earlier, later in replay(run, entries):
         event = entry.content
         if isinstance(event, Intent):
             continue
@@ -62,15 +59,13 @@ def timeline_of(run: StageRun, entries: Iterable[JournalEntry]) -> list[Timeline
             lines.append(TimelineLine(at=entry.at, text=event))
             is_credit = False
             continue
-        earlier_state, run = run.state, advance(run, event)
-        text = describe_event(event, run)
-        if run.state is not earlier_state:
-            text += f"; the stage is {run.state.value}"
+        text = describe_event(event, later)
+        if later.state is not earlier.state:
+            text += f"; the stage is {later.state.value}"
         if is_credit and isinstance(event, SoakCredited):
             lines.pop()
-        is_credit = isinstance(event, SoakCredited) and run.state is earlier_state
-        by = event.by if isinstance(event, Locked) else ""
-        lines.append(TimelineLine(at=entry.at, text=text, by=by, is_restore=isinstance(event, Restored)))
+        is_credit = isinstance(event, SoakCredited) and later.state is earlier.state
+        lines.append(TimelineLine(at=entry.at, text=text))
     return lines
 
 

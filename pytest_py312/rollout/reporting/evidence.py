@@ -26,7 +26,7 @@ from pytest_py312.rollout.domain.events import (
     breach_in,
     stored_name,
 )
-from pytest_py312.rollout.domain.journal import Journal, JournalEntry, encode_measurements
+from pytest_py312.rollout.domain.journal import Journal, JournalEntry, encode_measurements, replay
 from pytest_py312.rollout.domain.model import (
     CONTRACT_METRIC,
     AcceptancePhase,
@@ -36,7 +36,6 @@ from pytest_py312.rollout.domain.model import (
     Result,
     StageRun,
 )
-from pytest_py312.rollout.domain.state_machine import advance
 from pytest_py312.rollout.metrics.load_generator import quantile
 from pytest_py312.rollout.monitoring.breaches import describe_drift
 from pytest_py312.rollout.monitoring.soak import ignored_metrics
@@ -160,34 +159,29 @@ def _describe_deployment(deployment: Deployment, run: StageRun) -> dict[str, Any
 
 def _history(run: StageRun, entries: Iterable[JournalEntry]) -> Iterable[dict[str, Any]]:
     """Yield each line of the journal with the state before and after it."""
-    for entry in entries:
+    for entry, earlier, later in replay(run, entries):
         event = entry.content
-        state_before = run.state.value
         if isinstance(event, str):
             yield {"at": entry.at, "what": "note", "text": event}
             continue
         if isinstance(event, Intent):
             yield {"at": entry.at, "what": "intent", "act": event.act.value, "service": event.service}
             continue
-        run = advance(run, event)
         yield {
             "at": entry.at,
             "what": stored_name(type(event)),
             "details": _json_safe(encode(event)),
-            "before": state_before,
-            "after": run.state.value,
+            "before": earlier.state.value,
+            "after": later.state.value,
         }
 
 
 def _decisions(run: StageRun, entries: Iterable[JournalEntry]) -> Iterable[dict[str, Any]]:
-    for entry in entries:
-        if isinstance(entry.content, str | Intent):
-            continue
-        event, run_before = entry.content, run
-        run = advance(run, event)
+    for entry, earlier, _ in replay(run, entries):
+        event = entry.content
         if isinstance(event, Decided):
             answer = "accept" if event.accept else "roll back"
-            about = [*run_before.pending_decisions]
+            about = [*earlier.pending_decisions]
             yield {"at": entry.at, "by": event.by, "answer": answer, "reason": event.reason, "about": about}
 
 

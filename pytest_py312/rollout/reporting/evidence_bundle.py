@@ -77,7 +77,7 @@ def write_bundle(folder: Path, document: Mapping[str, Any]) -> EvidenceBundle:
     )
     folder.mkdir(parents=True, exist_ok=True)
     for path, content in ((bundle.document, text), (bundle.page, page), (bundle.manifest, manifest)):
-        _write(path, content)
+        write_document(path, content.encode())
     return bundle
 
 
@@ -98,10 +98,6 @@ def _single_line(value: object) -> str:
 
 def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
-
-
-def _write(path: Path, text: str) -> None:
-    write_document(path, text.encode())
 
 
 def verify_bundle(location: Path, *, noted_digest: str = "") -> tuple[list[str], dict[str, Any]]:

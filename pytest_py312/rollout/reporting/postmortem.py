@@ -9,11 +9,13 @@ from datetime import datetime
 from typing import Any
 
 from pytest_py312 import __version__
-from pytest_py312.core.text import escape_markdown, escape_terminal, format_duration, list_names, markdown_row
+from pytest_py312.core.text import escape_markdown, escape_terminal, format_duration, list_names, markdown_table
 from pytest_py312.rollout.domain.events import (
     Breached,
     DeployFailed,
     Drifted,
+    Locked,
+    Restored,
     RestoreFailed,
     RollbackRequested,
     Switched,
@@ -86,7 +88,7 @@ def rollback_times(facts: RollbackFacts) -> RollbackTimes:
     """Return the times of the turning points."""
     entries = facts.history
     problems = list(problems_of(facts))
-    restored = [line.at for line in timeline_of(facts.initial, entries) if line.is_restore]
+    restored = [entry.at for entry in entries if isinstance(entry.content, Restored)]
     return RollbackTimes(
         switched=_first_at(entries, Switched),
         detected=problems[0].at if problems else "",
@@ -138,7 +140,7 @@ def format_markdown(facts: RollbackFacts) -> str:
         ("Blast radius", _blast_radius(facts)),
         ("Versions", _versions(facts)),
         ("Open questions", [f"* {_escape(question)}" for question in open_questions(facts)]),
-        ("Actions", [markdown_row(["Action", "Owner", "Until"]), markdown_row(["---"] * 3), markdown_row([" "] * 3)]),
+        ("Actions", markdown_table(["Action", "Owner", "Until"], [[" "] * 3])),
     ):
         text += ["", f"## {title}", "", *lines]
     return "\n".join(text) + "\n"
@@ -146,7 +148,8 @@ def format_markdown(facts: RollbackFacts) -> str:
 
 def _summary(facts: RollbackFacts) -> list[str]:
     run, times = facts.run, rollback_times(facts)
-    started_by = next((line.by for line in timeline_of(facts.initial, facts.history) if line.by), "")
+    contents = (entry.content for entry in facts.history)
+    started_by = next((event.by for event in contents if isinstance(event, Locked) and event.by), "")
     rows = [
         ("Outcome", f"{run.state.value}: {run.reason}" if run.reason else run.state.value),
         ("Attempt", f"{facts.attempts}, run {run.run}"),
@@ -157,8 +160,7 @@ def _summary(facts: RollbackFacts) -> list[str]:
         ("Rolled back", _rolled_back_text(times)),
         ("Soak", f"{format_duration(run.credited)} of {format_duration(run.soak)} credited"),
     ]
-    table = [markdown_row(["", ""]), markdown_row(["---"] * 2)]
-    table += [markdown_row([title, _escape(text) or "not recorded"]) for title, text in rows]
+    table = markdown_table(["", ""], [[title, _escape(text) or "not recorded"] for title, text in rows])
     return [*table, "", f"What users noticed: {TO_FILL_IN}"]
 
 
@@ -184,11 +186,8 @@ def _seen(facts: RollbackFacts) -> list[str]:
     problems = list(problems_of(facts))
     if not problems:
         return [f"The journal has no problem: {_escape(_reason_of_request(facts))}. What was seen: {TO_FILL_IN}"]
-    rows = [
-        markdown_row([_time(item.at), *(_escape(text) for text in (item.service, item.what, item.detail))])
-        for item in problems
-    ]
-    return [markdown_row(["Time", "Service", "What", "Evidence"]), markdown_row(["---"] * 4), *rows]
+    rows = [[_time(item.at), *map(_escape, (item.service, item.what, item.detail))] for item in problems]
+    return markdown_table(["Time", "Service", "What", "Evidence"], rows)
 
 
 def _reason_of_request(facts: RollbackFacts) -> str:
@@ -201,18 +200,16 @@ def _reason_of_request(facts: RollbackFacts) -> str:
 
 def _timeline(facts: RollbackFacts) -> list[str]:
     lines = [TimelineLine(at=facts.begun, text="the run began"), *timeline_of(facts.initial, facts.history)]
-    rows = [markdown_row([_time(line.at), _escape(line.text)]) for line in lines]
-    return [markdown_row(["Time", "What"]), markdown_row(["---"] * 2), *rows]
+    return markdown_table(["Time", "What"], [[_time(line.at), _escape(line.text)] for line in lines])
 
 
 def _blast_radius(facts: RollbackFacts) -> list[str]:
     rows = [_blast_row(facts, deployment) for deployment in facts.run.deployments]
     titles = ["Service", "Critical", "New version", "Rolled back", "Samples", "Services that rely on it"]
-    table = [markdown_row(titles), markdown_row(["---"] * len(titles)), *rows]
-    return [*table, "", f"Requests, data and users that were affected: {TO_FILL_IN}"]
+    return [*markdown_table(titles, rows), "", f"Requests, data and users that were affected: {TO_FILL_IN}"]
 
 
-def _blast_row(facts: RollbackFacts, deployment: Deployment) -> str:
+def _blast_row(facts: RollbackFacts, deployment: Deployment) -> list[str]:
     name = deployment.service
     count = facts.samples.get(name)
     samples = f"{count.taken} taken, {count.bad} not good" if count and count.taken else "none"
@@ -225,7 +222,7 @@ def _blast_row(facts: RollbackFacts, deployment: Deployment) -> str:
         samples,
         list_names(list(relying), 5) or "none in the plan",
     )
-    return markdown_row([_escape(cell) for cell in cells])
+    return [_escape(cell) for cell in cells]
 
 
 def _new_version_text(deployment: Deployment) -> str:
@@ -250,20 +247,18 @@ def _versions(facts: RollbackFacts) -> list[str]:
     run = facts.run
     titles = ["Service", "New image", "Target", "Previous image", "Previous Python"]
     rows = [
-        markdown_row(
-            [
-                _escape(item.service),
-                _escape(item.image),
-                str(run.target),
-                _escape(item.old.image if item.old else "nothing served" if item.observed else "not observed"),
-                str(item.old_interpreter) if item.old_interpreter else "unknown",
-            ]
-        )
+        [
+            _escape(item.service),
+            _escape(item.image),
+            str(run.target),
+            _escape(item.old.image if item.old else "nothing served" if item.observed else "not observed"),
+            str(item.old_interpreter) if item.old_interpreter else "unknown",
+        ]
         for item in run.deployments
     ]
     settings = f"Settings of the rollout: `{_escape(run.configuration)}`. " if run.configuration else ""
     note = f"{settings}This draft was made by pytest-py312 {__version__}."
-    return [markdown_row(titles), markdown_row(["---"] * len(titles)), *rows, "", note]
+    return [*markdown_table(titles, rows), "", note]
 
 
 # ---- open questions

@@ -18,6 +18,7 @@ from pytest_py312.rollout.domain.state_machine import MONITORED
 from pytest_py312.rollout.reporting.roadmap.last_phase import LastPhase
 from pytest_py312.rollout.reporting.roadmap.stage_dates import StageSchedule
 from pytest_py312.rollout.reporting.roadmap.stage_readiness import (
+    NextStep,
     StageReadiness,
     stage_readiness,
     step_before_deployment,
@@ -141,14 +142,6 @@ def ordered_environments(settings: RolloutSettings, runs: Iterable[StageRun]) ->
     return ordered or ["test"]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class NextStep:
-    """The next step: a command, or empty if there is none, and the reason."""
-
-    command: str = ""
-    why: str = ""
-
-
 def next_step(
     stages: Sequence[RoadmapStage], environment: str, after: Sequence[str], now: Checkout = _UNKNOWN_CHECKOUT
 ) -> NextStep:
@@ -171,7 +164,7 @@ def next_step(
                 return NextStep(why=f"stage {roadmap_stage.stage.number} waits for {', '.join(missing)}")
             gate_step = step_before_deployment(roadmap_stage.stage.number, roadmap_stage.readiness, now)
             if gate_step is not None:
-                return NextStep(command=gate_step.command, why=gate_step.why)
+                return gate_step
         return _next_step_of_run(run, roadmap_stage, environment)
     return NextStep(why="verify and optimise, as all stages are accepted")
 

@@ -11,11 +11,12 @@ from pytest_py312.core.text import (
     escape_terminal,
     format_duration,
     list_names,
-    markdown_row,
+    markdown_table,
     pluralize,
 )
 from pytest_py312.rollout.reporting.roadmap.last_phase import LastPhase, ServiceLeftovers
-from pytest_py312.rollout.reporting.roadmap.roadmap import NextStep, Roadmap, RoadmapStage, StageStatus
+from pytest_py312.rollout.reporting.roadmap.roadmap import Roadmap, RoadmapStage, StageStatus
+from pytest_py312.rollout.reporting.roadmap.stage_readiness import NextStep
 
 MAX_BLOCKERS = 5
 """Problems of a stage that are listed; the page of a run has all."""
@@ -38,7 +39,7 @@ def format_markdown(roadmap: Roadmap) -> str:
     ]
     text += [f"\n> {_escape(remark)}" for remark in roadmap.knowledge.remarks]
     titles = ["Stage", "Services", "Gate", "Soak", *map(_escape, roadmap.environments)]
-    text += ["", *_table(titles, [_stage_cells(roadmap, stage) for stage in roadmap.stages])]
+    text += ["", *markdown_table(titles, [_stage_cells(roadmap, stage) for stage in roadmap.stages])]
     dates = [
         row
         for stage in roadmap.stages
@@ -46,15 +47,11 @@ def format_markdown(roadmap: Roadmap) -> str:
         if (row := date_row(roadmap, stage, status)) is not None
     ]
     if dates:
-        text += ["", "## Dates", "", *_table(DATE_TITLES, [[_escape(cell) for cell in row] for row in dates])]
+        text += ["", "## Dates", "", *markdown_table(DATE_TITLES, [[_escape(cell) for cell in row] for row in dates])]
     for stage in roadmap.stages:
         text += ["", f"## Stage {_escape(stage.title)}", "", *_stage_section(roadmap, stage)]
     text += ["", "## Verify and optimise", "", *_last_phase(roadmap.last_phase)]
     return "\n".join(text) + "\n"
-
-
-def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    return [markdown_row(titles), markdown_row(["---"] * len(titles)), *map(markdown_row, rows)]
 
 
 def _stage_cells(roadmap: Roadmap, stage: RoadmapStage) -> list[str]:
@@ -80,7 +77,7 @@ def _stage_section(roadmap: Roadmap, stage: RoadmapStage) -> list[str]:
         ]
         for service in stage.services
     ]
-    text = _table(["Service", "Python now", "to", "Gate", "", "Where"], rows)
+    text = markdown_table(["Service", "Python now", "to", "Gate", "", "Where"], rows)
     if stage.readiness.blockers:
         text += ["", "What blocks most:", ""]
         text += [f"* {_escape(sentence)}" for sentence in blocker_sentences(stage)]
@@ -138,7 +135,7 @@ def _last_phase(phase: LastPhase) -> list[str]:
     text += [] if phase.waivers else ["None."]
     text += ["", "### Code for older Pythons", "", leftover_summary(phase)]
     if phase.leftovers:
-        text += ["", *_table(LEFTOVER_TITLES, [[_escape(cell) for cell in row] for row in leftover_rows(phase)])]
+        text += ["", *markdown_table(LEFTOVER_TITLES, [[*map(_escape, row)] for row in leftover_rows(phase)])]
         places = phase.needless_places
         text += [""] if places else []
         text += [f"* {_escape(f'{place.location}: {place.reason}')}" for place in places[:MAX_PLACES]]

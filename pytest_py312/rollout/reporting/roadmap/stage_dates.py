@@ -9,9 +9,8 @@ from datetime import UTC, date, datetime, timedelta
 
 from pytest_py312.core.model.plan import StageDates
 from pytest_py312.core.text import pluralize
-from pytest_py312.rollout.domain.journal import Journal, JournalEntry
-from pytest_py312.rollout.domain.model import Intent, StageRun, StageState
-from pytest_py312.rollout.domain.state_machine import advance
+from pytest_py312.rollout.domain.journal import Journal, JournalEntry, replay
+from pytest_py312.rollout.domain.model import StageRun, StageState
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,11 +89,8 @@ def accepted_at(run: StageRun, entries: Sequence[JournalEntry]) -> str:
     :param run: the run as it began.
     """
     accepted = ""
-    for entry in entries:
-        if isinstance(entry.content, str | Intent):
-            continue
-        earlier_state, run = run.state, advance(run, entry.content)
-        if run.state is StageState.ACCEPTED and earlier_state is not StageState.ACCEPTED:
+    for entry, earlier, later in replay(run, entries):
+        if later.state is StageState.ACCEPTED and earlier.state is not StageState.ACCEPTED:
             accepted = entry.at
     return accepted
 

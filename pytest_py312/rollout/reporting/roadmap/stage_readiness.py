@@ -161,28 +161,28 @@ def group_blockers(causes_by_service: Mapping[str, Sequence[Cause]]) -> list[Roa
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class GateStep:
-    """What has to be done before a stage may be deployed: a command, or a sentence."""
+class NextStep:
+    """The next step: a command, or empty if there is none, and the reason."""
 
-    command: str
-    why: str
+    command: str = ""
+    why: str = ""
 
 
-def step_before_deployment(number: int, readiness: StageReadiness, now: Checkout) -> GateStep | None:
+def step_before_deployment(number: int, readiness: StageReadiness, now: Checkout) -> NextStep | None:
     """Return what is missing for a proof that all services of a stage are ready; ``None`` if nothing is."""
     check_command = f"pytest --py312 --py312-stage={number}"
     if readiness.blockers or readiness.blocked:
-        return GateStep(command="", why=_describe_blockers(readiness))
+        return NextStep(why=_describe_blockers(readiness))
     if readiness.unchecked:
         name, reason = readiness.unchecked[0]
         more = f", and {len(readiness.unchecked) - 1} more" if len(readiness.unchecked) > 1 else ""
-        return GateStep(
+        return NextStep(
             command=check_command, why=f"{name} could not be checked: {shorten(reason, _REASON_LIMIT)}{more}"
         )
     if readiness.unknown:
-        return GateStep(command=check_command, why=_describe_unknown(number, readiness))
+        return NextStep(command=check_command, why=_describe_unknown(number, readiness))
     if readiness.outdated:
-        return GateStep(command=check_command, why=_describe_outdated(number, readiness, now))
+        return NextStep(command=check_command, why=_describe_outdated(number, readiness, now))
     return None
 
 

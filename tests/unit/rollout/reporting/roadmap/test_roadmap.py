@@ -10,13 +10,12 @@ from pytest_py312.core.model.report import Checkout
 from pytest_py312.repository.plan.rollout_settings import EnvironmentSettings, RolloutSettings
 from pytest_py312.rollout.domain.model import StageRun, StageState
 from pytest_py312.rollout.reporting.roadmap.roadmap import (
-    NextStep,
     RoadmapStage,
     StageStatus,
     next_step,
     ordered_environments,
 )
-from pytest_py312.rollout.reporting.roadmap.stage_readiness import RoadmapBlocker, StageReadiness
+from pytest_py312.rollout.reporting.roadmap.stage_readiness import NextStep, RoadmapBlocker, StageReadiness
 from tests.support.fakes import service
 from tests.unit.rollout.runs import planned, soaking
 from tests.unit.rollout.shells import PLAN, STAGES, Shell, shell_in
