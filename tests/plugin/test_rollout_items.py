@@ -24,7 +24,7 @@ from pytest_py312.rollout.domain.events import Decided
 from pytest_py312.rollout.domain.journal import Journal
 from pytest_py312.rollout.domain.model import Container, ServiceSpec, StageRun, StageState, Usage
 from pytest_py312.rollout.execution.locking import Operator
-from pytest_py312.rollout.preflight import health_checks
+from pytest_py312.rollout.preflight import plan_checks
 from pytest_py312.rollout.targets.target import ServiceUnreachable
 from tests.plugin.gate_helpers import FLEET, Faked
 from tests.plugin.test_neighbours import needs
@@ -217,7 +217,7 @@ def test_a_deployment_does_not_start_the_interpreters_of_the_gate(
     def refuse(interpreter: Interpreter, **_: object) -> NoReturn:
         pytest.fail(f"starts {interpreter}")
 
-    monkeypatch.setattr(health_checks, "find_local", refuse)
+    monkeypatch.setattr(plan_checks, "find_local", refuse)
     stage.run(code=0)
     assert stage.serving() == NEW
 

@@ -1,41 +1,40 @@
-"""Collect what ``py312 doctor`` judges: the engine, this machine, the journal, and what the plan names.
+"""Collect what ``py312 doctor`` judges: the target, this machine, the journal and images; the rest by ``plan_checks``.
 
 Nothing is changed, no container is started, and nothing is posted. What cannot be checked is a row too.
 """
 
-import asyncio
+import gzip
 import os
 import shutil
 import socket
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from pytest_py312.core import clock
-from pytest_py312.core.directories import default_cache_folder
 from pytest_py312.core.errors import Py312Error, RolloutRefused, StateError
-from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.fleet import Service
 from pytest_py312.repository.plan.rollout_settings import (
     KUBERNETES,
     DeploySettings,
-    EnvironmentSettings,
     RolloutSettings,
 )
 from pytest_py312.rollout.canary_analysis.judge import clock_jumps
 from pytest_py312.rollout.context import RolloutContext
 from pytest_py312.rollout.domain.deployment_plan import environments_sharing_target, image_reference, make_service_spec
 from pytest_py312.rollout.domain.journal import JOURNAL_FILE, Journal, current_timestamp
-from pytest_py312.rollout.domain.model import Deployment, Result, StageRun, Timestamp
+from pytest_py312.rollout.domain.model import Deployment, StageRun, Timestamp
 from pytest_py312.rollout.domain.preconditions import check_target_identity
 from pytest_py312.rollout.domain.state_machine import has_pending_work
-from pytest_py312.rollout.metrics.prometheus import run_query, substitute_placeholders
-from pytest_py312.rollout.metrics.reading import MetricReading
 from pytest_py312.rollout.preflight import health_rows
-from pytest_py312.rollout.preflight.acceptance_checks import acceptance_rows
 from pytest_py312.rollout.preflight.health_rows import HealthRow, HealthStatus, usage_row
-from pytest_py312.rollout.preflight.kernel_features import SWARM_NEEDS, has_feature
+from pytest_py312.rollout.preflight.plan_checks import (
+    acceptance_rows,
+    interpreter_rows,
+    notification_rows,
+    prometheus_rows,
+)
 from pytest_py312.rollout.targets.target import (
     EngineInfo,
     SupportsInspection,
@@ -44,11 +43,9 @@ from pytest_py312.rollout.targets.target import (
     Target,
     TargetError,
 )
-from pytest_py312.runners.interpreters import FingerprintCache, find_local
-from pytest_py312.runners.runner import CellUnavailable
 
-TIMEOUT = 5.0
-"""Timeout of a connection and of a Prometheus query, in seconds."""
+SWARM_NEEDS = (("VXLAN", "vxlan"), ("IP_VS", "ip_vs"))
+"""(configuration option, module) that networks over several nodes and virtual addresses need."""
 
 
 def run_health_checks(
@@ -76,11 +73,11 @@ def run_health_checks(
         *target_rows,
         health_rows.synchronised_row(clock.is_synchronised()),
         *rows,
-        *_prometheus_rows(settings, environment_settings, services),
-        *_notification_rows(environment_settings),
+        *prometheus_rows(settings, environment_settings, services),
+        *notification_rows(environment_settings),
         *_service_rows(context, settings, services, runs, target),
         *acceptance_rows(settings, context.plan.root, stage),
-        *(_interpreter_rows(context, target) if of_gate else ()),
+        *(interpreter_rows(context, target) if of_gate else ()),
     ]
 
 
@@ -96,18 +93,9 @@ def _target_rows(
         return None, [_unreachable_row(str(error), settings.deploy.target)]
     try:
         holder = target.environment_lock(environment).holder()
-        lock_row = HealthRow(
-            area="lock",
-            what=environment,
-            health=HealthStatus.OK,
-            detail=f"held by {holder}" if holder else "free",
-            needed=False,
-        )
+        lock_row = HealthRow.ok("lock", environment, f"held by {holder}" if holder else "free", needed=False)
         if not isinstance(target, SupportsInspection):
-            return target, [
-                HealthRow(area="engine", what="reachable", health=HealthStatus.OK, detail=f"{target.name} answers"),
-                lock_row,
-            ]
+            return target, [HealthRow.ok("engine", "reachable", f"{target.name} answers"), lock_row]
         asked_at = clock.timestamp()
         facts = target.engine_info()
         answered_at = clock.timestamp()
@@ -118,7 +106,7 @@ def _target_rows(
     is_local = _is_local_engine(facts)
     if settings.deploy.target == health_rows.SWARM:
         rows += [
-            health_rows.kernel_row(option, has_feature(option, module) if is_local else None)
+            health_rows.kernel_row(option, has_kernel_feature(option, module) if is_local else None)
             for option, module in SWARM_NEEDS
         ]
     if facts.data_root:
@@ -133,19 +121,20 @@ def _identity_row(
     try:
         identity = target.identity()
     except TargetError as error:
-        return HealthRow(area="engine", what="identity", health=HealthStatus.UNKNOWN, detail=str(error))
+        return HealthRow.unknown("engine", "identity", str(error))
+    problem = ""
     try:
         check_target_identity(environment, identity, current_runs, shared_with)
     except RolloutRefused as error:
-        return health_rows.identity_row(identity, str(error))
-    return health_rows.identity_row(identity, "")
+        problem = str(error)
+    return health_rows.identity_row(identity, problem)
 
 
 def _unreachable_row(problem: str, target: str) -> HealthRow:
     remedy = "start it, or set DOCKER_HOST, or give this user access to its socket"
     if target == KUBERNETES:
         remedy = "check with the same context: kubectl get deployments"
-    return HealthRow(area="engine", what="reachable", health=HealthStatus.PROBLEM, detail=problem, remedy=remedy)
+    return HealthRow.problem("engine", "reachable", problem, remedy)
 
 
 def _is_local_engine(facts: EngineInfo) -> bool:
@@ -160,13 +149,50 @@ def _disk_rows(context: RolloutContext) -> list[HealthRow]:
     folder = next(path for path in (context.state_dir, *context.state_dir.parents) if path.is_dir())
     rows = [health_rows.disk_row("journal", _free_bytes(folder), str(folder))]
     if not os.access(folder, os.W_OK):
-        rows.append(
-            HealthRow(
-                area="disk", what="journal", health=HealthStatus.PROBLEM, detail=f"{folder} cannot be written to",
-                remedy="make it writable for this user, or give --state-dir",
-            )
-        )  # fmt: skip
+        remedy = "make it writable for this user, or give --state-dir"
+        rows.append(HealthRow.problem("disk", "journal", f"{folder} cannot be written to", remedy))
     return rows
+
+
+def has_kernel_feature(option: str, module: str, *, root: Path = Path("/"), release: str | None = None) -> bool | None:
+    """Return whether the kernel has a feature built in, loaded, or as a loadable module; ``None`` if that is unknown.
+
+    :param release: of the kernel; by default that of the running one.
+    """
+    if (root / "sys/module" / module).exists():
+        return True
+    folder = root / "lib/modules" / (release if release is not None else os.uname().release)
+    module_lists = [
+        text for name in ("modules.builtin", "modules.dep") if (text := _read_text(folder / name)) is not None
+    ]
+    if any(f"/{module}.ko" in text for text in module_lists):
+        return True
+    setting = _kernel_setting(option, root / "proc/config.gz")
+    if setting == "y":
+        return True
+    if setting == "" or module_lists:
+        return False
+    return None
+
+
+def _read_text(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+
+
+def _kernel_setting(option: str, path: Path) -> str | None:
+    """Return ``y``, ``m``, or empty if the option is not set; ``None`` if the configuration cannot be read."""
+    try:
+        text = gzip.decompress(path.read_bytes()).decode("utf-8", "replace")
+    except (OSError, EOFError, zlib.error):
+        return None
+    for line in text.splitlines():
+        name, _, value = line.partition("=")
+        if name == f"CONFIG_{option}":
+            return value.strip()
+    return ""
 
 
 def _free_bytes(path: Path) -> int | None:
@@ -216,147 +242,6 @@ def _clock_jump(moments: Iterable[Timestamp], interval: float) -> float | None:
     return next((jump for _, jump in clock_jumps([newest, now], interval)), 0.0)
 
 
-# ---- what the plan names
-
-
-def _prometheus_rows(
-    settings: RolloutSettings, environment_settings: EnvironmentSettings, services: list[Service]
-) -> Iterator[HealthRow]:
-    metrics = [metric for metric in settings.metrics if metric.provider == "prometheus"]
-    if not environment_settings.prometheus:
-        if metrics:
-            yield HealthRow(
-                area="prometheus", what="address", health=HealthStatus.PROBLEM,
-                detail=f"{metrics[0].name} needs a Prometheus, but {environment_settings.name} names none",
-                remedy=f'write {environment_settings.name} = {{ prometheus = "http://..." }} in [deploy.environments]',
-            )  # fmt: skip
-        return
-    address = _host_and_port(environment_settings.prometheus)
-    queries = [("reachable", "vector(1)")]
-    for metric in metrics:
-        matching_services = [
-            candidate for candidate in services if metric in settings.metrics_for(candidate.name, candidate.path)
-        ]
-        for service in matching_services[:1]:  # a query that is refused for one service is refused for all
-            text = substitute_placeholders(metric.query, service=service.name, window=metric.window or 300.0)
-            queries.append((f"{metric.name} of {service.name}", text))
-    for subject, text in queries:
-        reading = asyncio.run(run_query(environment_settings.prometheus, text, timeout=TIMEOUT))
-        yield (row := _prometheus_row(subject, address, reading))
-        if row.health is HealthStatus.PROBLEM and subject == "reachable":
-            return
-
-
-def _prometheus_row(subject: str, address: str, reading: MetricReading) -> HealthRow:
-    """Return the row of a query. Missing data is no problem: some series exist only under load."""
-    health, detail, remedy = HealthStatus.OK, address, ""
-    if reading.result is Result.ERROR:
-        health, detail = HealthStatus.PROBLEM, f"{address}: {reading.detail}"
-        remedy = "start it, or fix its address or the query in the plan"
-    elif reading.value is None:
-        health, detail = HealthStatus.UNKNOWN, f"{address}: {reading.detail}"
-        remedy = "a soak without data is inconclusive: check that the series exists under load"
-    return HealthRow(
-        area="prometheus",
-        what=subject,
-        health=health,
-        detail=detail,
-        remedy=remedy,
-        needed=health is not HealthStatus.UNKNOWN,
-    )
-
-
-def _notification_rows(environment_settings: EnvironmentSettings) -> Iterator[HealthRow]:
-    """Connect to webhooks without posting: people stop reading a chat that is full of tests."""
-    addresses = (*environment_settings.slack, *environment_settings.teams)
-    variables = [address[1:] for address in addresses if address.startswith("$")]
-    for name in (name for name in variables if not os.environ.get(name)):
-        yield HealthRow(
-            area="notifications",
-            what=f"variable {name}",
-            health=HealthStatus.PROBLEM,
-            detail="is not set: its webhook would not be notified",
-            remedy="set it where stages are watched",
-        )
-    urls = [os.environ.get(address[1:], "") if address.startswith("$") else address for address in addresses]
-    if environment_settings.mail is not None:
-        host, port = environment_settings.mail.address
-        urls.append(f"smtp://{host}:{port}")
-    for url in (*environment_settings.webhooks, *filter(None, urls)):
-        problem = _connection_problem(url)
-        yield HealthRow(
-            area="notifications",
-            what=f"{'mail server' if url.startswith('smtp:') else 'webhook'} at {_host_and_port(url)}",
-            health=HealthStatus.PROBLEM if problem else HealthStatus.OK,
-            detail=problem or "accepts connections; nothing was posted",
-            remedy="fix its address or the network: notifications of a held stage would be lost" if problem else "",
-        )
-    for argv in environment_settings.notify:
-        is_installed = bool(argv) and shutil.which(argv[0]) is not None
-        yield HealthRow(
-            area="notifications",
-            what=argv[0] if argv else "notify",
-            health=HealthStatus.OK if is_installed else HealthStatus.PROBLEM,
-            detail="installed; it was not run" if is_installed else "there is no such program",
-            remedy="" if is_installed else "install it, or give its path",
-        )
-
-
-def _connection_problem(url: str) -> str:
-    """Return why nothing listens at an address; empty if the connection succeeds."""
-    parts = urlsplit(url)
-    try:
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-        with socket.create_connection((parts.hostname or "", port), timeout=TIMEOUT):
-            return ""
-    except (OSError, ValueError, UnicodeError) as error:
-        return f"cannot be connected to: {error}"
-
-
-def _host_and_port(url: str) -> str:
-    """Return host and port only: the rest of a URL is often a secret."""
-    return urlsplit(url).netloc.rpartition("@")[2] or "?"
-
-
-def _interpreter_rows(context: RolloutContext, target: Target | None) -> Iterator[HealthRow]:
-    """Return rows about the gate's interpreters. A rollout does not need them, but proving an urgent change does."""
-    inspectable: object = target
-    for interpreter in sorted(context.plan.interpreters):
-        image = context.plan.image_of(interpreter)
-        location = _describe_local_interpreter(interpreter)
-        try:
-            if (
-                not location
-                and isinstance(inspectable, SupportsInspection)
-                and inspectable.image_info(image) is not None
-            ):
-                location = f"the image {image}"
-        except TargetError as error:
-            location = ""
-            image = f"{image} ({error})"
-        yield HealthRow(
-            area="interpreters",
-            what=str(interpreter),
-            health=HealthStatus.OK if location else HealthStatus.PROBLEM,
-            detail=location or f"neither on this machine nor as the image {image}",
-            remedy="" if location else f"the gate needs it: uv python install {interpreter}, or docker pull {image}",
-            needed=False,
-        )
-
-
-def _describe_local_interpreter(interpreter: Interpreter) -> str:
-    """Describe this machine's installation of an interpreter; empty if it has none."""
-    from uv import find_uv_bin
-
-    try:
-        build = find_local(
-            interpreter, uv=find_uv_bin(), fetch=False, cache=FingerprintCache(default_cache_folder() / "interpreters")
-        )
-    except CellUnavailable:
-        return ""
-    return f"{build.version}, {build.origin}"
-
-
 # ---- images and rollback
 
 
@@ -379,7 +264,7 @@ def _service_rows(
             yield row if target is None or row.health is not HealthStatus.UNKNOWN else replace(row, needed=False)
             yield _rollback_row(deployments.get(service.name), service, deploy, target, inspectable)
         except TargetError as error:
-            yield HealthRow(area="images", what=service.name, health=HealthStatus.UNKNOWN, detail=str(error))
+            yield HealthRow.unknown("images", service.name, str(error))
 
 
 def _image_row(
@@ -392,14 +277,9 @@ def _image_row(
     try:
         reference = image_reference(service, deploy, context.plan.target)
     except RolloutRefused as error:
-        return HealthRow(area="images", what=service.name, health=HealthStatus.PROBLEM, detail=str(error))
+        return HealthRow.problem("images", service.name, str(error))
     if inspectable is None:
-        return HealthRow(
-            area="images",
-            what=service.name,
-            health=HealthStatus.UNKNOWN,
-            detail="the target cannot be asked for images",
-        )
+        return HealthRow.unknown("images", service.name, "the target cannot be asked for images")
     return health_rows.image_row(service.name, reference, inspectable.image_info(reference), target_version)
 
 
@@ -411,7 +291,7 @@ def _rollback_row(
     inspectable: SupportsInspection | None,
 ) -> HealthRow:
     if target is None:
-        return HealthRow(area="rollback", what=service.name, health=HealthStatus.UNKNOWN, detail="no engine answers")
+        return HealthRow.unknown("rollback", service.name, "no engine answers")
     if deployment is not None and deployment.old is not None:
         any_target: object = target
         container_exists = (
@@ -422,15 +302,12 @@ def _rollback_row(
         image_exists = inspectable.image_info(deployment.old.image) is not None if inspectable is not None else None
         return health_rows.rollback_row(service.name, container_exists=container_exists, image_exists=image_exists)
     observed = target.observe(make_service_spec(service, deploy))
-    if observed is None:
-        return health_rows.serving_row(service.name, "", serves=False)
-    if not observed.running:
-        return health_rows.serving_row(
-            service.name, f"its container is not running; it ended with exit code {observed.exit_code}"
-        )
-    if observed.health == "unhealthy":
-        return health_rows.serving_row(service.name, "its health check fails")
-    return health_rows.serving_row(service.name, "")
+    problem = ""
+    if observed is not None and not observed.running:
+        problem = f"its container is not running; it ended with exit code {observed.exit_code}"
+    elif observed is not None and observed.health == "unhealthy":
+        problem = "its health check fails"
+    return health_rows.serving_row(service.name, problem, serves=observed is not None)
 
 
 def usage_rows(target: Target, settings: RolloutSettings, stages: Iterable[int]) -> list[HealthRow]:

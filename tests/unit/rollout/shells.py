@@ -15,7 +15,7 @@ from pytest_py312.rollout.context import RolloutContext
 from pytest_py312.rollout.domain.events import Judged, SoakCredited
 from pytest_py312.rollout.domain.journal import Journal
 from pytest_py312.rollout.domain.model import Container, ServiceSpec, StageRun, Usage, Verdict
-from pytest_py312.rollout.preflight import health_checks
+from pytest_py312.rollout.preflight import plan_checks
 from pytest_py312.rollout.targets.target import EngineInfo, ImageInfo, TargetRefused
 from tests.support.fakes import FakeTarget, build_of, service_tree
 
@@ -140,5 +140,5 @@ def shell_in(root: Path, monkeypatch: pytest.MonkeyPatch, **changes: str) -> She
     shell = Shell(root, **changes)
     monkeypatch.setattr(clock, "boottime", lambda: shell.seconds)
     monkeypatch.setattr(clock, "timestamp", lambda: 1e9 + shell.seconds)
-    monkeypatch.setattr(health_checks, "find_local", lambda interpreter, **_: build_of(str(interpreter)))
+    monkeypatch.setattr(plan_checks, "find_local", lambda interpreter, **_: build_of(str(interpreter)))
     return shell

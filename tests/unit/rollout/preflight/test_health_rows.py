@@ -14,8 +14,8 @@ from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.rollout.domain.journal import JOURNAL_FILE
 from pytest_py312.rollout.preflight import health_rows
+from pytest_py312.rollout.preflight.health_checks import has_kernel_feature
 from pytest_py312.rollout.preflight.health_rows import HealthRow, HealthStatus, all_required_ok
-from pytest_py312.rollout.preflight.kernel_features import has_feature
 from pytest_py312.rollout.targets.docker.inspection import parse_engine_info
 from pytest_py312.rollout.targets.target import EngineInfo, ImageInfo, TargetUnavailable
 from pytest_py312.runners.runner import CellUnavailable
@@ -140,12 +140,12 @@ def test_what_a_kernel_can_do(tmp_path: Path, files: dict[str, str], expected: b
     for name in files:
         if name.endswith(".gz"):
             (tmp_path / name).write_bytes(gzip.compress((tmp_path / name).read_bytes()))
-    assert has_feature("IP_VS", "ip_vs", root=tmp_path, release="6") is expected
+    assert has_kernel_feature("IP_VS", "ip_vs", root=tmp_path, release="6") is expected
 
 
 def test_a_file_that_is_no_configuration_tells_nothing(tmp_path: Path) -> None:
     service_tree(tmp_path, {"proc/config.gz": "no archive"})
-    assert has_feature("IP_VS", "ip_vs", root=tmp_path, release="6") is None
+    assert has_kernel_feature("IP_VS", "ip_vs", root=tmp_path, release="6") is None
 
 
 # ---- asking
@@ -168,7 +168,7 @@ def machine(py312: Shell, monkeypatch: pytest.MonkeyPatch) -> list[str]:
             raise CellUnavailable("none")
         return build_of(str(interpreter))
 
-    monkeypatch.setattr("pytest_py312.rollout.preflight.health_checks.find_local", find)
+    monkeypatch.setattr("pytest_py312.rollout.preflight.plan_checks.find_local", find)
     return local_pythons
 
 
@@ -343,7 +343,7 @@ def test_each_query_is_asked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         asked.append(expression)
         return answers[expression]
 
-    monkeypatch.setattr("pytest_py312.rollout.preflight.health_checks.run_query", query)
+    monkeypatch.setattr("pytest_py312.rollout.preflight.plan_checks.run_query", query)
     where = '[deploy.environments]\ntest = { prometheus = "http://prometheus:9090" }\n'
     shell = shell_in(tmp_path, monkeypatch, plan=f"{PLAN}\n{where}{METRIC}")
     monkeypatch.setattr("pytest_py312.core.clock.is_synchronised", lambda: True)

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from pytest_py312.repository.plan.rollout_settings import AcceptanceSettings, RolloutSettings
-from pytest_py312.rollout.preflight.acceptance_checks import acceptance_rows
 from pytest_py312.rollout.preflight.health_rows import HealthStatus, all_required_ok
+from pytest_py312.rollout.preflight.plan_checks import acceptance_rows
 from tests.unit.rollout.fake_suites import command_result
 
 PYTEST = AcceptanceSettings(name="e2e", pytest="tests/e2e", python=".venv/bin/python")
