@@ -54,6 +54,14 @@ class Readiness:
     detail: str = ""
     retry_after: float = 0.25
 
+    @classmethod
+    def broken(cls, detail: str, *, retry_after: float = 0.25) -> "Readiness":
+        return cls(phase=ReadinessPhase.BROKEN, detail=detail, retry_after=retry_after)
+
+    @classmethod
+    def starting(cls, detail: str, *, retry_after: float = 0.25) -> "Readiness":
+        return cls(phase=ReadinessPhase.STARTING, detail=detail, retry_after=retry_after)
+
 
 class EnvironmentLock(Protocol):
     """Lock of one environment, stored on the target so that all operators see the same one.

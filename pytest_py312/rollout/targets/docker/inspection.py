@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from pytest_py312.rollout.targets.docker.engine_calls import as_target_errors, inspect_container, parse_timestamp
+from pytest_py312.rollout.targets.docker.engine_calls import as_target_errors, parse_timestamp
 from pytest_py312.rollout.targets.target import EngineInfo, ImageInfo
 from pytest_py312.runners.docker.engine import DockerEngine
 from pytest_py312.runners.docker.errors import EngineRefused, none_if_missing, translate_errors
@@ -83,8 +83,3 @@ def image_info(engine: DockerEngine, reference: str) -> ImageInfo | None:
         _PYTHON_VARIABLE.fullmatch(variable) for variable in (image.get("Config") or {}).get("Env") or ()
     ]
     return ImageInfo(id=str(image["Id"]), declared_python=next((match[1] for match in python_variables if match), ""))
-
-
-@as_target_errors()
-def has_container(engine: DockerEngine, container: str) -> bool:
-    return inspect_container(engine, container) is not None

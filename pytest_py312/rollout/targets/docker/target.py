@@ -96,7 +96,8 @@ class DockerTarget:
         return inspection.image_info(self._engine, reference)
 
     def has_container(self, spec: ServiceSpec, container: Container) -> bool:
-        return inspection.has_container(self._engine, container.id)
+        with as_target_errors():
+            return inspect_container(self._engine, container.id) is not None
 
     # ---- inspection
 
@@ -142,13 +143,9 @@ class DockerTarget:
     def _http_get(self, container_info: JsonObject, spec: ServiceSpec, path: str) -> HttpResponse | str:
         """Return the response, or why there is none."""
         try:
-            return asyncio.run(
-                http_request(build_url(*self._addresses.resolve(container_info, spec), path), timeout=HTTP_TIMEOUT)
-            )
-        except (NoResponse, RequestNotSent, TargetError) as error:
+            return http_get(*self._addresses.resolve(container_info, spec), path)
+        except TargetError as error:
             return str(error)
-        except ImportError as error:
-            raise TargetRefused(f"HTTP checks need pytest-py312[rollout] ({error})") from error
 
     def address(self, spec: ServiceSpec, container: Container) -> tuple[str, int]:
         """Return host and port of the service, as
@@ -166,29 +163,27 @@ class DockerTarget:
         with as_target_errors():
             container_info = inspect_container(self._engine, container.id)
             if container_info is None:
-                return Readiness(phase=ReadinessPhase.BROKEN, detail="its container is gone")
+                return Readiness.broken("its container is gone")
             state = container_info["State"]
             problem = _failure_reason(container_info)
             if problem:
                 log_tail = " / ".join(read_log(self._engine, container.id, tail=3))
-                return Readiness(phase=ReadinessPhase.BROKEN, detail=f"{problem}; last log lines: {log_tail or 'none'}")
+                return Readiness.broken(f"{problem}; last log lines: {log_tail or 'none'}")
             health = str((state.get("Health") or {}).get("Status", "none"))
             if health == "unhealthy":
                 log = (state["Health"].get("Log") or [{}])[-1]
-                return Readiness(
-                    phase=ReadinessPhase.BROKEN, detail=f"unhealthy: {str(log.get('Output', '')).strip()[:300]}"
-                )
+                return Readiness.broken(f"unhealthy: {str(log.get('Output', '')).strip()[:300]}")
             if health == "starting":
-                return Readiness(phase=ReadinessPhase.STARTING, detail="its health check has not succeeded yet")
+                return Readiness.starting("its health check has not succeeded yet")
             if spec.health and spec.port:
                 response = self._http_get(container_info, spec, spec.health)
                 if isinstance(response, str) or not 200 <= response.status < 400:
                     detail = response if isinstance(response, str) else f"{spec.health} answers {response.status}"
-                    return Readiness(phase=ReadinessPhase.STARTING, detail=detail)
+                    return Readiness.starting(detail)
                 return Readiness(phase=ReadinessPhase.READY)
             problem = health_problem(self._engine, container_info, spec, self._addresses, timeout=HTTP_TIMEOUT)
             if problem:
-                return Readiness(phase=ReadinessPhase.STARTING, detail=problem)
+                return Readiness.starting(problem)
             is_probed = bool(health == "healthy" or spec.health_command or (spec.grpc is not None and spec.port))
             return Readiness(phase=ReadinessPhase.READY, is_probed=is_probed)
 
@@ -421,6 +416,16 @@ def _failure_reason(container_info: JsonObject) -> str:
     ):
         return f"it was restarted {container_info['RestartCount']} times"
     return ""
+
+
+def http_get(host: str, port: int, path: str) -> HttpResponse | str:
+    """Send a GET and return the response, or why there is none."""
+    try:
+        return asyncio.run(http_request(build_url(host, port, path), timeout=HTTP_TIMEOUT))
+    except (NoResponse, RequestNotSent) as error:
+        return str(error)
+    except ImportError as error:
+        raise TargetRefused(f"HTTP checks need pytest-py312[rollout] ({error})") from error
 
 
 def seconds_since(timestamp: str) -> float:

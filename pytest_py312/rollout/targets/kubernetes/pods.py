@@ -153,17 +153,13 @@ def deployment_readiness(deployment: JsonObject, pods: Sequence[Pod], template: 
     spec, status = deployment["spec"], deployment.get("status") or {}
     broken_reason = _broken_reason(deployment, pods, template)
     if broken_reason:
-        return Readiness(phase=ReadinessPhase.BROKEN, detail=broken_reason, retry_after=RETRY_SECONDS)
+        return Readiness.broken(broken_reason, retry_after=RETRY_SECONDS)
     incomplete_reason = _incomplete_reason(spec, status, deployment["metadata"], pods, template)
     if incomplete_reason and spec.get("paused"):
-        return Readiness(
-            phase=ReadinessPhase.BROKEN, detail=f"{incomplete_reason}, and {PAUSED_MESSAGE}", retry_after=RETRY_SECONDS
-        )
+        return Readiness.broken(f"{incomplete_reason}, and {PAUSED_MESSAGE}", retry_after=RETRY_SECONDS)
     if incomplete_reason:
         waiting_detail = next((f"; {pod.name}: {pod.waiting_reason}" for pod in pods if pod.waiting_reason), "")
-        return Readiness(
-            phase=ReadinessPhase.STARTING, detail=f"{incomplete_reason}{waiting_detail}", retry_after=RETRY_SECONDS
-        )
+        return Readiness.starting(f"{incomplete_reason}{waiting_detail}", retry_after=RETRY_SECONDS)
     return Readiness(phase=ReadinessPhase.READY, is_probed=is_probed, retry_after=RETRY_SECONDS)
 
 

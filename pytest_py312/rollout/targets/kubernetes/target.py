@@ -146,16 +146,14 @@ class KubernetesTarget:
     def readiness(self, spec: ServiceSpec, container: Container) -> Readiness:
         deployment = self._cluster.deployment(self._namespace(spec), spec.container)
         if deployment is None:
-            return Readiness(phase=ReadinessPhase.BROKEN, detail=f"the Deployment {spec.container} no longer exists")
+            return Readiness.broken(f"the Deployment {spec.container} no longer exists")
         pods = self._pods(spec, deployment)
         is_probed = has_readiness_probe(pod_template_of(deployment), spec.pod_container)
         readiness = deployment_readiness(deployment, pods, container.id, is_probed=is_probed)
         if readiness.phase is ReadinessPhase.BROKEN:
             log_tail = _result_or_refusal(lambda: self._last_log_lines(spec, deployment, pods))
             log_detail = f"; last log lines: {log_tail}" if log_tail else ""
-            return Readiness(
-                phase=ReadinessPhase.BROKEN, detail=readiness.detail + log_detail, retry_after=readiness.retry_after
-            )
+            return Readiness.broken(readiness.detail + log_detail, retry_after=readiness.retry_after)
         if readiness.phase is ReadinessPhase.READY and spec.health and spec.port:
             return self._check_health_path(spec, [pod for pod in pods if pod.is_serving], readiness)
         return readiness
@@ -167,12 +165,12 @@ class KubernetesTarget:
         for pod, status in zip(pods, statuses, strict=True):
             if not 200 <= status < 400:
                 detail = f"pod {pod.name}: {spec.health} answers {status}"
-                return Readiness(phase=ReadinessPhase.STARTING, detail=detail, retry_after=readiness.retry_after)
+                return Readiness.starting(detail, retry_after=readiness.retry_after)
         return Readiness(phase=ReadinessPhase.READY, retry_after=readiness.retry_after)
 
     def _last_log_lines(self, spec: ServiceSpec, deployment: JsonObject, pods: Sequence[Pod]) -> str:
         """Return the last log lines of the first failing pod that logged anything."""
-        name = str(find_container(pod_template_of(deployment), spec.pod_container)["name"])
+        name = _container_name(spec, deployment)
         for pod in [candidate for candidate in pods if candidate.failure_reason][:MAX_CONCURRENT_PODS]:
             for previous in (False, True):
                 log = self._cluster.read_log(
@@ -187,7 +185,7 @@ class KubernetesTarget:
         if deployment is None:
             raise TargetRefused(f"the Deployment {spec.container} no longer exists")
         pods = [pod for pod in self._pods(spec, deployment) if pod.template == container.id]
-        name = str(find_container(pod_template_of(deployment), spec.pod_container)["name"])
+        name = _container_name(spec, deployment)
         seconds = round(clock.timestamp() - since + 0.5) if since else None
         logs = self._for_each_pod(pods, lambda pod: self._read_log(spec, pod, name, seconds))
         metrics = self._cluster.pod_metrics(self._namespace(spec), format_selector(deployment["spec"]["selector"]))
@@ -296,7 +294,7 @@ class KubernetesTarget:
         if template_digest(pod_template_of(deployment)) == old.id:
             return ""
         replaced_pods = [pod for pod in self._pods(spec, deployment) if pod.template != old.id]
-        name = str(find_container(pod_template_of(deployment), spec.pod_container)["name"])
+        name = _container_name(spec, deployment)
         logs = self._for_each_pod(
             replaced_pods[:MAX_CONCURRENT_PODS], lambda pod: self._read_log(spec, pod, name, None)[-40:]
         )
@@ -340,10 +338,9 @@ class KubernetesTarget:
     def _pods(self, spec: ServiceSpec, deployment: JsonObject) -> tuple[Pod, ...]:
         selector = format_selector(deployment["spec"]["selector"])
         namespace = self._namespace(spec)
-        name = str(find_container(pod_template_of(deployment), spec.pod_container)["name"])
-        pods = self._cluster.pods(
-            namespace, selector
-        )  # read before the ReplicaSets: pods created later are not included
+        name = _container_name(spec, deployment)
+        # read before the ReplicaSets: pods created later are not included
+        pods = self._cluster.pods(namespace, selector)
         return parse_pods(deployment, self._cluster.replica_sets(namespace, selector), pods, name)
 
     def _for_each_pod(self, pods: Sequence[Pod], query_pod: Callable[[Pod], T]) -> list[T]:
@@ -362,6 +359,10 @@ class KubernetesTarget:
             return asyncio.run(query_all())
         except TimeoutError:
             raise TargetUnavailable(f"pods did not answer within {POD_REQUEST_TIMEOUT:g} s") from None
+
+
+def _container_name(spec: ServiceSpec, deployment: JsonObject) -> str:
+    return str(find_container(pod_template_of(deployment), spec.pod_container)["name"])
 
 
 def _result_or_refusal(act: Callable[[], str | None]) -> str:

@@ -83,11 +83,10 @@ class TemplateStore:
         except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
             return None  # missing, or not created by this tool
 
-    def remove_templates_of_run(self, spec: ServiceSpec, run: str, *, keep_digest: str = "") -> None:
-        """Remove the templates that a run stored for a service, except the one with ``keep_digest``."""
+    def remove_templates_of_run(self, spec: ServiceSpec, run: str) -> None:
+        """Remove the templates that a run stored for a service."""
         for config_map in self._list_config_maps(spec, f",{RUN_LABEL}={run}"):
-            if not keep_digest or config_map["metadata"]["name"] != _config_map_name(spec, keep_digest):
-                self._cluster.delete_config_map(self._namespace, config_map["metadata"]["name"])
+            self._cluster.delete_config_map(self._namespace, config_map["metadata"]["name"])
 
     def remove_surplus(self, spec: ServiceSpec, *, serving: str) -> None:
         """Remove the oldest templates beyond ``spec.retain``, counting the serving one, which stays."""

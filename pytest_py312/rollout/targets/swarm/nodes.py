@@ -4,13 +4,12 @@ A manager cannot execute commands in containers of other nodes, and has no data 
 kills. These come from the engine of each node: the manager's own, and those that the plan lists for the other nodes.
 """
 
-import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from pytest_py312.core.errors import RunnerUnavailable, did_you_mean
-from pytest_py312.rollout.metrics.http_client import HttpResponse, NoResponse, RequestNotSent, http_request
-from pytest_py312.rollout.targets.docker.target import HTTP_TIMEOUT, DockerTarget
+from pytest_py312.rollout.metrics.http_client import HttpResponse
+from pytest_py312.rollout.targets.docker.target import DockerTarget, http_get
 from pytest_py312.rollout.targets.swarm.tasks import SwarmNode, SwarmTask, parse_node
 from pytest_py312.rollout.targets.target import TargetRefused
 from pytest_py312.runners.docker.engine import DockerEngine
@@ -94,13 +93,7 @@ class SwarmNodes:
         published, address = task.ports.get(port), self.node(task.node).address
         if not published or not address:
             return None
-        host = f"[{address}]" if ":" in address else address
-        try:
-            return asyncio.run(http_request(f"http://{host}:{published}{path}", timeout=HTTP_TIMEOUT))
-        except (NoResponse, RequestNotSent) as error:
-            return str(error)
-        except ImportError as error:
-            raise TargetRefused(f"HTTP checks need pytest-py312[rollout] ({error})") from error
+        return http_get(address, published, path)
 
     def have_image(self, image: str, nodes: Iterable[str]) -> bool | None:
         """Return whether all nodes have an image; ``None`` if unknown because an engine is not accessible."""

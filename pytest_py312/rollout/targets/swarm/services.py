@@ -140,32 +140,28 @@ class SwarmServices:
         raise TargetRefused(f"{name} is changed by others all the time; try again")
 
     def _create(self, desired: JsonObject) -> None:
-        self._client.create_service(
-            desired["TaskTemplate"],
-            name=desired["Name"],
-            labels=desired.get("Labels"),
-            mode=desired.get("Mode"),
-            update_config=desired.get("UpdateConfig"),
-            rollback_config=desired.get("RollbackConfig"),
-            endpoint_spec=desired.get("EndpointSpec"),
-        )
+        self._client.create_service(desired["TaskTemplate"], **_settings(desired))
 
     def _update(self, service: JsonObject, desired: JsonObject) -> None:
         self._client.update_service(
-            service["ID"],
-            service["Version"]["Index"],
-            desired["TaskTemplate"],
-            name=desired["Name"],
-            labels=desired.get("Labels"),
-            mode=desired.get("Mode"),
-            update_config=desired.get("UpdateConfig"),
-            rollback_config=desired.get("RollbackConfig"),
-            endpoint_spec=desired.get("EndpointSpec"),
+            service["ID"], service["Version"]["Index"], desired["TaskTemplate"], **_settings(desired)
         )
 
     def remove(self, name: str) -> None:
         """Remove a service if it exists."""
         none_if_missing(lambda: self._client.remove_service(name))
+
+
+def _settings(desired: JsonObject) -> dict[str, Any]:
+    """Return everything of a spec but its template, as arguments of the client."""
+    return {
+        "name": desired["Name"],
+        "labels": desired.get("Labels"),
+        "mode": desired.get("Mode"),
+        "update_config": desired.get("UpdateConfig"),
+        "rollback_config": desired.get("RollbackConfig"),
+        "endpoint_spec": desired.get("EndpointSpec"),
+    }
 
 
 def _without_tag(reference: str) -> str:

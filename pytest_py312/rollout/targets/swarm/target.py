@@ -153,7 +153,7 @@ class SwarmTarget:
     def readiness(self, spec: ServiceSpec, container: Container) -> Readiness:
         status = self._services.status(spec.container)
         if status is None:
-            return Readiness(phase=ReadinessPhase.BROKEN, detail="its service no longer exists")
+            return Readiness.broken("its service no longer exists")
         recently_ended = [
             task for task in status.ended_tasks(container.id) if seconds_since(task.changed_at) < RECENT_START_SECONDS
         ]
@@ -162,16 +162,12 @@ class SwarmTarget:
             return self._check_tasks(spec, status)  # also after changes that replace no task
         if not is_desired or status.is_paused:
             detail = status.engine_intervention or "something else was deployed in its place"
-            return Readiness(
-                phase=ReadinessPhase.BROKEN, detail=f"{detail}{self._describe_last_log(spec, recently_ended)}"
-            )
+            return Readiness.broken(f"{detail}{self._describe_last_log(spec, recently_ended)}")
         running_slots = {task.slot for task in status.running_tasks}
         if any(task.slot not in running_slots for task in recently_ended):
             detail = f"a task has ended with exit code {recently_ended[0].exit_code}"
-            return Readiness(
-                phase=ReadinessPhase.BROKEN, detail=f"{detail}{self._describe_last_log(spec, recently_ended)}"
-            )
-        return Readiness(phase=ReadinessPhase.STARTING, detail=status.describe_missing(container.id))
+            return Readiness.broken(f"{detail}{self._describe_last_log(spec, recently_ended)}")
+        return Readiness.starting(status.describe_missing(container.id))
 
     def _check_tasks(self, spec: ServiceSpec, status: SwarmServiceStatus) -> Readiness:
         """Check each task itself: for the engine a task runs once its health check has succeeded a single time."""
@@ -188,7 +184,7 @@ class SwarmTarget:
         response = self._nodes.http_get(task, spec.port, spec.health) if spec.health and spec.port else None
         if isinstance(response, str) or (response is not None and not 200 <= response.status < 400):
             detail = response if isinstance(response, str) else f"{spec.health} answers {response.status}"
-            return Readiness(phase=ReadinessPhase.STARTING, detail=detail)
+            return Readiness.starting(detail)
         target = self._nodes.docker_target(task)
         if target is None:
             return Readiness(phase=ReadinessPhase.READY, is_probed=response is not None)
@@ -197,7 +193,7 @@ class SwarmTarget:
             observation = target.observe(_spec_of_task(spec, task))
             if observation is None or not observation.running:
                 # after its restart a manager lists an ended task as running until its next check
-                return Readiness(phase=ReadinessPhase.STARTING, detail=readiness.detail)
+                return Readiness.starting(readiness.detail)
         return replace(readiness, is_probed=readiness.is_probed or response is not None)
 
     def _describe_last_log(self, spec: ServiceSpec, ended_tasks: list[SwarmTask]) -> str:
