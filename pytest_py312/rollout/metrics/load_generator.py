@@ -16,8 +16,8 @@ import math
 import sys
 import threading
 from array import array
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import TextIO
 from urllib.parse import urlsplit
 
@@ -133,11 +133,9 @@ class _StepMeasurements:
         good = len(self.latencies) - self.errors
         span = self.last_end - self.first_end
         successful_rate = self.step.rate * good / self.step.requests
-        return (
-            min(successful_rate, (len(self.latencies) - 1) / span)
-            if span > 0 and len(self.latencies) > 1
-            else successful_rate
-        )
+        if span <= 0 or len(self.latencies) <= 1:
+            return successful_rate
+        return min(successful_rate, (len(self.latencies) - 1) / span)
 
 
 async def generate_load(
@@ -190,13 +188,7 @@ async def generate_load(
         step_start += step.seconds
     if open_requests:
         await asyncio.wait(open_requests)
-    return combine_steps(
-        [
-            report_step(measurements, limits, requests)
-            for measurements in all_measurements
-            if measurements.step.is_judged
-        ]
-    )
+    return combine_steps([report_step(each, limits, requests) for each in all_measurements if each.step.is_judged])
 
 
 def take_turns(weights: Sequence[int]) -> Iterator[int]:
@@ -226,78 +218,51 @@ def report_step(
     measurements: _StepMeasurements, limits: LoadLimits, requests: Sequence[TrafficRequest] = ()
 ) -> StepReport:
     """Summarize and judge the measurements of a step. ``requests``: the kinds of requests that were sent."""
-    latencies, lateness = sorted(measurements.latencies), sorted(measurements.lateness)
-    achieved = measurements.achieved_rate
-    lateness_p99 = quantile(lateness, 0.99)
-    p95, p99 = quantile(latencies, 0.95), quantile(latencies, 0.99)
-    verdict, reason = judge_step(
-        measurements.step,
-        limits,
-        achieved=achieved,
-        errors=measurements.errors,
-        sent=len(latencies),
-        p95=p95,
-        p99=p99,
-        lateness_p99=lateness_p99,
-    )
-    return StepReport(
+    kinds = enumerate(requests) if len(requests) > 1 else ()
+    report = StepReport(
         rate=measurements.step.rate,
-        achieved=achieved,
-        sent=len(latencies),
+        achieved=measurements.achieved_rate,
+        sent=len(measurements.latencies),
         not_sent=measurements.not_sent,
         errors=measurements.errors,
-        p50=quantile(latencies, 0.5),
-        p95=p95,
-        p99=p99,
-        longest=latencies[-1] if latencies else 0.0,
-        lateness=lateness_p99,
-        verdict=verdict,
-        reason=reason,
-        p999=quantile(latencies, 0.999),
-        endpoints=tuple(_report_endpoint(request.name, measurements, kind) for kind, request in enumerate(requests))
-        if len(requests) > 1
-        else (),
+        lateness=quantile(sorted(measurements.lateness), 0.99),
+        verdict=Verdict.PENDING,
+        reason="",
+        endpoints=tuple(_report_endpoint(request.name, measurements, kind) for kind, request in kinds),
+        **_quantiles(measurements.latencies),
     )
+    verdict, reason = judge_step(report, limits)
+    return replace(report, verdict=verdict, reason=reason)
 
 
 def _report_endpoint(name: str, measurements: _StepMeasurements, kind: int) -> EndpointReport:
     of_kind = [index for index, sent_kind in enumerate(measurements.kinds) if sent_kind == kind]
-    latencies = sorted(measurements.latencies[index] for index in of_kind)
     return EndpointReport(
         name=name,
         sent=len(of_kind),
         errors=sum(measurements.failures[index] for index in of_kind),
-        p50=quantile(latencies, 0.5),
-        p95=quantile(latencies, 0.95),
-        p99=quantile(latencies, 0.99),
-        p999=quantile(latencies, 0.999),
-        longest=latencies[-1] if latencies else 0.0,
+        **_quantiles(measurements.latencies[index] for index in of_kind),
     )
 
 
-def judge_step(
-    step: LoadStep,
-    limits: LoadLimits,
-    *,
-    achieved: float,
-    errors: int,
-    sent: int,
-    p95: float,
-    p99: float,
-    lateness_p99: float,
-) -> tuple[Verdict, str]:
+def _quantiles(latencies: Iterable[float]) -> dict[str, float]:
+    """Return the quantiles of latencies by the names of the fields of a report."""
+    ordered = sorted(latencies)
+    shares = {"p50": 0.5, "p95": 0.95, "p99": 0.99, "p999": 0.999, "longest": 1.0}
+    return {name: quantile(ordered, share) for name, share in shares.items()}
+
+
+def judge_step(step: StepReport, limits: LoadLimits) -> tuple[Verdict, str]:
     """Judge a step. If the generator was late itself, slowness is inconclusive, but errors still count."""
-    error_share = errors / sent if sent else 1.0
+    error_share = step.errors / step.sent if step.sent else 1.0
     if error_share > limits.errors:
-        return Verdict.FAILED, f"{error_share:.2%} of {sent} requests failed; {limits.errors:.2%} are allowed"
-    if lateness_p99 > MAX_LATENESS:
-        return (
-            Verdict.INCONCLUSIVE,
-            f"generator saturated: it was {lateness_p99 * 1000:.0f} ms late itself (99th percentile)",
-        )
-    if achieved < MIN_RATE_SHARE * step.rate:
-        return Verdict.FAILED, f"requested rate not reached: {achieved:.1f} of {step.rate:g} per second"
-    for name, value, limit in (("p95", p95, limits.p95), ("p99", p99, limits.p99)):
+        return Verdict.FAILED, f"{error_share:.2%} of {step.sent} requests failed; {limits.errors:.2%} are allowed"
+    if step.lateness > MAX_LATENESS:
+        lateness = f"it was {step.lateness * 1000:.0f} ms late itself (99th percentile)"
+        return Verdict.INCONCLUSIVE, f"generator saturated: {lateness}"
+    if step.achieved < MIN_RATE_SHARE * step.rate:
+        return Verdict.FAILED, f"requested rate not reached: {step.achieved:.1f} of {step.rate:g} per second"
+    for name, value, limit in (("p95", step.p95, limits.p95), ("p99", step.p99, limits.p99)):
         if limit and value > limit:
             return Verdict.FAILED, f"{name} is {value * 1000:.0f} ms; {limit * 1000:.0f} ms are allowed"
     return Verdict.PASSED, ""
@@ -335,9 +300,8 @@ async def generate_http(
     # a path such as //a/b is one of this host, which a relative URL is not
     parts = urlsplit(url)
     urls = [f"{parts.scheme}://{parts.netloc}{request.path}" if request.path else url for request in requests]
-    connector = aiohttp.TCPConnector(
-        limit=0
-    )  # a limit would queue requests here and count the waiting time as latency of the service
+    # a limit would queue requests here and count the waiting time as latency of the service
+    connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(
         connector=connector,
         timeout=aiohttp.ClientTimeout(total=time_limit),
