@@ -151,14 +151,10 @@ def script_request(
         action, invocation = ("read", contract.read) if is_reader else ("write", contract.write)
     else:
         action, invocation = ("ask" if contract.path else "call", contract.call)
-    address_text = (
-        f"[{callee_address[0]}]:{callee_address[1]}"
-        if callee_address and ":" in callee_address[0]
-        else f"{callee_address[0]}:{callee_address[1]}"
-        if callee_address
-        else ""
-    )
-    address = contract.at or address_text
+    address = contract.at
+    if not address and callee_address:
+        host, port = callee_address
+        address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     return {
         "do": action,
         "url": f"http://{address}{contract.path}" if address else "",

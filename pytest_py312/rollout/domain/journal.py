@@ -13,8 +13,8 @@ Measurements are stored in a compact form, because there can be a million of the
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import astuple, dataclass
 from itertools import groupby, takewhile
 from pathlib import Path
 from typing import Any, TypeVar
@@ -60,8 +60,6 @@ CREATE TABLE samples (
 """
 INTENT_KIND = "intent"
 NOTE_KIND = "note"
-_UNREADABLE = (ValueError, TypeError, KeyError, IndexError, RecursionError)
-"""What reading a damaged document raises."""
 RELEASED_PREFIX = "left by "
 """Prefix of the owner of a run that was released; the last owner follows."""
 _T = TypeVar("_T")
@@ -204,14 +202,10 @@ class Journal:
                 "ORDER BY environment, stage, id DESC",
                 (environment,),
             )
-            runs = []
-            for _, stage_rows in groupby(rows, key=lambda row: (row[0], row[1])):
-                runs.append(
-                    select_current_run(
-                        self._rebuild(execute, run_id, document) for _, _, run_id, document in stage_rows
-                    )
-                )
-            return runs
+            return [
+                select_current_run(self._rebuild(execute, run_id, document) for _, _, run_id, document in stage_rows)
+                for _, stage_rows in groupby(rows, key=lambda row: (row[0], row[1]))
+            ]
 
         return self._database.read(work)
 
@@ -348,7 +342,7 @@ class Journal:
                 len(
                     execute(
                         "INSERT OR IGNORE INTO samples VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING slot",
-                        (run_id, services.index(sample.service), sample.slot, *_clock_columns(sample.at), text),
+                        (run_id, services.index(sample.service), sample.slot, *astuple(sample.at), text),
                     )
                 )
                 for sample, text in rows
@@ -358,7 +352,25 @@ class Journal:
 
     def samples(self, run: str, service: str, *, first_slot: int = 1) -> list[Sample]:
         """Return the samples of a service from ``first_slot`` on, by slot."""
-        return self._database.read(lambda execute: self._read_samples(execute, run, service, first_slot))
+
+        def work(execute: Execute) -> list[Sample]:
+            run_id, document = self._look_up(execute, run)
+            rows = execute(
+                "SELECT slot, wall, boottime, boot, document FROM samples WHERE run = ? AND service = ? AND slot >= ? "
+                "ORDER BY slot",
+                (run_id, _service_number(document, service), first_slot),
+            )
+            return [
+                Sample(
+                    service=service,
+                    slot=slot,
+                    at=Timestamp(wall=wall, boottime=boottime, boot=boot),
+                    measurements=decode_measurements(text),
+                )
+                for slot, wall, boottime, boot, text in rows
+            ]
+
+        return self._database.read(work)
 
     def newest_samples(self, run: str) -> dict[str, tuple[int, Timestamp]]:
         """Return slot and time of the newest sample of each service and, under the key ``""``, slot 0, the start of the
@@ -380,23 +392,6 @@ class Journal:
             return newest
 
         return self._database.read(work)
-
-    def _read_samples(self, execute: Execute, run: str, service: str, first_slot: int) -> list[Sample]:
-        run_id, document = self._look_up(execute, run)
-        rows = execute(
-            "SELECT slot, wall, boottime, boot, document FROM samples WHERE run = ? AND service = ? AND slot >= ? "
-            "ORDER BY slot",
-            (run_id, _service_number(document, service), first_slot),
-        )
-        return [
-            Sample(
-                service=service,
-                slot=slot,
-                at=Timestamp(wall=wall, boottime=boottime, boot=boot),
-                measurements=decode_measurements(text),
-            )
-            for slot, wall, boottime, boot, text in rows
-        ]
 
     # ---- within a transaction
 
@@ -447,7 +442,8 @@ def _decode_document(kind: type[_T], text: str) -> _T:
 
 def _decode_entry(kind: str, text: str) -> Event | Intent | str:
     if kind == NOTE_KIND:
-        return _decode_note(text)
+        with _reading("a note"):
+            return str(json.loads(text))
     entry_type: type[Any] | None = Intent if kind == INTENT_KIND else EVENT_TYPES.get(kind)
     if entry_type is None:
         raise StateError(
@@ -457,18 +453,18 @@ def _decode_entry(kind: str, text: str) -> Event | Intent | str:
     return _decode_document(entry_type, text)  # type: ignore[no-any-return]  # it is a value of entry_type
 
 
-def _decode_note(text: str) -> str:
+@contextmanager
+def _reading(what: str) -> Iterator[None]:
+    """Report what reading a damaged document raises."""
     try:
-        return str(json.loads(text))
-    except _UNREADABLE as error:
-        raise StateError(f"the journal is damaged: a note in it cannot be read ({error})") from error
+        yield
+    except (ValueError, TypeError, KeyError, IndexError, RecursionError) as error:
+        raise StateError(f"the journal is damaged: {what} in it cannot be read ({error})") from error
 
 
 def _service_names(document: str) -> list[str]:
-    try:
+    with _reading("a run"):
         return [str(deployment["spec"]["service"]) for deployment in json.loads(document)["deployments"]]
-    except _UNREADABLE as error:
-        raise StateError(f"the journal is damaged: a run in it cannot be read ({error})") from error
 
 
 def _service_number(document: str, service: str) -> int:
@@ -476,10 +472,6 @@ def _service_number(document: str, service: str) -> int:
     if service not in names:
         raise StateError(f"the journal is damaged or of another stage: its run has no service {service}")
     return names.index(service)
-
-
-def _clock_columns(at: Timestamp) -> tuple[float, float, str]:
-    return at.wall, at.boottime, at.boot
 
 
 _RESULT_LETTERS = {Result.SUCCESSFUL: "s", Result.FAILED: "f", Result.INCONCLUSIVE: "i", Result.ERROR: "e"}
@@ -505,7 +497,7 @@ def decode_measurements(text: str) -> tuple[Measurement, ...]:
 
     :raises StateError: it did not return that.
     """
-    try:
+    with _reading("a sample"):
         rows = json.loads(text)
         if not isinstance(rows, list) or not all(isinstance(row, list) for row in rows):
             raise ValueError("it is no list of measurements")
@@ -515,5 +507,3 @@ def decode_measurements(text: str) -> tuple[Measurement, ...]:
             )
             for metric, letter, value, *detail in rows
         )
-    except _UNREADABLE as error:
-        raise StateError(f"the journal is damaged: a sample in it cannot be read ({error})") from error

@@ -15,6 +15,7 @@ from importlib import resources
 from pytest_py312.core import clock
 from pytest_py312.core.errors import RolloutRefused, did_you_mean
 from pytest_py312.core.model.fleet import Service
+from pytest_py312.core.text import escape_terminal
 from pytest_py312.repository.plan.rollout_settings import ContractSettings, RolloutSettings
 from pytest_py312.rollout.domain.contracts import (
     NEW,
@@ -177,16 +178,13 @@ class ContractRunner:
             callee_address = None
             if needs_callee_address(contract):
                 callee_address = self._contract_target.address_for_caller(second.spec, second.serving, caller)
-            answer = self._run_script(
-                first, caller, script_request(contract, callee_address=callee_address), contract.limit
-            )
+            request = script_request(contract, callee_address=callee_address)
+            answer = self._run_script(first, caller, request, contract.limit)
             for _ in range(RETRIES):
                 if answer.result is not Result.FAILED:
                     break
                 clock.pause(RETRY_DELAY)
-                answer = self._run_script(
-                    first, caller, script_request(contract, callee_address=callee_address), contract.limit
-                )
+                answer = self._run_script(first, caller, request, contract.limit)
             return answer
         except ServiceUnreachable as error:
             return ContractAnswer(result=Result.ERROR, detail=str(error), is_unreachable=True)
@@ -265,8 +263,6 @@ def make_contract_runner(
 
 def describe_results(results: Sequence[ContractResult]) -> str:
     """Describe each contract with the version pairs that were tried."""
-    from pytest_py312.core.text import escape_terminal
-
     lines = []
     for result in results:
         outcome = {Result.SUCCESSFUL: "holds", Result.FAILED: "broken"}.get(result.result, "inconclusive")

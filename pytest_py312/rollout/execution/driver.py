@@ -5,7 +5,7 @@ state of its own: if it is killed, another process continues from the journal. I
 itself.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from pytest_py312.core import clock
@@ -108,8 +108,8 @@ class Driver:
         self,
         run: StageRun,
         *,
-        earlier_stages: Iterable[int] = (),
-        prior_environments: Iterable[str] = (),
+        earlier_stages: Sequence[int] = (),
+        prior_environments: Sequence[str] = (),
         retain: int = 5,
     ) -> StageRun:
         """Bring a new run up to its soak, or roll it back.
@@ -124,8 +124,8 @@ class Driver:
         self,
         run: StageRun,
         *,
-        earlier_stages: Iterable[int] = (),
-        prior_environments: Iterable[str] = (),
+        earlier_stages: Sequence[int] = (),
+        prior_environments: Sequence[str] = (),
         retain: int = 5,
     ) -> StageRun:
         """Lock the environment for a new run and record it. Nothing is changed yet; :meth:`continue_run` does the rest.
@@ -139,12 +139,11 @@ class Driver:
             raise RolloutRefused(f"stage {run.stage} has no service to deploy")
         self.recover(run.environment)
         run = replace(run, place=self._target.identity())
-        check_can_begin(self._journal, self._target, run, list(earlier_stages), list(prior_environments))
+        check_can_begin(self._journal, self._target, run, earlier_stages, prior_environments)
         self._locks.acquire(run)
         try:
-            check_can_begin(
-                self._journal, self._target, run, list(earlier_stages), list(prior_environments)
-            )  # again: with the lock, no other process can change it
+            # again: with the lock, no other process can change it
+            check_can_begin(self._journal, self._target, run, earlier_stages, prior_environments)
             self._journal.begin(run, owner=self.owner, retain=retain)
         except BaseException:
             self._locks.release(run)
@@ -461,7 +460,7 @@ def _describe_event(event: Event) -> str:
 
 
 def check_can_begin(
-    journal: Journal, target: Target, run: StageRun, earlier_stages: list[int], prior_environments: list[str]
+    journal: Journal, target: Target, run: StageRun, earlier_stages: Sequence[int], prior_environments: Sequence[str]
 ) -> None:
     """Refuse a run that cannot start, by the journal and by what serves.
 
