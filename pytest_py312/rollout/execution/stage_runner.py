@@ -246,8 +246,7 @@ class StageRunner:
         watcher = self.watcher or self._make_watcher(
             run, with_overrides(self._context.settings(), run.stage, run.asked)
         )
-        monitored = next(candidate for candidate in watcher.monitored if candidate.service == service)
-        new_breach = make_breach(monitored, f"{CONTRACT_METRIC} {edge}", detail)
+        new_breach = make_breach(watcher.monitored_service(service), f"{CONTRACT_METRIC} {edge}", detail)
         recorded_keys = {entry.content.breach.key for entry in self.history() if isinstance(entry.content, Breached)}
         if new_breach.key in recorded_keys or new_breach.key in run.accepted_breaches:
             return run

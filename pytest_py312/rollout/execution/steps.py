@@ -29,6 +29,9 @@ from pytest_py312.rollout.monitoring.probes import DRIFT
 from pytest_py312.rollout.monitoring.soak_report import format_limits, format_log_summary, format_samples
 from pytest_py312.rollout.targets.target import TargetError
 
+Sections = tuple[tuple[str, str], ...]
+"""(title, text) of evidence."""
+
 
 class StepStatus(Enum):
     """Status of a step or of a stage. Pending is a soak that is healthy so far, and not over."""
@@ -41,11 +44,11 @@ class StepStatus(Enum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StepResult:
-    """Result of a step. ``sections`` are (title, text) of the evidence."""
+    """Result of a step, with its evidence."""
 
     status: StepStatus
     reason: str = ""
-    sections: tuple[tuple[str, str], ...] = ()
+    sections: Sections = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -114,7 +117,7 @@ class StepRunner:
         except StepBlocked as error:
             return self._blocked_result(step, str(error))
         except (Py312Error, TargetError) as error:
-            return StepResult(status=StepStatus.FAILED, reason=str(error))
+            return _failed(str(error))
 
     def close(self) -> StepResult:
         """End everything, and return the verdict on the stage."""
@@ -122,7 +125,7 @@ class StepRunner:
             self.ended = self.stage_runner.close()
             return stage_verdict(self.stage_runner, self.ended)
         except (Py312Error, TargetError) as error:
-            return StepResult(status=StepStatus.FAILED, reason=str(error))
+            return _failed(str(error))
 
     def _blocked_result(self, step: RolloutStep, reason: str) -> StepResult:
         if self.stage_runner.is_watched_elsewhere:
@@ -130,8 +133,8 @@ class StepRunner:
         is_new = reason not in self._reported_reasons
         self._reported_reasons.add(reason)
         if is_new or step.kind == VERDICT:
-            return StepResult(status=StepStatus.FAILED, reason=reason, sections=_notes(self.stage_runner))
-        return StepResult(status=StepStatus.SKIPPED, reason=f"not done: {reason}")
+            return _failed(reason, _notes(self.stage_runner))
+        return _skipped(f"not done: {reason}")
 
 
 # ---- deployment
@@ -181,7 +184,7 @@ def _final_acceptance(stage_runner: StageRunner, name: str) -> StepResult:
         return step_result
     if run.state in (StageState.SOAKING, StageState.SOAKED):
         reason = f"follows when the soak is over: {_describe_outlook(stage_runner, run)}"
-        return StepResult(status=StepStatus.PENDING, reason=reason)
+        return _pending(reason)
     return _skipped(f"not run: {_describe_state(stage_runner, run)}{f': {run.reason}' if run.reason else ''}")
 
 
@@ -194,11 +197,11 @@ def _describe_acceptance_step(stage_runner: StageRunner, name: str, phase: Accep
     reason = describe_acceptance(result)
     sections = (("output", result.output),) if result.output else ()
     if result.result is Result.SUCCESSFUL:
-        return StepResult(status=StepStatus.PASSED, reason=reason, sections=sections)
+        return _passed(reason, sections)
     if run.has_accepted(result):
-        return StepResult(status=StepStatus.PASSED, reason=f"accepted: {reason}", sections=sections)
+        return _passed(f"accepted: {reason}", sections)
     reason = f"{reason}; {_describe_state(stage_runner, run)}"
-    return StepResult(status=StepStatus.FAILED, reason=reason, sections=sections)
+    return _failed(reason, sections)
 
 
 def _contract(stage_runner: StageRunner, edge: str) -> StepResult:
@@ -213,15 +216,15 @@ def _contract(stage_runner: StageRunner, edge: str) -> StepResult:
     )
     if overall is Result.SUCCESSFUL:
         stage_runner.record_contract_passed(edge, describe_results(results).strip())
-        return StepResult(status=StepStatus.PASSED, reason=reason, sections=sections)
+        return _passed(reason, sections)
     if overall is Result.FAILED:
         run = stage_runner.record_contract_broken(edge, reason)
         if any(key.endswith(f": {CONTRACT_METRIC} {edge}") for key in run.accepted_breaches):
-            return StepResult(status=StepStatus.PASSED, reason=f"broken, and accepted: {reason}", sections=sections)
+            return _passed(f"broken, and accepted: {reason}", sections)
         reason = f"{reason}; {_describe_state(stage_runner, run)}"
     else:
         reason = f"inconclusive: {reason}"
-    return StepResult(status=StepStatus.FAILED, reason=reason, sections=sections)
+    return _failed(reason, sections)
 
 
 # ---- soak
@@ -232,18 +235,12 @@ def _soak(stage_runner: StageRunner, service: str) -> StepResult:
     sections = _sections(stage_runner, service)
     own_breaches = _own_breaches(stage_runner, service)
     if own_breaches and run.state in (StageState.HELD, *ROLLBACK_STATES):
-        return StepResult(
-            status=StepStatus.FAILED,
-            reason=f"{'; '.join(own_breaches)}; {_describe_state(stage_runner, run)}",
-            sections=sections,
-        )
+        return _failed(f"{'; '.join(own_breaches)}; {_describe_state(stage_runner, run)}", sections)
     if run.state in ROLLBACK_STATES:
         return _skipped(f"soak not completed: {_describe_state(stage_runner, run)}: {run.reason}")
     if run.credited >= run.soak:
-        return StepResult(status=StepStatus.PASSED, reason=_describe_progress(run), sections=sections)
-    return StepResult(
-        status=StepStatus.PENDING, reason=f"soak: {_describe_outlook(stage_runner, run)}", sections=sections
-    )
+        return _passed(_describe_progress(run), sections)
+    return _pending(f"soak: {_describe_outlook(stage_runner, run)}", sections)
 
 
 def _compare(stage_runner: StageRunner, service: str) -> StepResult:
@@ -251,16 +248,11 @@ def _compare(stage_runner: StageRunner, service: str) -> StepResult:
     if run.state in ROLLBACK_STATES:
         return _skipped(f"comparison not completed: {_describe_state(stage_runner, run)}")
     if run.credited < run.soak:
-        return StepResult(
-            status=StepStatus.PENDING,
-            reason=f"comparison follows when the soak is over: {_describe_outlook(stage_runner, run)}",
-        )
+        return _pending(f"comparison follows when the soak is over: {_describe_outlook(stage_runner, run)}")
     if stage_runner.watcher is None:
         return _skipped(f"was judged when the stage was accepted{f': {run.reason}' if run.reason else ''}")
     service_metrics = stage_runner.watcher.soak.metrics_by_service[service]
-    monitored = next(
-        service_monitor for service_monitor in stage_runner.watcher.monitored if service_monitor.service == service
-    )
+    monitored = stage_runner.watcher.monitored_service(service)
     compared = final_comparisons(monitored, service_metrics)
     if not compared:
         return _skipped("not compared: no control ran beside the new version")
@@ -294,7 +286,7 @@ def stage_verdict(stage_runner: StageRunner, run: StageRun | None) -> StepResult
     """Return the verdict on a stage, whichever of its steps were done. ``None``: nothing is up that was requested."""
     if stage_runner.is_watched_elsewhere and run is not None and run.state is not StageState.HELD:
         reason = f"{_describe_state(stage_runner, run)}, and another process monitors it: {stage_runner.refusal}"
-        return StepResult(status=StepStatus.PENDING, reason=reason)
+        return _pending(reason)
     if stage_runner.refusal:
         return _failed(stage_runner.refusal)
     if run is None:
@@ -303,7 +295,7 @@ def stage_verdict(stage_runner: StageRunner, run: StageRun | None) -> StepResult
     if run.is_completed:
         return _passed(line)
     if run.state in (StageState.SOAKING, StageState.SOAKED):
-        return StepResult(status=StepStatus.PENDING, reason=f"{line}: {_describe_outlook(stage_runner, run)}")
+        return _pending(f"{line}: {_describe_outlook(stage_runner, run)}")
     return _failed(line)
 
 
@@ -325,12 +317,16 @@ STEP_KINDS: tuple[StepKind, ...] = (
 # ---- text
 
 
-def _passed(reason: str) -> StepResult:
-    return StepResult(status=StepStatus.PASSED, reason=reason)
+def _passed(reason: str, sections: Sections = ()) -> StepResult:
+    return StepResult(status=StepStatus.PASSED, reason=reason, sections=sections)
 
 
-def _failed(reason: str) -> StepResult:
-    return StepResult(status=StepStatus.FAILED, reason=reason)
+def _failed(reason: str, sections: Sections = ()) -> StepResult:
+    return StepResult(status=StepStatus.FAILED, reason=reason, sections=sections)
+
+
+def _pending(reason: str, sections: Sections = ()) -> StepResult:
+    return StepResult(status=StepStatus.PENDING, reason=reason, sections=sections)
 
 
 def _skipped(reason: str) -> StepResult:
@@ -388,12 +384,10 @@ def _describe_outlook(stage_runner: StageRunner, run: StageRun) -> str:
     return "; ".join(parts)
 
 
-def _sections(stage_runner: StageRunner, service: str) -> tuple[tuple[str, str], ...]:
+def _sections(stage_runner: StageRunner, service: str) -> Sections:
     if stage_runner.watcher is None or service not in stage_runner.watcher.soak.metrics_by_service:
         return ()
-    monitored = next(
-        service_monitor for service_monitor in stage_runner.watcher.monitored if service_monitor.service == service
-    )
+    monitored = stage_runner.watcher.monitored_service(service)
     samples = stage_runner.journal.samples(stage_runner.run.run, service, first_slot=stage_runner.run.first_slot)
     return (
         ("samples", format_samples(stage_runner.watcher.soak.metrics_by_service[service])),
@@ -402,7 +396,7 @@ def _sections(stage_runner: StageRunner, service: str) -> tuple[tuple[str, str],
     )
 
 
-def _notes(stage_runner: StageRunner) -> tuple[tuple[str, str], ...]:
+def _notes(stage_runner: StageRunner) -> Sections:
     """Return the notes for people, such as the last log lines of a service that was rolled back."""
     try:
         notes = [entry.content for entry in stage_runner.history() if isinstance(entry.content, str)]

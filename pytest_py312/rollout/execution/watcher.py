@@ -15,6 +15,7 @@ from pytest_py312.rollout.domain.journal import Journal
 from pytest_py312.rollout.domain.model import AcceptancePhase, StageRun, StageState
 from pytest_py312.rollout.execution.acceptance_runner import AcceptanceRunner
 from pytest_py312.rollout.execution.driver import Driver
+from pytest_py312.rollout.monitoring.breaches import MonitoredService
 from pytest_py312.rollout.monitoring.probe_plan import monitored_services
 from pytest_py312.rollout.monitoring.soak import SoakMonitor, SoakSnapshot
 from pytest_py312.rollout.reporting.notifications import Notice, Notifier, notice_for_change, notice_for_storage
@@ -114,6 +115,10 @@ class Watcher:
             on_storage_problem=self.reporter.report_storage,
             run_acceptance_tests=self._run_acceptance_tests,
         )
+
+    def monitored_service(self, service: str) -> MonitoredService:
+        """Return a service of the stage with its probes."""
+        return next(monitored for monitored in self.monitored if monitored.service == service)
 
     async def _run_acceptance_tests(self, run: StageRun, name: str) -> AcceptanceTested:
         """Run acceptance tests at the end of the soak. They end with the task that awaits this."""

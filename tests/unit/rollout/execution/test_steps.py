@@ -46,7 +46,7 @@ class Soaked:
     def watcher(self) -> Any:
         monitored = MonitoredService(service="user", probes=(), compare=self.compare)
         soak = SimpleNamespace(metrics_by_service={"user": self.service_metrics})
-        return SimpleNamespace(monitored=(monitored,), soak=soak)
+        return SimpleNamespace(monitored_service=lambda service: monitored, soak=soak)
 
 
 def compared(ratio: float | None, **changes: Any) -> Any:
