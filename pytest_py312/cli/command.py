@@ -51,6 +51,26 @@ def argument(*names: str, **settings: Any) -> AddArguments:
     return add
 
 
+def option(name: str, metavar: str, help: str, **settings: Any) -> AddArguments:
+    """Return what adds an option with one value."""
+    return argument(name, metavar=metavar, help=help, **settings)
+
+
+def repeated_option(name: str, metavar: str, help: str) -> AddArguments:
+    """Return what adds an option that may be repeated."""
+    return option(name, metavar, help, action="append", default=[])
+
+
+def several_values(name: str, metavar: str, help: str) -> AddArguments:
+    """Return what adds an option with at least one value."""
+    return option(name, metavar, help, nargs="+", default=[])
+
+
+def flag(*names: str, help: str) -> AddArguments:
+    """Return what adds an option without a value."""
+    return argument(*names, action="store_true", help=help)
+
+
 def exactly_one(*arguments: AddArguments) -> AddArguments:
     """Return what adds arguments of which exactly one has to be given."""
 

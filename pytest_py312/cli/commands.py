@@ -2,7 +2,16 @@
 
 from collections.abc import Mapping
 
-from pytest_py312.cli.command import Command, RolloutCommand, argument, exactly_one
+from pytest_py312.cli.command import (
+    Command,
+    RolloutCommand,
+    argument,
+    exactly_one,
+    flag,
+    option,
+    repeated_option,
+    several_values,
+)
 from pytest_py312.gate.reports import FORMAT_OF_ENDING
 from pytest_py312.gate.reports import FORMATS as REPORT_FORMATS
 
@@ -13,47 +22,47 @@ DEFAULT_PRUNE_DAYS = 30.0
 TEST_COMMAND = "test"
 """The command that passes arguments on to pytest."""
 
+_PLAN = option("--plan", "FILE", "the plan file (default: searched from PATH upwards)")
+_OUTPUT = option("--output", "FILE", "default: standard output")
 _LOCATION = (
     argument("path", nargs="?", default=".", metavar="PATH", help="the repository, or a folder in it"),
-    argument("--plan", metavar="FILE", help="the plan file (default: searched from PATH upwards)"),
+    _PLAN,
 )
-_CACHE_DIR = argument("--cache-dir", metavar="DIR", help="default: the user's cache folder")
+_CACHE_DIR = option("--cache-dir", "DIR", "default: the user's cache folder")
 
-_STATE_DIR = argument("--state-dir", metavar="DIR", help="folder of the journal (default: .py312 beside the plan)")
-_ENVIRONMENT = argument("--env", default="test", metavar="NAME", help="the environment (default: test)")
-_JSON = argument("--json", action="store_true", help="print a JSON document")
+_STATE_DIR = option("--state-dir", "DIR", "folder of the journal (default: .py312 beside the plan)")
+_ENVIRONMENT = option("--env", "NAME", "the environment (default: test)", default="test")
+_JSON = flag("--json", help="print a JSON document")
 _JOURNAL = (*_LOCATION, _STATE_DIR, _ENVIRONMENT, _JSON)
 """The arguments of nearly every command of the rollout."""
-_DRY_RUN = argument("--dry-run", action="store_true", help="print what would be done, without doing it")
-_NO_PROGRESS = argument("--no-progress", action="store_true", help="do not show what the command does while it works")
+_DRY_RUN = flag("--dry-run", help="print what would be done, without doing it")
+_NO_PROGRESS = flag("--no-progress", help="do not show what the command does while it works")
 _CHANGING = (_DRY_RUN, _NO_PROGRESS)
 """Arguments of a command that changes what serves."""
 _STAGE = argument("--stage", type=int, metavar="N")
 _REQUIRED_STAGE = argument("--stage", type=int, metavar="N", required=True)
-_STAGE_FILTER = argument("--stage", type=int, metavar="N", help="only the services of this stage")
+_STAGE_FILTER = option("--stage", "N", "only the services of this stage", type=int)
 _SOAK = (
-    argument("--duration", metavar="48h", help="duration of the soak, instead of the plan's"),
-    argument("--interval", metavar="5m", help="time between samples, instead of the plan's"),
+    option("--duration", "48h", "duration of the soak, instead of the plan's"),
+    option("--interval", "5m", "time between samples, instead of the plan's"),
 )
 _ROLLBACK = (
     _STAGE,
-    argument("--services", nargs="+", default=[], metavar="NAME", help="only these services (rollback)"),
-    argument("--cascade", action="store_true", help="roll later stages back first"),
-    argument("--keep-later", action="store_true", help="keep later stages up; their results become stale"),
-    argument("--run", default="", metavar="RUN", help="an earlier run that a later one was rolled back to (rollback)"),
-    argument("--reason", default="manual", metavar="TEXT", help="recorded in the journal (rollback)"),
+    several_values("--services", "NAME", "only these services (rollback)"),
+    flag("--cascade", help="roll later stages back first"),
+    flag("--keep-later", help="keep later stages up; their results become stale"),
+    option("--run", "RUN", "an earlier run that a later one was rolled back to (rollback)", default=""),
+    option("--reason", "TEXT", "recorded in the journal (rollback)", default="manual"),
 )
 _MONITOR = (
     *_LOCATION,
     _STATE_DIR,
-    exactly_one(
-        _STAGE, argument("--services", nargs="+", default=[], metavar="NAME", help="the stage of these services")
-    ),
+    exactly_one(_STAGE, several_values("--services", "NAME", "the stage of these services")),
     *_SOAK,
     _ENVIRONMENT,
     _JSON,
     _DRY_RUN,
-    argument("--accept-config-change", action="store_true", help="continue although the plan has changed"),
+    flag("--accept-config-change", help="continue although the plan has changed"),
 )
 _DECISION = (
     *_LOCATION,
@@ -62,7 +71,7 @@ _DECISION = (
     _ENVIRONMENT,
     _JSON,
     *_CHANGING,
-    argument("--reason", required=True, metavar="TEXT", help="recorded in the journal"),
+    option("--reason", "TEXT", "recorded in the journal", required=True),
 )
 
 _GATE_COMMANDS = (
@@ -72,9 +81,9 @@ _GATE_COMMANDS = (
         function="init_command:init",
         arguments=(
             argument("path", nargs="?", default=".", metavar="PATH", help="the root of the repository"),
-            argument("--target", default="3.12", metavar="X.Y", help="the Python to move to (default: 3.12)"),
-            argument("--output", metavar="FILE", help="default: py312.toml in PATH; - prints it"),
-            argument("--force", action="store_true", help="replace a plan that is there"),
+            option("--target", "X.Y", "the Python to move to (default: 3.12)", default="3.12"),
+            option("--output", "FILE", "default: py312.toml in PATH; - prints it"),
+            flag("--force", help="replace a plan that is there"),
         ),
     ),
     Command(
@@ -82,7 +91,7 @@ _GATE_COMMANDS = (
         help="show the services that are found; only reads files",
         function="gate_commands:inventory",
         arguments=(
-            argument("--format", default="table", metavar="|".join(INVENTORY_FORMATS), help="default: table"),
+            option("--format", "|".join(INVENTORY_FORMATS), "default: table", default="table"),
             *_LOCATION,
         ),
     ),
@@ -92,14 +101,12 @@ _GATE_COMMANDS = (
         function="gate_commands:cache",
         arguments=(
             argument("action", nargs="?", default="size", metavar="|".join(CACHE_ACTIONS), help="default: size"),
-            argument(
+            option(
                 "--older-than",
-                metavar="DAYS",
-                help=f"prune: remove what was not used for this long (default: {DEFAULT_PRUNE_DAYS:g})",
+                "DAYS",
+                f"prune: remove what was not used for this long (default: {DEFAULT_PRUNE_DAYS:g})",
             ),
-            argument(
-                "--max-size", metavar="2GiB", help="prune: also remove the least recently used entries above this size"
-            ),
+            option("--max-size", "2GiB", "prune: also remove the least recently used entries above this size"),
             _CACHE_DIR,
         ),
     ),
@@ -115,16 +122,10 @@ _GATE_COMMANDS = (
         function="report_command:report",
         arguments=(
             *_LOCATION,
-            argument("--list", action="store_true", help="show the runs that are stored"),
-            argument(
-                "--from",
-                dest="run",
-                default="",
-                metavar="RUN",
-                help="id of a run, or its beginning (default: the last)",
-            ),
-            argument("--format", metavar="|".join(REPORT_FORMATS), help="default: by the ending of the file, else md"),
-            argument("--output", metavar="FILE", help="default: standard output"),
+            flag("--list", help="show the runs that are stored"),
+            option("--from", "RUN", "id of a run, or its beginning (default: the last)", dest="run", default=""),
+            option("--format", "|".join(REPORT_FORMATS), "default: by the ending of the file, else md"),
+            _OUTPUT,
         ),
     ),
 )
@@ -137,13 +138,9 @@ _HISTORY_COMMANDS = (
         arguments=(
             argument("old", metavar="OLD.json", help="the report of before"),
             argument("new", metavar="NEW.json", help="the report of now"),
-            argument(
-                "--format",
-                metavar="text|md|html",
-                help="default: by the ending of the file, else text",
-            ),
-            argument("--output", metavar="FILE", help="default: standard output"),
-            argument("-v", "--verbose", action="store_true", help="show all causes"),
+            option("--format", "text|md|html", "default: by the ending of the file, else text"),
+            _OUTPUT,
+            flag("-v", "--verbose", help="show all causes"),
         ),
     ),
     Command(
@@ -158,8 +155,8 @@ _HISTORY_COMMANDS = (
                 metavar="PATH",
                 help="the repository, its state folder, or a folder with JSON reports (default: here)",
             ),
-            argument("--format", metavar="text|md|json", help="default: by the ending of the file, else text"),
-            argument("--output", metavar="FILE", help="default: standard output"),
+            option("--format", "text|md|json", "default: by the ending of the file, else text"),
+            _OUTPUT,
         ),
     ),
 )
@@ -171,25 +168,17 @@ _SHARD_COMMANDS = (
         function="merge_command:merge_parts",
         arguments=(
             argument("documents", nargs="+", metavar="FILE", help="the JSON report of each part"),
-            argument(
-                "--report",
-                action="append",
-                default=[],
-                metavar="FILE",
-                help=f"write a report of the whole run; may be repeated ({', '.join(FORMAT_OF_ENDING)})",
+            repeated_option(
+                "--report", "FILE", f"write a report of the whole run; may be repeated ({', '.join(FORMAT_OF_ENDING)})"
             ),
-            argument("--junitxml", metavar="FILE", help="write JUnit XML, as pytest's own option does"),
-            argument("--durations", metavar="FILE", help="update the file of --py312-durations, or create it"),
-            argument("--known-findings", metavar="FILE", help="the file that the parts were checked with"),
-            argument(
-                "--update-known-findings",
-                action="store_true",
-                help="remove fixed findings from it; create it if there is none",
-            ),
-            argument("--commit", metavar="SHA", help="refuse parts of another commit"),
-            argument("--annotations", default="auto", metavar="auto|github|none", help="default: auto"),
-            argument("-q", "--quiet", action="store_true", help="show only the table, what blocks, and the verdict"),
-            argument("-v", "--verbose", action="store_true", help="shorten nothing"),
+            option("--junitxml", "FILE", "write JUnit XML, as pytest's own option does"),
+            option("--durations", "FILE", "update the file of --py312-durations, or create it"),
+            option("--known-findings", "FILE", "the file that the parts were checked with"),
+            flag("--update-known-findings", help="remove fixed findings from it; create it if there is none"),
+            option("--commit", "SHA", "refuse parts of another commit"),
+            option("--annotations", "auto|github|none", "default: auto", default="auto"),
+            flag("-q", "--quiet", help="show only the table, what blocks, and the verdict"),
+            flag("-v", "--verbose", help="shorten nothing"),
         ),
     ),
     Command(
@@ -198,25 +187,16 @@ _SHARD_COMMANDS = (
         function="emit_command:emit",
         arguments=(
             argument("system", metavar="github|gitlab"),
-            argument(
-                "--shards",
-                default="auto",
-                metavar="N|auto",
-                help="number of parts (default: auto, by the file of durations)",
-            ),
-            argument("--stage", default="", metavar="N[,N]", help="check the services of these stages only"),
-            argument("--by-stage", action="store_true", help="github: a job for each stage of the plan, not for parts"),
-            argument("--sarif", action="store_true", help="github: upload the findings to code scanning"),
-            argument("--comment", action="store_true", help="github: write the result as a comment of a pull request"),
-            argument("--durations", metavar="FILE", help="divide the run by this file of `py312 merge`"),
-            argument(
-                "--install", metavar="REQUIREMENT", help="what pip installs (default: this version, from the index)"
-            ),
-            argument("--path", default=".", metavar="PATH", help="the repository, for the stages of its plan"),
-            argument("--plan", metavar="FILE", help="the plan file (default: searched from PATH upwards)"),
-            argument(
-                "--check", metavar="FILE", help="compare FILE with what would be printed; exit code 1 if it differs"
-            ),
+            option("--shards", "N|auto", "number of parts (default: auto, by the file of durations)", default="auto"),
+            option("--stage", "N[,N]", "check the services of these stages only", default=""),
+            flag("--by-stage", help="github: a job for each stage of the plan, not for parts"),
+            flag("--sarif", help="github: upload the findings to code scanning"),
+            flag("--comment", help="github: write the result as a comment of a pull request"),
+            option("--durations", "FILE", "divide the run by this file of `py312 merge`"),
+            option("--install", "REQUIREMENT", "what pip installs (default: this version, from the index)"),
+            option("--path", "PATH", "the repository, for the stages of its plan", default="."),
+            _PLAN,
+            option("--check", "FILE", "compare FILE with what would be printed; exit code 1 if it differs"),
         ),
     ),
 )
@@ -236,7 +216,7 @@ _DEPLOYMENT_COMMANDS = (
             *_JOURNAL,
             *_ROLLBACK,
             *_SOAK,
-            argument("--rollback", action="store_true", help="the same as py312 rollback"),
+            flag("--rollback", help="the same as py312 rollback"),
             *_CHANGING,
         ),
     ),
@@ -253,10 +233,8 @@ _DEPLOYMENT_COMMANDS = (
         function="rollout_commands:recover",
         arguments=(
             *_JOURNAL,
-            argument(
-                "--accept-new-engine", action="store_true", help="accept that the environment is now on another engine"
-            ),
-            argument("--start", action="store_true", help="start the stopped services that a rollback has skipped"),
+            flag("--accept-new-engine", help="accept that the environment is now on another engine"),
+            flag("--start", help="start the stopped services that a rollback has skipped"),
             *_CHANGING,
         ),
         works_from_journal=True,
@@ -274,7 +252,7 @@ _DEPLOYMENT_COMMANDS = (
         function="rollout_commands:unlock",
         arguments=(
             *_JOURNAL,
-            argument("--force", action="store_true", help="release the lock even if its holder may still be running"),
+            flag("--force", help="release the lock even if its holder may still be running"),
             _DRY_RUN,
         ),
         works_from_journal=True,
@@ -288,12 +266,7 @@ _MONITOR_COMMANDS = (
         function="monitor_commands:watch",
         arguments=(
             *_MONITOR,
-            argument(
-                "--port",
-                type=int,
-                metavar="N",
-                help="serve metrics on 127.0.0.1:N/metrics and a live page on 127.0.0.1:N",
-            ),
+            option("--port", "N", "serve metrics on 127.0.0.1:N/metrics and a live page on 127.0.0.1:N", type=int),
         ),
     ),
     RolloutCommand(
@@ -321,13 +294,11 @@ _MONITOR_COMMANDS = (
         function="monitor_commands:load_test",
         arguments=(
             argument("url", metavar="URL"),
-            argument("--step", action="append", default=[], metavar="RATExSECONDS", help="200x60; may be repeated"),
-            argument("--warm-up", metavar="RATExSECONDS", help="load before the steps, not judged"),
-            argument("--p95", type=float, default=0.0, metavar="SECONDS", help="limit of the 95th percentile"),
-            argument("--p99", type=float, default=0.0, metavar="SECONDS", help="limit of the 99th percentile"),
-            argument(
-                "--errors", type=float, default=0.01, metavar="SHARE", help="share of requests that may fail (0.01)"
-            ),
+            repeated_option("--step", "RATExSECONDS", "200x60; may be repeated"),
+            option("--warm-up", "RATExSECONDS", "load before the steps, not judged"),
+            option("--p95", "SECONDS", "limit of the 95th percentile", type=float, default=0.0),
+            option("--p99", "SECONDS", "limit of the 99th percentile", type=float, default=0.0),
+            option("--errors", "SHARE", "share of requests that may fail (0.01)", type=float, default=0.01),
             *_LOCATION,
             _STATE_DIR,
             _JSON,
@@ -361,21 +332,15 @@ _OPERATIONS_COMMANDS = (
         arguments=(
             *_JOURNAL,
             exactly_one(
-                argument("--stage", type=int, metavar="N", help="write the evidence of this stage"),
-                argument(
-                    "--verify", metavar="FILE", help="verify that a bundle (its folder, or a file of it) is unchanged"
-                ),
+                option("--stage", "N", "write the evidence of this stage", type=int),
+                option("--verify", "FILE", "verify that a bundle (its folder, or a file of it) is unchanged"),
             ),
-            argument(
-                "--digest",
-                metavar="SHA256",
-                help="with --verify: the digest of the JSON or of the manifest that was kept elsewhere",
+            option(
+                "--digest", "SHA256", "with --verify: the digest of the JSON or of the manifest that was kept elsewhere"
             ),
-            argument("--dry-run", action="store_true", help="print what would be written, without writing it"),
-            argument("--out", metavar="FOLDER", help="the folder to write to (default: evidence in the state folder)"),
-            argument(
-                "--report", metavar="FILE.json", help="include this report of the gate (--py312-report=FILE.json)"
-            ),
+            flag("--dry-run", help="print what would be written, without writing it"),
+            option("--out", "FOLDER", "the folder to write to (default: evidence in the state folder)"),
+            option("--report", "FILE.json", "include this report of the gate (--py312-report=FILE.json)"),
         ),
         works_from_journal=True,
     ),
@@ -386,16 +351,14 @@ _OPERATIONS_COMMANDS = (
         arguments=(
             *_LOCATION,
             _STATE_DIR,
-            argument("--env", metavar="NAME", help="only this environment (default: all)"),
-            argument(
+            option("--env", "NAME", "only this environment (default: all)"),
+            repeated_option(
                 "--report",
-                action="append",
-                default=[],
-                metavar="FILE.json",
-                help="what the gate found, by this JSON report; may be repeated (default: the stored runs)",
+                "FILE.json",
+                "what the gate found, by this JSON report; may be repeated (default: the stored runs)",
             ),
-            argument("--format", metavar="md|html|json", help="default: by the ending of the file, else md"),
-            argument("--output", metavar="FILE", help="default: standard output"),
+            option("--format", "md|html|json", "default: by the ending of the file, else md"),
+            _OUTPUT,
             _JSON,
         ),
     ),
@@ -405,13 +368,13 @@ _OPERATIONS_COMMANDS = (
         function="overview.postmortem_command:postmortem",
         arguments=(
             argument("stage", nargs="?", type=int, metavar="STAGE", help="the stage (default: the last rollback)"),
-            argument("--stage", dest="stage_option", type=int, metavar="N", help="the same as STAGE"),
-            argument("--path", default=".", metavar="PATH", help="the repository, or a folder in it"),
-            argument("--plan", metavar="FILE", help="the plan file (default: searched from PATH upwards)"),
+            option("--stage", "N", "the same as STAGE", dest="stage_option", type=int),
+            option("--path", "PATH", "the repository, or a folder in it", default="."),
+            _PLAN,
             _STATE_DIR,
             _ENVIRONMENT,
-            argument("--run", default="", metavar="RUN", help="the run of this name, or whose name begins so"),
-            argument("--output", metavar="FILE", help="default: standard output"),
+            option("--run", "RUN", "the run of this name, or whose name begins so", default=""),
+            _OUTPUT,
             _JSON,
         ),
         works_from_journal=True,
@@ -422,25 +385,13 @@ _OPERATIONS_COMMANDS = (
         function="operations_commands:compare",
         arguments=(
             *_JOURNAL,
-            argument("--stage", type=int, metavar="N", help="compare the newest run of this stage with its control"),
-            argument("--services", nargs="+", default=[], metavar="NAME", help="only these services of the stage"),
-            argument(
-                "--metric",
-                action="append",
-                default=[],
-                metavar="NAME",
-                help="compare only this metric; may be repeated",
-            ),
-            argument("--before", metavar="FROM..TO", help="with --after: compare two windows of the stage's samples"),
-            argument("--after", metavar="FROM..TO", help="2026-11-24T08:00..2026-11-24T20:00 (UTC without a zone)"),
-            argument(
-                "--old",
-                nargs="+",
-                default=[],
-                metavar="FILE",
-                help="reports of py312 load-test --json, previous version",
-            ),
-            argument("--new", nargs="+", default=[], metavar="FILE", help="the same, new version"),
+            option("--stage", "N", "compare the newest run of this stage with its control", type=int),
+            several_values("--services", "NAME", "only these services of the stage"),
+            repeated_option("--metric", "NAME", "compare only this metric; may be repeated"),
+            option("--before", "FROM..TO", "with --after: compare two windows of the stage's samples"),
+            option("--after", "FROM..TO", "2026-11-24T08:00..2026-11-24T20:00 (UTC without a zone)"),
+            several_values("--old", "FILE", "reports of py312 load-test --json, previous version"),
+            several_values("--new", "FILE", "the same, new version"),
         ),
     ),
     RolloutCommand(
@@ -449,10 +400,8 @@ _OPERATIONS_COMMANDS = (
         function="contract_command:run_contracts",
         arguments=(
             *_JOURNAL,
-            argument(
-                "--stage", type=int, metavar="N", required=True, help="run the contracts of this stage's services"
-            ),
-            argument("--dry-run", action="store_true", help="print what would be tested, without testing it"),
+            option("--stage", "N", "run the contracts of this stage's services", type=int, required=True),
+            flag("--dry-run", help="print what would be tested, without testing it"),
         ),
     ),
     RolloutCommand(
@@ -468,12 +417,8 @@ _OPERATIONS_COMMANDS = (
                 default="none",
                 help="none: request the rollback (default); stop: stop a new container, which must be detected",
             ),
-            argument(
-                "--service",
-                metavar="NAME",
-                help="with --fault stop: the service to stop (default: the last deployed)",
-            ),
-            argument("--force", action="store_true", help="run it even if the plan does not allow drills"),
+            option("--service", "NAME", "with --fault stop: the service to stop (default: the last deployed)"),
+            flag("--force", help="run it even if the plan does not allow drills"),
             *_CHANGING,
         ),
     ),
@@ -485,16 +430,11 @@ _TEST = Command(
     function="gate_commands:test",
     arguments=(
         *_LOCATION,
-        argument(
-            "--services", nargs="+", default=[], metavar="NAME", help="only these services: names, paths or globs"
+        several_values("--services", "NAME", "only these services: names, paths or globs"),
+        option(
+            "--files", "FILE", "only the services that these files belong to; runs nothing if there are none", nargs="*"
         ),
-        argument(
-            "--files",
-            nargs="*",
-            metavar="FILE",
-            help="only the services that these files belong to; runs nothing if there are none",
-        ),
-        argument("--check", action="append", default=[], metavar="NAME", help="only this check; may be repeated"),
+        repeated_option("--check", "NAME", "only this check; may be repeated"),
         _STAGE_FILTER,
     ),
 )
