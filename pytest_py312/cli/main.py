@@ -114,7 +114,7 @@ def build_parsers() -> tuple[_ArgumentParser, Mapping[str, _ArgumentParser]]:
 
 
 def _run_in_rollout(command: RolloutCommand, options: argparse.Namespace) -> int:
-    from pytest_py312.core.progress.standard_streams import progress_on_stderr
+    from pytest_py312.core.progress.display import progress_on_stderr
     from pytest_py312.rollout.context import RolloutContext
     from pytest_py312.rollout.execution.target_factory import connect_target
 

@@ -12,9 +12,8 @@ from pathlib import Path
 import pytest
 
 from pytest_py312.core.progress.display import DisplayStyle, ProgressDisplay, is_live
-from pytest_py312.core.progress.output import LiveOutput
+from pytest_py312.core.progress.output import LiveOutput, guard_standard_streams, replace_attribute
 from pytest_py312.core.progress.relay import EventReader, EventWriter
-from pytest_py312.core.progress.standard_streams import guard_standard_streams, replace_attribute
 from pytest_py312.gate.fixes.verification_run import is_second_run
 from pytest_py312.plugin.command_line import option_value
 from pytest_py312.plugin.pytest_support.processes import is_controller, shared_folder

@@ -1,8 +1,9 @@
 """Show the progress of a run while it works: lines at the end of a terminal, or a line now and then in a log."""
 
+import sys
 import threading
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TextIO
 
@@ -10,7 +11,7 @@ from pytest_py312.core import clock
 from pytest_py312.core.progress.events import ActivityEnded, ProgressEvent
 from pytest_py312.core.progress.hub import PROGRESS
 from pytest_py312.core.progress.lines import live_lines, takes_long, took_line, waiting_line
-from pytest_py312.core.progress.output import LiveOutput
+from pytest_py312.core.progress.output import LiveOutput, guard_standard_streams
 from pytest_py312.core.progress.state import RunProgress
 from pytest_py312.core.text import StyledLine, TerminalFormat
 
@@ -150,3 +151,24 @@ class Ticker:
     def _run(self) -> None:
         while not self._ended.wait(self._interval):
             self._function(clock.stopwatch())
+
+
+@contextmanager
+def progress_on_stderr(environ: Mapping[str, str]) -> Iterator[None]:
+    """Show the progress on standard error while the block runs; all that is printed meanwhile passes the display."""
+    if sys.stderr is None:  # it was closed before the command was started
+        yield
+        return
+    output = LiveOutput(sys.stderr)
+    live = is_live(sys.stderr, environ)
+    style = DisplayStyle(
+        live=live,
+        color=live and not environ.get("NO_COLOR"),
+        unicode="utf" in (getattr(sys.stderr, "encoding", "") or "").lower(),
+    )
+    with ExitStack() as exit_stack:
+        guard_standard_streams(output, exit_stack)
+        display = ProgressDisplay(output, style)
+        exit_stack.callback(display.stop)
+        display.start()
+        yield

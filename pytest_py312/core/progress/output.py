@@ -7,9 +7,10 @@ They are written to a copy of the descriptor: while an item runs, pytest's captu
 
 import os
 import shutil
+import sys
 import threading
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Any, TextIO
 
 from pytest_py312.core import clock
@@ -204,3 +205,23 @@ class GuardedFile:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._guarded, name)
+
+
+def guard_standard_streams(output: LiveOutput, exit_stack: ExitStack) -> None:
+    """Let standard output and standard error pass ``output`` until ``exit_stack`` is closed."""
+    for name in ("stdout", "stderr"):
+        file = getattr(sys, name)
+        if file is not None:
+            replace_attribute(sys, name, output.guard(file), exit_stack)
+
+
+def replace_attribute(owner: object, name: str, value: Any, exit_stack: ExitStack) -> None:
+    """Set an attribute until ``exit_stack`` is closed, unless something else has set it meanwhile."""
+    original = getattr(owner, name)
+
+    def restore() -> None:
+        if getattr(owner, name) is value:
+            setattr(owner, name, original)
+
+    setattr(owner, name, value)
+    exit_stack.callback(restore)

@@ -255,7 +255,7 @@ def test_commands_that_may_wait_for_long_show_what_they_do(
         shown.append(environ)
         return nullcontext()
 
-    monkeypatch.setattr("pytest_py312.core.progress.standard_streams.progress_on_stderr", note)
+    monkeypatch.setattr("pytest_py312.core.progress.display.progress_on_stderr", note)
     monkeypatch.setattr("pytest_py312.cli.command.RolloutCommand.load", lambda self: lambda *_: ("", 0))
     (tmp_path / "py312.toml").write_text('target = "3.12"\n')
     place = ["--plan", str(tmp_path / "py312.toml")]
