@@ -88,10 +88,10 @@ def import_start_modules(
         if not again or (attempt > 0 and not new):
             break
         given.update({name: declared.get(name) or placeholder_of(name) for name in new})
+        invented = [value for name, value in given.items() if name not in declared]
         request, variables = {**job.request, "modules": again}, (*job.variables, *given.items())
         for name, imported in _import_modules(runner, replace(job, request=request, variables=variables)).items():
             is_kept = given or not imported.is_unfinished  # else it failed, which is known better
-            invented = [value for name, value in given.items() if name not in declared]
             if is_kept and not names_placeholder_module(imported.detail, invented):
                 imports[name] = replace(
                     imported,
