@@ -19,11 +19,17 @@ from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.process import CommandResult, ExitReason
 from pytest_py312.core.progress.hub import PROGRESS
 from pytest_py312.runners.bubblewrap import confined_argv, confined_variables, find_bubblewrap, retry_lost_mounts
-from pytest_py312.runners.cell_parent import CELL_PARENT
 from pytest_py312.runners.confinement import explain_exit, hand_over, memory_of_builds
 from pytest_py312.runners.interpreters import FingerprintCache, find_local
 from pytest_py312.runners.probe_records import RecordCounter, is_complete, read_records, write_request
-from pytest_py312.runners.runner import TOOL_VARIABLES, TOOLS_PER_CORE, ConfinedCommand, ProbeJob, ProbeResult
+from pytest_py312.runners.runner import (
+    CELL_PARENT,
+    TOOL_VARIABLES,
+    TOOLS_PER_CORE,
+    ConfinedCommand,
+    ProbeJob,
+    ProbeResult,
+)
 
 PROBE = Path(__file__).parent / "agent" / "probe.py"
 

@@ -5,6 +5,7 @@ in cells, and cleans up.
 """
 
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,14 @@ resolv.conf(5).
 """
 
 
+CELL_PARENT = (
+    (sys.executable, "-E", "-S", str(Path(__file__).parent / "agent" / "cell_parent.py"))
+    if sys.platform == "linux"
+    else ()
+)
+"""The beginning of a command that ends with all of its descendants, and when this process is killed, see
+:func:`.process.run`; empty where the system cannot give it orphans.
+"""
 _SYSTEM_PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]{0,98}[a-z0-9+]", re.ASCII)
 
 

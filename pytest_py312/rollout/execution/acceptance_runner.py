@@ -39,7 +39,7 @@ from pytest_py312.rollout.domain.model import (
     stage_subject,
 )
 from pytest_py312.rollout.execution.actions import WaitInterrupted
-from pytest_py312.runners.cell_parent import CELL_PARENT
+from pytest_py312.runners.runner import CELL_PARENT
 from pytest_py312.runners.suite_ids import SuiteIds
 
 NESTED_VARIABLE = "PY312_ACCEPTANCE"

@@ -26,7 +26,7 @@ from pytest_py312.core.process import ExitReason
 from pytest_py312.core.serialization import decode, encode
 from pytest_py312.repository.plan.rollout_settings import TrafficRequest
 from pytest_py312.rollout.domain.model import Verdict
-from pytest_py312.runners.cell_parent import CELL_PARENT
+from pytest_py312.runners.runner import CELL_PARENT
 
 MAX_REQUESTS = 1_000_000
 MAX_RATE = 5_000.0
