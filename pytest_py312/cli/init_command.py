@@ -3,10 +3,9 @@
 import argparse
 from pathlib import Path
 
-from pytest_py312.cli.common import existing_folder, log, write_result
+from pytest_py312.cli.common import existing_folder, log, write_file, write_result
 from pytest_py312.core import clock
-from pytest_py312.core.errors import OptionError, StateError
-from pytest_py312.core.files import write_document
+from pytest_py312.core.errors import OptionError
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.text import pluralize
 from pytest_py312.repository.first_plan.proposal import FirstPlan, propose_plan
@@ -27,10 +26,7 @@ def init(options: argparse.Namespace) -> int:
     if file is None:
         write_result(first_plan.text)
     else:
-        try:
-            write_document(file, first_plan.text.encode("utf-8"))
-        except OSError as error:
-            raise StateError(f"{file} could not be written: {error.strerror or error}") from None
+        write_file(file, first_plan.text)
     log(_describe(first_plan, str(options.output or PLAN_NAME) if file is not None else "the plan"))
     return 0
 

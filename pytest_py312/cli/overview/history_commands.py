@@ -34,9 +34,7 @@ _HISTORY_ENDINGS = {"text": (".txt",), "md": (".md",), "json": (".json",)}
 
 def diff(options: argparse.Namespace) -> int:
     """Show what has changed from one report to another; return 1 if something is worse."""
-    chosen = chosen_format(
-        options.format, options.output, {"text": (".txt",), "md": (".md",), "html": (".html", ".htm")}
-    )
+    chosen = chosen_format(options.format, options.output, _DIFF_ENDINGS)
     old, new = read_records([options.old, options.new])
     difference = compare_runs(old, new)
     view = view_of(difference)
