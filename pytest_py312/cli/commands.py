@@ -382,7 +382,7 @@ _OPERATIONS_COMMANDS = (
     RolloutCommand(
         name="compare",
         help="compare the new version with the previous one by recorded data: control, two windows, two load tests",
-        function="operations_commands:compare",
+        function="compare_command:compare",
         arguments=(
             *_JOURNAL,
             option("--stage", "N", "compare the newest run of this stage with its control", type=int),

@@ -4,12 +4,12 @@ import argparse
 import hashlib
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from pytest_py312.cli.rollout_common import select_services
+from pytest_py312.cli.rollout_common import CommandOutput, format_table, open_journal, select_services
 from pytest_py312.core.errors import OptionError
 from pytest_py312.core.model.fleet import Service
 from pytest_py312.core.serialization import decode
@@ -38,6 +38,14 @@ from pytest_py312.rollout.monitoring.traffic import is_traffic_latency
 
 DEFAULT_METRICS = (LATENCY, MEMORY, CPU)
 """Metrics of two windows that are compared without ``--metric``, in addition to those of the plan."""
+
+
+def compare(options: argparse.Namespace, context: RolloutContext) -> CommandOutput:
+    """Compare the new version with the previous one."""
+    if options.old or options.new:
+        return format_comparison(compare_load_reports(options, context), options)
+    with open_journal(options, context) as journal:
+        return format_comparison(compare_stage(options, context, journal), options)
 
 
 def compare_load_reports(options: argparse.Namespace, context: RolloutContext) -> list[ComparisonRow]:
@@ -171,11 +179,7 @@ class _StageComparison:
         ]
 
 
-def format_comparison(
-    rows: Sequence[ComparisonRow],
-    options: argparse.Namespace,
-    format_table: Callable[[Sequence[Sequence[str]]], list[str]],
-) -> tuple[str, int]:
+def format_comparison(rows: Sequence[ComparisonRow], options: argparse.Namespace) -> CommandOutput:
     """Return the text and the exit code: 0 only if all comparisons passed."""
     verdict = worst_verdict(rows)
     code = 0 if verdict is Verdict.PASSED else 1

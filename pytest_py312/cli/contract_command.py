@@ -56,7 +56,7 @@ def _record_passed_contracts(
     options: argparse.Namespace, context: RolloutContext, journal: Journal, results: Sequence[ContractResult]
 ) -> None:
     """Record the passed contracts if the stage is up and not locked; an active monitor tests them itself."""
-    run = next((run for run in journal.current_runs(options.env) if run.stage == options.stage), None)
+    run = journal.current_run(options.env, options.stage)
     passed_edges = (
         [edge for edge in run.untested_contracts if worst_result(results_on_edge(results, edge)) is Result.SUCCESSFUL]
         if run

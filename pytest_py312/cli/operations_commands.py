@@ -1,4 +1,4 @@
-"""The commands around a rollout: ``py312 doctor, evidence, roadmap, compare, contract, drill``.
+"""The commands around a rollout: ``py312 doctor, evidence, drill``.
 
 Each returns the text to print and the exit code.
 """
@@ -7,16 +7,17 @@ import argparse
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from pytest_py312.cli.rollout_common import CommandOutput, describe_dry_run, open_journal
+from pytest_py312.cli.rollout_common import CommandOutput, describe_dry_run, format_table, open_journal
 from pytest_py312.core.errors import OptionError, RolloutRefused
 from pytest_py312.core.serialization import encode
 from pytest_py312.rollout.context import RolloutContext
 from pytest_py312.rollout.domain.journal import JOURNAL_FILE, Journal
 from pytest_py312.rollout.domain.model import StageRun
-from pytest_py312.rollout.domain.soak_overrides import with_overrides
+from pytest_py312.rollout.domain.soak_overrides import sampling_interval
 
 # ---- doctor
 
@@ -90,12 +91,8 @@ def evidence(options: argparse.Namespace, context: RolloutContext) -> CommandOut
 
 def _soak_intervals(context: RolloutContext, runs: Sequence[StageRun]) -> dict[str, float]:
     """Return the sampling interval of each run that started with the current settings of the plan."""
-    intervals = {}
-    for run in runs:
-        if context.settings().digest == run.configuration:
-            settings = with_overrides(context.settings(), run.stage, run.asked)
-            intervals[run.run] = settings.soak_settings_for(stage=run.stage).interval
-    return intervals
+    settings = context.settings()
+    return {run.run: sampling_interval(run, settings) for run in runs if run.configuration == settings.digest}
 
 
 def _read_compatibility(name: str, run: StageRun) -> dict[str, Any]:
@@ -135,8 +132,7 @@ def _compare_with_journal(context: RolloutContext, document: dict[str, Any]) -> 
 
     if not (context.state_dir / JOURNAL_FILE).exists():
         return "elsewhere"
-    journal = Journal(context.state_dir)
-    try:
+    with closing(Journal(context.state_dir)) as journal:
         if journal.identity != document.get("journal"):
             return "elsewhere"
         environment, stage = str(document.get("environment")), document.get("stage")
@@ -148,8 +144,6 @@ def _compare_with_journal(context: RolloutContext, document: dict[str, Any]) -> 
             isinstance(run, dict) and _confirms_run(runs_now, run) for run in runs_recorded
         )
         return "agrees" if is_same else "differs"
-    finally:
-        journal.close()
 
 
 def _confirms_run(current_runs: Mapping[str, Any], recorded_run: Mapping[str, Any]) -> bool:
@@ -173,23 +167,6 @@ def _confirms_run(current_runs: Mapping[str, Any], recorded_run: Mapping[str, An
         ):
             return False
     return True
-
-
-# ---- compare
-
-
-def compare(options: argparse.Namespace, context: RolloutContext) -> CommandOutput:
-    """Compare the new version with the previous one."""
-    from pytest_py312.cli import compare_command
-
-    if options.old or options.new:
-        return compare_command.format_comparison(
-            compare_command.compare_load_reports(options, context), options, format_table
-        )
-    with open_journal(options, context) as journal:
-        return compare_command.format_comparison(
-            compare_command.compare_stage(options, context, journal), options, format_table
-        )
 
 
 # ---- drill
@@ -230,19 +207,3 @@ def drill(options: argparse.Namespace, context: RolloutContext) -> CommandOutput
         return json.dumps(document, indent=2) + "\n", code
     outcome = "passed" if event.passed else "failed"
     return f"the drill {outcome}: {event.detail}; the rollback took {event.seconds:.1f} s\n", code
-
-
-def format_table(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Align cells in columns, with each line escaped for a terminal."""
-    from pytest_py312.core.text import display_width, escape_terminal, pad
-
-    escaped_rows = [[escape_terminal(cell) for cell in row] for row in rows]
-    widths = (
-        [max(display_width(cell) for cell in column) for column in zip(*escaped_rows, strict=True)][:-1]
-        if escaped_rows
-        else []
-    )
-    return [
-        "".join(f"{pad(cell, width)}  " for cell, width in zip(row, widths, strict=False)) + row[-1]
-        for row in escaped_rows
-    ]

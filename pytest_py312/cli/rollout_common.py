@@ -1,16 +1,16 @@
-"""Shared by several commands of the rollout: their journal, the output of ``--dry-run``, and the selection of deployed
-services by name, path or glob.
+"""Shared by several commands of the rollout: their journal, the output of ``--dry-run``, tables, and the selection of
+deployed services by name, path or glob.
 """
 
 import argparse
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import wraps
 
 from pytest_py312.core.errors import OptionError, RolloutRefused
 from pytest_py312.core.service_patterns import matches
-from pytest_py312.core.text import format_duration
+from pytest_py312.core.text import display_width, escape_terminal, format_duration, pad
 from pytest_py312.rollout.canary_analysis.soak_status import SoakStatus, describe_soak_status
 from pytest_py312.rollout.context import RolloutContext
 from pytest_py312.rollout.domain.journal import Journal
@@ -29,13 +29,11 @@ def open_journal(options: argparse.Namespace, context: RolloutContext) -> Iterat
 
     :raises RolloutRefused: the target refused an operation; the message names the environment.
     """
-    journal = Journal(context.state_dir)
-    try:
-        yield journal
-    except TargetError as error:
-        raise RolloutRefused(f"{options.env}: {error}") from error
-    finally:
-        journal.close()
+    with closing(Journal(context.state_dir)) as journal:
+        try:
+            yield journal
+        except TargetError as error:
+            raise RolloutRefused(f"{options.env}: {error}") from error
 
 
 def with_journal(
@@ -129,3 +127,13 @@ def select_services(patterns: Sequence[str], runs: Sequence[StageRun], paths: Se
             )
     selected = {service for services in services_by_word.values() for service in services}
     return tuple(service for service in deployed if service in selected)
+
+
+def format_table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Align cells in columns, with each line escaped for a terminal."""
+    escaped_rows = [[escape_terminal(cell) for cell in row] for row in rows]
+    widths = [max(map(display_width, column)) for column in zip(*escaped_rows, strict=True)][:-1]
+    return [
+        "".join(f"{pad(cell, width)}  " for cell, width in zip(row, widths, strict=False)) + row[-1]
+        for row in escaped_rows
+    ]

@@ -1,5 +1,6 @@
 """Read the pytest command line into one value, then load the plan and discover the fleet that it is about."""
 
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -269,15 +270,7 @@ def find_and_load_plan(config: pytest.Config, selections: tuple[Selection, ...])
         raise OptionError(f"the paths belong to different plans, {listed}: check one plan at a time")
     if files:
         return load_plan(files.pop(), today=clock.today())
-    return default_plan(checkout_root(_common_folder(folders)) if selections else start)
-
-
-def _common_folder(folders: list[Path]) -> Path:
-    common = folders[0]
-    for folder in folders[1:]:
-        while not folder.is_relative_to(common):
-            common = common.parent
-    return common
+    return default_plan(checkout_root(Path(os.path.commonpath(folders))) if selections else start)
 
 
 def _parse_stage(text: str) -> int:

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,11 +63,8 @@ class RolloutContext:
 def _current_runs(state_dir: Path) -> list[StageRun]:
     if not (state_dir / JOURNAL_FILE).exists():
         return []
-    journal = Journal(state_dir)
-    try:
+    with closing(Journal(state_dir)) as journal:
         return journal.current_runs()
-    finally:
-        journal.close()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

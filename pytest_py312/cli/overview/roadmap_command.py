@@ -5,6 +5,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -140,16 +141,13 @@ def _read_journal(context: RolloutContext) -> _Recorded:
     """Return what the journal has recorded; nothing if there is none."""
     if not (context.state_dir / JOURNAL_FILE).exists():
         return _Recorded()
-    journal = Journal(context.state_dir)
-    try:
+    with closing(Journal(context.state_dir)) as journal:
         runs = journal.current_runs()
         return _Recorded(
             runs=runs,
             statuses={run.run: current_status(context, journal, run) for run in runs},
             timings={(run.environment, run.stage): read_timing(journal, run.environment, run.stage) for run in runs},
         )
-    finally:
-        journal.close()
 
 
 def _schedules(

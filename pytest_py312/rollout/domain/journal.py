@@ -209,6 +209,10 @@ class Journal:
 
         return self._database.read(work)
 
+    def current_run(self, environment: str, stage: int) -> StageRun | None:
+        """Return the current run of a stage; ``None``: it was never deployed there."""
+        return next((run for run in self.current_runs(environment) if run.stage == stage), None)
+
     def restored_run(self, run: StageRun) -> StageRun | None:
         """Return the run of the same stage that serves again since ``run`` was rolled back.
 

@@ -64,4 +64,4 @@ class RollbackVerifier:
         return ""
 
     def _current_run(self) -> StageRun | None:
-        return next((run for run in self._journal.current_runs(self._environment) if run.stage == self._stage), None)
+        return self._journal.current_run(self._environment, self._stage)

@@ -136,10 +136,7 @@ class StageRunner:
     @property
     def current_run(self) -> StageRun | None:
         """The current run of the stage in the journal; ``None``: it was never deployed."""
-        return next(
-            (run for run in self.journal.current_runs(self.request.environment) if run.stage == self.request.stage),
-            None,
-        )
+        return self.journal.current_run(self.request.environment, self.request.stage)
 
     def __str__(self) -> str:
         return f"stage {self.request.stage} in {self.request.environment}"

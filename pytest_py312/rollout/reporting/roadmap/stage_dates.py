@@ -75,7 +75,7 @@ def read_timing(journal: Journal, environment: str, stage: int) -> StageTiming:
             begins.append(begun)
     if not begins:
         return StageTiming()
-    current = next((run for run in journal.current_runs(environment) if run.stage == stage), None)
+    current = journal.current_run(environment, stage)
     accepted = ""
     if current is not None and current.is_completed:
         _, initial = journal.begun_and_initial_run(current.run)
