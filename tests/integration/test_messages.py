@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from pytest_py312.repository.plan.rollout_settings import MailSettings
-from pytest_py312.rollout.reporting.notifications import Notice, Notifier
+from pytest_py312.rollout.reporting.notifications import Notice
 from tests.integration.local_servers import OK, listening, request_on
+from tests.unit.rollout.runs import notifier
 
 NOTICE = Notice(
     event="held", environment="prod", stage=2, run="r", services=("user",), reason="slow", text="Stage 2 waits: slow"
@@ -53,7 +54,7 @@ def sent_to(server: MailServer, security: str = "none") -> list[str]:
 
     async def send() -> list[str]:
         async with listening(server.answer) as port:
-            return await Notifier(mail=mail_to(port, security), timeout=20.0).send(NOTICE)
+            return await notifier(timeout=20.0, mail=mail_to(port, security)).send(NOTICE)
 
     return asyncio.run(send())
 
@@ -102,7 +103,7 @@ def test_a_server_without_encryption_gets_no_mail_that_needs_it() -> None:
 
 
 def test_nobody_listens() -> None:
-    (problem,) = asyncio.run(Notifier(mail=mail_to(9), timeout=5.0).send(NOTICE))
+    (problem,) = asyncio.run(notifier(timeout=5.0, mail=mail_to(9)).send(NOTICE))
 
     assert problem.startswith("mail by 127.0.0.1:9: ConnectionRefusedError")
 
@@ -126,7 +127,7 @@ def test_a_chat_gets_its_format_at_the_address_in_a_variable(
     async def send() -> list[str]:
         async with listening(answer) as port:
             monkeypatch.setenv("PY312_CHAT", f"http://127.0.0.1:{port}/secret")
-            return await Notifier(**{kind: ("$PY312_CHAT",)}, timeout=20.0).send(NOTICE)  # type: ignore[arg-type]
+            return await notifier(timeout=20.0, **{kind: ("$PY312_CHAT",)}).send(NOTICE)
 
     assert asyncio.run(send()) == []
     assert text_of(json.loads(requests[0].partition(b"\r\n\r\n")[2])) == "Stage 2 waits: slow"
@@ -135,6 +136,6 @@ def test_a_chat_gets_its_format_at_the_address_in_a_variable(
 def test_a_variable_that_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PY312_CHAT", raising=False)
 
-    problems = asyncio.run(Notifier(slack=("$PY312_CHAT",)).send(NOTICE))
+    problems = asyncio.run(notifier(slack=("$PY312_CHAT",)).send(NOTICE))
 
     assert problems == ["the webhook of Slack: the variable PY312_CHAT is not set"]

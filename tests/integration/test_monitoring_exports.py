@@ -18,7 +18,7 @@ from pytest_py312.rollout.metrics.prometheus import run_query
 from pytest_py312.rollout.metrics.reading import MetricReading
 from pytest_py312.rollout.reporting.alert_rules import BudgetRule, alert_rules, budget_alerts, format_rules
 from pytest_py312.rollout.reporting.grafana_dashboard import build_dashboard
-from pytest_py312.rollout.reporting.notifications import Notice, Notifier, notice_for_change
+from pytest_py312.rollout.reporting.notifications import Notice, notice_for_change
 from pytest_py312.rollout.reporting.prometheus_metrics import (
     StageMetrics,
     exported_names,
@@ -27,7 +27,7 @@ from pytest_py312.rollout.reporting.prometheus_metrics import (
 )
 from tests.integration.local_servers import OK, Handler, answer_with, listening, never_answer, request_on
 from tests.integration.prometheus_tools import alertmanager, prometheus, promtool
-from tests.unit.rollout.runs import soaking
+from tests.unit.rollout.runs import notifier, soaking
 
 SERVICE = 'environment="test", stage="1", service="user"'
 STAGE = 'environment="test", stage="1"'
@@ -325,7 +325,7 @@ def held() -> Notice:
 def posted_to(handler: Handler, limit: float = 5.0) -> list[str]:
     async def all_of_it() -> list[str]:
         async with listening(handler) as port:
-            return await Notifier(webhooks=(f"http://127.0.0.1:{port}/secret",), timeout=limit).send(held())
+            return await notifier(timeout=limit, webhooks=(f"http://127.0.0.1:{port}/secret",)).send(held())
 
     return asyncio.run(all_of_it())
 
@@ -360,7 +360,7 @@ def test_a_failing_webhook_is_reported_without_its_secret(handler: Handler, expe
 def test_a_command_receives_the_notice_on_stdin(tmp_path: Path) -> None:
     write = "import sys, os; open(sys.argv[1], 'w').write(sys.stdin.read() + os.environ['PY312_EVENT'])"
     argv = (sys.executable, "-c", write, str(tmp_path / "notice"))
-    assert asyncio.run(Notifier(commands=(argv,)).send(held())) == []
+    assert asyncio.run(notifier(notify=(argv,)).send(held())) == []
     assert (tmp_path / "notice").read_text() == held().document() + "held"
 
 
@@ -373,5 +373,5 @@ def test_a_command_receives_the_notice_on_stdin(tmp_path: Path) -> None:
     ],
 )
 def test_a_failing_command_is_reported(argv: tuple[str, ...], expected: str) -> None:
-    (problem,) = asyncio.run(Notifier(commands=(argv,), timeout=1.0).send(held()))
+    (problem,) = asyncio.run(notifier(timeout=1.0, notify=(argv,)).send(held()))
     assert expected in problem

@@ -37,13 +37,7 @@ class StateReporter:
         self.log = log
         self._journal = journal
         self._environment = environment
-        self._notifier = Notifier(
-            webhooks=environment.webhooks,
-            commands=environment.notify,
-            slack=environment.slack,
-            teams=environment.teams,
-            mail=environment.mail,
-        )
+        self._notifier = Notifier(environment=environment)
 
     async def report_change(self, previous: StageRun, current: StageRun) -> None:
         """Report that the state of a run has changed."""

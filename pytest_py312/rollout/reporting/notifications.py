@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from pytest_py312.core import process
 from pytest_py312.core.concurrency import run_in_thread
 from pytest_py312.core.process import ExitReason
-from pytest_py312.repository.plan.rollout_settings import MailSettings
+from pytest_py312.repository.plan.rollout_settings import EnvironmentSettings, MailSettings
 from pytest_py312.rollout.domain.model import StageRun, StageState
 from pytest_py312.rollout.metrics.http_client import NoResponse, RequestNotSent, http_request
 from pytest_py312.rollout.metrics.reading import single_line
@@ -90,26 +90,21 @@ def notice_for_storage(run: StageRun, problem: str) -> Notice:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Notifier:
-    """Sender of notifications: ``webhooks`` get a POST of the JSON, ``commands`` (argv each) get the JSON on stdin.
-
-    ``slack``, ``teams`` and ``mail`` get a message for people.
+    """Sender of the notifications of an environment: webhooks get a POST of the JSON, commands get it on stdin, and
+    Slack, Teams and mail a message for people.
     """
 
-    webhooks: tuple[str, ...] = ()
-    commands: tuple[tuple[str, ...], ...] = ()
-    slack: tuple[str, ...] = ()
-    teams: tuple[str, ...] = ()
-    mail: MailSettings | None = None
+    environment: EnvironmentSettings
     timeout: float = NOTIFY_TIMEOUT
 
     async def send(self, notice: Notice) -> list[str]:
         """Send a notification to all recipients and return the problems; never raises."""
-        problems = [await self._post(url, json.loads(notice.document())) for url in self.webhooks]
-        message = notice.message()
-        problems += [await self._post(url, slack_payload(message), "Slack") for url in self.slack]
-        problems += [await self._post(url, teams_payload(message), "Teams") for url in self.teams]
-        problems += [await self._mail(self.mail, message)] if self.mail is not None else []
-        problems += [await self._run_command(argv, notice) for argv in self.commands]
+        to, message = self.environment, notice.message()
+        problems = [await self._post(url, json.loads(notice.document())) for url in to.webhooks]
+        problems += [await self._post(url, slack_payload(message), "Slack") for url in to.slack]
+        problems += [await self._post(url, teams_payload(message), "Teams") for url in to.teams]
+        problems += [await self._mail(to.mail, message)] if to.mail is not None else []
+        problems += [await self._run_command(argv, notice) for argv in to.notify]
         return [problem for problem in problems if problem]
 
     async def _post(self, address: str, body: Mapping[str, Any], kind: str = "") -> str:

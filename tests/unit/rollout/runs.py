@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from pytest_py312.core.model.findings import Interpreter
+from pytest_py312.repository.plan.rollout_settings import EnvironmentSettings
 from pytest_py312.rollout.domain.events import (
     AcceptanceTested,
     BecameReady,
@@ -35,6 +36,7 @@ from pytest_py312.rollout.domain.model import (
     StageState,
 )
 from pytest_py312.rollout.domain.state_machine import advance, next_act
+from pytest_py312.rollout.reporting.notifications import NOTIFY_TIMEOUT, Notifier
 
 SERVICES = ("auth", "user", "gateway")
 
@@ -123,3 +125,8 @@ def soaking(**changes: Any) -> StageRun:
 def soaked(**changes: Any) -> StageRun:
     run = soaking(**changes)
     return advance(run, SoakCredited(seconds=run.soak))
+
+
+def notifier(*, timeout: float = NOTIFY_TIMEOUT, **recipients: Any) -> Notifier:
+    """Return the sender of an environment with these recipients."""
+    return Notifier(environment=EnvironmentSettings(name="test", **recipients), timeout=timeout)
