@@ -36,7 +36,7 @@ from pytest_py312.rollout.domain.state_machine import MONITORED, has_pending_wor
 from pytest_py312.rollout.domain.stop_signals import StopRequest, stop_loop_on_signals, stop_on_signals
 from pytest_py312.rollout.execution.driver import Driver
 from pytest_py312.rollout.execution.locking import LockedByAnother, current_operator, is_holder_active
-from pytest_py312.rollout.execution.watcher import StateReporter, Watcher
+from pytest_py312.rollout.execution.watcher import StateReporter, Watcher, make_watcher
 from pytest_py312.rollout.live.live_page import LivePage
 from pytest_py312.rollout.live.live_terminal import live_display
 from pytest_py312.rollout.metrics.load_generator import LoadLimits, LoadReport, LoadStep, parse_step, run_load
@@ -131,16 +131,7 @@ def _soak(
         run, context.settings(), requested_overrides(options), accept_changes=options.accept_config_change
     )
     driver = Driver(journal, target, current_operator(), log=context.log)
-    watcher = Watcher(
-        journal,
-        driver,
-        target,
-        run,
-        settings=settings,
-        services={service.name: service for service in context.fleet().services},
-        root=context.plan.root,
-        log=context.log,
-    )
+    watcher = make_watcher(context, journal, driver, target, run, settings)
     page = LivePage(
         watcher,
         journal,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pytest_py312.core import clock
 from pytest_py312.core.errors import Py312Error, RolloutRefused
-from pytest_py312.core.model.fleet import Fleet
+from pytest_py312.core.model.fleet import Fleet, Service
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.repository.plan.rollout_settings import RolloutSettings
 from pytest_py312.repository.plan.rollout_tables import load_rollout_settings
@@ -52,10 +52,14 @@ class RolloutContext:
     def fleet(self) -> Fleet:
         return self.discovered_fleet or discover(self.plan)
 
+    def services(self) -> dict[str, Service]:
+        """Return the services by their names."""
+        return {service.name: service for service in self.fleet().services}
+
     def service_paths(self) -> dict[str, str]:
         """Return the path of each service by its name; none if the services cannot be read."""
         try:
-            return {service.name: service.path for service in self.fleet().services}
+            return {name: service.path for name, service in self.services().items()}
         except Py312Error:
             return {}
 

@@ -183,11 +183,7 @@ def make_acceptance_runner(context: RolloutContext) -> AcceptanceRunner:
 
     :raises Py312Error: the plan or the services cannot be read.
     """
-    return AcceptanceRunner(
-        settings=context.settings(),
-        services={service.name: service for service in context.fleet().services},
-        root=context.plan.root,
-    )
+    return AcceptanceRunner(settings=context.settings(), services=context.services(), root=context.plan.root)
 
 
 def _judge(run: StageRun, name: str, phase: AcceptancePhase, outcomes: AcceptanceOutcomes) -> AcceptanceResult:

@@ -22,7 +22,7 @@ from pytest_py312.rollout.domain.model import StageRun, StageState
 from pytest_py312.rollout.domain.stop_signals import StopRequest, stop_loop_on_signals
 from pytest_py312.rollout.execution.driver import Driver
 from pytest_py312.rollout.execution.locking import current_operator
-from pytest_py312.rollout.execution.watcher import Watcher
+from pytest_py312.rollout.execution.watcher import Watcher, make_watcher
 from pytest_py312.rollout.targets.target import SupportsDrill, Target, TargetError
 
 DRILL_INTERVAL = 2.0
@@ -109,16 +109,8 @@ class Drill:
         container = run[service].new
         assert container is not None, "it was deployed"
         assert isinstance(self.target, SupportsDrill)
-        watcher = Watcher(
-            self.journal,
-            self.driver,
-            self.target,
-            run,
-            settings=_drill_settings(self.context.settings(), run),
-            services={service.name: service for service in self.context.fleet().services},
-            root=self.context.plan.root,
-            log=self.context.log,
-        )
+        settings = _drill_settings(self.context.settings(), run)
+        watcher = make_watcher(self.context, self.journal, self.driver, self.target, run, settings)
         stop = partial(self.target.stop_for_drill, run[service].spec, container)
         try:
             stop()

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from pytest_py312.core.errors import Py312Error, RolloutRefused
-from pytest_py312.core.model.fleet import Service
 from pytest_py312.core.text import format_duration
 from pytest_py312.repository.plan.rollout_settings import RolloutSettings
 from pytest_py312.rollout.context import PlannedRollout, RolloutContext, plan_rollout
@@ -39,7 +38,7 @@ from pytest_py312.rollout.execution.deploy_gate import (
 )
 from pytest_py312.rollout.execution.driver import Driver
 from pytest_py312.rollout.execution.locking import LockedByAnother, current_operator, is_holder_active
-from pytest_py312.rollout.execution.watcher import Watcher
+from pytest_py312.rollout.execution.watcher import Watcher, make_watcher
 from pytest_py312.rollout.monitoring.breaches import make_breach
 from pytest_py312.rollout.monitoring.soak import SoakSnapshot
 from pytest_py312.rollout.targets.target import Target, TargetError
@@ -117,10 +116,6 @@ class StageRunner:
             log=self._context.log,
             acceptance=make_acceptance_runner(self._context),
         )
-
-    @cached_property
-    def services(self) -> Mapping[str, Service]:
-        return {service.name: service for service in self._context.fleet().services}
 
     @cached_property
     def _planned(self) -> PlannedRollout:
@@ -222,7 +217,7 @@ class StageRunner:
         settings = self._context.settings()
         if self._contract_runner is None:
             runs = self.journal.current_runs(self.request.environment)
-            self._contract_runner = make_contract_runner(self.target, runs, settings, self.services.values())
+            self._contract_runner = make_contract_runner(self.target, runs, settings, self._context.fleet().services)
         return [
             self._contract_runner.run_contract(contract) for contract in settings.contracts if contract.edge == edge
         ]
@@ -341,16 +336,7 @@ class StageRunner:
     # ---- monitoring
 
     def _make_watcher(self, run: StageRun, settings: RolloutSettings) -> Watcher:
-        return Watcher(
-            self.journal,
-            self.driver,
-            self.target,
-            run,
-            settings=settings,
-            services=self.services,
-            root=self._context.plan.root,
-            log=self._context.log,
-        )
+        return make_watcher(self._context, self.journal, self.driver, self.target, run, settings)
 
     def _sample_once(self, watcher: Watcher) -> None:
         if not self._has_sampled:

@@ -10,6 +10,7 @@ from pathlib import Path
 from pytest_py312.core.database import DiskFull
 from pytest_py312.core.model.fleet import Service
 from pytest_py312.repository.plan.rollout_settings import EnvironmentSettings, RolloutSettings
+from pytest_py312.rollout.context import RolloutContext
 from pytest_py312.rollout.domain.events import AcceptanceTested
 from pytest_py312.rollout.domain.journal import Journal
 from pytest_py312.rollout.domain.model import AcceptancePhase, StageRun, StageState
@@ -166,3 +167,19 @@ class Watcher:
         )
         asyncio.run(self.reporter.report_change(run, rolled_back))
         return rolled_back
+
+
+def make_watcher(
+    context: RolloutContext, journal: Journal, driver: Driver, target: Target, run: StageRun, settings: RolloutSettings
+) -> Watcher:
+    """Return the monitor of a run of the plan; raises as :class:`Watcher` does."""
+    return Watcher(
+        journal,
+        driver,
+        target,
+        run,
+        settings=settings,
+        services=context.services(),
+        root=context.plan.root,
+        log=context.log,
+    )

@@ -61,20 +61,17 @@ class ExecProbe:
 
     async def measure(self, previous: Sample | None, now: Timestamp) -> tuple[Measurement, ...]:
         """Measure; see :class:`.probes.Probe`."""
+        return (to_measurement(AVAILABILITY, await self._read()),)
+
+    async def _read(self) -> MetricReading:
         try:
             code, output = await run_in_thread(
                 lambda: self.target.execute(self.container, self.argv, timeout=self.timeout), timeout=ENGINE_TIMEOUT
             )
         except TargetRefused as error:
-            return (to_measurement(AVAILABILITY, MetricReading.failed(str(error))),)
+            return MetricReading.failed(str(error))
         except (TargetError, TimeoutError) as error:
-            return (
-                to_measurement(AVAILABILITY, MetricReading.error(str(error) or "the engine did not answer in time")),
-            )
+            return MetricReading.error(str(error) or "the engine did not answer in time")
         if code:
-            return (
-                to_measurement(
-                    AVAILABILITY, MetricReading.failed(f"{self.argv[0]} ended with {code}: {single_line(output)}")
-                ),
-            )
-        return (Measurement(metric=AVAILABILITY, result=Result.SUCCESSFUL, value=1.0),)
+            return MetricReading.failed(f"{self.argv[0]} ended with {code}: {single_line(output)}")
+        return MetricReading(value=1.0)

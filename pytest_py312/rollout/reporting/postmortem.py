@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from pytest_py312 import __version__
+from pytest_py312.core.serialization import encode
 from pytest_py312.core.text import escape_markdown, escape_terminal, format_duration, list_names, markdown_table
 from pytest_py312.rollout.domain.events import (
     Breached,
@@ -360,10 +361,7 @@ def to_document(facts: RollbackFacts) -> dict[str, Any]:
             }
             for item in run.deployments
         ],
-        "problems": [
-            {"at": item.at, "service": item.service, "what": item.what, "detail": item.detail}
-            for item in problems_of(facts)
-        ],
-        "timeline": [{"at": line.at, "text": line.text} for line in timeline_of(facts.initial, facts.history)],
+        "problems": [encode(item) for item in problems_of(facts)],
+        "timeline": [encode(line) for line in timeline_of(facts.initial, facts.history)],
         "questions": open_questions(facts),
     }

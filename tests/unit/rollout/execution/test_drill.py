@@ -176,7 +176,7 @@ def test_a_drill_that_cannot_be_monitored_is_rolled_back(
     def refuse(*arguments: object, **settings: object) -> None:
         raise error
 
-    monkeypatch.setattr(drill, "Watcher", refuse)
+    monkeypatch.setattr(drill, "make_watcher", refuse)
     assert f"the drill failed: {error}" in py312("drill --stage 1 --fault stop", code=1)
     assert (py312.run().state, serving(py312)["auth"]) == (StageState.ROLLED_BACK, "old-3.9")
 
