@@ -14,6 +14,7 @@ from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import Any
 
+from pytest_py312.core.files import write_json_atomically
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.process import CommandResult, ExitReason
 from pytest_py312.runners.confinement import CONFINED_SCRIPT, explain_exit
@@ -94,10 +95,7 @@ class ToolContainer:
                 f"{output_lines[-1] if output_lines else 'nothing'}); set another image with `images` in the plan"
             )
         with contextlib.suppress(OSError):  # only a cache: a full disk is reported where it matters
-            cache_file.parent.mkdir(parents=True, exist_ok=True)
-            temporary_file = cache_file.with_suffix(f".{uuid.uuid4().hex}")
-            temporary_file.write_text(json.dumps(data), encoding="utf-8")
-            temporary_file.replace(cache_file)
+            write_json_atomically(cache_file, data)
         return data
 
     def run(
