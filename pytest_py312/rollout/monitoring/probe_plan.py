@@ -94,9 +94,7 @@ class _ServiceProbePlan:
     def build(self) -> MonitoredService:
         rules = {
             metric.name: MetricRule(
-                settings=metric,
-                limits=self._soak_settings(metric.name),
-                compare=self._compare_settings(metric.name),
+                settings=metric, limits=self._soak_settings(metric.name), compare=self._compare_settings(metric.name)
             )
             for metric in self._metrics
         }
@@ -229,9 +227,9 @@ class _ServiceProbePlan:
         ]
 
     def _metric_probe(self, metric: MetricSettings) -> Probe:
-        if metric.provider not in _PROBE_BUILDERS:
+        if metric.provider not in PROBE_BUILDERS:
             raise RolloutRefused(f"the metric {metric.name} has the provider {metric.provider!r}, which has no probe")
-        return _PROBE_BUILDERS[metric.provider](self, metric)
+        return PROBE_BUILDERS[metric.provider](self, metric)
 
     def prometheus_probe(self, metric: MetricSettings) -> Probe:
         """Return the probe of a metric that is a query to Prometheus."""
@@ -283,11 +281,9 @@ class _ServiceProbePlan:
         )
 
 
-_PROBE_BUILDERS: Mapping[str, Callable[[_ServiceProbePlan, MetricSettings], Probe]] = {
+PROBE_BUILDERS: Mapping[str, Callable[[_ServiceProbePlan, MetricSettings], Probe]] = {
     "http": _ServiceProbePlan.http_probe,
     "prometheus": _ServiceProbePlan.prometheus_probe,
     "python": _ServiceProbePlan.user_function_probe,
 }
 """Provider of a metric -> what makes its probe; :data:`CONTAINER_METRIC_PROVIDERS` share one probe."""
-METRIC_PROVIDERS = (*_PROBE_BUILDERS, *CONTAINER_METRIC_PROVIDERS)
-"""The providers that can be measured: those that the plan accepts."""

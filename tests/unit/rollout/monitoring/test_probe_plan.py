@@ -15,7 +15,7 @@ from pytest_py312.rollout.canary_analysis.error_budget import ErrorBudget
 from pytest_py312.rollout.domain.model import Container, Result, ServiceSpec, StageRun, Timestamp
 from pytest_py312.rollout.monitoring.breaches import MonitoredService
 from pytest_py312.rollout.monitoring.control_probes import ControlUsageProbe
-from pytest_py312.rollout.monitoring.probe_plan import METRIC_PROVIDERS, monitored_services
+from pytest_py312.rollout.monitoring.probe_plan import CONTAINER_METRIC_PROVIDERS, PROBE_BUILDERS, monitored_services
 from pytest_py312.rollout.monitoring.probes import (
     ContainerHealthProbe,
     ContainerProbe,
@@ -115,7 +115,7 @@ def test_each_service_has_the_probes_of_the_plan(tmp_path: Path) -> None:
 
 
 def test_there_is_a_probe_for_each_provider_that_the_plan_accepts() -> None:
-    assert sorted(METRIC_PROVIDERS) == sorted(PROVIDERS)
+    assert sorted((*PROBE_BUILDERS, *CONTAINER_METRIC_PROVIDERS)) == sorted(PROVIDERS)
 
 
 def test_a_provider_without_a_probe_is_refused(tmp_path: Path) -> None:
