@@ -24,10 +24,7 @@ TEST_COMMAND = "test"
 
 _PLAN = option("--plan", "FILE", "the plan file (default: searched from PATH upwards)")
 _OUTPUT = option("--output", "FILE", "default: standard output")
-_LOCATION = (
-    argument("path", nargs="?", default=".", metavar="PATH", help="the repository, or a folder in it"),
-    _PLAN,
-)
+_LOCATION = (argument("path", nargs="?", default=".", metavar="PATH", help="the repository, or a folder in it"), _PLAN)
 _CACHE_DIR = option("--cache-dir", "DIR", "default: the user's cache folder")
 
 _STATE_DIR = option("--state-dir", "DIR", "folder of the journal (default: .py312 beside the plan)")
@@ -90,10 +87,7 @@ _GATE_COMMANDS = (
         name="inventory",
         help="show the services that are found; only reads files",
         function="gate_commands:inventory",
-        arguments=(
-            option("--format", "|".join(INVENTORY_FORMATS), "default: table", default="table"),
-            *_LOCATION,
-        ),
+        arguments=(option("--format", "|".join(INVENTORY_FORMATS), "default: table", default="table"), *_LOCATION),
     ),
     Command(
         name="cache",
@@ -212,13 +206,7 @@ _DEPLOYMENT_COMMANDS = (
         name="deploy",
         help="deploy a stage up to the start of its soak; roll it back if that fails",
         function="rollout_commands:deploy",
-        arguments=(
-            *_JOURNAL,
-            *_ROLLBACK,
-            *_SOAK,
-            flag("--rollback", help="the same as py312 rollback"),
-            *_CHANGING,
-        ),
+        arguments=(*_JOURNAL, *_ROLLBACK, *_SOAK, flag("--rollback", help="the same as py312 rollback"), *_CHANGING),
     ),
     RolloutCommand(
         name="status",

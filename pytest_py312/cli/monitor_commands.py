@@ -209,9 +209,7 @@ def decide(options: argparse.Namespace, context: RolloutContext, journal: Journa
         raise RolloutRefused(f"stage {run.stage} is {run.state.value}: there is nothing to decide")
     if options.dry_run:
         return describe_dry_run(
-            describe_decision(run, accept=options.command == "promote"),
-            run.services,
-            as_json=options.json,
+            describe_decision(run, accept=options.command == "promote"), run.services, as_json=options.json
         )
     operator = current_operator()
     notifier = StateReporter(journal, context.settings().environment_settings(options.env), context.log)

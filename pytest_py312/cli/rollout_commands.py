@@ -259,12 +259,7 @@ def driver_with_signals(
     stop = StopRequest()
     with stop_on_signals(stop):
         yield Driver(
-            journal,
-            target,
-            current_operator(),
-            stop_reason=lambda: stop.reason,
-            log=context.log,
-            acceptance=acceptance,
+            journal, target, current_operator(), stop_reason=lambda: stop.reason, log=context.log, acceptance=acceptance
         )
 
 

@@ -366,9 +366,8 @@ def _on_foreign_change_kept(run: StageRun, event: ForeignChangeKept) -> StageRun
 def _on_restore_failed(run: StageRun, event: RestoreFailed) -> StageRun:
     _require_next_act(run, event, Act.RESTORE)
     failure = f"{event.service} could not be brought back: {event.reason}"
-    reason = (
-        run.reason if failure in run.reason else f"{run.reason}; {failure}"
-    )  # restoring is retried: report each failure once
+    # restoring is retried: report each failure once
+    reason = run.reason if failure in run.reason else f"{run.reason}; {failure}"
     return _after_restore(replace(run, unrestored=(*run.unrestored, event.service), reason=reason))
 
 

@@ -20,11 +20,7 @@ from pytest_py312.rollout.monitoring.breaches import MonitoredService
 from pytest_py312.rollout.monitoring.probe_plan import monitored_services
 from pytest_py312.rollout.monitoring.soak import SoakMonitor, SoakSnapshot
 from pytest_py312.rollout.reporting.notifications import Notice, Notifier, notice_for_change, notice_for_storage
-from pytest_py312.rollout.reporting.prometheus_metrics import (
-    StageMetrics,
-    render_metrics,
-    write_textfile,
-)
+from pytest_py312.rollout.reporting.prometheus_metrics import StageMetrics, render_metrics, write_textfile
 from pytest_py312.rollout.targets.target import Target
 
 

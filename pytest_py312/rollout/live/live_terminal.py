@@ -81,10 +81,7 @@ def make_table(view: LiveView) -> "Table":
 
 def _caption(view: LiveView) -> str:
     progress = view.progress
-    parts = [
-        f"sample {progress.slot}",
-        f"{format_credit(view.credited, progress.run.soak)} credited",
-    ]
+    parts = [f"sample {progress.slot}", f"{format_credit(view.credited, progress.run.soak)} credited"]
     parts += [f"{format_duration(view.remaining)} left"] if view.remaining else []
     parts += [f"next in {format_duration(progress.seconds_to_next)}"] if progress.seconds_to_next else []
     parts += [f"{progress.missed} missed"] if progress.missed else []

@@ -40,10 +40,7 @@ def read_counters(sample: Sample | None) -> UsageCounters | None:
     if sample is None or restarts is None or restarts.value is None:
         return None
     return UsageCounters(
-        at=sample.at,
-        cpu_seconds=cpu.value if cpu else None,
-        restarts=round(restarts.value),
-        started_at=restarts.detail,
+        at=sample.at, cpu_seconds=cpu.value if cpu else None, restarts=round(restarts.value), started_at=restarts.detail
     )
 
 

@@ -30,10 +30,7 @@ class GrpcProbe:
         reading = await self._read()
         if reading.result is not None:
             return (to_measurement(AVAILABILITY, reading),)
-        return (
-            Measurement(metric=AVAILABILITY, result=Result.SUCCESSFUL, value=1.0),
-            to_measurement(LATENCY, reading),
-        )
+        return (Measurement(metric=AVAILABILITY, result=Result.SUCCESSFUL, value=1.0), to_measurement(LATENCY, reading))
 
     async def _read(self) -> MetricReading:
         try:

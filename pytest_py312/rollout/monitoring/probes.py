@@ -93,10 +93,7 @@ class HttpProbe:
             return (judge_reading(self.metric, reading, self.missing),)
         if reading.result is not None:
             return (Measurement(metric=AVAILABILITY, result=reading.result, detail=reading.detail),)
-        return (
-            Measurement(metric=AVAILABILITY, result=Result.SUCCESSFUL, value=1.0),
-            to_measurement(LATENCY, reading),
-        )
+        return (Measurement(metric=AVAILABILITY, result=Result.SUCCESSFUL, value=1.0), to_measurement(LATENCY, reading))
 
     async def _read(self) -> MetricReading:
         try:

@@ -11,13 +11,7 @@ from dataclasses import dataclass, replace
 from pytest_py312.core import clock
 from pytest_py312.core.database import DiskFull
 from pytest_py312.repository.plan.rollout_settings import SoakSettings
-from pytest_py312.rollout.canary_analysis.judge import (
-    CONCLUSIVE,
-    clock_jumps,
-    is_from_future,
-    judge_reprobe,
-    slot_due,
-)
+from pytest_py312.rollout.canary_analysis.judge import CONCLUSIVE, clock_jumps, is_from_future, judge_reprobe, slot_due
 from pytest_py312.rollout.canary_analysis.time_series import CONFIRMED_PREFIX, ServiceMetrics, SoakProgress
 from pytest_py312.rollout.domain.events import AcceptanceTested, Breached, Drifted, Event, Judged, SoakCredited
 from pytest_py312.rollout.domain.journal import Journal, current_timestamp

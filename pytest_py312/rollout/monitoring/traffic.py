@@ -84,12 +84,7 @@ class TrafficGenerator:
         try:
             return await run_in_thread(
                 lambda: run_loads(
-                    urls,
-                    steps,
-                    limits,
-                    requests=self.settings.requests,
-                    time_limit=PROBE_TIMEOUT,
-                    cancelled=cancelled,
+                    urls, steps, limits, requests=self.settings.requests, time_limit=PROBE_TIMEOUT, cancelled=cancelled
                 ),
                 timeout=self.seconds + PROBE_TIMEOUT + START_ALLOWANCE,
             )

@@ -15,11 +15,7 @@ from pathlib import Path
 from pytest_py312.core import clock
 from pytest_py312.core.errors import Py312Error, RolloutRefused, StateError
 from pytest_py312.core.model.fleet import Service
-from pytest_py312.repository.plan.rollout_settings import (
-    KUBERNETES,
-    DeploySettings,
-    RolloutSettings,
-)
+from pytest_py312.repository.plan.rollout_settings import KUBERNETES, DeploySettings, RolloutSettings
 from pytest_py312.rollout.canary_analysis.judge import clock_jumps
 from pytest_py312.rollout.context import RolloutContext
 from pytest_py312.rollout.domain.deployment_plan import environments_sharing_target, image_reference, make_service_spec
