@@ -243,6 +243,10 @@ RULES: dict[str, RuleMeaning] = {
     "refuses": _breaks(
         (3, 0), "the module itself rejects this Python version", "find out why, and remove the restriction", "Exception"
     ),
+    "version-as-text": _changes_silently(
+        (3, 10), "this comparison takes 3.10 and later for older than {0}: it compares text or a float",
+        "compare numbers: sys.version_info >= (3, 7)",
+    ),
     "mixed-enum-format": _changes_silently(
         (3, 11), "format() and f-strings use the name of a member of {0} instead of its value",
         "write member.value, or derive from enum.StrEnum (3.11)",

@@ -343,6 +343,7 @@ _PLAIN = frozenset({ast.Is, ast.IsNot, ast.In, ast.NotIn})
 def read_compare(scan: ScanState, node: ast.Compare) -> Value:
     operands = [HANDLERS[item.__class__](scan, item) for item in (node.left, *node.comparators)]
     operators.check_membership(scan, node, operands)
+    operators.check_version_order(scan, node)
     constants = node.left.__class__ is node.comparators[0].__class__ is ast.Constant
     if (
         node.ops[0].__class__ in _PLAIN

@@ -31,6 +31,9 @@ _MAJOR_MINOR_FORMAT = re.compile(r"%[ds]\.%[ds]|\{0?\}\.\{1?\}|\{0?\.major\}\.\{
 _RELEASE_NUMBER = re.compile(r"\d+(?:\.\d+){0,2}")
 
 
+_ORDERING = (ast.Lt, ast.LtE, ast.Gt, ast.GtE)
+_ONE_DIGIT_MINOR = re.compile(r"3\.[2-9](?!\d)", re.ASCII)
+_ONE_DIGIT = re.compile(r"[2-9]\Z", re.ASCII)
 _SYS_NAME = re.compile(r"sys\b")
 
 
@@ -208,6 +211,27 @@ def version_comparison(scan: ScanState, left: ast.expr, op: ast.cmpop, right: as
     if not part or not operator or not _is_comparable(part, value, operator):
         return None
     return ("version", operator, value, part)
+
+
+def misordered_version(scan: ScanState, node: ast.Compare) -> str:
+    """Return the version that a comparison puts after 3.10, as it compares text or floats; empty if it compares well.
+
+    As texts, and as floats, "3.10" and later come before "3.2" to "3.9". As texts of numbers, "10" comes before "9".
+    """
+    if not scan.may_mention_version or len(node.ops) != 1 or not isinstance(node.ops[0], _ORDERING):
+        return ""
+    right = node.comparators[0]
+    for part, value in (
+        (version_part(scan, node.left), constant_value(scan, right)),
+        (version_part(scan, right), constant_value(scan, node.left)),
+    ):
+        if part in ("texts", "texts two") and isinstance(value, tuple) and all(isinstance(one, str) for one in value):
+            value = ".".join(value)
+        is_text = part in TEXT_PARTS or part.startswith("texts") or part == "long text"
+        if (is_text and isinstance(value, str)) or (part.startswith("float") and isinstance(value, float)):
+            pattern = _ONE_DIGIT if part == "minor text" else _ONE_DIGIT_MINOR
+            return str(value) if pattern.match(str(value)) else ""
+    return ""
 
 
 def version_predicate(

@@ -10,6 +10,7 @@ import ast
 import re
 
 from pytest_py312.analysis.scanner.evaluation import dynamic_names
+from pytest_py312.analysis.scanner.evaluation.environment_tests import misordered_version
 from pytest_py312.analysis.scanner.evaluation.names import last_name, resolve_name, stdlib_name
 from pytest_py312.analysis.scanner.evaluation.scan_state import ELEMENT_MODULES, ScanState
 from pytest_py312.analysis.scanner.evaluation.skip_marks import SKIP_EXCEPTIONS
@@ -346,9 +347,17 @@ def _check_ssl_options(scan: ScanState, node: ast.AugAssign | ast.Attribute, val
 # ---- the whole file
 
 
+def check_version_order(scan: ScanState, node: ast.Compare) -> None:
+    """Match ``sys.version[:3] >= "3.7"``, which is false from 3.10 on."""
+    version = misordered_version(scan, node)
+    if version:
+        scan.add_rule_match("version-as-text", node, version)
+
+
 def check_version_refusal(scan: ScanState, node: ast.If | ast.Assert, condition: Condition) -> None:
     """Match a module that refuses to run on some versions: ``if sys.version_info >= (3, 12): raise ...``."""
-    if condition[0] != "version" or any(guard.caught for guard in enclosing_guards(scan.guards, scan.guard)):
+    tested = condition[1] if condition[0] == "not" else condition
+    if tested[0] != "version" or any(guard.caught for guard in enclosing_guards(scan.guards, scan.guard)):
         return
     last = node.body[-1] if isinstance(node, ast.If) else node
     if isinstance(last, ast.Raise) and _is_harmless_exit(last.exc):
