@@ -1,27 +1,24 @@
 """Keep pytest settings and conftest files of services out of the process that runs the gate."""
 
-import ast
 import copy
 import sys
 from collections.abc import Collection, Generator, Sequence
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-from pytest_py312.core.service_patterns import normalize_pattern
-from pytest_py312.plugin.command_line import discover_fleet, find_and_load_plan, option_value, selected_paths
+from pytest_py312.plugin.command_line import option_value
 from pytest_py312.repository.plan.loader import find_plan
 
 
 @contextmanager
 def isolate_conftests(early_config: pytest.Config, args: list[str], value_options: Collection[str]) -> Generator[None]:
-    """Let pytest load the ``conftest.py`` beside the plan, and no other of the repository.
+    """Let pytest load the ``conftest.py`` beside the plan if it is for the gate, and no other of the repository.
 
     pytest imports ``conftest.py`` of every path on the command line, and of its ``test*`` folders. Those belong in the
-    cells of the services, also where the tests of a service lie beside it: here their dependencies are missing, and the
-    interpreter is the wrong one.
+    cells of the services, also where the tests of a service lie beside it: here their dependencies are missing, the
+    interpreter is the wrong one, and their hooks are for items and a pytest that are not those of the gate.
 
     :param value_options: the gate's options that take a value.
     """
@@ -30,7 +27,7 @@ def isolate_conftests(early_config: pytest.Config, args: list[str], value_option
     typed = namespace.file_or_dir
     folder = _plan_folder(early_config, typed)
     conftest = folder / "conftest.py"
-    is_loaded = _extends_gate(conftest) or (not _is_one_service(early_config) and _has_its_imports(conftest))
+    is_loaded = _is_for_gate(conftest)
     namespace.noconftest = namespace.noconftest or not is_loaded
     namespace.file_or_dir = [str(conftest if is_loaded else folder)]  # named explicitly, pytest loads no other one
     try:
@@ -39,34 +36,12 @@ def isolate_conftests(early_config: pytest.Config, args: list[str], value_option
         namespace.file_or_dir = typed
 
 
-def _is_one_service(config: pytest.Config) -> bool:
-    """Return whether the plan's folder is itself a service."""
-    plan = find_and_load_plan(config, selected_paths(config))
-    if plan.services and "." not in map(normalize_pattern, plan.services):
-        return False
-    return any(service.path == "." for service in discover_fleet(config, plan).services)
-
-
-def _extends_gate(conftest: Path) -> bool:
+def _is_for_gate(conftest: Path) -> bool:
+    """Return whether a conftest mentions this plugin: its hooks, its names, its options."""
     try:
-        return b"pytest_py312" in conftest.read_bytes()
+        return b"py312" in conftest.read_bytes()
     except OSError:
         return False
-
-
-def _has_its_imports(conftest: Path) -> bool:
-    """Return whether all modules that a file imports are installed. If not, it is for the tests of the services."""
-    try:
-        tree = ast.parse(conftest.read_bytes())
-    except (OSError, SyntaxError, ValueError, RecursionError):
-        return False
-    names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-    names |= {node.module or "." for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-    modules = {name.partition(".")[0] for name in names}
-    own = [
-        name for name in modules if not name or any((conftest.parent / path).exists() for path in (name, f"{name}.py"))
-    ]
-    return not own and all(find_spec(name) is not None for name in modules)
 
 
 def _drop_repository_settings(config: pytest.Config, args: list[str], value_options: Collection[str]) -> None:
