@@ -28,6 +28,14 @@ LOOP_LIMIT = 500
 
 _ASSIGNMENT = re.compile(r"(?P<name>[A-Za-z_]\w*)=(?P<value>.*)", re.DOTALL | re.ASCII)
 _SHELLS = frozenset({"sh", "bash", "ash", "dash", "zsh"})
+_FUNCTION = re.compile(
+    r"^[ \t]*(?:function[ \t]+)?(?P<name>[A-Za-z_][\w-]{0,60})[ \t]*(?:\([ \t]*\))?[ \t]*"
+    r"\{(?P<body>[^{}]{0,2000}(?:\$\{[^{}]{0,200}\}[^{}]{0,2000}){0,20})\}",
+    re.MULTILINE | re.ASCII,
+)
+_RUNS_ARGUMENTS = re.compile(
+    r"(?:^|[;&|])[ \t]*(?:eval[ \t]+|exec[ \t]+|time[ \t]+)?\"?\$[@*]\"?[ \t]*(?:$|[;&|])", re.MULTILINE
+)
 _PREFIXES = frozenset({"exec", "time", "nohup", "nice", "command", "builtin", "then", "do", "else", "!", "{", "eval"})
 _WRAPPERS_WITH_USER = frozenset({"gosu", "su-exec", "setuidgid", "chpst"})
 _UNCERTAIN_COMMANDS = frozenset({"command", "which", "type", "hash", "grep", "egrep", "diff", "cmp", "id", "getent"})
@@ -92,12 +100,15 @@ class CommandWalk:
     """What ``pip config set`` writes for later commands, under the names of variables."""
     unset: frozenset[str] = frozenset()
     """Variables that are empty unless a build gives them a value: conditions are evaluated so."""
+    runners: set[str] = field(default_factory=set)
+    """Names of functions of the shell that run the command in their arguments: ``run pip install a``."""
     depth: int = 0
     count: int = 0
     conditional: bool = False
 
     def run(self, text: str, line: int = 1) -> None:
         """Walk through shell text whose first line is ``line`` of the file."""
+        self.runners |= {match["name"] for match in _FUNCTION.finditer(text) if _RUNS_ARGUMENTS.search(match["body"])}
         self._run_commands(read_shell(text), line - 1)
 
     def run_script(self, text: str, path: str, arguments: Sequence[str] = ()) -> None:
@@ -230,7 +241,7 @@ class CommandWalk:
                     self.exported = {**self.exported, assignment["name"]: assignment["value"]}
                 words = words[1:]
                 continue
-            stripped = _without_wrapper(words)
+            stripped = words[1:] if words[0] in self.runners and len(words) > 1 else _without_wrapper(words)
             if stripped is None:
                 break
             words = stripped

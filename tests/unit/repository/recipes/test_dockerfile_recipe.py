@@ -59,12 +59,16 @@ def test_a_step_has_its_files_and_its_line(tmp_path: Path) -> None:
         "RUN ./install.sh a",
         "RUN make deps F=a",
         "RUN cat a.txt > c.txt; pip install -r a.txt",
+        "RUN ./run.sh",
+        "RUN <<EOF\nrun () {\n  echo \"${C}$*\"\n  eval \"$*\"\n}\nrun pip install -r a.txt\nEOF",
     ],
 )  # fmt: skip
 def test_ways_to_install_one_file(tmp_path: Path, lines: str) -> None:
     files = {
         "a.txt": "", "b.txt": "", "install.sh": "#!/bin/sh\npip install -r $1.txt\n",
         "Makefile": "F = b\ndeps:\n\tpip install -r $(F).txt\n",
+        "run.sh": ". ./base.sh\nlogged pip install -r a.txt\n",
+        "base.sh": 'function logged {\n  echo "$@"\n  "$@"\n}\nshow() {\n  echo "$@"\n}\nshow pip install -r b.txt\n',
     }  # fmt: skip
     recipe = recipe_of(tmp_path, f"FROM python:3.11\nWORKDIR /app\nCOPY . .\n{lines}\n", files)
     assert [step.files for step in recipe.steps] == [("svc/a.txt",)]
