@@ -1,13 +1,16 @@
 """Turn the Python in files of other formats into a program that the scanner reads: each part on its own line. Pure."""
 
+import ast
 import re
+import warnings
 from collections.abc import Iterator
 from itertools import groupby
 from textwrap import dedent
 
 from pytest_py312.analysis.scanner.facts.stdlib_names import is_stdlib_module
-from pytest_py312.repository.declarations.reader import is_dockerfile
+from pytest_py312.repository.declarations.reader import is_dockerfile, is_program_settings
 from pytest_py312.repository.formats.commands.python_commands import PythonCommand, read_python_commands
+from pytest_py312.repository.formats.dockerfile import read_dockerfile
 from pytest_py312.repository.services.detection.entry_points import is_compose_file
 
 _COMMAND_SUFFIXES = (".sh", ".bash", ".mk")
@@ -20,6 +23,9 @@ _CYTHON_IMPORT = re.compile(
     r"[ \t]*(?:#.*)?",
     re.ASCII,
 )
+_LONG_TEXT = re.compile(r"\"{3}.*?\"{3}|'{3}.*?'{3}", re.DOTALL)
+_PYTHON_2 = re.compile(r"python:2\b")
+_MAX_CODE = 20_000
 _FIRST_ITEM = "0,"
 """A statement cannot be indented, but the second item of a tuple can be at any column."""
 
@@ -30,6 +36,7 @@ def may_embed_python(name: str) -> bool:
         name.endswith((*_COMMAND_SUFFIXES, *_CYTHON_SUFFIXES))
         or name in _COMMAND_FILES
         or is_dockerfile(name)
+        or is_program_settings(name)
         or is_compose_file(name)
     )
 
@@ -40,21 +47,40 @@ def embedded_python(text: str, name: str) -> str:
     Of Cython these are the imports of standard modules that are not indented. Other files have commands: each becomes
     the list of its words, at its column, which the scanner reads like the argument of ``subprocess.run``.
     """
-    lines = dict(_cython_imports(text) if name.endswith(_CYTHON_SUFFIXES) else _command_lists(text))
+    if name.endswith(_CYTHON_SUFFIXES):
+        lines = dict(_cython_imports(text))
+    else:
+        lines = dict(_command_lists(_of_python_stages(text, name) if is_dockerfile(name) else text))
     return "".join(f"{lines.get(number, '')}\n" for number in range(1, max(lines, default=0) + 1))
 
 
 def _cython_imports(text: str) -> Iterator[tuple[int, str]]:
-    for number, line in enumerate(text.splitlines(), 1):
-        match = _CYTHON_IMPORT.fullmatch(line)
+    without_texts = _LONG_TEXT.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), text)
+    for number, line in enumerate(without_texts.split("\n"), 1):
+        match = _CYTHON_IMPORT.fullmatch(line.rstrip("\r"))
         if match and is_stdlib_module(match["module"] or match["source"]):
-            yield number, line
+            yield number, line.rstrip("\r")
+
+
+def _of_python_stages(text: str, path: str) -> str:
+    """Replace the stages of other images by blanks: their Python is that of a distribution, or Python 2."""
+    stages = read_dockerfile(text, path).stages
+    lines = text.split("\n")
+    for number, stage in enumerate(stages):
+        is_python = (stage.is_python and not _PYTHON_2.search(stage.image)) or bool(stage.unresolved)
+        end = stages[number + 1].line - 1 if number + 1 < len(stages) else len(lines)
+        if not is_python:
+            lines[stage.line : end] = [""] * max(0, end - stage.line)
+    return "\n".join(lines)
 
 
 def _command_lists(text: str) -> Iterator[tuple[int, str]]:
-    for number, commands in groupby(read_python_commands(text), key=lambda command: command.line):
+    commands = read_python_commands(text)
+    if len({command.minor for command in commands if command.minor}) > 1:  # it works with several Pythons
+        commands = tuple(command for command in commands if not command.minor)
+    for number, of_line in groupby(commands, key=lambda command: command.line):
         program = ""
-        for command in commands:
+        for command in of_line:
             if not program and command.column > len(_FIRST_ITEM):
                 program = _FIRST_ITEM
             program = f"{program.ljust(command.column - 1) if program else ''}{_words(command)!r},"
@@ -62,4 +88,25 @@ def _command_lists(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _words(command: PythonCommand) -> list[str]:
-    return ["python", "-m", command.module] if command.module else ["python", "-c", dedent(command.code)]
+    if command.module:
+        return ["python", "-m", command.module]
+    code = dedent(command.code)
+    candidates = (code, code.replace("\\n", "\n"))  # JSON writes a line end so
+    return ["python", "-c", next(filter(_is_python, candidates), _imports_in(code))]
+
+
+def _is_python(code: str) -> bool:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the compilers of baseline and target report these
+            ast.parse(code.strip())
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return True
+
+
+def _imports_in(code: str) -> str:
+    """Return the imports that stand at the start of a line or statement of code that cannot be read as a whole."""
+    lines = (line for line in code[:_MAX_CODE].split("\n") if line[:1].strip())
+    statements = (part.strip() for line in lines for part in line.split(";"))
+    return "\n".join(text for text in statements if text.startswith(("import ", "from ")) and _is_python(text))

@@ -20,6 +20,7 @@ PYTHON_COMMAND_SUFFIXES = (".wsgi", ".cgi")
 """Suffixes of scripts that a web server runs. A ``.wsgi`` is always Python; a ``.cgi`` needs a line that says so."""
 _PYTHON_LINE = re.compile(rb"#![^\r\n]*?[/ \t]python(?:3(?:\.\d+)?)?(?=[ \t\r\n]|\Z)")
 """The first line of a script of Python. One for ``python2`` is never run by a Python 3."""
+_SHELL_LINE = re.compile(rb"#![^\r\n]*?[/ \t](?:ba|da|k|z)?sh(?=[ \t\r\n]|\Z)")
 _FIRST_LINE = 256
 """Bytes at the start of a file that are read to see whether it is a script; Linux reads as many."""
 COMPILED_SUFFIXES = (".so", ".pyd")
@@ -221,7 +222,7 @@ class SourceReader:
         """Yield the Python in Dockerfiles, scripts of a shell and other files that are not Python themselves."""
         for path in files:
             name = path.rpartition("/")[2]
-            if not may_embed_python(name):
+            if not may_embed_python(name) and not ("." not in name and self._begins_with(path, _SHELL_LINE)):
                 continue
             override = self._overrides.get(path)
             text = self._tree.read_or_none(path) if override is None else decode_text(override)
@@ -235,13 +236,13 @@ class SourceReader:
         return [name for name in files if _may_be_script(name) and self._is_script(join_path(folder, name))]
 
     def _is_script(self, path: str) -> bool:
-        if path.endswith(".wsgi"):
-            return True
+        return path.endswith(".wsgi") or self._begins_with(path, _PYTHON_LINE)
+
+    def _begins_with(self, path: str, first_line: re.Pattern[bytes]) -> bool:
         try:
-            start = self._tree.read_start(path, _FIRST_LINE)
+            return first_line.match(self._tree.read_start(path, _FIRST_LINE)) is not None
         except UnreadableFile:
             return False
-        return _PYTHON_LINE.match(start) is not None
 
     def _list_folders(self, folder: SourceFolder) -> dict[str, FolderScan]:
         """List the folder of a service, the folders it needs, and folders of the repository that links lead to."""

@@ -33,7 +33,7 @@ class AnalysisCache:
         """Return the cached findings of the service at a path, or ``None``."""
         stored = self._json_cache(service).get(key)
         try:
-            return None if stored is None else tuple([decode(Finding, document) for document in stored])
+            return tuple([decode(Finding, document) for document in stored]) if isinstance(stored, list) else None
         except (ValueError, KeyError, TypeError):
             return None
 

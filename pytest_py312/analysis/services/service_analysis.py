@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
+from pytest_py312.analysis.files.embedded_python import may_embed_python
 from pytest_py312.analysis.files.newer_syntax import NewerSyntaxScanner, has_syntax_error, may_use_new_syntax
 from pytest_py312.analysis.files.source_reader import ScannedSource, SourceFiles, SourceFolder, SourceReader
 from pytest_py312.analysis.judging.compiled_modules import compiled_module_findings, find_compiled_modules
@@ -241,6 +242,7 @@ class _Batch:
         findings = (*findings, *compiled_module_findings(compiled, facts, evidence))
         findings = mark_unused_vendored(findings, facts, read.contents, evidence, programs)
         findings = (*findings, *shadowing_findings(self._shadowing_modules(cell.service), evidence))
+        findings = tuple(map(_changeable, findings))
         if cell.service.baseline >= target:
             return AnalysisResult(
                 findings=_mark_preexisting(findings), unchecked_reason=self._unchecked_reason(read, (target,), findings)
@@ -421,6 +423,12 @@ def _mark_preexisting(findings: Sequence[Finding]) -> tuple[Finding, ...]:
         for finding in findings
         if finding.code not in MIGRATION_CODES
     )
+
+
+def _changeable(finding: Finding) -> Finding:
+    """Return the finding without its changes if it is in a file that is not Python, which no editor here rewrites."""
+    is_embedded = finding.location is not None and may_embed_python(finding.location.path.rpartition("/")[2])
+    return replace(finding, changes=()) if is_embedded and finding.changes else finding
 
 
 def _has_syntax_error(messages: Sequence[CompilerMessage]) -> bool:

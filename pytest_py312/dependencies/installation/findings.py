@@ -24,6 +24,7 @@ from pytest_py312.dependencies.system.image_programs import images_of, missing_p
 from pytest_py312.dependencies.system.known_packages import missing_library
 from pytest_py312.dependencies.system.shared_libraries import linked_libraries
 from pytest_py312.repository.formats.functions.serverless import LAMBDA_CODE
+from pytest_py312.repository.recipes.install_steps import BRING_SETUPTOOLS
 from pytest_py312.repository.services.requirements.requirement_set import LocatedEntry, RequirementSet
 from pytest_py312.runners.probe_records import read_bounded
 
@@ -107,7 +108,12 @@ def _setup_script_findings(
         if (step.tool == "setup.py" or any(project.by_own_setuptools for project in step.projects))
         and not step.conditional
     ]
-    other_origin = any(step.tool == "conda" or "setuptools" in " ".join(step.system_packages) for step in recipe.steps)
+    other_origin = any(
+        step.tool == "conda"
+        or "setuptools" in " ".join(step.system_packages)
+        or any(text.startswith(tuple(BRING_SETUPTOOLS)) for text in step.installers)
+        for step in recipe.steps
+    )
     if not commands or other_origin or any(seed.startswith("setuptools==") for seed in build.preinstalled):
         return
     of_production = _entries_of_production(cell, entries)

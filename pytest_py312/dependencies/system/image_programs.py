@@ -2,14 +2,18 @@
 
 from collections.abc import Iterator
 
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from pytest_py312.core.model.findings import Finding, Interpreter
 from pytest_py312.core.model.fleet import Cell, InstallRecipe
 from pytest_py312.repository.formats.image_reference import is_lambda_image
 
 _LAMBDA_WITHOUT_YUM = Interpreter(3, 12)
+_RUNS_ALL_THE_SAME = frozenset({("pip", "23.1")})
+"""Older versions that were tried and run there."""
 _OLDEST_INSTALLERS = {
     # name: the Python that older versions do not run on, the first version that does
     "pip": (Interpreter(3, 12), "23.1.2"),  # it imports distutils, or its pkg_resources uses pkgutil.ImpImporter
@@ -43,7 +47,7 @@ def _missing_yum(cell: Cell, recipe: InstallRecipe) -> Iterator[Finding]:
     https://docs.aws.amazon.com/lambda/latest/dg/python-image.html
     """
     images = images_of(cell, recipe)
-    steps = [step for step in recipe.steps if step.tool == "yum"]
+    steps = [step for step in recipe.steps if step.tool == "yum" and not step.conditional]
     is_changed = cell.service.baseline < _LAMBDA_WITHOUT_YUM <= cell.interpreter
     if is_changed and steps and images and all(map(is_lambda_image, images)):
         yield Finding(
@@ -58,25 +62,42 @@ def _missing_yum(cell: Cell, recipe: InstallRecipe) -> Iterator[Finding]:
 def _old_installers(cell: Cell, recipe: InstallRecipe) -> Iterator[Finding]:
     """Yield the pinned installers that do not run on the cell's interpreter, if a later command uses them."""
     for number, step in enumerate(recipe.steps):
-        later_tools = {later.tool for later in recipe.steps[number + 1 :]}
-        for text in step.installers:
-            name, _, version = text.partition("==")
-            name, version = canonicalize_name(name.strip()), version.strip()
+        later_tools = {
+            later.tool for later in recipe.steps[number + 1 :] if later.environment in ("", step.environment)
+        }
+        for text in step.installers if not step.conditional else ():
+            name, specifiers = _parsed(text)
             refused_by, oldest = _OLDEST_INSTALLERS.get(name, (None, ""))
-            if refused_by is None or name not in later_tools or not _is_older(version, oldest):
+            if refused_by is None or name not in later_tools or not _is_older(name, specifiers, oldest):
                 continue
             if cell.service.baseline < refused_by <= cell.interpreter:
                 yield Finding(
                     code="PY118",
-                    message=f"{name} {version} does not run on {cell.interpreter}; {oldest} is the first that does",
+                    message=f"{text} does not run on {cell.interpreter}; {oldest} is the first that does",
                     remedy=f"install {name}=={oldest} or newer there",
                     location=step.location,
                     names=(name,),
                 )
 
 
-def _is_older(version: str, oldest: str) -> bool:
+def _parsed(text: str) -> tuple[str, SpecifierSet]:
     try:
-        return Version(version.removesuffix(".*")) < Version(oldest)
-    except InvalidVersion:
-        return False
+        requirement = Requirement(text)
+    except InvalidRequirement:  # it has a variable
+        return "", SpecifierSet()
+    return canonicalize_name(requirement.name), requirement.specifier
+
+
+def _is_older(name: str, specifiers: SpecifierSet, oldest: str) -> bool:
+    """Return whether only versions before ``oldest`` fit."""
+    for specifier in specifiers:
+        if specifier.operator == "===":  # its version may be any text
+            continue
+        version = Version(specifier.version.removesuffix(".*"))
+        if specifier.operator == "==" and version < Version(oldest):
+            return (name, str(version)) not in _RUNS_ALL_THE_SAME
+        if specifier.operator in ("<", "<=") and version <= Version(oldest):
+            return True
+        if specifier.operator == "~=" and Version(oldest).release[:1] > version.release[:1]:
+            return True
+    return False

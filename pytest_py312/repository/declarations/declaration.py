@@ -178,9 +178,18 @@ class DeclarationCollector:
             **attributes,
         )
 
-    def add_range(self, start: int, end: int, value: str, subject: str, not_editable_reason: str = "") -> None:
+    def add_range(
+        self,
+        start: int,
+        end: int,
+        value: str,
+        subject: str,
+        not_editable_reason: str = "",
+        *,
+        may_be_empty: bool = True,
+    ) -> None:
         """Add the range of versions that a project declares for itself; ``value`` is what the file means by it."""
-        is_readable = is_readable_range(value)
+        is_readable = is_readable_range(value) and (may_be_empty or bool(value))
         self.add(
             "metadata", DeclarationRole.RANGE if is_readable else DeclarationRole.UNKNOWN, start, end, subject=subject,
             text=value, version=single_minor(value), not_editable_reason=not_editable_reason,

@@ -87,7 +87,8 @@ def _add_value(collector: DeclarationCollector, value: IniValue) -> None:
     if section == "options" and key in ("python_requires", "python-requires"):
         start += len(text) - len(text.lstrip())  # the value may begin on the next line
         spans_lines = "It spans several lines." if "\n" in text.strip() else ""
-        collector.add_range(start, start + len(text.strip()), text.strip(), "python_requires", spans_lines)
+        end = start + len(text.strip())
+        collector.add_range(start, end, text.strip(), "python_requires", spans_lines, may_be_empty=False)
     elif section == "metadata" and key in ("classifiers", "classifier"):
         for match in _CLASSIFIER.finditer(collector.text, start, end):
             item = _line_or_comma_item(collector.text, "classifiers", *match.span())

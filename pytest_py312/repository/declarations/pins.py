@@ -32,12 +32,17 @@ _NAMED_PROGRAM = re.compile(
     r"(?<![\w.$/-])(?P<prefix>(?:[\w.${}-]{0,80}/){0,10})(?:python|pip)(?P<version>3\.\d{1,2})(?![\w.-]|\.\d)", re.ASCII
 )
 _INSTALLS_PYTHON = re.compile(
-    r"\b(?:apt-get|apt|apk|dnf|yum|microdnf|brew|pyenv|conda|uv[ \t]+python)[ \t][^;&|\n]{0,500}python[@=-]?3"
-    r"|\bpyenv[ \t]+(?:install|local|global)\b|\buv[ \t]+python[ \t]+install\b",
+    r"\b(?:apt-get|apt|apk|dnf|yum|microdnf|brew|pyenv|conda|uv[ \t]+python)[ \t][^;&|\n]{0,500}(?:python[@=-]?3|\$)"
+    r"|\bpyenv[ \t]+(?:install|local|global)\b|\buv[ \t]+python[ \t]+install\b"
+    r"|\baltinstall\b|\bPython-3\.|\bpython3\.\d+-",
     re.ASCII,
 )
+_RUNS_ELSEWHERE = re.compile(r"\b(?:ssh|scp|docker|podman|nerdctl|kubectl|oc|aws|gcloud|az)[ \t]")
+_COMMENT = re.compile(r"(?:^|[ \t])#|^[ \t]*;")
+_ARN_FIELD = r"(?:[^\s\"':${}]|\$\{[^{}\n]{1,60}\}){0,60}"
 _LAYER = re.compile(
-    r"arn:aws[\w-]*:lambda:[^\s\"':]{0,60}:[^\s\"':]{0,60}:layer:[\w-]{0,80}?(?:[Pp]ython[-_]?|[-_]py?)(?P<version>3[-_.]?\d{1,2})(?!\d)",
+    rf"arn:{_ARN_FIELD}:lambda:{_ARN_FIELD}:{_ARN_FIELD}:layer:[\w-]{{0,80}}?(?:[Pp]ython[-_]?|[-_]py?)"
+    r"(?P<version>3[-_.]?\d{1,2})(?!\d)",
     re.ASCII,
 )
 _CDK_LIBRARY = re.compile(r"aws[-_]?cdk|amazon\.(?:aws)?cdk", re.IGNORECASE)
@@ -153,7 +158,7 @@ def _add_named_programs(collector: DeclarationCollector, text: str) -> None:
     matches = [
         match
         for match in _NAMED_PROGRAM.finditer(text)
-        if "#" not in text[text.rfind("\n", 0, match.start()) + 1 : match.start()]
+        if not _is_elsewhere(text[text.rfind("\n", 0, match.start()) + 1 : match.start()])
         and not match["prefix"].startswith(DISTRIBUTION_FOLDERS)
     ]
     if len({match["version"] for match in matches}) != 1 or _INSTALLS_PYTHON.search(text):
@@ -163,6 +168,11 @@ def _add_named_programs(collector: DeclarationCollector, text: str) -> None:
             "tool", DeclarationRole.EXACT, *match.span("version"), subject="a command", text=match[0][:200],
             version=version_of(match["version"]), declared=False,
         )  # fmt: skip
+
+
+def _is_elsewhere(leading_text: str) -> bool:
+    """Return whether what follows this start of a line is a comment, or runs on another machine or in an image."""
+    return _COMMENT.search(leading_text) is not None or _RUNS_ELSEWHERE.search(leading_text) is not None
 
 
 def read_manylinux_declarations(text: str, path: str) -> tuple[VersionDeclaration, ...]:
@@ -238,7 +248,7 @@ def read_layer_declarations(text: str, path: str) -> tuple[VersionDeclaration, .
         if "#" not in text[text.rfind("\n", 0, match.start()) + 1 : match.start()]:
             collector.add(
                 "image", DeclarationRole.EXACT, *match.span("version"), subject="a layer", text=match[0],
-                version=version_of(match["version"]), declared=False,
+                version=version_of(re.sub(r"[-_]", ".", match["version"])), declared=False,
                 not_editable_reason="The layer for another Python has a number of its own.",
             )  # fmt: skip
     return collector.declarations

@@ -55,7 +55,7 @@ def reader_of(path: str) -> DeclarationReader | None:
         return partial(_read_with, "pins.read_jenkins_declarations")
     if is_script(path):
         return partial(_read_with, "pins.read_script_declarations")
-    if _PROGRAM_SETTINGS.fullmatch(name):
+    if is_program_settings(name):
         return partial(_read_with, "pins.read_program_settings")
     if is_terraform(name):
         return partial(_read_with, "pins.read_terraform_declarations")
@@ -87,7 +87,8 @@ def read_declarations(text: str, path: str) -> tuple[VersionDeclaration, ...]:
             collector.add_unreadable_file("tool", f"it is longer than {LENGTH_LIMIT} characters")
         return collector.declarations
     declarations = reader(text, path)
-    if ":layer:" in text and (is_yaml(path) or is_terraform(path)):
+    name = path.rpartition("/")[2]
+    if ":layer:" in text and (reader is _read_yaml or name.endswith(".tf")) and not is_jenkinsfile(name):
         layers = _read_with("pins.read_layer_declarations", text, path)
         declarations = tuple(sorted((*declarations, *layers), key=attrgetter("start")))
     return declarations
@@ -150,7 +151,6 @@ _DOCKERFILE = re.compile(
     r"(?:(?:Docker|Container)file(?:[._-].+)?|.+\.(?:Docker|Container)file|[\w-]+Dockerfile)", re.IGNORECASE
 )
 _PROGRAM_SETTINGS = re.compile(r"(?:supervisor|uwsgi)[\w.-]*\.(?:conf|ini)|[\w.@-]+\.service", re.IGNORECASE | re.ASCII)
-"""Settings of programs that start a service: supervisord, uWSGI, systemd."""
 _NOT_DOCKERFILE_ENDINGS = (
     ".dockerignore", ".bak", ".orig", ".md", ".j2", ".jinja", ".tmpl", ".template", ".py", ".sh", "~"
 )  # fmt: skip
@@ -183,6 +183,11 @@ def is_cdk_program(path: str) -> bool:
     """Return whether it may be a program of the AWS CDK: its name, or that of a folder, is one of infrastructure."""
     is_source = path.endswith(_CDK_ENDINGS) and not path.endswith(".d.ts") and _TEST_PATH.search(path) is None
     return is_source and _CDK_PATH.search(path) is not None
+
+
+def is_program_settings(name: str) -> bool:
+    """Return whether they are settings of supervisord, uWSGI or systemd, which start a service."""
+    return _PROGRAM_SETTINGS.fullmatch(name) is not None
 
 
 def is_script(path: str) -> bool:

@@ -62,7 +62,8 @@ def read_dockerfile_recipe(tree: Tree, dockerfile: str, service_path: str) -> In
     recipes = []
     for context in contexts:
         stage = _ImageReader(tree, text, parsed, context).stage(parsed.final_stage)
-        steps = (*_of_one_environment(tuple(dict.fromkeys(stage.steps)), service_path), *platform_steps)
+        own_steps = _of_one_environment(tuple(dict.fromkeys(stage.steps)), service_path)
+        steps = (*(_with_installer_of_stage(step, parsed) for step in own_steps), *platform_steps)
         python_path = tuple(filter(None, stage.environment.get("PYTHONPATH", "").split(":")))
         path = [resolve_path(folder, stage.folder) for folder in (".", *python_path)]
         code = (stage.files.find(folder) for folder in path)
@@ -80,6 +81,14 @@ def read_dockerfile_recipe(tree: Tree, dockerfile: str, service_path: str) -> In
         recipes.append(recipe)
     # `COPY . /app` fits every folder: the context is the one in which most of what is installed exists
     return min(recipes, key=lambda recipe: sum(len(step.unresolved) for step in recipe.steps) + len(recipe.limits))
+
+
+def _with_installer_of_stage(step: InstallStep, dockerfile: DockerfileText) -> InstallStep:
+    """Return the step with dnf instead of yum if its stage is no image of AWS Lambda: other images keep yum."""
+    if step.tool != "yum" or step.location.path != dockerfile.path:
+        return step
+    stages = [stage for stage in dockerfile.stages if stage.line <= (step.location.line or 0)]
+    return step if stages and is_lambda_image(stages[-1].image) else replace(step, tool="dnf")
 
 
 def _packages_in(files: FileMap, path: Sequence[str]) -> Iterator[str]:

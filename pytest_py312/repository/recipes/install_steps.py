@@ -25,6 +25,8 @@ INSTALLERS = frozenset(
 )  # fmt: skip
 """Distributions that only install, build or publish others. They are no requirements of a service."""
 
+BRING_SETUPTOOLS = frozenset({"pip-tools", "pipenv"})
+"""Installers that require setuptools."""
 _ARCHIVE = re.compile(r"\.(?:whl|zip|tar\.gz|tgz|tar\.bz2|tar\.xz)(?:\[[^\[\]]*\])?$", re.IGNORECASE)
 _LOCAL = re.compile(r"(?P<path>[^\[\]]+?)\s*(?:\[(?P<extras>[\w\s.,-]*)\])?", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
@@ -149,7 +151,7 @@ def make_step(
         prefix=command.prefix,
         indexes=settings.indexes,
         system_packages=command.system_packages,
-        installers=tuple(text for text in command.arguments if _name_of(text) in INSTALLERS and "==" in text),
+        installers=tuple(text for text in command.arguments if _is_judged_installer(text)),
         environment=_environment_of(program, folder),
         conditional=conditional,
         image_folders=files.folders() if command.files else (),
@@ -244,6 +246,12 @@ def _name_of(text: str) -> str:
     return re.sub(r"[-_.]+", "-", match[0]).lower() if match else ""
 
 
+def _is_judged_installer(text: str) -> bool:
+    """Return whether it limits the version of an installer, or names one that brings setuptools along."""
+    name = _name_of(text)
+    return name in INSTALLERS and (name in BRING_SETUPTOOLS or any(operator in text for operator in ("=", "<")))
+
+
 def _constraint_variable(command: InstallCommand) -> str:
     return "UV_CONSTRAINT" if command.tool == "uv pip" else "PIP_CONSTRAINT"
 
@@ -252,12 +260,15 @@ def _environment_flags(variables: Mapping[str, str], *, is_pip: bool) -> tuple[s
     """Return the flags that variables set for pip; https://pip.pypa.io/en/stable/topics/configuration/"""
     flags = {
         "PIP_NO_DEPS": "--no-deps", "PIP_REQUIRE_HASHES": "--require-hashes", "PIP_PRE": "--pre",
-        "PIP_NO_INDEX": "--no-index", "PIP_NO_BUILD_ISOLATION": "--no-build-isolation",
+        "PIP_NO_INDEX": "--no-index",
     }  # fmt: skip
     values = {"PIP_NO_BINARY": "--no-binary", "PIP_ONLY_BINARY": "--only-binary"}
     if not is_pip:
         return ()
+    # this variable is the value of the setting build-isolation: https://github.com/pypa/pip/issues/5735
+    is_isolated = variables.get("PIP_NO_BUILD_ISOLATION", "1").lower() not in ("0", "false", "no", "off")
     return (
+        *(() if is_isolated else ("--no-build-isolation",)),
         *(flag for name, flag in flags.items() if variables.get(name, "0").lower() in ("1", "true", "yes", "on")),
         *(f"{flag} {variables[name]}" for name, flag in values.items() if variables.get(name)),
     )

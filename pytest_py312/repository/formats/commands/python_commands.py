@@ -1,35 +1,63 @@
 """Extract the Python that Dockerfiles and scripts of a shell contain: ``python -c``, ``python -m`` and here-documents.
 
 The text is searched, whatever its format is, so that a command in JSON (``CMD ["python", "-m", "smtpd"]``), in YAML or
-in a Makefile is found as well. Never raises.
+in a Makefile is found as well. What is printed, and what may fail, is no such command. Never raises.
 """
 
 import re
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
 MAX_LENGTH = 500_000
 """Characters of a file that are searched."""
-MAX_COMMANDS = 200
-_PYTHON = r"""(?<![\w.$-])(?:[\w.${}-]{0,80}/){0,8}python(?:3(?:\.\d{1,2})?)?(?![\w.-])["']?"""
+MAX_COMMANDS = 2_000
+_MAX_LINE = 1_000
+"""Characters of a line in front of a command, and behind it, that are looked at."""
+_PROGRAM = (
+    r"(?:(?:[\w.${}-]{0,80}/){0,8}python(?:3(?:\.(?P<minor>\d{1,2}))?)?(?![\w.-])"
+    r"|\$\{?PYTHON3?(?::-[^}\s]{0,60})?\}?|\$\(PYTHON3?\))"
+)
 _BLANK = r"""(?:[ \t,]|\\\r?\n)"""
-_VALUE_OPTION = rf"""[WX]["']?{_BLANK}{{1,40}}["']?[\w.:=]{{1,60}}"""
+_VALUE_OPTION = rf"""[WX]["']?{_BLANK}{{1,40}}["']?[\w.:=/-]{{1,60}}"""
 _OPTIONS = rf"""(?:{_BLANK}{{1,40}}["']?-(?:{_VALUE_OPTION}|[A-Za-bd-ln-z]{{1,8}})["']?){{0,8}}"""
 _COMMAND = re.compile(
-    rf"""{_PYTHON}{_OPTIONS}{_BLANK}{{0,40}}(?:
+    rf"""(?<![\w.$-]){_PROGRAM}["']?{_OPTIONS}{_BLANK}{{0,40}}(?:
       (?<=[\s,\\])["']?-[A-Za-bd-ln-z]{{0,8}}m["']?{_BLANK}{{0,40}}["']?(?P<module>[A-Za-z_][\w.]{{0,200}})
     | (?<=[\s,\\])["']?-[A-Za-bd-ln-z]{{0,8}}c["']?{_BLANK}{{0,40}}(?P<quote>["'])
-    | (?:-[ \t])?<<-?[ \t]?(?P<end_quote>["']?)(?P<end>[A-Za-z_]\w{{0,40}})(?P=end_quote)[^\r\n]*\r?\n
+    | (?:-(?:[ \t][^\r\n<|;&]{{0,100}})?)?<<-?[ \t]{{0,9}}(?P<literal>\\|["']?)(?P<end>[A-Za-z_]\w{{0,40}})[^\r\n]*\r?\n
     )""",
     re.ASCII | re.VERBOSE,
 )
-_NOT_RUN = re.compile(r"(?:^|[\s;&|])(?:#|//)|\b(?:echo|printf)\b[^;&|]*$|^[ \t]*(?:LABEL|MAINTAINER)\b")
-"""What precedes a command on its line if it is a comment, or text that is printed."""
-_MAY_FAIL_BEFORE = re.compile(r"(?:^|[\s;&|(@])(?:if|elif|while|until|!)\s[^;]*$")
-"""What precedes a command whose failure is expected."""
-_MAY_FAIL_AFTER = re.compile(r"[^\r\n;&|]*(?:\\\r?\n[^\r\n;&|]*)?\|\|")
-_EXPANSION = re.compile(r"(?<!\\)\$(?:\w+|\{[^{}\n]*\})")
+_COMMENT_LINE = re.compile(r"^[ \t]*#(?!!).*$", re.MULTILINE)
+_DEFINITION = re.compile(r"^define[ \t].*?^endef", re.MULTILINE | re.DOTALL)
+_PRINTED_DOCUMENT = re.compile(
+    r"\b(?:cat|tee)\b[^\r\n|;&]{0,200}<<-?[ \t]{0,9}[\\\"']?(?P<end>[A-Za-z_]\w{0,40})[^\r\n|]*\n"
+)
+_DOCUMENT_END = re.compile(r"^[ \t]*(?P<word>[A-Za-z_]\w{0,40})[ \t]*\r?$", re.MULTILINE | re.ASCII)
+
+_QUOTED = re.compile(r"'[^']*'|\"(?:\\.|[^\"\\])*\"")
+_TAKES_COMMAND = re.compile(r"(?:-[a-z]*c[\"']?[\s,]*|\beval\s+|[\[,:]\s*)\Z")
+"""What stands in front of a quotation that is a command: ``sh -c "``, ``["``, ``command: "``."""
+_SUBSTITUTION = re.compile(r"\$\(|`")
+_COMMAND_START = re.compile(r"[;&|(`]|\b(?:then|do|else)\b")
+_LEADING_WORDS = re.compile(
+    r"(?:[@+-]|[\[{!\"',]|--?[\w-]+(?:=\S*)?|\w+=\S*|[\w.-]+:(?=\s)"
+    r"|RUN|CMD|ENTRYPOINT|HEALTHCHECK|CMD-SHELL|exec|env|eval|sudo|time|nohup|nice|command|shell"
+    r"|(?:poetry|pipenv|uv|pdm|hatch|rye)\s+run|(?:\S*/)?(?:tini|dumb-init)|(?:gosu|su-exec|timeout)\s+\S+|\s)*",
+    re.ASCII,
+)
+"""Words in front of a command that belong to it: ``RUN --mount=...``, ``web:``, ``exec env A=b``, ``poetry run``."""
+_CONDITION = re.compile(r"(?:^|[\s;&|(@])(?:if|elif|while|until|!)\s")
+_IGNORED_BY_MAKE = re.compile(r"\t[@+]*-")
+_REDIRECTION = re.compile(r"\d?>&\d|&?\d?>>?[ \t]*[\w./-]+")
+_FAILS_AS_WELL = re.compile(r"\|\|[\s{(]*(?:[^|&\n]{0,200};\s*)?(?:exit|return|false)\b(?!\s+0)")
+_OTHERWISE = re.compile(r"[^;&|\n]*\|\|")
+_CHOICE = re.compile(r"[^;&|\n]*&&(?:\s*(?:echo|printf|\w+=)|[^;\n]*\|\|)")
+"""What follows a command that only asks for something: ``&& echo yes``, ``&& a || b``."""
+_EXPANSION = re.compile(r"(?<!\\)\$(?:\w+|\{[^{}\n]*\}|\([^()\n]*\))|`[^`\n]*`")
 _ESCAPED = re.compile(r"\\(?:\r?\n|([\"\\$`]))")
 
 
@@ -38,12 +66,14 @@ class PythonCommand:
     """A run of Python: the stdlib or other ``module`` of ``-m``, or the ``code`` of ``-c`` or of a here-document.
 
     ``line`` and ``column`` count from 1. In the code, expansions of the shell are replaced by the name ``expanded``.
+    ``minor``: the command names that version of Python, as ``python3.9`` does.
     """
 
     line: int
     column: int
     module: str = ""
     code: str = ""
+    minor: str = ""
 
 
 def read_python_commands(text: str) -> tuple[PythonCommand, ...]:
@@ -52,32 +82,85 @@ def read_python_commands(text: str) -> tuple[PythonCommand, ...]:
 
 
 def _commands(text: str) -> Iterator[PythonCommand]:
+    ends = _ends_of_documents(text)
+    text = _without_printed_text(text, ends)
     line, counted, position = 1, 0, 0
-    without_end: set[str] = set()
     while match := _COMMAND.search(text, position):
         position = match.end()
         start_of_line = text.rfind("\n", 0, match.start()) + 1
-        leading_text = text[max(start_of_line, match.start() - 500) : match.start()]
+        leading_text = text[max(start_of_line, match.start() - _MAX_LINE) : match.start()]
         line, counted = line + text.count("\n", counted, match.start()), match.start()
+        if not _is_command(leading_text):
+            continue
         code, end = "", match.end()
-        mark = match["quote"] or match["end"]
-        if mark in without_end:
-            end = -1
-        elif match["quote"]:
-            code, end = _quoted(text, match.end(), mark)
+        if match["quote"]:
+            code, end = _quoted(text, match.end(), match["quote"])
         elif match["end"]:
-            code, end = _here_document(text, match.end(), mark, expanded=not match["end_quote"])
+            code, end = _here_document(text, match, ends)
         position = max(position, end)
-        if end == -1:
-            without_end.add(mark)  # nor has a later one an end
-            continue
-        if _NOT_RUN.search(leading_text) or _MAY_FAIL_BEFORE.search(leading_text):
-            continue
-        if not match["end"] and _MAY_FAIL_AFTER.match(text[end : end + 500]):
+        following_text = "" if match["end"] else _rest_of_command(text, end)
+        if end == -1 or _may_fail(leading_text, following_text):
             continue
         yield PythonCommand(
-            line=line, column=match.start() - start_of_line + 1, module=(match["module"] or "").rstrip("."), code=code
+            line=line,
+            column=match.start() - start_of_line + 1,
+            module=(match["module"] or "").rstrip("."),
+            code=code,
+            minor=match["minor"] or "",
         )
+
+
+# ---- what is a command
+
+
+def _without_printed_text(text: str, ends: Mapping[str, Sequence[tuple[int, int]]]) -> str:
+    """Replace comments, definitions of Make and here-documents that are only printed or written by blanks."""
+    text = _COMMENT_LINE.sub(_blank, text)
+    text = _DEFINITION.sub(_blank, text) if "endef" in text else text
+    parts, position = [], 0
+    for document in _PRINTED_DOCUMENT.finditer(text):
+        end = _end_of_document(ends, document["end"], document.end())
+        if document.end() >= position and end is not None:
+            parts += [text[position : document.end()], re.sub(r"[^\n]", " ", text[document.end() : end[0]])]
+            position = end[0]
+    return "".join([*parts, text[position:]])
+
+
+def _blank(match: re.Match[str]) -> str:
+    return re.sub(r"[^\n]", " ", match[0])
+
+
+def _is_command(leading_text: str) -> bool:
+    """Return whether a program may stand behind this start of a line, and not a word of a text."""
+    without_quotations = _QUOTED.sub("", leading_text)
+    quote = re.search(r"[\"']", without_quotations)
+    inside = without_quotations
+    if quote:
+        inside = without_quotations[quote.end() :]
+        substitutions = list(_SUBSTITUTION.finditer(inside))
+        if substitutions:
+            inside = inside[substitutions[-1].end() :]
+        elif not _TAKES_COMMAND.search(leading_text[: leading_text.rfind(quote[0])]):
+            return False
+    return _LEADING_WORDS.fullmatch(_COMMAND_START.split(inside)[-1]) is not None
+
+
+def _rest_of_command(text: str, end: int) -> str:
+    """Return what follows a command up to the end of its line, with continued lines, without redirections."""
+    rest = re.match(r"(?:[^\n\\]|\\\r?\n|\\.)*", text[end : end + _MAX_LINE])
+    return _REDIRECTION.sub(" ", rest[0].replace("\\\n", " ")) if rest else ""
+
+
+def _may_fail(leading_text: str, following_text: str) -> bool:
+    """Return whether the program goes on if this command fails."""
+    if _CONDITION.search(_QUOTED.sub("", leading_text)) or _IGNORED_BY_MAKE.match(leading_text):
+        return True
+    if _FAILS_AS_WELL.search(following_text):
+        return False
+    return _OTHERWISE.match(following_text) is not None or _CHOICE.match(following_text) is not None
+
+
+# ---- the code of a command
 
 
 def _quoted(text: str, start: int, quote: str) -> tuple[str, int]:
@@ -91,13 +174,27 @@ def _quoted(text: str, start: int, quote: str) -> tuple[str, int]:
     return (_expanded(content) if quote == '"' else content), end + 1
 
 
-def _here_document(text: str, start: int, word: str, *, expanded: bool) -> tuple[str, int]:
-    """Return the lines up to the one that is ``word``, and where that ends; ``-1`` if there is none."""
-    end = re.compile(rf"^[ \t]*{word}[ \t]*$", re.MULTILINE).search(text, start)
+def _here_document(text: str, match: re.Match[str], ends: Mapping[str, Sequence[tuple[int, int]]]) -> tuple[str, int]:
+    """Return the lines up to the one that is the word, and where that ends; ``-1`` if there is none."""
+    end = _end_of_document(ends, match["end"], match.end())
     if end is None:
         return "", -1
-    content = text[start : end.start()]
-    return (_expanded(content) if expanded else content), end.end()
+    content = text[match.end() : end[0]]
+    return (content if match["literal"] else _expanded(content)), end[1]
+
+
+def _ends_of_documents(text: str) -> Mapping[str, Sequence[tuple[int, int]]]:
+    """Return the places of the lines that consist of one word, by that word."""
+    ends: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
+    for match in _DOCUMENT_END.finditer(text) if "<<" in text else ():
+        ends[match["word"]].append(match.span())
+    return ends
+
+
+def _end_of_document(ends: Mapping[str, Sequence[tuple[int, int]]], word: str, start: int) -> tuple[int, int] | None:
+    places = ends.get(word, ())
+    index = bisect_left(places, (start, 0))
+    return places[index] if index < len(places) else None
 
 
 def _expanded(text: str) -> str:

@@ -143,9 +143,10 @@ class DockerTarget:
     def _http_get(self, container_info: JsonObject, spec: ServiceSpec, path: str) -> HttpResponse | str:
         """Return the response, or why there is none."""
         try:
-            return http_get(*self._addresses.resolve(container_info, spec), path)
+            host, port = self._addresses.resolve(container_info, spec)
         except TargetError as error:
             return str(error)
+        return http_get(host, port, path)
 
     def address(self, spec: ServiceSpec, container: Container) -> tuple[str, int]:
         """Return host and port of the service, as

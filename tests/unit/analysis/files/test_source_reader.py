@@ -95,13 +95,17 @@ def test_a_script_is_no_module(tmp_path: Path) -> None:
 
 def test_python_in_dockerfiles_and_scripts_is_read(tmp_path: Path) -> None:
     fleet(tmp_path, {"Dockerfile": "FROM python:3.9\nRUN python -c 'import imp'\n", "start.sh": "exec gunicorn app\n"})
+    fleet(tmp_path, {"entrypoint": "#!/bin/bash\npython -m cgi\n", "notes": "python -m imp\n"})
     (tmp_path / "repository" / "docker").mkdir()
     (tmp_path / "repository" / "docker" / "Dockerfile").write_text("FROM python:3.9\nCMD python -m smtpd\n")
     reader = SourceReader(root=tmp_path / "repository", cache=tmp_path / "cache", processes=1)
 
     source = reader.read([replace(SERVICE, files=("docker/Dockerfile", "docker/missing.sh"))])[SERVICE.path]
 
-    assert sorted(source.contents) == ["docker/Dockerfile", f"{SERVICE.path}/Dockerfile"]
+    assert sorted(source.contents) == [
+        "docker/Dockerfile", f"{SERVICE.path}/Dockerfile", f"{SERVICE.path}/entrypoint",
+    ]  # fmt: skip
+    assert asked(source, "entrypoint") == {"cgi"}
     assert asked(source, "Dockerfile") == {"imp"}
     assert source.unread == ()
 

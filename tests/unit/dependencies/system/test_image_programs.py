@@ -47,6 +47,12 @@ def test_yum_in_an_image_of_lambda(image: str, tool: str, on: str, reported: lis
         ("pip==20.3.4", "pip", "3.10", []),
         ("pip==20.3.4", "uv pip", "3.12", []),
         ("pip==20.*", "pip", "3.12", ["install pip==23.1.2 or newer there"]),
+        ("pip<21", "pip", "3.12", ["install pip==23.1.2 or newer there"]),
+        ("pip~=20.3", "pip", "3.12", ["install pip==23.1.2 or newer there"]),
+        ("pip~=23.0", "pip", "3.12", []),
+        ("pip>=20,<24", "pip", "3.12", []),
+        ("pip==23.1", "pip", "3.12", []),  # it runs, unlike 23.1.1
+        ("pip===20.3.4", "pip", "3.12", []),
         ("Pipenv == 2022.1.8", "pipenv", "3.12", ["install pipenv==2023.4.20 or newer there"]),
         ("poetry==1.1.15", "poetry", "3.12", ["install poetry==1.2.0 or newer there"]),
         ("poetry==1.8.2", "poetry", "3.12", []),
@@ -65,6 +71,23 @@ def test_an_installer_that_nothing_uses_later_is_not_judged() -> None:
     steps = (step("pip", 2), step("pip", 3, "pip==20.3.4"))
 
     assert list(missing_program_findings(cell("python:3.9", "3.12", *steps))) == []
+
+
+def test_an_installer_of_another_environment_is_not_judged() -> None:
+    steps = (replace(step("pip", 2, "pip==20.3.4"), environment="/old"), step("pip", 3))
+
+    assert (
+        list(missing_program_findings(cell("python:3.9", "3.12", steps[0], replace(steps[1], environment="/new"))))
+        == []
+    )
+    assert list(missing_program_findings(cell("python:3.9", "3.12", steps[0], replace(steps[1], environment="/old"))))
+
+
+def test_a_command_under_a_condition_is_not_judged() -> None:
+    """``if command -v yum; then yum install gcc; else dnf install gcc; fi``."""
+    steps = (replace(step("yum", 2), conditional=True), step("dnf", 2))
+
+    assert list(missing_program_findings(cell(LAMBDA, "3.12", *steps))) == []
 
 
 def test_a_service_without_a_recipe_has_no_commands() -> None:

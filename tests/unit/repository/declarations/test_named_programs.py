@@ -24,6 +24,11 @@ def declared(text: str, path: str) -> list[str]:
         ("supervisord.conf", "[program:web]\ncommand=/opt/venv/bin/python3.9 main.py\n", ["2 3.9"]),
         ("uwsgi.ini", "[uwsgi]\npythonpath = /usr/local/lib/python3.9/site-packages\n", ["2 3.9"]),
         ("deploy/api.service", "[Service]\nExecStart=/srv/venv/bin/python3.9 -m api\n", ["2 3.9"]),
+        ("run.sh", "[ $# -gt 0 ] || exit 1; exec python3.9 a.py\n", ["1 3.9"]),
+        ("supervisord.conf", ";command=python3.9 x\ncommand=python3.12 x\n", ["2 3.12"]),
+        ("run.sh", "ssh old python3.6 a.py\ndocker run x python3.11 -m black\n", []),
+        ("run.sh", "tar xf Python-3.9.18.tgz\nmake altinstall\npython3.9 -m ensurepip\n", []),
+        ("run.sh", 'P="python3.9 python3.9-venv"\napt-get install $P\n', []),
         ("run.sh", "python3.9 a.py\npython3.10 a.py\n", []),
         ("run.sh", "apt-get install -y python3.9\npython3.9 a.py\n", []),
         ("run.sh", "pyenv install 3.9.18\npython3.9 a.py\n", []),
@@ -55,6 +60,18 @@ def test_layers_for_one_python(path: str, name: str, versions: list[str]) -> Non
     text = f"layers:\n  - {LAYER}{name}\n" if path == "serverless.yml" else f'layers = [\n  "{LAYER}{name}"\n]\n'
 
     assert declared(text, path) == versions
+
+
+@pytest.mark.parametrize(
+    "arn",
+    [
+        "!Sub arn:aws:lambda:${AWS::Region}:017000801446:layer:AWSLambdaPowertoolsPythonV3-python39-x86_64:2",
+        "arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:layer:ours-python3-9:1",
+        "arn:aws:lambda:${self:provider.region}:336392948345:layer:AWSSDKPandas-Python39:5",
+    ],
+)
+def test_layers_with_variables(arn: str) -> None:
+    assert declared(f"Layers:\n  - {arn}\n", "template.yaml") == ["2 3.9"]
 
 
 def test_a_layer_is_changed_by_hand() -> None:

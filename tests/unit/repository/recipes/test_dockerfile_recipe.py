@@ -205,6 +205,22 @@ def test_a_build_without_isolation_uses_the_setuptools_of_the_image(
     assert [project.by_own_setuptools for project in step.projects] == [is_own]
 
 
+@pytest.mark.parametrize(("image", "tool"), [("amazonlinux:2", "dnf"), ("public.ecr.aws/lambda/python:3.9", "yum")])
+def test_yum_is_that_of_its_stage(tmp_path: Path, image: str, tool: str) -> None:
+    """What matters is whether the image of the target has it: dnf is never missed."""
+    text = f"FROM {image} AS b\nRUN yum install -y gcc && pip install a -t /o\n"
+    text += "FROM public.ecr.aws/lambda/python:3.9\nCOPY --from=b /o .\n"
+    tools = {step.tool for step in recipe_of(tmp_path, text).steps if step.system_packages}
+    assert tools == {tool}
+
+
+@pytest.mark.parametrize(("value", "is_own"), [("0", True), ("false", True), ("1", False), ("yes", False)])
+def test_the_variable_for_isolation_is_the_value_of_the_setting(tmp_path: Path, value: str, is_own: bool) -> None:
+    text = f"FROM python:3.11\nENV PIP_NO_BUILD_ISOLATION={value}\nWORKDIR /x\nCOPY . .\nRUN pip install .\n"
+    (step,) = recipe_of(tmp_path, text, {"setup.py": ""}).steps
+    assert [project.by_own_setuptools for project in step.projects] == [is_own]
+
+
 def test_undetermined_steps_are_reported(tmp_path: Path) -> None:
     """A file that is not in the repository, a variable without a value, a script that is not there."""
     text = "FROM python:3.11\nRUN pip install -r gone.txt\nRUN pip install $WHAT\nRUN sh /install.sh\n"
