@@ -7,7 +7,8 @@ from pytest_py312.core.model.findings import Interpreter, Location
 from pytest_py312.core.model.plan import Plan, ServiceSettings, Suite
 
 AWS_LAMBDA = "AWS Lambda"
-PLATFORMS = (AWS_LAMBDA,)
+GOOGLE_FUNCTIONS = "Google Cloud Functions"
+PLATFORMS = (AWS_LAMBDA, GOOGLE_FUNCTIONS)
 """What runs functions, and has packages of its own: in place of the tool of an install step."""
 _SITE_FOLDER = re.compile(r"/lib/python3[.]?\d*/(?:site|dist)-packages/?$")
 

@@ -39,6 +39,9 @@ _INSTALLS_PYTHON = re.compile(
 )
 _RUNS_ELSEWHERE = re.compile(r"\b(?:ssh|scp|docker|podman|nerdctl|kubectl|oc|aws|gcloud|az)[ \t]")
 _COMMENT = re.compile(r"(?:^|[ \t])#|^[ \t]*;")
+_RUNTIME_OPTION = re.compile(
+    r"--runtime(?:=|[\"']?[ \t]*[,\s][\s-]{0,40}[\"']?)[\"']?python(?P<version>3\.?\d{1,2})(?![\w.])", re.ASCII
+)
 _ARN_FIELD = r"(?:[^\s\"':${}]|\$\{[^{}\n]{1,60}\}){0,60}"
 _LAYER = re.compile(
     rf"arn:{_ARN_FIELD}:lambda:{_ARN_FIELD}:{_ARN_FIELD}:layer:[\w-]{{0,80}}?(?:[Pp]ython[-_]?|[-_]py?)"
@@ -244,14 +247,31 @@ def read_cdk_declarations(text: str, path: str) -> tuple[VersionDeclaration, ...
 def read_layer_declarations(text: str, path: str) -> tuple[VersionDeclaration, ...]:
     """Read the AWS Lambda layers for one Python in a template of functions: ``...:layer:AWSSDKPandas-Python39:5``."""
     collector = DeclarationCollector(text, path)
-    for match in _LAYER.finditer(text[:_LIMIT]) if ":layer:" in text else ():
-        if "#" not in text[text.rfind("\n", 0, match.start()) + 1 : match.start()]:
-            collector.add(
-                "image", DeclarationRole.EXACT, *match.span("version"), subject="a layer", text=match[0],
-                version=version_of(re.sub(r"[-_]", ".", match["version"])), declared=False,
-                not_editable_reason="The layer for another Python has a number of its own.",
-            )  # fmt: skip
+    for match in _uncommented(_LAYER, text):
+        collector.add(
+            "image", DeclarationRole.EXACT, *match.span("version"), subject="a layer", text=match[0],
+            version=version_of(re.sub(r"[-_]", ".", match["version"])), declared=False,
+            not_editable_reason="The layer for another Python has a number of its own.",
+        )  # fmt: skip
     return collector.declarations
+
+
+def read_runtime_options(text: str, path: str) -> tuple[VersionDeclaration, ...]:
+    """Read the runtimes in commands that deploy functions: ``gcloud functions deploy --runtime python311``."""
+    collector = DeclarationCollector(text, path)
+    for match in _uncommented(_RUNTIME_OPTION, text):
+        collector.add(
+            "image", DeclarationRole.EXACT, *match.span("version"), subject="a runtime",
+            text=f"--runtime python{match['version']}", version=version_of(match["version"]),
+        )  # fmt: skip
+    return collector.declarations
+
+
+def _uncommented(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
+    """Yield the matches that no comment contains."""
+    for match in pattern.finditer(text[:_LIMIT]):
+        if "#" not in text[text.rfind("\n", 0, match.start()) + 1 : match.start()]:
+            yield match
 
 
 def read_terraform_declarations(text: str, path: str) -> tuple[VersionDeclaration, ...]:

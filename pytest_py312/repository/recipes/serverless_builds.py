@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import lru_cache
 
 from pytest_py312.core.model.findings import Location
-from pytest_py312.core.model.fleet import AWS_LAMBDA, InstallRecipe, InstallStep, Program
+from pytest_py312.core.model.fleet import AWS_LAMBDA, GOOGLE_FUNCTIONS, InstallRecipe, InstallStep, Program
 from pytest_py312.repository.formats.functions.serverless import (
     BuiltFolder,
     ServerlessFunction,
@@ -24,6 +24,11 @@ _FOR_LAMBDA = re.compile(
     r"^[ \t]*(?:import|from)\s+(?:boto3|botocore|aws_lambda_\w+|aws_xray_sdk|crhelper|cfnresponse)\b",
     re.MULTILINE | re.ASCII,
 )
+_FRAMEWORK = re.compile(r"^(?:import functions_framework|from functions_framework)\b", re.MULTILINE)
+"""The framework for functions, which Google Cloud installs where the requirements lack it.
+
+https://cloud.google.com/run/docs/runtimes/python-dependencies
+"""
 FILE_LIMIT = 2_000
 """Maximum number of files that are read."""
 SEARCH_DEPTH = 12
@@ -76,13 +81,20 @@ def read_serverless_recipe(tree: Tree, service_path: str, nested: Sequence[str] 
 
 
 def read_handler_recipe(tree: Tree, service_path: str, files: Sequence[str]) -> InstallRecipe | None:
-    """Return what AWS Lambda provides to a service of which only the code shows that it runs there.
+    """Return what the platform provides to a function of which only the code shows where it runs.
 
-    It has a handler ``(event, context)`` and imports the SDK or what is for Lambda alone, or a configuration of Chalice
-    (https://aws.github.io/chalice/topics/configfile.html). What defines it may be generated, or be elsewhere.
+    On AWS Lambda it has a handler ``(event, context)`` and imports the SDK or what is for Lambda alone, or a
+    configuration of Chalice (https://aws.github.io/chalice/topics/configfile.html). A ``main.py`` of Google Cloud
+    imports the framework for functions. What defines it may be generated, or be elsewhere.
 
     :param files: the paths of the service's files, relative to it; of folders further inside only ``src`` counts.
     """
+    main = join_path(service_path, "main.py")
+    text = (tree.read_or_none(main) or "") if "main.py" in files else ""
+    if framework := _FRAMEWORK.search(text):
+        location = Location(path=main, line=text.count("\n", 0, framework.start()) + 1)
+        step = InstallStep(tool=GOOGLE_FUNCTIONS, location=location, arguments=("functions-framework",))
+        return InstallRecipe(source=main, steps=(step,))
     source, line = join_path(service_path, ".chalice/config.json"), 1
     if ".chalice/config.json" not in files:
         names = [name for name in files if re.fullmatch(r"(?:src/)?(?!test_|conftest)[^/]+(?<!_test)\.py", name)]

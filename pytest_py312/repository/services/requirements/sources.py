@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pytest_py312.core.errors import PlanError, did_you_mean
-from pytest_py312.core.model.fleet import PLATFORMS, InstallRecipe, RequirementSource, Service
+from pytest_py312.core.model.fleet import AWS_LAMBDA, PLATFORMS, InstallRecipe, RequirementSource, Service
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.core.text import list_names
 from pytest_py312.repository.formats.conda import PIP_TABLE, read_conda_dependencies
@@ -209,7 +209,7 @@ def describe_platforms(services: Sequence[Service]) -> list[str]:
                 provided.setdefault((step.tool, names), []).append(f"{service.name} ({step.location})")
     return [
         f"{platform} provides {', '.join(names)} to {list_names(places)}: the newest versions are installed that fit "
-        "to what is required. It sets a region."
+        f"to what is required.{' It sets a region.' if platform == AWS_LAMBDA else ''}"
         for (platform, names), places in provided.items()
     ]
 

@@ -74,6 +74,21 @@ def test_layers_with_variables(arn: str) -> None:
     assert declared(f"Layers:\n  - {arn}\n", "template.yaml") == ["2 3.9"]
 
 
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("deploy.sh", "gcloud functions deploy f --gen2 \\\n  --runtime python311 --trigger-http\n"),
+        ("deploy.sh", "set -e\naws lambda create-function --runtime=python3.11 --function-name f\n"),
+        ("Makefile", "deploy:\n\tgcloud functions deploy f --runtime python311\n"),
+        ("cloudbuild.yaml", "steps:\n- args: ['functions', 'deploy', '--runtime', 'python311', '--region']\n"),
+        ("cloudbuild.yaml", "- '--runtime'\n- 'python311'\n"),
+    ],
+)
+def test_runtimes_in_commands_that_deploy(path: str, text: str) -> None:
+    assert declared(text, path) == ["2 3.11"]
+    assert declared(text.replace("--runtime", "# --runtime"), path) == []
+
+
 def test_a_layer_is_changed_by_hand() -> None:
     """The layer for another Python has another number behind the colon."""
     (layer,) = read_declarations(f"layers:\n  - {LAYER}AWSSDKPandas-Python39:5\n", "serverless.yml")

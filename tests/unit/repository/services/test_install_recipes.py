@@ -167,6 +167,21 @@ HANDLER = "import boto3\n\n\ndef handler(event, context):\n    return boto3\n"
 
 
 @pytest.mark.parametrize(
+    ("files", "provided"),
+    [
+        ({"main.py": "import os\nimport functions_framework\n"}, ["functions-framework"]),
+        ({"main.py": "from functions_framework import http\n", "Dockerfile": "FROM python:3.9\nCOPY . .\n"}, []),
+        ({"main.py": "import os\n"}, []),
+    ],
+)
+def test_what_google_cloud_provides_to_a_function(tmp_path: Path, files: dict[str, str], provided: list[str]) -> None:
+    """Where the requirements lack the framework, the build installs it."""
+    service_tree(tmp_path / "svc", {"requirements.txt": "google-cloud-storage==2.0\n", **files})
+    (made,) = discover(default_plan(tmp_path)).services
+    assert [name for step in (made.recipe.steps if made.recipe else ()) for name in step.arguments] == provided
+
+
+@pytest.mark.parametrize(
     ("files", "source"),
     [
         ({"load.py": HANDLER}, "svc/load.py"),
