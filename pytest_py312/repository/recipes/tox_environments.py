@@ -85,7 +85,9 @@ def read_tox_configuration(tree: Tree, folder: str) -> ToxConfiguration | None:
     for name, base in (("tox.ini", "tox"), ("setup.cfg", "tox:tox")):
         path = join_path(folder, name)
         text = tree.read_or_none(path)
-        if text is not None and base in (ini := read_ini(text)).sections:
+        ini = read_ini(text or "")
+        # tox runs a tox.ini without [tox] as well; the other files are for several tools
+        if base in ini.sections or (name == "tox.ini" and "testenv" in ini.sections):
             return ToxConfiguration(path=path, folder=folder, ini=ini, base=base)
     path = join_path(folder, "pyproject.toml")
     toml = read_toml(tree.read_or_none(path) or "")

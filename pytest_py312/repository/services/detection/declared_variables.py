@@ -19,7 +19,7 @@ FILE_LIMIT = 20
 _INNER_FOLDERS = (".", ".ci", "ci", ".docker", "docker", "tests", "compose")
 _TEMPLATES = (
     ".env.example", ".env.sample", ".env.template", ".env.dist", ".env.default", ".env.defaults", ".env.test",
-    "example.env", "sample.env", "template.env",
+    "example.env", "sample.env", "template.env", ".template.env", ".example.env", ".sample.env",
 )  # fmt: skip
 
 Variables = tuple[tuple[str, str], ...]

@@ -1,9 +1,12 @@
 """Which environments of tox are followed first, and which section each of them has."""
 
+from pathlib import Path
+
 import pytest
 
 from pytest_py312.repository.formats.setuptools import read_ini
-from pytest_py312.repository.recipes.tox_environments import ToxConfiguration
+from pytest_py312.repository.recipes.tox_environments import ToxConfiguration, read_tox_configuration
+from pytest_py312.repository.tree import Tree
 
 
 def configuration(text: str) -> ToxConfiguration:
@@ -28,6 +31,21 @@ def configuration(text: str) -> ToxConfiguration:
 def test_the_newest_version_of_a_library_comes_first(envlist: str, expected: list[str]) -> None:
     """After it what is called old or unstable. Pythons and different names stay in their order."""
     assert configuration(f"[common]\npythons = {{39,310}}\n[tox]\nenvlist = {envlist}\n").environments == (*expected,)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "is_configured"),
+    [
+        ("tox.ini", "[testenv]\ncommands = pytest\n", True),
+        ("tox.ini", "[tox]\n", True),
+        ("tox.ini", "[flake8]\nmax-line-length = 100\n", False),
+        ("setup.cfg", "[testenv]\ncommands = pytest\n", False),
+        ("setup.cfg", "[tox:tox]\n[testenv]\n", True),
+    ],
+)
+def test_files_that_configure_tox(tmp_path: Path, name: str, text: str, is_configured: bool) -> None:
+    (tmp_path / name).write_text(text)
+    assert (read_tox_configuration(Tree(tmp_path), ".") is not None) is is_configured
 
 
 @pytest.mark.parametrize(
