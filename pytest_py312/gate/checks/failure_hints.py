@@ -8,7 +8,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 
-from pytest_py312.core.model.findings import Finding
+from pytest_py312.core.model.findings import Finding, Interpreter
+from pytest_py312.dependencies.store.environments import Environment
 
 CAUSE_ELSEWHERE = "the cause is in "
 """The beginning of the remedy of a failure in a library."""
@@ -110,6 +111,29 @@ def with_source_remedy(finding: Finding, source_findings: Iterable[Finding]) -> 
         return finding
     only_place = about_same[0].location if len({other.location for other in about_same}) == 1 else location
     return replace(finding, remedy=about_same[0].remedy, location=only_place)
+
+
+_MISSING_PART = re.compile(
+    r"No module named '(?P<module>[A-Za-z_]\w*(?:\.\w+)+)'|cannot import name '\w+' from '(?P<source>[A-Za-z_]\w*)",
+    re.ASCII,
+)
+
+
+def with_changed_library(
+    finding: Finding, environment: Environment | None, baseline_environment: Environment | None, baseline: Interpreter
+) -> Finding:
+    """Return the finding with the library whose version here lacks what the one of the baseline has, as its remedy."""
+    match = _MISSING_PART.search(finding.message)
+    if match is None or environment is None or baseline_environment is None:
+        return finding
+    module = (match["module"] or match["source"]).partition(".")[0]
+    for project in sorted(name for name, modules in environment.modules.items() if module in modules):
+        here, there = environment.versions.get(project, ""), baseline_environment.versions.get(project, "")
+        if here and there and here != there:
+            message = f"{finding.message}; {project} {here} is installed, and {there} on {baseline}"
+            remedy = f"require {project}=={there}, the version that {baseline} has, or follow the changes of {project}"
+            return replace(finding, message=message, remedy=remedy)
+    return finding
 
 
 def _mentions(message: str, name: str) -> bool:

@@ -18,6 +18,7 @@ from pytest_py312.gate.checks.failure_hints import (
     GENERAL_REMEDY,
     missing_variable_hint,
     remedy_for,
+    with_changed_library,
     with_source_remedy,
 )
 from pytest_py312.gate.checks.start_modules import start_imports, unproven_start
@@ -362,7 +363,9 @@ def _regressions(cell: Cell, comparison: SuiteComparison, run: SuiteRun, facts: 
         return findings
     source_findings = facts.source_analysis(cell).findings
     findings = [with_source_remedy(finding, source_findings) for finding in findings]
-    return _with_tried_versions(cell, findings, differing, facts) if differing else findings
+    findings = _with_tried_versions(cell, findings, differing, facts) if differing else findings
+    here, there = (facts.installation(each).environment for each in (cell, cell.baseline_cell))
+    return [with_changed_library(finding, here, there, comparison.baseline) for finding in findings]
 
 
 def _with_tried_versions(cell: Cell, findings: Sequence[Finding], differing: str, facts: Facts) -> list[Finding]:

@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_py312.gate.checks.failure_hints import REMEDIES, missing_variable_hint, remedy_for
+from pytest_py312.core.model.findings import Finding, Interpreter
+from pytest_py312.gate.checks.failure_hints import REMEDIES, missing_variable_hint, remedy_for, with_changed_library
+from tests.support.fakes import installation_of
 
 
 @pytest.mark.parametrize(
@@ -93,3 +95,37 @@ def test_no_pattern_is_hidden_by_an_earlier_one() -> None:
 @given(st.text())
 def test_no_text_crashes_it(text: str) -> None:
     assert isinstance(remedy_for(text), str)
+
+
+# ---- libraries that have changed
+
+
+@pytest.mark.parametrize(
+    ("message", "versions", "remedy"),
+    [
+        (
+            "cannot be collected: No module named 'cloudevents.sdk'",
+            ("1.13.0", "2.0.0"),
+            "require cloudevents==1.13.0, ",
+        ),
+        (
+            "ImportError: cannot import name 'v1' from 'cloudevents' (/x.py)",
+            ("1.13.0", "2.0.0"),
+            "require cloudevents==",
+        ),
+        ("No module named 'cloudevents.sdk'", ("2.0.0", "2.0.0"), ""),  # it is not the version
+        ("No module named 'cloudevents'", ("1.13.0", "2.0.0"), ""),  # it is not installed
+        ("No module named 'cloud.events'", ("1.13.0", "2.0.0"), ""),  # of another project
+        ("AssertionError: cloudevents.sdk", ("1.13.0", "2.0.0"), ""),
+    ],
+)
+def test_what_another_version_of_a_library_lacks(message: str, versions: tuple[str, str], remedy: str) -> None:
+    baseline, target = (installation_of(on, {"cloudevents": version}).environment
+                        for on, version in zip(("3.9", "3.12"), versions, strict=True))  # fmt: skip
+    finding = Finding(code="PY402", message=message, remedy="fix it")
+
+    changed = with_changed_library(finding, target, baseline, Interpreter(3, 9))
+
+    assert changed.remedy.startswith(remedy or "fix it")
+    assert ("2.0.0 is installed, and 1.13.0 on 3.9" in changed.message) is bool(remedy)
+    assert with_changed_library(finding, None, baseline, Interpreter(3, 9)) == finding
