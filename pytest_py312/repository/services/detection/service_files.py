@@ -233,9 +233,12 @@ _POETRY_DECLARES = frozenset({"name", "dependencies", "dev-dependencies", "group
 def has_own_code(tree: Tree, path: str, services: Sequence[str]) -> bool:
     """Return whether the folder or its ``src`` has modules or packages that are in none of the ``services``.
 
-    With an image of its own, a folder with modules counts as a package.
+    With an image of its own, a folder with modules counts as a package, and one with packages where namespaces are
+    searched for: https://setuptools.pypa.io/en/latest/userguide/package_discovery.html
     """
     is_imaged = has_python_image(tree, path, tree.list_folder(path))
+    texts = (tree.read_or_none(join_path(path, name)) or "" for name in ("setup.cfg", "setup.py", "pyproject.toml"))
+    has_namespaces = any("find_namespace" in text for text in texts)
     for folder in (path, join_path(path, "src")):
         listing = tree.list_folder(folder)
         if any(map(_is_module, listing.files)):
@@ -244,9 +247,16 @@ def has_own_code(tree: Tree, path: str, services: Sequence[str]) -> bool:
         packages = {place for place in inner if tree.is_file(join_path(place, "__init__.py"))}
         if is_imaged:
             packages |= {place for place in inner if any(map(_is_module, tree.list_folder(place).files))}
+        if has_namespaces:
+            free = (place for place in inner if not any(lies_in(service, place) for service in services))
+            packages |= {place for place in free if _has_packages(tree, place)}
         if not packages.issubset(services):
             return True
     return False
+
+
+def _has_packages(tree: Tree, path: str) -> bool:
+    return any(tree.is_file(join_path(path, name, "__init__.py")) for name in tree.list_folder(path).folders)
 
 
 def _is_module(name: str) -> bool:
