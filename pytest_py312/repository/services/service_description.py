@@ -1,5 +1,6 @@
 """Describe one service from its files: what it requires and starts, how it is tested, on which Python it runs."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -45,6 +46,9 @@ from pytest_py312.repository.services.requirements.sources import (
 from pytest_py312.repository.services.requirements.uninstalled import with_uninstalled
 from pytest_py312.repository.tree import Tree, join_path
 
+_WORKFLOWS = ".github/workflows/"
+_JOBS = re.compile(r"^jobs:[ \t]*(?:#.*)?\n", re.MULTILINE)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Requirements:
@@ -65,7 +69,8 @@ def describe_service(
     files = read_service_files(tree, path, inner)
     distribution = find_distribution(files.scan.files, files.texts)
     recipe, test_recipe = _recipes(plan, tree, files, bare)
-    baseline = find_baseline(_with_image(tree, files, recipe), settings, plan, _runtime_of(tree, path, recipe))
+    described = _with_test_job(tree, _with_image(tree, files, recipe), test_recipe)
+    baseline = find_baseline(described, settings, plan, _runtime_of(tree, path, recipe))
     suite, suite_clause = _choose_suite(tree, files, settings, test_recipe)
     required = _requirements(plan, tree, files, settings, recipe, test_recipe, is_tested=suite is not None)
     programs = started_programs(tree, files)
@@ -195,6 +200,32 @@ def _with_image(tree: Tree, files: ServiceFiles, recipe: InstallRecipe | None) -
     if not is_dockerfile(path.rpartition("/")[2]) or any(image.path == path for image in files.dockerfiles):
         return files
     return replace(files, dockerfiles=(*files.dockerfiles, read_dockerfile(tree.read_or_none(path) or "", path)))
+
+
+def _with_test_job(tree: Tree, files: ServiceFiles, test_recipe: InstallRecipe | None) -> ServiceFiles:
+    """Return the service's files with the Pythons of the job outside of it that runs its tests."""
+    path = test_recipe.source if test_recipe is not None else ""
+    is_own = path.startswith(f"{files.path}/") or files.path == "."
+    if test_recipe is None or _WORKFLOWS not in path or is_own:
+        return files
+    text = tree.read_or_none(path) or ""
+    lines = [step.location.line for step in test_recipe.steps if step.location.path == path and step.location.line]
+    job = job_around(text, min(lines)) if lines else range(0)
+    declared = tuple(found for found in read_declarations(text, path) if found.line in job)
+    return replace(files, workflows=(*files.workflows, declared))
+
+
+def job_around(text: str, line: int) -> range:
+    """Return the lines of the job of a workflow that contains ``line``, counted from 1; empty if there is none."""
+    jobs = _JOBS.search(text)
+    first = re.compile(r"^( +)[^\s#]", re.MULTILINE).search(text, jobs.end()) if jobs else None
+    if first is None:
+        return range(0)
+    names = re.compile(rf"^{first[1]}[^\s#-]", re.MULTILINE).finditer(text, first.start())
+    starts = [text.count("\n", 0, name.start()) + 1 for name in names]
+    start = max((start for start in starts if start <= line), default=0)
+    end = min((start for start in starts if start > line), default=len(text.splitlines()) + 1)
+    return range(start, end) if start else range(0)
 
 
 def _runtime_of(tree: Tree, path: str, recipe: InstallRecipe | None) -> VersionDeclaration | None:

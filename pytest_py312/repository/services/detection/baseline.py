@@ -116,7 +116,9 @@ def _baseline_of_pins(files: ServiceFiles) -> Baseline | None:
 
 
 def _baseline_of_matrix(files: ServiceFiles, plan: Plan) -> Baseline | None:
-    """Return the newest interpreter before the target on which the service's own workflows or its tox.ini run tests."""
+    """Return the newest interpreter before the target on which its tests are run: by its own workflows, the job of the
+    repository that tests it, or its tox.ini.
+    """
     tested = [
         declaration
         for declarations in _declarations_of_tests(files)

@@ -12,10 +12,13 @@ from pytest_py312.core.errors import NoFleetError, PlanError
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.fleet import Fleet, Service
 from pytest_py312.core.model.plan import Plan, ServiceSettings, Stage, Suite, SuiteKind
+from pytest_py312.repository.plan.loader import default_plan
 from pytest_py312.repository.services.discovery import discover, unique_names
 from pytest_py312.repository.services.requirements.requirement_set import read_requirement_set
 from pytest_py312.repository.services.requirements.sources import additional_services
+from pytest_py312.repository.services.service_description import job_around
 from pytest_py312.repository.services.version_survey import VersionSurvey
+from tests.support.fakes import service_tree
 
 PROJECT = '[project]\nname = "x"\nversion = "1.0"\n'
 
@@ -640,6 +643,58 @@ def test_the_most_telling_file_gives_the_baseline(
     """Image, pin, the newest of a matrix, requires-python, workflow, plan; the source is described."""
     service = service_of(tmp_path, {"requirements.txt": "", **files})
     assert (str(service.baseline), service.baseline_source) == (baseline, source)
+
+
+JOBS = """\
+on: push
+jobs:
+  # the newest comes first
+  lint:
+    strategy: {matrix: {python: ['3.12', '3.8']}}
+    steps:
+      - run: pip install ruff
+  test-a:
+    strategy:
+      matrix: {python: ['3.9', '3.10', '3.11']}
+    steps:
+      - uses: actions/setup-python@v5
+        with: {python-version: '${{ matrix.python }}'}
+      - run: pip install -e libs/a[test] && pytest libs/a
+  test-b:
+    strategy: {matrix: {python: ['3.9', '3.10']}}
+    steps:
+      - uses: actions/setup-python@v5
+        with: {python-version: '${{ matrix.python }}'}
+      - run: pip install -e libs/b[test] && pytest libs/b
+"""
+
+
+def test_a_job_of_the_root_gives_the_baseline_of_the_project_that_it_tests(tmp_path: Path) -> None:
+    """Only the matrix of that job counts: the code of the project is known to work there."""
+    project = PROJECT + 'requires-python = ">=3.8"\n[project.optional-dependencies]\ntest = ["pytest"]\n'
+    files = {f"libs/{name}/{file}": text for name in "abc" for file, text in
+             (("pyproject.toml", project), (f"{name}.py", ""), ("tests/test_x.py", ""))}  # fmt: skip
+    fleet = discover(default_plan(service_tree(tmp_path, {".github/workflows/ci.yml": JOBS, **files})))
+
+    assert {service.name: (str(service.baseline), service.baseline_source.partition(" ")[0])
+            for service in fleet.services} == {
+        "a": ("3.11", ".github/workflows/ci.yml:10"),
+        "b": ("3.10", ".github/workflows/ci.yml:16"),
+        "c": ("3.9", "libs/c/pyproject.toml:4"),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("line", "lines"), [(1, range(0)), (4, range(4, 8)), (7, range(4, 8)), (14, range(8, 15)), (16, range(15, 21))]
+)
+def test_the_lines_of_a_job(line: int, lines: range) -> None:
+    assert job_around(JOBS, line) == lines
+
+
+@given(st.text(alphabet="jobs:\n ab-#{}", max_size=80), st.integers(1, 10))
+def test_no_text_makes_a_job_of_other_lines(text: str, line: int) -> None:
+    lines = job_around(text, line)
+    assert not lines or line in lines
 
 
 @pytest.mark.parametrize("version", ["3.9", "3.10"])
