@@ -1,6 +1,7 @@
 """Keep pytest settings and conftest files of services out of the process that runs the gate."""
 
 import copy
+import re
 import sys
 from collections.abc import Collection, Generator, Sequence
 from contextlib import contextmanager
@@ -10,6 +11,8 @@ import pytest
 
 from pytest_py312.plugin.command_line import option_value
 from pytest_py312.repository.plan.loader import find_plan
+
+_MENTION = re.compile(rb"pytest_py312|--py312|option\.py312|[\"']py312_")
 
 
 @contextmanager
@@ -37,9 +40,9 @@ def isolate_conftests(early_config: pytest.Config, args: list[str], value_option
 
 
 def _is_for_gate(conftest: Path) -> bool:
-    """Return whether a conftest mentions this plugin: its hooks, its names, its options."""
+    """Return whether a conftest mentions this plugin: its hooks, its names, its options; not the py312 of tox."""
     try:
-        return b"py312" in conftest.read_bytes()
+        return _MENTION.search(conftest.read_bytes()) is not None
     except OSError:
         return False
 

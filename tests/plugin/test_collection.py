@@ -142,6 +142,7 @@ def test_the_repositorys_own_conftest_is_loaded(faked: Faked) -> None:
     [
         "import no_such_library\n",
         "from services import shared\n",
+        "# tox -e py312\npy312_only = True\n",
         "import pytest\ndef pytest_sessionfinish(session):\n    session.no_such_attribute\n",
     ],
 )

@@ -25,6 +25,8 @@ _CYTHON_IMPORT = re.compile(
 )
 _LONG_TEXT = re.compile(r"\"{3}.*?\"{3}|'{3}.*?'{3}", re.DOTALL)
 _PYTHON_2 = re.compile(r"python:2\b")
+_UNKNOWN_IMPORT = re.compile(r"\b(?:import|from)[ \t]+[\w., ]*\bexpanded\b")
+"""An import of what a variable of the shell names."""
 _MAX_CODE = 20_000
 _FIRST_ITEM = "0,"
 """A statement cannot be indented, but the second item of a tuple can be at any column."""
@@ -96,6 +98,8 @@ def _words(command: PythonCommand) -> list[str]:
 
 
 def _is_python(code: str) -> bool:
+    if _UNKNOWN_IMPORT.search(code):
+        return False
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the compilers of baseline and target report these

@@ -243,6 +243,9 @@ RULES: dict[str, RuleMeaning] = {
     "refuses": _breaks(
         (3, 0), "the module itself rejects this Python version", "find out why, and remove the restriction", "Exception"
     ),
+    "version-cut": _changes_silently(
+        (3, 10), '{0} is "3.1" on 3.10 and later', 'write f"{{sys.version_info[0]}}.{{sys.version_info[1]}}"'
+    ),
     "version-as-text": _changes_silently(
         (3, 10), "this comparison takes 3.10 and later for older than {0}: it compares text or a float",
         "compare numbers: sys.version_info >= (3, 7)",

@@ -367,6 +367,7 @@ def _read_table(scan: ScanState, node: ast.Dict, test: ast.expr) -> Value:
 
 
 def read_item(scan: ScanState, node: ast.Subscript) -> Value:
+    operators.check_version_cut(scan, node)
     if isinstance(node.value, ast.Dict) and all(
         isinstance(key, ast.Constant) and isinstance(key.value, bool) for key in node.value.keys
     ):

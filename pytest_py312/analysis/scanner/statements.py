@@ -11,7 +11,7 @@ from pytest_py312.analysis.scanner.evaluation.annotations import (
     more_specific,
 )
 from pytest_py312.analysis.scanner.evaluation.conditions import NEVER, condition_of, inspected_callable, negated
-from pytest_py312.analysis.scanner.evaluation.environment_tests import constant_value, misordered_version, version_part
+from pytest_py312.analysis.scanner.evaluation.environment_tests import compares_text, constant_value, version_part
 from pytest_py312.analysis.scanner.evaluation.exception_handlers import caught_exceptions
 from pytest_py312.analysis.scanner.evaluation.names import join_name, last_name, resolve_name, stdlib_name
 from pytest_py312.analysis.scanner.evaluation.scan_state import (
@@ -264,7 +264,7 @@ def read_if(scan: ScanState, node: ast.If) -> Condition | None:
 
     body_ends, orelse_ends = read_branches(scan, body, orelse)
     scan.undecided_tests -= condition is UNSURE
-    is_certain = scan.function is None or (isinstance(node.test, ast.Compare) and misordered_version(scan, node.test))
+    is_certain = scan.function is None or (isinstance(node.test, ast.Compare) and compares_text(scan, node.test))
     if body_ends and is_certain and scan.fixed_position is None:
         operators.check_version_refusal(scan, node, condition)
     if body_ends and orelse_ends:

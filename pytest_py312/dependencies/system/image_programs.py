@@ -90,14 +90,17 @@ def _parsed(text: str) -> tuple[str, SpecifierSet]:
 
 def _is_older(name: str, specifiers: SpecifierSet, oldest: str) -> bool:
     """Return whether only versions before ``oldest`` fit."""
+    first = Version(oldest)
     for specifier in specifiers:
-        if specifier.operator == "===":  # its version may be any text
+        operator, text = specifier.operator, specifier.version
+        if operator == "===":  # its version may be any text
             continue
-        version = Version(specifier.version.removesuffix(".*"))
-        if specifier.operator == "==" and version < Version(oldest):
+        version = Version(text.removesuffix(".*"))
+        if operator == "==" and not text.endswith(".*") and version < first:
             return (name, str(version)) not in _RUNS_ALL_THE_SAME
-        if specifier.operator in ("<", "<=") and version <= Version(oldest):
+        fixed = version.release[:-1] if operator == "~=" else version.release if text.endswith(".*") else ()
+        if fixed and fixed < first.release[: len(fixed)]:
             return True
-        if specifier.operator == "~=" and Version(oldest).release[:1] > version.release[:1]:
+        if (operator == "<" and version <= first) or (operator == "<=" and version < first):
             return True
     return False

@@ -37,6 +37,7 @@ _INSTALLS_PYTHON = re.compile(
     r"|\baltinstall\b|\bPython-3\.|\bpython3\.\d+-",
     re.ASCII,
 )
+_LINE_LIMIT = 2_000
 _RUNS_ELSEWHERE = re.compile(r"\b(?:ssh|scp|docker|podman|nerdctl|kubectl|oc|aws|gcloud|az)[ \t]")
 _COMMENT = re.compile(r"(?:^|[ \t])#|^[ \t]*;")
 _RUNTIME_OPTION = re.compile(
@@ -161,7 +162,7 @@ def _add_named_programs(collector: DeclarationCollector, text: str) -> None:
     matches = [
         match
         for match in _NAMED_PROGRAM.finditer(text)
-        if not _is_elsewhere(text[text.rfind("\n", 0, match.start()) + 1 : match.start()])
+        if not _is_elsewhere(_logical_line(text, match.start()))
         and not match["prefix"].startswith(DISTRIBUTION_FOLDERS)
     ]
     if len({match["version"] for match in matches}) != 1 or _INSTALLS_PYTHON.search(text):
@@ -171,6 +172,14 @@ def _add_named_programs(collector: DeclarationCollector, text: str) -> None:
             "tool", DeclarationRole.EXACT, *match.span("version"), subject="a command", text=match[0][:200],
             version=version_of(match["version"]), declared=False,
         )  # fmt: skip
+
+
+def _logical_line(text: str, end: int) -> str:
+    """Return the line up to ``end``, with the lines that it continues."""
+    start = text.rfind("\n", 0, end) + 1
+    while start > 1 and text[start - 2] == "\\" and end - start < _LINE_LIMIT:
+        start = text.rfind("\n", 0, start - 1) + 1
+    return text[start:end]
 
 
 def _is_elsewhere(leading_text: str) -> bool:

@@ -94,7 +94,8 @@ def read_declarations(text: str, path: str) -> tuple[VersionDeclaration, ...]:
         readers.append("pins.read_layer_declarations")
     if "--runtime" in text and (reader is _read_yaml or is_script(path) or name in _MAKEFILES):
         readers.append("pins.read_runtime_options")
-    more = [found for each in readers for found in _read_with(each, text, path)]
+    taken = {declaration.start for declaration in declarations}
+    more = [found for each in readers for found in _read_with(each, text, path) if found.start not in taken]
     return tuple(sorted((*declarations, *more), key=attrgetter("start"))) if more else declarations
 
 

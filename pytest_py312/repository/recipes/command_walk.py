@@ -8,7 +8,7 @@ import posixpath
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice
+from itertools import dropwhile, islice
 
 from pytest_py312.core.model.findings import Location
 from pytest_py312.core.model.fleet import InstallStep
@@ -34,7 +34,9 @@ _FUNCTION = re.compile(
     re.MULTILINE | re.ASCII,
 )
 _RUNS_ARGUMENTS = re.compile(
-    r"(?:^|[;&|])[ \t]*(?:eval[ \t]+|exec[ \t]+|time[ \t]+)?\"?\$[@*]\"?[ \t]*(?:$|[;&|])", re.MULTILINE
+    r"(?:^|[;&|(])[ \t]*(?:(?:eval|exec|time|sudo|until|while|if|do|then|!)[ \t]+){0,3}"
+    r"\"?\$(?:[@*]|\{[@*]\})\"?[ \t]*(?:$|[;&|)])",
+    re.MULTILINE,
 )
 _PREFIXES = frozenset({"exec", "time", "nohup", "nice", "command", "builtin", "then", "do", "else", "!", "{", "eval"})
 _WRAPPERS_WITH_USER = frozenset({"gosu", "su-exec", "setuidgid", "chpst"})
@@ -108,7 +110,8 @@ class CommandWalk:
 
     def run(self, text: str, line: int = 1) -> None:
         """Walk through shell text whose first line is ``line`` of the file."""
-        self.runners |= {match["name"] for match in _FUNCTION.finditer(text) if _RUNS_ARGUMENTS.search(match["body"])}
+        bodies = {match["name"]: match["body"].replace("\\\n", " ") for match in _FUNCTION.finditer(text)}
+        self.runners |= {name for name, body in bodies.items() if _RUNS_ARGUMENTS.search(body)}
         self._run_commands(read_shell(text), line - 1)
 
     def run_script(self, text: str, path: str, arguments: Sequence[str] = ()) -> None:
@@ -241,7 +244,7 @@ class CommandWalk:
                     self.exported = {**self.exported, assignment["name"]: assignment["value"]}
                 words = words[1:]
                 continue
-            stripped = words[1:] if words[0] in self.runners and len(words) > 1 else _without_wrapper(words)
+            stripped = _arguments_of_runner(words) if words[0] in self.runners else _without_wrapper(words)
             if stripped is None:
                 break
             words = stripped
@@ -448,6 +451,12 @@ class CommandWalk:
 def _without_keyword(command: ShellCommand, keyword: str) -> ShellCommand:
     first = "".join(part.text for part in command.words[0]) if command.words else ""
     return replace(command, words=command.words[1:], operator=";") if first == keyword else command
+
+
+def _arguments_of_runner(words: list[str]) -> list[str] | None:
+    """Return the command in the arguments of a function, behind numbers: ``retry 5 pip install a``."""
+    rest = list(dropwhile(str.isdigit, words[1:]))
+    return rest or None
 
 
 def _without_wrapper(words: Sequence[str]) -> list[str] | None:

@@ -233,6 +233,9 @@ def _runtime_of(tree: Tree, path: str, recipe: InstallRecipe | None) -> VersionD
     steps = recipe.steps if recipe is not None else ()
     places = [(step.location.path, step.location.line) for step in steps if step.tool in PLATFORMS]
     places += [(join_path(path, name), None) for name in ("app.yaml", "app.yml")]
+    deploying = (name for name in tree.list_folder(path).files if name.endswith((".sh", ".yaml", ".yml", "Makefile")))
+    texts = ((join_path(path, name), tree.read_or_none(join_path(path, name)) or "") for name in deploying)
+    places += [(place, None) for place, text in texts if "--runtime" in text]
     for place, line in places:
         for declaration in read_declarations(tree.read_or_none(place) or "", place):
             is_there = line is None or declaration.line == line

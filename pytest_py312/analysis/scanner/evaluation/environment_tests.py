@@ -227,11 +227,19 @@ def misordered_version(scan: ScanState, node: ast.Compare) -> str:
     ):
         if part in ("texts", "texts two") and isinstance(value, tuple) and all(isinstance(one, str) for one in value):
             value = ".".join(value)
+        if part == "text 3":  # it is reported by itself
+            return ""
         is_text = part in TEXT_PARTS or part.startswith("texts") or part == "long text"
         if (is_text and isinstance(value, str)) or (part.startswith("float") and isinstance(value, float)):
             pattern = _ONE_DIGIT if part == "minor text" else _ONE_DIGIT_MINOR
             return str(value) if pattern.match(str(value)) else ""
     return ""
+
+
+def compares_text(scan: ScanState, node: ast.Compare) -> bool:
+    """Return whether a comparison puts 3.10 before an older version; see :func:`misordered_version`."""
+    cut = any(version_part(scan, side) == "text 3" for side in (node.left, *node.comparators))
+    return bool(misordered_version(scan, node)) or (cut and isinstance(node.ops[0], _ORDERING))
 
 
 def version_predicate(

@@ -10,7 +10,7 @@ import ast
 import re
 
 from pytest_py312.analysis.scanner.evaluation import dynamic_names
-from pytest_py312.analysis.scanner.evaluation.environment_tests import misordered_version
+from pytest_py312.analysis.scanner.evaluation.environment_tests import misordered_version, version_part
 from pytest_py312.analysis.scanner.evaluation.names import last_name, resolve_name, stdlib_name
 from pytest_py312.analysis.scanner.evaluation.scan_state import ELEMENT_MODULES, ScanState
 from pytest_py312.analysis.scanner.evaluation.skip_marks import SKIP_EXCEPTIONS
@@ -345,6 +345,12 @@ def _check_ssl_options(scan: ScanState, node: ast.AugAssign | ast.Attribute, val
 
 
 # ---- the whole file
+
+
+def check_version_cut(scan: ScanState, node: ast.Subscript) -> None:
+    """Match ``sys.version[:3]``, which is "3.1" from 3.10 on, wherever it is used."""
+    if scan.may_mention_version and version_part(scan, node) == "text 3":
+        scan.add_rule_match("version-cut", node, ast.unparse(node))
 
 
 def check_version_order(scan: ScanState, node: ast.Compare) -> None:

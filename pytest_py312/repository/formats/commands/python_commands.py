@@ -17,7 +17,7 @@ MAX_COMMANDS = 2_000
 _MAX_LINE = 1_000
 """Characters of a line in front of a command, and behind it, that are looked at."""
 _PROGRAM = (
-    r"(?:(?:[\w.${}-]{0,80}/){0,8}python(?:3(?:\.(?P<minor>\d{1,2}))?)?(?![\w.-])"
+    r"(?P<program>(?:[\w.${}()-]{0,80}/){0,8}python(?:3(?:\.(?P<minor>\d{1,2}))?)?(?![\w.-])"
     r"|\$\{?PYTHON3?(?::-[^}\s]{0,60})?\}?|\$\(PYTHON3?\))"
 )
 _BLANK = r"""(?:[ \t,]|\\\r?\n)"""
@@ -32,9 +32,12 @@ _COMMAND = re.compile(
     re.ASCII | re.VERBOSE,
 )
 _COMMENT_LINE = re.compile(r"^[ \t]*#(?!!).*$", re.MULTILINE)
-_DEFINITION = re.compile(r"^define[ \t].*?^endef", re.MULTILINE | re.DOTALL)
+_DEFINITION = re.compile(r"^define[ \t][^\n]*\n(?:(?!define[ \t]|endef).*\n){0,500}endef", re.MULTILINE)
+_PRINTED_QUOTATION = re.compile(
+    r"(?:\b(?:echo|printf)\b[^\n\"';&|]{0,200}|\b\w+=)\"(?P<text>(?:\\.|[^\"\\]){1,5000})\"", re.DOTALL
+)
 _PRINTED_DOCUMENT = re.compile(
-    r"\b(?:cat|tee)\b[^\r\n|;&]{0,200}<<-?[ \t]{0,9}[\\\"']?(?P<end>[A-Za-z_]\w{0,40})[^\r\n|]*\n"
+    r"\b(?:cat|tee|read)\b[^\r\n|;&]{0,200}<<-?[ \t]{0,9}[\\\"']?(?P<end>[A-Za-z_]\w{0,40})[^\r\n|]*\n"
 )
 _DOCUMENT_END = re.compile(r"^[ \t]*(?P<word>[A-Za-z_]\w{0,40})[ \t]*\r?$", re.MULTILINE | re.ASCII)
 
@@ -42,21 +45,26 @@ _QUOTED = re.compile(r"'[^']*'|\"(?:\\.|[^\"\\])*\"")
 _TAKES_COMMAND = re.compile(r"(?:-[a-z]*c[\"']?[\s,]*|\beval\s+|[\[,:]\s*)\Z")
 """What stands in front of a quotation that is a command: ``sh -c "``, ``["``, ``command: "``."""
 _SUBSTITUTION = re.compile(r"\$\(|`")
-_COMMAND_START = re.compile(r"[;&|(`]|\b(?:then|do|else)\b")
-_LEADING_WORDS = re.compile(
-    r"(?:[@+-]|[\[{!\"',]|--?[\w-]+(?:=\S*)?|\w+=\S*|[\w.-]+:(?=\s)"
-    r"|RUN|CMD|ENTRYPOINT|HEALTHCHECK|CMD-SHELL|exec|env|eval|sudo|time|nohup|nice|command|shell"
-    r"|(?:poetry|pipenv|uv|pdm|hatch|rye)\s+run|(?:\S*/)?(?:tini|dumb-init)|(?:gosu|su-exec|timeout)\s+\S+|\s)*",
-    re.ASCII,
-)
-"""Words in front of a command that belong to it: ``RUN --mount=...``, ``web:``, ``exec env A=b``, ``poetry run``."""
+_COMMAND_START = re.compile(r"[;&|()`]|\b(?:then|do|else)\b")
+_OTHER_PROGRAMS = frozenset(
+    {
+        "#", "//", "echo", "printf", "cat", "grep", "egrep", "sed", "awk", "pgrep", "pkill", "which", "type", "alias",
+        "docker", "docker-compose", "podman", "nerdctl", "kubectl", "oc", "ssh", "scp", "helm", "vagrant",
+        "LABEL", "MAINTAINER", "ENV", "ARG", "COPY", "ADD", "EXPOSE", "info", "warning",
+    }
+)  # fmt: skip
+"""Words in front of a Python that is only printed or searched for, or runs elsewhere: in an image, on a machine."""
 _CONDITION = re.compile(r"(?:^|[\s;&|(@])(?:if|elif|while|until|!)\s")
 _IGNORED_BY_MAKE = re.compile(r"\t[@+]*-")
 _REDIRECTION = re.compile(r"\d?>&\d|&?\d?>>?[ \t]*[\w./-]+")
 _FAILS_AS_WELL = re.compile(r"\|\|[\s{(]*(?:[^|&\n]{0,200};\s*)?(?:exit|return|false)\b(?!\s+0)")
 _OTHERWISE = re.compile(r"[^;&|\n]*\|\|")
-_CHOICE = re.compile(r"[^;&|\n]*&&(?:\s*(?:echo|printf|\w+=)|[^;\n]*\|\|)")
-"""What follows a command that only asks for something: ``&& echo yes``, ``&& a || b``."""
+_ALTERNATIVE = re.compile(r"[^;&|\n]*&&[^;\n]*\|\|")
+_QUESTION = re.compile(r"[^;&|\n]*&&\s*(?:echo|printf|return\b|exit 0|\{|\w+=)")
+"""What follows a command that only asks for something: ``&& a || b``, ``&& echo yes``."""
+_ENDS_WITH_FAILURE = re.compile(r"\s*RUN\b|\t")
+"""The beginning of a command whose failure ends the build, or the target of a Makefile."""
+_STATUS_TEST = re.compile(r"\n[ \t]*(?:if[ \t]+)?\[+[ \t]+\"?\$\?")
 _EXPANSION = re.compile(r"(?<!\\)\$(?:\w+|\{[^{}\n]*\}|\([^()\n]*\))|`[^`\n]*`")
 _ESCAPED = re.compile(r"\\(?:\r?\n|([\"\\$`]))")
 
@@ -88,7 +96,7 @@ def _commands(text: str) -> Iterator[PythonCommand]:
     while match := _COMMAND.search(text, position):
         position = match.end()
         start_of_line = text.rfind("\n", 0, match.start()) + 1
-        leading_text = text[max(start_of_line, match.start() - _MAX_LINE) : match.start()]
+        leading_text = _leading_text(text, match, start_of_line)
         line, counted = line + text.count("\n", counted, match.start()), match.start()
         if not _is_command(leading_text):
             continue
@@ -98,8 +106,8 @@ def _commands(text: str) -> Iterator[PythonCommand]:
         elif match["end"]:
             code, end = _here_document(text, match, ends)
         position = max(position, end)
-        following_text = "" if match["end"] else _rest_of_command(text, end)
-        if end == -1 or _may_fail(leading_text, following_text):
+        rest = text[match.end("end") : match.end()] if match["end"] else text[end : end + _MAX_LINE]
+        if end == -1 or _may_fail(leading_text, _rest_of_command(rest)) or _is_tested(text, end):
             continue
         yield PythonCommand(
             line=line,
@@ -117,6 +125,7 @@ def _without_printed_text(text: str, ends: Mapping[str, Sequence[tuple[int, int]
     """Replace comments, definitions of Make and here-documents that are only printed or written by blanks."""
     text = _COMMENT_LINE.sub(_blank, text)
     text = _DEFINITION.sub(_blank, text) if "endef" in text else text
+    text = _PRINTED_QUOTATION.sub(_blank_lines, text)
     parts, position = [], 0
     for document in _PRINTED_DOCUMENT.finditer(text):
         end = _end_of_document(ends, document["end"], document.end())
@@ -128,6 +137,26 @@ def _without_printed_text(text: str, ends: Mapping[str, Sequence[tuple[int, int]
 
 def _blank(match: re.Match[str]) -> str:
     return re.sub(r"[^\n]", " ", match[0])
+
+
+def _blank_lines(match: re.Match[str]) -> str:
+    """Replace a quotation of several lines by blanks, unless a command is in it."""
+    is_text = "\n" in match["text"] and not _SUBSTITUTION.search(match["text"])
+    return _blank(match) if is_text else match[0]
+
+
+def _leading_text(text: str, match: re.Match[str], start_of_line: int) -> str:
+    """Return what precedes a program in its command, with the lines that it continues, without its own quotation."""
+    start = start_of_line
+    while match.start() - start < _MAX_LINE and start:
+        before = text.rfind("\n", 0, start - 1) + 1
+        if not text[before : start - 1].rstrip().endswith(("\\", "&&", "||", "|")):
+            break
+        start = before
+    leading_text = text[max(start, match.start() - _MAX_LINE) : match.start()].replace("\\\n", " ").replace("\n", " ")
+    quote = leading_text[-1:]
+    is_quoted = quote in ("'", '"') and text[match.end("program") : match.end("program") + 1] == quote
+    return leading_text[:-1] if is_quoted else leading_text
 
 
 def _is_command(leading_text: str) -> bool:
@@ -142,22 +171,35 @@ def _is_command(leading_text: str) -> bool:
             inside = inside[substitutions[-1].end() :]
         elif not _TAKES_COMMAND.search(leading_text[: leading_text.rfind(quote[0])]):
             return False
-    return _LEADING_WORDS.fullmatch(_COMMAND_START.split(inside)[-1]) is not None
+    return _OTHER_PROGRAMS.isdisjoint(_COMMAND_START.split(inside)[-1].split())
 
 
-def _rest_of_command(text: str, end: int) -> str:
+def _is_tested(text: str, end: int) -> bool:
+    """Return whether the next line asks how the command at ``end`` has ended."""
+    line_end = text.find("\n", end)
+    return line_end != -1 and _STATUS_TEST.match(text, line_end) is not None
+
+
+def _rest_of_command(text: str) -> str:
     """Return what follows a command up to the end of its line, with continued lines, without redirections."""
-    rest = re.match(r"(?:[^\n\\]|\\\r?\n|\\.)*", text[end : end + _MAX_LINE])
+    rest = re.match(r"(?:[^\n\\]|\\\r?\n|\\.)*", text)
     return _REDIRECTION.sub(" ", rest[0].replace("\\\n", " ")) if rest else ""
 
 
 def _may_fail(leading_text: str, following_text: str) -> bool:
     """Return whether the program goes on if this command fails."""
-    if _CONDITION.search(_QUOTED.sub("", leading_text)) or _IGNORED_BY_MAKE.match(leading_text):
+    without_quotations = _QUOTED.sub("", leading_text)
+    if _CONDITION.search(re.split(r";|\b(?:then|do|else)\b", without_quotations)[-1]):
+        return True
+    if _IGNORED_BY_MAKE.match(leading_text):
         return True
     if _FAILS_AS_WELL.search(following_text):
         return False
-    return _OTHERWISE.match(following_text) is not None or _CHOICE.match(following_text) is not None
+    if _OTHERWISE.match(following_text) or _ALTERNATIVE.match(following_text):
+        return True
+    is_substituted = _SUBSTITUTION.search(without_quotations) is not None
+    is_question = _QUESTION.match(following_text) is not None
+    return is_question and (is_substituted or not _ENDS_WITH_FAILURE.match(leading_text))
 
 
 # ---- the code of a command

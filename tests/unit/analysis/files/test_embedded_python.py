@@ -36,6 +36,7 @@ def modules(text: str, name: str) -> list[tuple[str, int, int]]:
         ("supervisord.conf", "[program:mail]\ncommand=python -m smtpd\n", [("smtpd", 2, 9)]),
         ("start.sh", "python3.7 -m smtpd\npython3.12 -m aiosmtpd\npython -m imp\n", [("imp", 3, 1)]),
         ("start.sh", "python -c 'import imp; print(!)'\n", [("imp", 1, 1)]),
+        ("start.sh", 'python -c "import $pkg; import imp"\n', [("imp", 1, 1)]),
         ("fast.pyx", '"""\nimport asyncore\n"""\nimport imp\n', [("imp", 4, 8)]),
         ("fast.pyx", "cimport cython\nimport imp\nfrom distutils import log as a, util # x\n", [
             ("imp", 2, 8), ("distutils", 3, 6), ("distutils", 3, 23), ("distutils", 3, 33),

@@ -79,6 +79,7 @@ def test_layers_with_variables(arn: str) -> None:
     [
         ("deploy.sh", "gcloud functions deploy f --gen2 \\\n  --runtime python311 --trigger-http\n"),
         ("deploy.sh", "set -e\naws lambda create-function --runtime=python3.11 --function-name f\n"),
+        ("deploy.sh", "set -e\nawslocal lambda create-function --runtime python3.11 --handler main.f\n"),
         ("Makefile", "deploy:\n\tgcloud functions deploy f --runtime python311\n"),
         ("cloudbuild.yaml", "steps:\n- args: ['functions', 'deploy', '--runtime', 'python311', '--region']\n"),
         ("cloudbuild.yaml", "- '--runtime'\n- 'python311'\n"),

@@ -60,6 +60,8 @@ def test_a_step_has_its_files_and_its_line(tmp_path: Path) -> None:
         "RUN make deps F=a",
         "RUN cat a.txt > c.txt; pip install -r a.txt",
         "RUN ./run.sh",
+        "RUN <<EOF\nretry () {\n  shift\n  until \"$@\"; do sleep 1; done\n}\nretry 5 pip install -r a.txt\nEOF",
+        "RUN <<EOF\nold () {\n  docker run x \\\n    \"$@\"\n}\nold pip install -r b.txt\npip install -r a.txt\nEOF",
         "RUN <<EOF\nrun () {\n  echo \"${C}$*\"\n  eval \"$*\"\n}\nrun pip install -r a.txt\nEOF",
     ],
 )  # fmt: skip

@@ -42,6 +42,14 @@ def shown(command: PythonCommand) -> str:
         ("# python -c 'print(1)\npython -m asyncore\n# don't", ["2:1 -m asyncore"]),
         ('python -c "import imp; print($(date +%s))"', ["1:1 import imp; print(expanded)"]),
         ("python -X pycache_prefix=/tmp/x -m imp", ["1:1 -m imp"]),
+        ("\t$(VENV)/bin/python -m imp", ["1:2 -m imp"]),
+        ('exec "$VENV/bin/python" -m imp; "$PYTHON" -m cgi', ["1:7 -m imp", "1:34 -m cgi"]),
+        ('RUN python -c "import imp" && echo fine', ["1:5 import imp"]),
+        ('if [ "$1" = mail ]; then exec python -m smtpd; fi', ["1:31 -m smtpd"]),
+        ("mail) exec python -m smtpd ;;", ["1:12 -m smtpd"]),
+        ("ddtrace-run python -m imp", ["1:13 -m imp"]),
+        ("sudo -u app timeout -k 5 30 python -m imp", ["1:29 -m imp"]),
+        ("RUN a && \\\n    python -m imp", ["2:5 -m imp"]),
     ],
 )
 def test_commands_that_run_python(text: str, commands: list[str]) -> None:
@@ -76,6 +84,13 @@ def test_commands_that_run_python(text: str, commands: list[str]) -> None:
         'echo "to start; python -m smtpd"',
         "ENV HELP='python -m smtpd'",
         "sed -i 's/x/python -m smtpd/' a",
+        "docker run --rm -it python:3.9 \\\n    python -m smtpd",
+        "if command -v python3 >/dev/null &&\n  python3 -c 'import imp' 2>/dev/null; then",
+        'usage() { echo "\nUsage:\n  python -m smtpd\n"; }',
+        'USAGE="\n  python -m smtpd\n"',
+        "python3 -c 'import imp' >/dev/null 2>&1\nif [ $? -ne 0 ]; then pip install x; fi",
+        "python3 - <<'PY' || echo skipped\nimport imp\nPY\n",
+        "python -c 'import imp' 2>/dev/null && return 0",
     ],
 )
 def test_text_that_runs_no_python_or_whose_failure_is_expected(text: str) -> None:
@@ -89,6 +104,20 @@ def test_no_text_makes_it_raise_and_places_are_those_of_commands(text: str) -> N
     for command in read_python_commands(text):
         assert "python" in lines[command.line - 1][command.column - 1 :]
         assert not (command.module and command.code)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "RUN --mount=type=cache,target=/root/.cache/pip --mount=type=bind,source=a,target=b xvfb-run python -m imp",
+        "-" * 5_000 + " x python -m imp",
+        "define x\n" * 20_000 + "python -m imp",
+        'echo "' * 20_000 + "python -m imp",
+    ],
+)
+def test_words_in_front_of_a_command_take_no_time(line: str) -> None:
+    """Each of these lines once took seconds to minutes."""
+    assert len(read_python_commands(line)) <= 1
 
 
 @pytest.mark.parametrize("part", ["python <<EOF\n", "python \\\n", "python -W", "a/", "python -u "])
