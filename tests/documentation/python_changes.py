@@ -130,6 +130,8 @@ SUBJECTS = {
     "url-opener": "`urllib.request.URLopener`",
     "wait-of-coroutines": "`asyncio.wait`",
     "wide-port": "`socket.htons`",
+    "version-as-text": "a version of Python",
+    "version-cut": "`sys.version[:3]`",
 }
 """Rule -> what stands for the name in its message."""
 

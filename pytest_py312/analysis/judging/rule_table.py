@@ -244,7 +244,7 @@ RULES: dict[str, RuleMeaning] = {
         (3, 0), "the module itself rejects this Python version", "find out why, and remove the restriction", "Exception"
     ),
     "version-cut": _changes_silently(
-        (3, 10), '{0} is "3.1" on 3.10 and later', 'write f"{{sys.version_info[0]}}.{{sys.version_info[1]}}"'
+        (3, 10), '{0} is "3.1" on 3.10 and later', 'write "%d.%d" % sys.version_info[:2]'
     ),
     "version-as-text": _changes_silently(
         (3, 10), "this comparison takes 3.10 and later for older than {0}: it compares text or a float",
