@@ -111,7 +111,7 @@ def test_parallel_runs_on_one_cache_agree_with_a_single_run(repository: Reposito
 
 # ---- a kill
 
-KILLER = """
+KILLER = """  # for pytest_py312
 import os, signal
 name, reals = {name!r}, {{one: getattr(os, one) for one in ("replace", "fsync")}}
 

@@ -140,7 +140,7 @@ def test_without_a_terminal_a_short_run_shows_nothing(real: Real) -> None:
 def test_the_standard_streams_are_the_same_after_a_run(faked: Faked) -> None:
     """``-s``: what others print passes the display until the summary."""
     faked.root.joinpath("conftest.py").write_text(
-        "import sys\n"
+        "import sys  # for pytest_py312\n"
         "def pytest_configure(config):\n    config.streams = [sys.stdout, sys.stderr]\n"
         "def pytest_sessionfinish(session):\n"
         "    print('guarded', session.config.streams != [sys.stdout, sys.stderr])\n"

@@ -103,7 +103,9 @@ def test_a_run_is_stored_with_the_exit_status_of_its_process(faked: Faked, monke
 
 def test_a_run_whose_collection_fails_is_not_mistaken_for_the_one_before_it(faked: Faked) -> None:
     faked.run()
-    faked.root.joinpath("conftest.py").write_text("def pytest_collectreport(report):\n    raise SystemError\n")
+    faked.root.joinpath("conftest.py").write_text(
+        "def pytest_collectreport(report):  # for pytest_py312\n    raise SystemError\n"
+    )
     failed = faked.run()
 
     newest, *earlier = RunStore(faked.root / ".py312").runs()

@@ -309,7 +309,7 @@ def test_an_accepted_stage_stays_so_while_it_serves(stage: Stage) -> None:
 
 
 LOST_ITEM = """
-import pytest
+import pytest  # and pytest_py312
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item):

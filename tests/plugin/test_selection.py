@@ -100,7 +100,7 @@ def test_it_can_be_switched_off(faked: Faked) -> None:
 def test_items_of_a_service_are_of_one_group(faked: Faked) -> None:
     """``--dist loadgroup`` keeps a service on one worker, and needs no ``--strict-markers`` exception without xdist."""
     faked.root.joinpath("conftest.py").write_text(
-        "def pytest_collection_modifyitems(items):\n"
+        "def pytest_collection_modifyitems(items):  # for pytest_py312\n"
         "    for item in items:\n"
         "        item.session.groups = getattr(item.session, 'groups', set())\n"
         "def pytest_collection_finish(session):\n"
