@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 
 from packaging.utils import canonicalize_name
 
@@ -69,8 +70,13 @@ def describe_service(
     files = read_service_files(tree, path, inner)
     distribution = find_distribution(files.scan.files, files.texts)
     recipe, test_recipe = _recipes(plan, tree, files, bare)
-    described = _with_test_job(tree, _with_image(tree, files, recipe), test_recipe)
-    baseline = find_baseline(described, settings, plan, _runtime_of(tree, path, recipe))
+    baseline = find_baseline(
+        _with_image(tree, files, recipe),
+        settings,
+        plan,
+        partial(_runtime_of, tree, path, recipe),
+        partial(_with_test_job, tree, test_recipe),
+    )
     suite, suite_clause = _choose_suite(tree, files, settings, test_recipe)
     required = _requirements(plan, tree, files, settings, recipe, test_recipe, is_tested=suite is not None)
     programs = started_programs(tree, files)
@@ -202,7 +208,7 @@ def _with_image(tree: Tree, files: ServiceFiles, recipe: InstallRecipe | None) -
     return replace(files, dockerfiles=(*files.dockerfiles, read_dockerfile(tree.read_or_none(path) or "", path)))
 
 
-def _with_test_job(tree: Tree, files: ServiceFiles, test_recipe: InstallRecipe | None) -> ServiceFiles:
+def _with_test_job(tree: Tree, test_recipe: InstallRecipe | None, files: ServiceFiles) -> ServiceFiles:
     """Return the service's files with the Pythons of the job outside of it that runs its tests."""
     path = test_recipe.source if test_recipe is not None else ""
     is_own = path.startswith(f"{files.path}/") or files.path == "."
@@ -211,8 +217,14 @@ def _with_test_job(tree: Tree, files: ServiceFiles, test_recipe: InstallRecipe |
     text = tree.read_or_none(path) or ""
     lines = [step.location.line for step in test_recipe.steps if step.location.path == path and step.location.line]
     job = job_around(text, min(lines)) if lines else range(0)
-    declared = tuple(found for found in read_declarations(text, path) if found.line in job)
+    declared = tuple(found for found in _declarations_of_workflow(text, path) if found.line in job)
     return replace(files, workflows=(*files.workflows, declared))
+
+
+@lru_cache(maxsize=16)
+def _declarations_of_workflow(text: str, path: str) -> tuple[VersionDeclaration, ...]:
+    """Return the declarations of a workflow, which is the same for many services."""
+    return read_declarations(text, path)
 
 
 def job_around(text: str, line: int) -> range:

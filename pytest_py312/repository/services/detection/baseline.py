@@ -1,6 +1,6 @@
 """Determine the interpreter that a service runs on today, from the most to the least reliable of its files."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from pytest_py312.core.model.findings import Interpreter
@@ -36,11 +36,16 @@ class Baseline:
 
 
 def find_baseline(
-    files: ServiceFiles, settings: ServiceSettings, plan: Plan, runtime: VersionDeclaration | None = None
+    files: ServiceFiles,
+    settings: ServiceSettings,
+    plan: Plan,
+    runtime: Callable[[], VersionDeclaration | None],
+    with_test_job: Callable[[ServiceFiles], ServiceFiles],
 ) -> Baseline:
     """Return the baseline that plan, images, pins, matrices of tests, requires-python, workflows or tox.ini declare.
 
-    The ``runtime`` of a platform comes after images.
+    The ``runtime`` of a platform comes after images; ``with_test_job`` adds the Pythons of the job outside of the
+    service that runs its tests. Both read further files, so they are asked only where nothing before them decides.
 
     They are asked in this order. Of a matrix it is the newest interpreter before the target: the code is known to work
     there, and what differs from it is due to the target and not to requirements that have newer releases for newer
@@ -48,7 +53,7 @@ def find_baseline(
     interpreters of the plan. A baseline after the target is replaced by the target, one before
     :data:`OLDEST_SUPPORTED` by the oldest supported one of the plan.
     """
-    baseline = _declared_baseline(files, settings, plan, runtime) or _fallback_baseline(plan)
+    baseline = _declared_baseline(files, settings, plan, runtime, with_test_job) or _fallback_baseline(plan)
     if baseline.interpreter < OLDEST_SUPPORTED:
         replacement = min(
             (candidate for candidate in plan.interpreters if candidate >= OLDEST_SUPPORTED), default=plan.target
@@ -63,15 +68,20 @@ def find_baseline(
 
 
 def _declared_baseline(
-    files: ServiceFiles, settings: ServiceSettings, plan: Plan, runtime: VersionDeclaration | None
+    files: ServiceFiles,
+    settings: ServiceSettings,
+    plan: Plan,
+    runtime: Callable[[], VersionDeclaration | None],
+    with_test_job: Callable[[ServiceFiles], ServiceFiles],
 ) -> Baseline | None:
     if settings.baseline:
         return Baseline(interpreter=settings.baseline, source=f"{plan.source or 'the plan'} says {settings.baseline}")
+    certain = _baseline_of_images(files) or _baseline_of_runtime(runtime()) or _baseline_of_pins(files)
+    if certain is not None:
+        return certain
+    files = with_test_job(files)
     return (
-        _baseline_of_images(files)
-        or _baseline_of_runtime(runtime)
-        or _baseline_of_pins(files)
-        or _baseline_of_matrix(files, plan)
+        _baseline_of_matrix(files, plan)
         or _baseline_of_ranges(files, plan)
         or _baseline_of_workflows(files)
         or _baseline_of_tox(files)

@@ -13,6 +13,7 @@ from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.fleet import Fleet, Service
 from pytest_py312.core.model.plan import Plan, ServiceSettings, Stage, Suite, SuiteKind
 from pytest_py312.repository.plan.loader import default_plan
+from pytest_py312.repository.services import service_description
 from pytest_py312.repository.services.discovery import discover, unique_names
 from pytest_py312.repository.services.requirements.requirement_set import read_requirement_set
 from pytest_py312.repository.services.requirements.sources import additional_services
@@ -682,6 +683,18 @@ def test_a_job_of_the_root_gives_the_baseline_of_the_project_that_it_tests(tmp_p
         "b": ("3.10", ".github/workflows/ci.yml:16"),
         "c": ("3.9", "libs/c/pyproject.toml:4"),
     }  # fmt: skip
+
+
+def test_the_job_is_asked_only_where_nothing_of_the_service_decides(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its workflow is read for each service, and a fleet has many that have an image."""
+    monkeypatch.setattr(service_description, "_declarations_of_workflow", lambda *_: pytest.fail("it was read"))
+    files = {"requirements.txt": "", "a.py": "", "tests/test_x.py": "", "Dockerfile": "FROM python:3.9\n"}
+    texts = {f"libs/a/{name}": text for name, text in files.items()}
+    fleet = discover(default_plan(service_tree(tmp_path, {".github/workflows/ci.yml": JOBS, **texts})))
+
+    assert [(str(service.baseline), service.unread) for service in fleet.services] == [("3.9", "")]
 
 
 @pytest.mark.parametrize(
