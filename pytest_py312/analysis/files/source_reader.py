@@ -78,10 +78,11 @@ class ScannedSource:
 class _FolderModules:
     """The modules and scripts in each folder of a service. Paths are relative to the root."""
 
-    def __init__(self, service: str, files: Sequence[str], scripts: Sequence[str]) -> None:
+    def __init__(self, service: str, files: Sequence[str], starts: Mapping[str, bytes]) -> None:
+        """``starts``: the beginnings of those files whose names do not say whether they are scripts."""
         prefix = "" if service == "." else f"{service}/"
         modules = [prefix + name for name in files if name.endswith(PYTHON_SUFFIXES)]
-        self.sources = [*modules, *(prefix + name for name in scripts)]
+        self.sources = [*modules, *(prefix + name for name, start in starts.items() if _is_python(name, start))]
         self._names: dict[str, set[str]] = {}
         for path in modules:
             folder, _, name = path.rpartition("/")
@@ -111,13 +112,32 @@ class _FolderModules:
 
 def _is_module(name: str) -> bool:
     """Return whether Python can import or run a file. Links of editors such as ``.#main.py`` are excluded."""
-    return name.endswith(PYTHON_SUFFIXES) and not name.rpartition("/")[2].startswith(".")
+    return name.endswith(PYTHON_SUFFIXES) and not _base_name(name).startswith(".")
 
 
 def _may_be_script(name: str) -> bool:
     """Return whether a file may be a script by its name; hidden files are settings and hooks of developers."""
-    base = name.rpartition("/")[2]
+    base = _base_name(name)
     return "." not in base or (base.endswith(PYTHON_COMMAND_SUFFIXES) and not base.startswith("."))
+
+
+def _base_name(path: str) -> str:
+    return path.rpartition("/")[2]
+
+
+def _shell_scripts(starts: Mapping[str, Mapping[str, bytes]]) -> frozenset[str]:
+    """Return the paths of the files without a suffix, by folder in ``starts``, whose first line names a shell."""
+    return frozenset(
+        join_path(folder, name)
+        for folder, names in starts.items()
+        for name, start in names.items()
+        if "." not in _base_name(name) and _SHELL_LINE.match(start)
+    )
+
+
+def _is_python(name: str, start: bytes) -> bool:
+    """Return whether a script is Python, by its name or its first line, such as ``bin/manage``."""
+    return name.endswith(".wsgi") or _PYTHON_LINE.match(start) is not None
 
 
 def _compiled_files(files: Sequence[str]) -> tuple[str, ...]:
@@ -183,9 +203,8 @@ class SourceReader:
     def _load_folder(self, folder: SourceFolder) -> SourceFiles:
         scans = self._list_folders(folder)
         unread = [(path, TOO_MANY_FILES) for path, scan in scans.items() if not scan.complete]
-        modules = {
-            path: _FolderModules(path, scan.files, self._scripts(path, scan.files)) for path, scan in scans.items()
-        }
+        starts = {path: self._starts(path, scan.files) for path, scan in scans.items()}
+        modules = {path: _FolderModules(path, scan.files, starts[path]) for path, scan in scans.items()}
         roots = {*folder.roots, *scans, *(path.rpartition("/")[0] or "." for path in list(scans)[1:])}
         shared = frozenset(
             name
@@ -215,34 +234,31 @@ class SourceReader:
                         ),
                     )
         files = [join_path(path, name) for path, scan in scans.items() for name in scan.files]
-        tasks |= {task.path: task for task in self._embedded((*files, *folder.files), shared) if task.path not in tasks}
+        starts["."] = starts.get(".", {}) | self._starts(".", folder.files)
+        of_shell = _shell_scripts(starts)
+        embedding = [path for path in (*files, *folder.files) if path in of_shell or may_embed_python(_base_name(path))]
+        tasks |= {task.path: task for task in self._embedded(embedding, shared) if task.path not in tasks}
         return SourceFiles(tasks=tuple(tasks.values()), unread=tuple(unread), compiled=_compiled_files(files))
 
     def _embedded(self, files: Iterable[str], local_modules: frozenset[str]) -> Iterator[ScanTask]:
         """Yield the Python in Dockerfiles, scripts of a shell and other files that are not Python themselves."""
         for path in files:
-            name = path.rpartition("/")[2]
-            if not may_embed_python(name) and not ("." not in name and self._begins_with(path, _SHELL_LINE)):
-                continue
             override = self._overrides.get(path)
             text = self._tree.read_or_none(path) if override is None else decode_text(override)
-            content = embedded_python(text or "", name).encode()
+            content = embedded_python(text or "", _base_name(path)).encode()
             if content:
                 key = facts_key(content, local_modules)
                 yield ScanTask(key=key, path=path, content=content, local_modules=local_modules)
 
-    def _scripts(self, folder: str, files: Sequence[str]) -> list[str]:
-        """Return those of ``files`` that are Python without a name of a module, such as ``bin/manage``."""
-        return [name for name in files if _may_be_script(name) and self._is_script(join_path(folder, name))]
-
-    def _is_script(self, path: str) -> bool:
-        return path.endswith(".wsgi") or self._begins_with(path, _PYTHON_LINE)
-
-    def _begins_with(self, path: str, first_line: re.Pattern[bytes]) -> bool:
-        try:
-            return first_line.match(self._tree.read_start(path, _FIRST_LINE)) is not None
-        except UnreadableFile:
-            return False
+    def _starts(self, folder: str, files: Sequence[str]) -> dict[str, bytes]:
+        """Return the beginnings of the ``files`` whose names do not say whether they are scripts."""
+        starts = {}
+        for name in filter(_may_be_script, files):
+            try:
+                starts[name] = self._tree.read_start(join_path(folder, name), _FIRST_LINE)
+            except UnreadableFile:
+                starts[name] = b""
+        return starts
 
     def _list_folders(self, folder: SourceFolder) -> dict[str, FolderScan]:
         """List the folder of a service, the folders it needs, and folders of the repository that links lead to."""

@@ -98,12 +98,14 @@ def test_python_in_dockerfiles_and_scripts_is_read(tmp_path: Path) -> None:
     fleet(tmp_path, {"entrypoint": "#!/bin/bash\npython -m cgi\n", "notes": "python -m imp\n"})
     (tmp_path / "repository" / "docker").mkdir()
     (tmp_path / "repository" / "docker" / "Dockerfile").write_text("FROM python:3.9\nCMD python -m smtpd\n")
+    (tmp_path / "repository" / "docker" / "start").write_text("#!/bin/sh\npython -m imp\n")
     reader = SourceReader(root=tmp_path / "repository", cache=tmp_path / "cache", processes=1)
 
-    source = reader.read([replace(SERVICE, files=("docker/Dockerfile", "docker/missing.sh"))])[SERVICE.path]
+    outside = ("docker/Dockerfile", "docker/start", "docker/missing.sh", "docker/missing")
+    source = reader.read([replace(SERVICE, files=outside)])[SERVICE.path]
 
     assert sorted(source.contents) == [
-        "docker/Dockerfile", f"{SERVICE.path}/Dockerfile", f"{SERVICE.path}/entrypoint",
+        "docker/Dockerfile", "docker/start", f"{SERVICE.path}/Dockerfile", f"{SERVICE.path}/entrypoint",
     ]  # fmt: skip
     assert asked(source, "entrypoint") == {"cgi"}
     assert asked(source, "Dockerfile") == {"imp"}
