@@ -8,13 +8,14 @@ from itertools import groupby
 from textwrap import dedent
 
 from pytest_py312.analysis.scanner.facts.stdlib_names import is_stdlib_module
-from pytest_py312.repository.declarations.reader import is_dockerfile, is_program_settings
+from pytest_py312.repository.declarations.reader import MAKEFILE_NAMES, is_dockerfile, is_program_settings
 from pytest_py312.repository.formats.commands.python_commands import PythonCommand, read_python_commands
 from pytest_py312.repository.formats.dockerfile import read_dockerfile
+from pytest_py312.repository.formats.text_positions import blanked
 from pytest_py312.repository.services.detection.entry_points import is_compose_file
 
 _COMMAND_SUFFIXES = (".sh", ".bash", ".mk")
-_COMMAND_FILES = frozenset({"Makefile", "GNUmakefile", "makefile", "Procfile"})
+_COMMAND_FILES = frozenset({*MAKEFILE_NAMES, "Procfile"})
 _CYTHON_SUFFIXES = (".pyx", ".pxi")
 _NAME = r"\w+(?:[ \t]+as[ \t]+\w+)?"
 _CYTHON_IMPORT = re.compile(
@@ -57,7 +58,7 @@ def embedded_python(text: str, name: str) -> str:
 
 
 def _cython_imports(text: str) -> Iterator[tuple[int, str]]:
-    without_texts = _LONG_TEXT.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), text)
+    without_texts = _LONG_TEXT.sub(blanked, text)
     for number, line in enumerate(without_texts.split("\n"), 1):
         match = _CYTHON_IMPORT.fullmatch(line.rstrip("\r"))
         if match and is_stdlib_module(match["module"] or match["source"]):

@@ -130,7 +130,10 @@ class InstallStep:
     """Options for indexes, and their values."""
     system_packages: tuple[str, ...] = ()
     installers: tuple[str, ...] = ()
-    """The pinned versions of programs that install others: ``pip==20.3.4``. They are no requirements."""
+    """Programs that install others, with limits of their versions (``pip==20.3.4``), or that bring setuptools along.
+
+    They are no requirements.
+    """
     environment: str = ""
     """The virtual environment whose program is named by its path; empty: the one that is active."""
     conditional: bool = False

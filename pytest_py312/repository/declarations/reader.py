@@ -14,7 +14,7 @@ from pytest_py312.repository.formats.text_positions import blank_jinja, without_
 
 DeclarationReader = Callable[[str, str], tuple[VersionDeclaration, ...]]
 
-_MAKEFILES = ("Makefile", "makefile", "GNUmakefile")
+MAKEFILE_NAMES = ("Makefile", "makefile", "GNUmakefile")
 _READERS: Mapping[str, str] = {
     **dict.fromkeys(
         ("setup.cfg", "mypy.ini", ".mypy.ini", ".pylintrc", "pylintrc", ".coveragerc"), "ini.read_ini_declarations"
@@ -27,7 +27,7 @@ _READERS: Mapping[str, str] = {
     "pants.toml": "toml.read_pants_declarations",
     "setup.py": "python_files.read_setup_py_declarations",
     "noxfile.py": "python_files.read_noxfile_declarations",
-    **dict.fromkeys(_MAKEFILES, "pins.read_makefile_declarations"),
+    **dict.fromkeys(MAKEFILE_NAMES, "pins.read_makefile_declarations"),
     ".python-version": "pins.read_python_version_declarations",
     "runtime.txt": "pins.read_runtime_declarations",
     ".tool-versions": "pins.read_tool_versions_declarations",
@@ -92,7 +92,7 @@ def read_declarations(text: str, path: str) -> tuple[VersionDeclaration, ...]:
     readers = []
     if ":layer:" in text and (reader is _read_yaml or name.endswith(".tf")) and not is_jenkinsfile(name):
         readers.append("pins.read_layer_declarations")
-    if "--runtime" in text and (reader is _read_yaml or is_script(path) or name in _MAKEFILES):
+    if "--runtime" in text and (reader is _read_yaml or is_script(path) or name in MAKEFILE_NAMES):
         readers.append("pins.read_runtime_options")
     taken = {declaration.start for declaration in declarations}
     more = [found for each in readers for found in _read_with(each, text, path) if found.start not in taken]

@@ -141,7 +141,7 @@ def blank_jinja(text: str) -> str:
 
     What conditions exclude stays beside what they include.
     """
-    return _JINJA.sub(lambda match: "x" * len(match[0]) if match["value"] else _blank(match), text)
+    return _JINJA.sub(lambda match: "x" * len(match[0]) if match["value"] else blanked(match), text)
 
 
 def blank_hash_comments(text: str, *, whole_lines_only: bool = False) -> str:
@@ -150,15 +150,16 @@ def blank_hash_comments(text: str, *, whole_lines_only: bool = False) -> str:
     YAML, ini files and the scripts within them write comments like this. ``whole_lines_only``: only lines that are a
     comment as a whole, as in a Dockerfile.
     """
-    return (_HASH_LINE if whole_lines_only else _HASH_COMMENT).sub(_blank, text)
+    return (_HASH_LINE if whole_lines_only else _HASH_COMMENT).sub(blanked, text)
 
 
 def blank_slash_comments(text: str) -> str:
     """Replace ``// ...`` and ``/* ... */`` outside of quotation marks by blanks."""
-    return _SLASH_COMMENT.sub(_blank, text)
+    return _SLASH_COMMENT.sub(blanked, text)
 
 
-def _blank(match: re.Match[str]) -> str:
+def blanked(match: re.Match[str]) -> str:
+    """Return blanks in place of a match, with its line ends; a group ``quoted`` stays as it is."""
     if match.groupdict().get("quoted"):
         return match[0]
     return re.sub(r"[^\r\n]", " ", match[0])

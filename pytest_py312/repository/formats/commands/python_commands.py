@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+from pytest_py312.repository.formats.text_positions import blanked
+
 MAX_LENGTH = 500_000
 """Characters of a file that are searched."""
 MAX_COMMANDS = 2_000
@@ -123,8 +125,8 @@ def _commands(text: str) -> Iterator[PythonCommand]:
 
 def _without_printed_text(text: str, ends: Mapping[str, Sequence[tuple[int, int]]]) -> str:
     """Replace comments, definitions of Make and here-documents that are only printed or written by blanks."""
-    text = _COMMENT_LINE.sub(_blank, text)
-    text = _DEFINITION.sub(_blank, text) if "endef" in text else text
+    text = _COMMENT_LINE.sub(blanked, text)
+    text = _DEFINITION.sub(blanked, text) if "endef" in text else text
     text = _PRINTED_QUOTATION.sub(_blank_lines, text)
     parts, position = [], 0
     for document in _PRINTED_DOCUMENT.finditer(text):
@@ -135,14 +137,10 @@ def _without_printed_text(text: str, ends: Mapping[str, Sequence[tuple[int, int]
     return "".join([*parts, text[position:]])
 
 
-def _blank(match: re.Match[str]) -> str:
-    return re.sub(r"[^\n]", " ", match[0])
-
-
 def _blank_lines(match: re.Match[str]) -> str:
     """Replace a quotation of several lines by blanks, unless a command is in it."""
     is_text = "\n" in match["text"] and not _SUBSTITUTION.search(match["text"])
-    return _blank(match) if is_text else match[0]
+    return blanked(match) if is_text else match[0]
 
 
 def _leading_text(text: str, match: re.Match[str], start_of_line: int) -> str:
