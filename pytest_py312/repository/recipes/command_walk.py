@@ -8,7 +8,7 @@ import posixpath
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from itertools import dropwhile, islice
+from itertools import dropwhile, islice, pairwise
 
 from pytest_py312.core.model.findings import Location
 from pytest_py312.core.model.fleet import InstallStep
@@ -17,7 +17,7 @@ from pytest_py312.repository.formats.commands.makefile import read_makefile
 from pytest_py312.repository.formats.commands.shell import ARGUMENT, UNKNOWN, ShellCommand, expand_words, read_shell
 from pytest_py312.repository.formats.requirements_file import project_name
 from pytest_py312.repository.recipes.file_map import FileMap, resolve_path
-from pytest_py312.repository.recipes.install_steps import make_step
+from pytest_py312.repository.recipes.install_steps import is_judged_installer, make_step
 
 DEPTH_LIMIT = 6
 """Maximum nesting of scripts."""
@@ -44,6 +44,8 @@ _UNCERTAIN_COMMANDS = frozenset({"command", "which", "type", "hash", "grep", "eg
 _ENVIRONMENT_RUNNERS = frozenset({"poetry", "pipenv", "pdm", "uv", "rye", "hatch", "conda"})
 
 
+_POETRY_SCRIPT = re.compile(r"poetry(?:\.(?:org|eustace\.io))?(?:/|$)|(?:get|install)-poetry\.py")
+"""The address or the file of the script that installs Poetry; https://python-poetry.org/docs/#installing-with-the-official-installer."""
 _SETUPTOOLS_LINE = re.compile(r"(?im)^[ \t]*setuptools(?![\w.-])")
 """A requirement of setuptools in a requirements file, and no other project or comment."""
 
@@ -104,6 +106,8 @@ class CommandWalk:
     """Variables that are empty unless a build gives them a value: conditions are evaluated so."""
     runners: set[str] = field(default_factory=set)
     """Names of functions of the shell that run the command in their arguments: ``run pip install a``."""
+    downloads: list[str] = field(default_factory=list)
+    """Addresses that commands have fetched."""
     depth: int = 0
     count: int = 0
     conditional: bool = False
@@ -378,6 +382,10 @@ class CommandWalk:
             self.settings[configured[0]] = configured[1]
             self.variables.setdefault(*configured)  # variables take precedence over the file of settings
             return True
+        installer = self._separate_installer(words)
+        if installer:
+            self.steps.append(InstallStep(tool="installer", location=location, installers=(installer,)))
+            return True
         read = read_install_command(words)
         if read is not None:
             output = expand_words((command.output,) if command.output else (), self.variables)
@@ -415,6 +423,21 @@ class CommandWalk:
         )
         name = words[0].rpartition("/")[2]
         return None if name in _UNCERTAIN_COMMANDS or (name.startswith("python") and "-c" in words) else True
+
+    def _separate_installer(self, words: Sequence[str]) -> str:
+        """Return the requirement of a Poetry or Pipenv that this command puts into an environment of its own."""
+        name = words[0].rpartition("/")[2]
+        if name in ("curl", "wget"):
+            self.downloads += [word for word in words if "://" in word]
+        elif name == "pipx" and words[1:2] == ["install"]:
+            return next((word for word in words[2:] if is_judged_installer(word)), "")
+        elif name.startswith("python") and len(words) > 1:
+            script = next(reversed(self.downloads), "") if words[1] == "-" else words[1]
+            options = dict(pairwise(words))
+            version = options.get("--version", self.variables.get("POETRY_VERSION", ""))
+            if _POETRY_SCRIPT.search(script) and version:
+                return f"poetry=={version}"
+        return ""
 
     def _installs_setuptools(self) -> bool:
         """Return whether an earlier step installs setuptools, by its name or by a file that has it."""

@@ -9,6 +9,8 @@ from pytest_py312.repository.formats.commands.shell import UNKNOWN
 from pytest_py312.repository.recipes.file_map import FileMap, resolve_path
 
 _INDEX_OPTIONS = ("--index-url", "--extra-index-url", "--find-links", "--build-constraint")
+REMOTE_CONSTRAINTS = "--constraint"
+"""The option of a constraints file at an address, which pip and uv fetch."""
 _FLAGS = ("--no-index", "--pre", "--require-hashes")
 _BINARY_OPTIONS = ("--no-binary", "--only-binary")
 _PROJECTS = re.compile(r"[\w.,:\s-]+", re.ASCII)
@@ -77,7 +79,7 @@ def settings_of(step: InstallStep) -> InstallSettings:
     """Return the settings that hold for all that a step of pip or of its like installs."""
     if step.tool not in _TOOLS:
         return InstallSettings(provided=step.tool in PLATFORMS, no_deps="--no-deps" in step.flags)
-    options = [(name, value) for name, value in step.indexes if name in _INDEX_OPTIONS]
+    options = [(name, value) for name, value in step.indexes if name in (*_INDEX_OPTIONS, REMOTE_CONSTRAINTS)]
     for flag in step.flags:
         name, _, value = flag.partition(" ")
         if flag in _FLAGS:

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from pytest_py312.core.model.fleet import InstallSettings, RequirementSource, Service
+from pytest_py312.repository.recipes.index_settings import REMOTE_CONSTRAINTS
 
-_ADDED_FILES = ("--extra-index-url", "--find-links", "--build-constraint")
-"""Options that only add files to those of the index, or only restrict what builds use."""
+_ADDED_FILES = ("--extra-index-url", "--find-links", "--build-constraint", REMOTE_CONSTRAINTS)
+"""Options that only add files to those of the index, or only restrict what is taken from it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -13,7 +13,12 @@ from pytest_py312.repository.formats.commands.install_commands import InstallCom
 from pytest_py312.repository.formats.commands.shell import UNKNOWN, unknown_parts
 from pytest_py312.repository.formats.toml import read_toml, strings_in
 from pytest_py312.repository.recipes.file_map import FileMap, resolve_path
-from pytest_py312.repository.recipes.index_settings import IndexSettings, environment_indexes, read_index_settings
+from pytest_py312.repository.recipes.index_settings import (
+    REMOTE_CONSTRAINTS,
+    IndexSettings,
+    environment_indexes,
+    read_index_settings,
+)
 from pytest_py312.repository.tree import Tree, join_path, matching_folders, with_outer_folders
 
 INSTALLERS = frozenset(
@@ -110,12 +115,14 @@ def make_step(
         for text in command.arguments
         if text not in local_texts and _name_of(text) not in INSTALLERS and UNKNOWN not in text
     )
-    constraints = variables.get(_constraint_variable(command), "").split() if is_pip else []
+    set_constraints = variables.get(_constraint_variable(command), "").split() if is_pip else []
+    constraints = [*command.constraints, *set_constraints]
     options = [*command.indexes, *(environment_indexes(variables, command.tool) if is_pip else ())]
     # pip hands its variables on to the environments of builds, unlike its arguments
-    options += [("--build-constraint", name) for name in constraints if command.tool != "uv pip" and "://" not in name]
+    for name in set_constraints if command.tool != "uv pip" else ():
+        options += [("--build-constraint", name)] if "://" not in name else []
+    options += [(REMOTE_CONSTRAINTS, name) for name in constraints if "://" in name]
     settings = read_index_settings(options, flags, files, folder)
-    constraints = [*command.constraints, *constraints]
     is_project = command.project or bool(is_pip and command.groups)
     project = _project_folder(files, folder) if is_project else None
     if is_project and project is None:
@@ -151,12 +158,12 @@ def make_step(
         prefix=command.prefix,
         indexes=settings.indexes,
         system_packages=command.system_packages,
-        installers=tuple(text for text in command.arguments if _is_judged_installer(text)),
+        installers=tuple(text for text in command.arguments if is_judged_installer(text)),
         environment=_environment_of(program, folder),
         conditional=conditional,
         image_folders=files.folders() if command.files else (),
         unresolved=tuple(dict.fromkeys((*map(_shown, paths.unresolved), *_unknown_values(command)))),
-        left_out=tuple(dict.fromkeys((*settings.left_out, *_remote_files(constraints)))),
+        left_out=settings.left_out,
     )
     generated = (_as_installed(item, step, settings) for item in paths.generated)
     return MadeStep(step=step, generated=tuple(dict.fromkeys(generated)))
@@ -185,11 +192,6 @@ def _as_installed(generated: InstallStep, step: InstallStep, settings: IndexSett
         target=step.target,
         prefix=step.prefix,
     )
-
-
-def _remote_files(constraints: Sequence[str]) -> Iterator[str]:
-    """Yield the constraints that are at an address, which is not asked."""
-    yield from (f"--constraint {_shown(name)}" for name in constraints if "://" in name)
 
 
 def _project_folder(files: FileMap, folder: str) -> str | None:
@@ -246,7 +248,7 @@ def _name_of(text: str) -> str:
     return re.sub(r"[-_.]+", "-", match[0]).lower() if match else ""
 
 
-def _is_judged_installer(text: str) -> bool:
+def is_judged_installer(text: str) -> bool:
     """Return whether it limits the version of an installer, or names one that brings setuptools along."""
     name = _name_of(text)
     return name in INSTALLERS and (name in BRING_SETUPTOOLS or any(operator in text for operator in ("=", "<")))

@@ -282,6 +282,28 @@ def test_tools_and_packages_of_the_system(tmp_path: Path) -> None:
     assert [step.is_for_python for step in steps] == [False, False, True]
 
 
+@pytest.mark.parametrize(
+    ("lines", "installers"),
+    [
+        ("ENV POETRY_VERSION=1.1.13\nRUN curl -sSL https://install.python-poetry.org | python3 -", ["poetry==1.1.13"]),
+        ("RUN curl https://install.python-poetry.org | POETRY_VERSION=1.1.13 python3 -", ["poetry==1.1.13"]),
+        ("RUN curl https://install.python-poetry.org | python - --version 1.1.13", ["poetry==1.1.13"]),
+        (
+            "RUN wget https://install.python-poetry.org -O /p.py && python /install-poetry.py --version 1.1",
+            ["poetry==1.1"],
+        ),
+        ("RUN pip install pipx && pipx install --force 'poetry==1.1.13'", ["poetry==1.1.13"]),
+        ("RUN curl https://install.python-poetry.org | python3 -", []),
+        ("ENV POETRY_VERSION=1.1.13\nRUN curl https://get.example/ | python3 -", []),
+        ("ENV POETRY_VERSION=1.1.13\nRUN python3 setup.py build && python -", []),
+    ],
+)
+def test_a_poetry_in_an_environment_of_its_own(tmp_path: Path, lines: str, installers: list[str]) -> None:
+    steps = recipe_of(tmp_path, f"FROM python:3.11\n{lines}\nRUN pip install gunicorn\n").steps
+
+    assert [text for step in steps for text in step.installers] == installers
+
+
 def test_the_build_context_is_the_one_in_which_the_files_exist(tmp_path: Path) -> None:
     """`COPY . .` fits every folder."""
     text = "FROM python:3.11\nCOPY . /app\nWORKDIR /app\nRUN cd svc && pip install -r a.txt\n"

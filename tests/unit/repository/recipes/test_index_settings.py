@@ -38,6 +38,9 @@ def settings(root: Path, *lines: str) -> InstallSettings:
         ("PIP_EXTRA_INDEX_URL='https://x/ https://y/' pip install -r a.txt",
          [("--extra-index-url", "https://x/"), ("--extra-index-url", "https://y/")]),
         ("pip install --trusted-host x -r a.txt", []),
+        ("pip install -c https://x/c.txt -c b.txt -r a.txt", [("--constraint", "https://x/c.txt")]),
+        ("PIP_CONSTRAINT='b.txt https://x/c.txt' pip install -r a.txt",
+         [("--build-constraint", "svc/b.txt"), ("--constraint", "https://x/c.txt")]),
     ],
 )  # fmt: skip
 def test_options_of_a_command(tmp_path: Path, line: str, options: list[tuple[str, str]]) -> None:
@@ -67,7 +70,7 @@ def test_wheels_are_installed_as_their_installation_says(tmp_path: Path) -> None
     [
         ("pip install -i https://$TOKEN@x/ -r a.txt", "--index-url https://$TOKEN@x/"),
         ("pip install --no-index -f /mnt/wheels -r a.txt", "--find-links /mnt/wheels"),
-        ("pip install -c https://x/c.txt -r a.txt", "--constraint https://x/c.txt"),
+        ("pip install -c https://x/$V/c.txt -r a.txt", "--constraint https://x/$V/c.txt"),
     ],
 )
 def test_what_cannot_be_followed_is_reported_and_not_used(tmp_path: Path, line: str, left_out: str) -> None:

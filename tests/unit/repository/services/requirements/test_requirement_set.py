@@ -45,6 +45,16 @@ def test_included_files_are_followed_and_constraints_kept_apart(tmp_path: Path) 
     assert requirements.problems == ()
 
 
+def test_constraints_at_an_address_are_an_option(tmp_path: Path) -> None:
+    """pip and uv fetch them."""
+    requirements = read(tmp_path, {"r.txt": "a==1\n-c https://files.invalid/c.txt\n"}, "r.txt")
+
+    assert [(option.name, option.value) for option in requirements.options] == [
+        ("--constraint", "https://files.invalid/c.txt")
+    ]
+    assert requirements.problems == ()
+
+
 def test_identical_entries_are_one_and_different_ones_two(tmp_path: Path) -> None:
     """A resolver must still see a conflict."""
     found = read(tmp_path, {"r.txt": "numpy==1.26.3\nNumPy == 1.26.3\nnumpy>=1.26.3\n"}, "r.txt")
