@@ -24,6 +24,9 @@ _CYTHON_IMPORT = re.compile(
     r"[ \t]*(?:#.*)?",
     re.ASCII,
 )
+_YAML_SUFFIXES = (".yaml", ".yml")
+_MANIFEST = re.compile(r"^kind:.*^[ \t-]*(?:containers|initContainers):", re.MULTILINE | re.DOTALL)
+"""An object of Kubernetes that starts containers."""
 _LONG_TEXT = re.compile(r"\"{3}.*?\"{3}|'{3}.*?'{3}", re.DOTALL)
 _PYTHON_2 = re.compile(r"python:2\b")
 _UNKNOWN_IMPORT = re.compile(r"\b(?:import|from)[ \t]+[\w., ]*\bexpanded\b")
@@ -36,11 +39,10 @@ _FIRST_ITEM = "0,"
 def may_embed_python(name: str) -> bool:
     """Return whether a file of this name may contain Python without being Python."""
     return (
-        name.endswith((*_COMMAND_SUFFIXES, *_CYTHON_SUFFIXES))
+        name.endswith((*_COMMAND_SUFFIXES, *_CYTHON_SUFFIXES, *_YAML_SUFFIXES))
         or name in _COMMAND_FILES
         or is_dockerfile(name)
         or is_program_settings(name)
-        or is_compose_file(name)
     )
 
 
@@ -50,6 +52,8 @@ def embedded_python(text: str, name: str) -> str:
     Of Cython these are the imports of standard modules that are not indented. Other files have commands: each becomes
     the list of its words, at its column, which the scanner reads like the argument of ``subprocess.run``.
     """
+    if name.endswith(_YAML_SUFFIXES) and not (is_compose_file(name) or _MANIFEST.search(text)):
+        return ""
     if name.endswith(_CYTHON_SUFFIXES):
         lines = dict(_cython_imports(text))
     else:

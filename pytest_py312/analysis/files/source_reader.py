@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 from pytest_py312.analysis.files.embedded_python import embedded_python, may_embed_python
@@ -11,6 +12,7 @@ from pytest_py312.analysis.files.parallel_scan import FileScanner, ScanTask, dec
 from pytest_py312.analysis.scanner.facts.facts import FileFacts, pack
 from pytest_py312.core.files import UnsafeFile, read_regular_file
 from pytest_py312.core.json_cache import JsonCache
+from pytest_py312.core.model.fleet import FileLines
 from pytest_py312.repository.tree import FolderScan, Tree, UnreadableFile, decode_text, join_path, relative_to
 
 FILE_LIMIT = 2 * 1024**2
@@ -45,6 +47,8 @@ class SourceFolder:
     needs: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     """Files elsewhere that install it or start it, such as a Dockerfile: they may have commands with Python."""
+    started_above: tuple[FileLines, ...] = ()
+    """Where files elsewhere start it: no other lines of these count."""
     nested_services: tuple[str, ...] = ()
     """Folders of other services inside of this one. Their source is excluded."""
 
@@ -138,6 +142,15 @@ def _shell_scripts(starts: Mapping[str, Mapping[str, bytes]]) -> frozenset[str]:
 def _is_python(name: str, start: bytes) -> bool:
     """Return whether a script is Python, by its name or its first line, such as ``bin/manage``."""
     return name.endswith(".wsgi") or _PYTHON_LINE.match(start) is not None
+
+
+def _embedded_tasks(texts: Iterable[tuple[str, str]], local_modules: frozenset[str]) -> Iterator[ScanTask]:
+    """Yield the Python in Dockerfiles, scripts of a shell and other files that are not Python themselves."""
+    for path, text in texts:
+        content = embedded_python(text, _base_name(path)).encode()
+        if content:
+            key = facts_key(content, local_modules)
+            yield ScanTask(key=key, path=path, content=content, local_modules=local_modules)
 
 
 def _compiled_files(files: Sequence[str]) -> tuple[str, ...]:
@@ -237,18 +250,23 @@ class SourceReader:
         starts["."] = starts.get(".", {}) | self._starts(".", folder.files)
         of_shell = _shell_scripts(starts)
         embedding = [path for path in (*files, *folder.files) if path in of_shell or may_embed_python(_base_name(path))]
-        tasks |= {task.path: task for task in self._embedded(embedding, shared) if task.path not in tasks}
+        texts = chain(self._texts(embedding), self._texts_of_lines(folder.started_above))
+        for task in _embedded_tasks(texts, shared):
+            tasks.setdefault(task.path, task)
         return SourceFiles(tasks=tuple(tasks.values()), unread=tuple(unread), compiled=_compiled_files(files))
 
-    def _embedded(self, files: Iterable[str], local_modules: frozenset[str]) -> Iterator[ScanTask]:
-        """Yield the Python in Dockerfiles, scripts of a shell and other files that are not Python themselves."""
+    def _texts(self, files: Iterable[str]) -> Iterator[tuple[str, str]]:
         for path in files:
             override = self._overrides.get(path)
             text = self._tree.read_or_none(path) if override is None else decode_text(override)
-            content = embedded_python(text or "", _base_name(path)).encode()
-            if content:
-                key = facts_key(content, local_modules)
-                yield ScanTask(key=key, path=path, content=content, local_modules=local_modules)
+            yield path, text or ""
+
+    def _texts_of_lines(self, parts: Sequence[FileLines]) -> Iterator[tuple[str, str]]:
+        """Yield files with those lines alone; the others are empty."""
+        for path, text in self._texts(dict.fromkeys(part.path for part in parts)):
+            kept = {number for part in parts if part.path == path for number in range(part.first, part.last + 1)}
+            lines = enumerate(text.split("\n"), 1)
+            yield path, "\n".join(line if number in kept else "" for number, line in lines)
 
     def _starts(self, folder: str, files: Sequence[str]) -> dict[str, bytes]:
         """Return the beginnings of the ``files`` whose names do not say whether they are scripts."""

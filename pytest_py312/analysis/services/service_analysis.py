@@ -444,5 +444,6 @@ def _source_folder(service: Service) -> SourceFolder:
         roots=tuple(join_path(service.path, root) for root in (".", *roots)),
         needs=service.settings.needs,
         files=tuple(path for path in recipe_files if not path.startswith(prefix)),
+        started_above=service.started_above,
         nested_services=service.nested_folders,
     )

@@ -241,6 +241,15 @@ class Program:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class FileLines:
+    """Lines of a file of the repository, from ``first`` to ``last``, which count from 1."""
+
+    path: str
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class StartModule:
     """A module that the service is started with; ``folder``, relative to the service, is where imports begin.
 
@@ -290,6 +299,8 @@ class Service:
     """Folders of other services inside this one, relative to the root; their files belong to those services."""
     programs: tuple[Program, ...] = ()
     """Programs of its start commands (of images, processes, compose files) that may be Python."""
+    started_above: tuple[FileLines, ...] = ()
+    """Where compose files in folders above it start it."""
     recipe: InstallRecipe | None = None
     """What installs it for production, if a file says so."""
     test_recipe: InstallRecipe | None = None

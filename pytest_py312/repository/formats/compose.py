@@ -17,6 +17,7 @@ from pytest_py312.repository.formats.yaml import (
     YamlScalar,
     YamlSequence,
     child_of,
+    content_end,
     first_document,
     pairs_of,
     scalar_text,
@@ -44,7 +45,7 @@ class ComposeService:
 
     It is built in ``context`` with the file ``dockerfile`` in ``folder``, both relative to the root and normalised.
     ``commands`` are its ``entrypoint`` and ``command``, if it has some, and ``words`` those of ``command``.
-    ``env_files`` are relative to the root as well.
+    ``env_files`` are relative to the root as well. ``lines`` are the first and the last line of its settings.
     """
 
     context: str
@@ -54,6 +55,7 @@ class ComposeService:
     words: tuple[str, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
     env_files: tuple[str, ...] = ()
+    lines: tuple[int, int] = (1, 1)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,7 +79,8 @@ class ComposeEntry:
 @lru_cache(maxsize=64)  # each service of a repository asks for the files around it
 def read_compose(text: str, path: str) -> tuple[ComposeService, ...]:
     """Return the services that are built; nothing for invalid YAML. ``path`` is the file's path."""
-    return tuple(entry for _, node in service_nodes(text) for entry in _built_services(node, posixpath.dirname(path)))
+    folder = posixpath.dirname(path)
+    return tuple(entry for _, node in service_nodes(text) for entry in _built_services(text, node, folder))
 
 
 def service_nodes(text: str) -> list[tuple[YamlNode, YamlNode]]:
@@ -85,7 +88,7 @@ def service_nodes(text: str) -> list[tuple[YamlNode, YamlNode]]:
     return list(pairs_of(child_of(first_document(text), "services")))
 
 
-def _built_services(node: YamlNode, base_folder: str) -> Iterator[ComposeService]:
+def _built_services(text: str, node: YamlNode, base_folder: str) -> Iterator[ComposeService]:
     build = _merged_value(node, "build")
     if build is None:
         return
@@ -100,11 +103,12 @@ def _built_services(node: YamlNode, base_folder: str) -> Iterator[ComposeService
         commands=tuple(read_argv(words) for words in command_words.values() if words is not None),
         words=tuple(command_words["command"] or ()),
         environment=tuple(
-            (key, text)
+            (key, literal)
             for key, value in environment_variables(_merged_value(node, "environment"))
-            if (text := _DEFAULT.sub(r"\1", value.value))
+            if (literal := _DEFAULT.sub(r"\1", value.value))
         ),
         env_files=tuple(posixpath.normpath(posixpath.join(base_folder, path)) for path in _paths(files)),
+        lines=(_line(text, node.start), _line(text, content_end(node))),
     )
 
 
@@ -185,10 +189,10 @@ def read_compose_entries(text: str, path: str) -> tuple[ComposeEntry, ...]:
 def _hosts(text: str, node: YamlNode) -> Iterator[NamedHost]:
     for key in _DEPENDENCY_KEYS:
         for scalar in _names(child_of(node, key)):
-            yield NamedHost(name=scalar.value.partition(":")[0], reason=key, line=_line(text, scalar))
+            yield NamedHost(name=scalar.value.partition(":")[0], reason=key, line=_line(text, scalar.start))
     for name, value in environment_variables(child_of(node, "environment")):
         for host in _hosts_in(name, value.value):
-            yield NamedHost(name=host, reason=name, line=_line(text, value))
+            yield NamedHost(name=host, reason=name, line=_line(text, value.start))
 
 
 def _names(node: YamlNode | None) -> Iterator[YamlScalar]:
@@ -208,5 +212,5 @@ def _hosts_in(key: str, value: str) -> Iterator[str]:
         yield value
 
 
-def _line(text: str, scalar: YamlScalar) -> int:
-    return text.count("\n", 0, scalar.start) + 1
+def _line(text: str, position: int) -> int:
+    return text.count("\n", 0, position) + 1

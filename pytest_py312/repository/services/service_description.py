@@ -17,7 +17,7 @@ from pytest_py312.repository.formats.requirements_file import project_name
 from pytest_py312.repository.recipes.recipe_sources import own_sources
 from pytest_py312.repository.services.detection.baseline import find_baseline
 from pytest_py312.repository.services.detection.declared_variables import DeclaredVariables, read_declared_variables
-from pytest_py312.repository.services.detection.entry_points import start_modules, started_programs
+from pytest_py312.repository.services.detection.entry_points import start_modules, started_above, started_programs
 from pytest_py312.repository.services.detection.packaging import find_distribution, has_src_packages
 from pytest_py312.repository.services.detection.service_files import (
     ServiceFiles,
@@ -104,6 +104,7 @@ def describe_service(
         additional_requirements=required.additional,
         nested_folders=tuple(inner),
         programs=programs,
+        started_above=started_above(tree, files),
         start_modules=start_modules(programs, files),
         recipe=recipe,
         test_recipe=test_recipe,

@@ -22,13 +22,14 @@ _PROGRAM = (
     r"(?P<program>(?:[\w.${}()-]{0,80}/){0,8}python(?:3(?:\.(?P<minor>\d{1,2}))?)?(?![\w.-])"
     r"|\$\{?PYTHON3?(?::-[^}\s]{0,60})?\}?|\$\(PYTHON3?\))"
 )
-_BLANK = r"""(?:[ \t,]|\\\r?\n)"""
+_BLANK = r"""(?:[ \t,]|\\\r?\n|\r?\n[ \t]{0,60}-[ \t])"""
+"""What separates words: also in JSON, and in a list of YAML with an item on each line."""
 _VALUE_OPTION = rf"""[WX]["']?{_BLANK}{{1,40}}["']?[\w.:=/-]{{1,60}}"""
 _OPTIONS = rf"""(?:{_BLANK}{{1,40}}["']?-(?:{_VALUE_OPTION}|[A-Za-bd-ln-z]{{1,8}})["']?){{0,8}}"""
 _COMMAND = re.compile(
     rf"""(?<![\w.$-]){_PROGRAM}["']?{_OPTIONS}{_BLANK}{{0,40}}(?:
       (?<=[\s,\\])["']?-[A-Za-bd-ln-z]{{0,8}}m["']?{_BLANK}{{0,40}}["']?(?P<module>[A-Za-z_][\w.]{{0,200}})
-    | (?<=[\s,\\])["']?-[A-Za-bd-ln-z]{{0,8}}c["']?{_BLANK}{{0,40}}(?P<quote>["'])
+    | (?<=[\s,\\])["']?-[A-Za-bd-ln-z]{{0,8}}c["']?{_BLANK}{{0,40}}(?P<quote>\\?"|')
     | (?:-(?:[ \t][^\r\n<|;&]{{0,100}})?)?<<-?[ \t]{{0,9}}(?P<literal>\\|["']?)(?P<end>[A-Za-z_]\w{{0,40}})[^\r\n]*\r?\n
     )""",
     re.ASCII | re.VERBOSE,
@@ -206,12 +207,12 @@ def _may_fail(leading_text: str, following_text: str) -> bool:
 def _quoted(text: str, start: int, quote: str) -> tuple[str, int]:
     """Return the text of a quotation that begins at ``start``, and where it ends; ``-1`` if it does not end."""
     end = start
-    while end < len(text) and text[end] != quote:
+    while end < len(text) and not text.startswith(quote, end):
         end += 2 if text[end] == "\\" and quote == '"' else 1
     if end >= len(text):
         return "", -1
     content = text[start:end]
-    return (_expanded(content) if quote == '"' else content), end + 1
+    return (content if quote == "'" else _expanded(content)), end + len(quote)
 
 
 def _here_document(text: str, match: re.Match[str], ends: Mapping[str, Sequence[tuple[int, int]]]) -> tuple[str, int]:

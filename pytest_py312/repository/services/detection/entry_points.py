@@ -6,8 +6,9 @@ The handlers of serverless functions are imported as those of servers are.
 import re
 from collections.abc import Iterator, Sequence
 from itertools import chain, islice
+from typing import TYPE_CHECKING
 
-from pytest_py312.core.model.fleet import Program, StartModule
+from pytest_py312.core.model.fleet import FileLines, Program, StartModule
 from pytest_py312.repository.formats.commands.server_options import (
     configuration_names,
     modules_of_configuration,
@@ -18,6 +19,9 @@ from pytest_py312.repository.formats.start_commands import StartCommand, read_co
 from pytest_py312.repository.recipes.serverless_builds import handler_programs
 from pytest_py312.repository.services.detection.service_files import ServiceFiles, is_production_dockerfile
 from pytest_py312.repository.tree import Tree, join_path, lies_in, with_outer_folders
+
+if TYPE_CHECKING:
+    from pytest_py312.repository.formats.compose import ComposeService
 
 MAX_PROGRAMS = 40
 """Maximum number of programs of one service."""
@@ -31,6 +35,15 @@ def started_programs(tree: Tree, files: ServiceFiles) -> tuple[Program, ...]:
     programs = (program for command in _commands(tree, files) for program in _programs_of(tree, files, command))
     handlers = handler_programs(tree, files.path, files.nested_folders)
     return tuple(islice(dict.fromkeys(chain(programs, handlers)), MAX_PROGRAMS))
+
+
+def started_above(tree: Tree, files: ServiceFiles) -> tuple[FileLines, ...]:
+    """Return the lines in which compose files above the service's folder start it."""
+    return tuple(
+        FileLines(path=path, first=entry.lines[0], last=entry.lines[1])
+        for path, entry in _compose_entries(tree, files)
+        if entry.commands and not lies_in(path, files.path)
+    )
 
 
 def start_modules(programs: Sequence[Program], files: ServiceFiles) -> tuple[StartModule, ...]:
@@ -77,14 +90,8 @@ def _commands(tree: Tree, files: ServiceFiles) -> Iterator[StartCommand]:
     if files.scan.existing_files("Procfile"):
         for process in _PROCFILE_LINE.finditer(tree.read_or_none(join_path(files.path, "Procfile")) or ""):
             yield read_command(process["command"])
-    for path in _compose_files(tree, files.path):
-        text = tree.read_or_none(path) or ""
-        if "command" in text or "entrypoint" in text:
-            from pytest_py312.repository.formats.compose import read_compose  # loads YAML, which few services need here
-
-            for entry in read_compose(text, path):
-                if _builds_service(files, entry.context, entry.folder):
-                    yield from entry.commands
+    for _, entry in _compose_entries(tree, files):
+        yield from entry.commands
 
 
 def _dockerfile_commands(dockerfile: DockerfileText) -> Iterator[str]:
@@ -127,6 +134,18 @@ def _compose_files(tree: Tree, path: str) -> Iterator[str]:
         for name in tree.list_folder(folder).files:
             if is_compose_file(name) and is_production_dockerfile(name, "."):
                 yield join_path(folder, name)
+
+
+def _compose_entries(tree: Tree, files: ServiceFiles) -> Iterator[tuple[str, "ComposeService"]]:
+    """Yield what compose files build of the service and may start, with the path of the file."""
+    for path in _compose_files(tree, files.path):
+        text = tree.read_or_none(path) or ""
+        if "command" in text or "entrypoint" in text:
+            from pytest_py312.repository.formats.compose import read_compose  # loads YAML, which few services need here
+
+            for entry in read_compose(text, path):
+                if _builds_service(files, entry.context, entry.folder):
+                    yield path, entry
 
 
 def _builds_service(files: ServiceFiles, context: str, folder: str) -> bool:

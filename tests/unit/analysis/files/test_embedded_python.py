@@ -37,6 +37,8 @@ def modules(text: str, name: str) -> list[tuple[str, int, int]]:
         ("start.sh", "python3.7 -m smtpd\npython3.12 -m aiosmtpd\npython -m imp\n", [("imp", 3, 1)]),
         ("start.sh", "python -c 'import imp; print(!)'\n", [("imp", 1, 1)]),
         ("start.sh", 'python -c "import $pkg; import imp"\n', [("imp", 1, 1)]),
+        ("job.yaml", "kind: J\n  containers:\n  - command:\n    - python\n    - -m\n    - smtpd\n", [("smtpd", 4, 7)]),
+        ("values.yaml", "command: python -m smtpd\n", []),
         ("fast.pyx", '"""\nimport asyncore\n"""\nimport imp\n', [("imp", 4, 8)]),
         ("fast.pyx", "cimport cython\nimport imp\nfrom distutils import log as a, util # x\n", [
             ("imp", 2, 8), ("distutils", 3, 6), ("distutils", 3, 23), ("distutils", 3, 33),
@@ -55,7 +57,7 @@ def test_several_commands_on_a_line() -> None:
     assert [(module, line) for module, line, _ in uses] == [("imp", 1), ("cgi", 1), ("smtpd", 1)]
 
 
-@pytest.mark.parametrize("name", ["main.py", "notes.md", "Dockerfile.md", "values.yaml", "start.py", "manage"])
+@pytest.mark.parametrize("name", ["main.py", "notes.md", "Dockerfile.md", "start.py", "manage"])
 def test_other_files_have_none(name: str) -> None:
     assert not may_embed_python(name)
 

@@ -12,6 +12,7 @@ from pytest_py312.analysis.files import parallel_scan, source_reader
 from pytest_py312.analysis.files.source_reader import ScannedSource, SourceFolder, SourceReader
 from pytest_py312.analysis.scanner import scan
 from pytest_py312.analysis.scanner.facts.facts import pack
+from pytest_py312.core.model.fleet import FileLines
 from tests.support.fakes import service_tree
 
 SERVICE = SourceFolder(path="services/api", roots=("services/api",))
@@ -110,6 +111,19 @@ def test_python_in_dockerfiles_and_scripts_is_read(tmp_path: Path) -> None:
     assert asked(source, "entrypoint") == {"cgi"}
     assert asked(source, "Dockerfile") == {"imp"}
     assert source.unread == ()
+
+
+def test_of_a_file_that_starts_several_services_only_the_lines_of_one_count(tmp_path: Path) -> None:
+    fleet(tmp_path, {"main.py": ""})
+    text = "services:\n  a:\n    command: python -m cgi\n  b:\n    command: python -m smtpd\n"
+    (tmp_path / "repository" / "compose.yml").write_text(text)
+    reader = SourceReader(root=tmp_path / "repository", cache=tmp_path / "cache", processes=1)
+
+    lines = (FileLines(path="compose.yml", first=4, last=5), FileLines(path="missing.yml", first=1, last=2))
+    source = reader.read([replace(SERVICE, started_above=lines)])[SERVICE.path]
+
+    (facts,) = (facts for facts in source.facts if facts.path == "compose.yml")
+    assert [(reference.module, reference.line) for reference in facts.references] == [("smtpd", 5)]
 
 
 def test_extension_modules_are_listed_where_there_is_nothing_to_compile(tmp_path: Path) -> None:

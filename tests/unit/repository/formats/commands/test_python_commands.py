@@ -50,6 +50,9 @@ def shown(command: PythonCommand) -> str:
         ("ddtrace-run python -m imp", ["1:13 -m imp"]),
         ("sudo -u app timeout -k 5 30 python -m imp", ["1:29 -m imp"]),
         ("RUN a && \\\n    python -m imp", ["2:5 -m imp"]),
+        ('CMD ["sh", "-c", "python -c \\"import imp\\" && x"]', ["1:19 import imp"]),
+        ("command:\n  - python3\n  - -m\n  - smtpd\n", ["2:5 -m smtpd"]),
+        ('args:\n- "python"\n- "-c"\n- "import imp"\n', ["2:4 import imp"]),
     ],
 )
 def test_commands_that_run_python(text: str, commands: list[str]) -> None:

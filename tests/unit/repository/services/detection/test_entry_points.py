@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_py312.core.model.fleet import FileLines
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.repository.services.discovery import discover
 
@@ -55,6 +56,18 @@ def test_compose_files_start_what_they_build(tmp_path: Path) -> None:
     }
     assert programs_in(tmp_path, files) == ["uvicorn", "shop"]
     assert programs_in(tmp_path, files, "mail") == ["dramatiq"]
+
+
+def test_the_lines_of_compose_files_above_that_start_a_service(tmp_path: Path) -> None:
+    files = {
+        "shop/Dockerfile": IMAGE,
+        "shop/compose.yml": "services:\n  a:\n    build: .\n    command: flask run\n",
+        "compose.yml": "services:\n  a:\n    build: shop\n    command:\n      - flask\n      - run\n\n"
+        "  b: {build: shop}\n  c: {build: other, command: x}\n",
+    }
+    programs_in(tmp_path, files)
+
+    assert discover(Plan(root=tmp_path))["shop"].started_above == (FileLines(path="compose.yml", first=3, last=6),)
 
 
 @pytest.mark.parametrize(
