@@ -31,6 +31,15 @@ _IMAGE_WORD = re.compile(
 _NAMED_PROGRAM = re.compile(
     r"(?<![\w.$/-])(?P<prefix>(?:[\w.${}-]{0,80}/){0,10})(?:python|pip)(?P<version>3\.\d{1,2})(?![\w.-]|\.\d)", re.ASCII
 )
+_PYTHON_OPTION = re.compile(
+    r"(?:\buv[ \t][^;&|\n]{0,200}[ \t](?:--python|-p)[ =]|\bpoetry[ \t]+env[ \t]+use[ \t]+)[\"']?"
+    r"(?P<version>3\.\d{1,2})(?![\w.-])",
+    re.ASCII,
+)
+_UWSGI_PLUGIN = re.compile(
+    r"^[ \t]*plugins?[ \t]*=[^\n]{0,200}?\bpython(?P<version>3\d{1,2})\b", re.MULTILINE | re.ASCII
+)
+_RECIPE_LINE = re.compile(r"^\t.*$", re.MULTILINE)
 _INSTALLS_PYTHON = re.compile(
     r"\b(?:apt-get|apt|apk|dnf|yum|microdnf|brew|pyenv|conda|uv[ \t]+python)[ \t][^;&|\n]{0,500}(?:python[@=-]?3|\$)"
     r"|\bpyenv[ \t]+(?:install|local|global)\b|\buv[ \t]+python[ \t]+install\b"
@@ -147,14 +156,18 @@ def read_script_declarations(text: str, path: str) -> tuple[VersionDeclaration, 
 
 
 def read_program_settings(text: str, path: str) -> tuple[VersionDeclaration, ...]:
-    """Read the settings of supervisord, uWSGI or systemd: the ``python3.9`` in commands and paths."""
+    """Read the settings of supervisord, uWSGI or systemd: ``python3.9`` in commands and paths, ``plugin=python39``."""
     collector = DeclarationCollector(text, path)
     _add_named_programs(collector, text)
+    for match in _UWSGI_PLUGIN.finditer(text[:_LIMIT]):
+        _add_command(collector, match, "a plugin")
     return collector.declarations
 
 
 def _add_named_programs(collector: DeclarationCollector, text: str) -> None:
-    """Add each ``python3.9`` of commands and paths, unless the text installs it or names several versions.
+    """Add each ``python3.9`` of commands and paths, and ``uv venv --python 3.9``.
+
+    None if the text installs it or names several versions.
 
     Who installs a Python, or works with several, does not depend on that of the service's image.
     """
@@ -165,13 +178,20 @@ def _add_named_programs(collector: DeclarationCollector, text: str) -> None:
         if not _is_elsewhere(_logical_line(text, match.start()))
         and not match["prefix"].startswith(DISTRIBUTION_FOLDERS)
     ]
+    matches += [
+        match for match in _PYTHON_OPTION.finditer(text) if not _is_elsewhere(_logical_line(text, match.start()))
+    ]
     if len({match["version"] for match in matches}) != 1 or _INSTALLS_PYTHON.search(text):
         return
     for match in matches:
-        collector.add(
-            "tool", DeclarationRole.EXACT, *match.span("version"), subject="a command", text=match[0][:200],
-            version=version_of(match["version"]), declared=False,
-        )  # fmt: skip
+        _add_command(collector, match, "a command")
+
+
+def _add_command(collector: DeclarationCollector, match: re.Match[str], subject: str) -> None:
+    collector.add(
+        "tool", DeclarationRole.EXACT, *match.span("version"), subject=subject, text=match[0][-200:].strip(),
+        version=version_of(match["version"]), declared=False,
+    )  # fmt: skip
 
 
 def _logical_line(text: str, end: int) -> str:
@@ -230,7 +250,17 @@ def read_makefile_declarations(text: str, path: str) -> tuple[VersionDeclaration
                     "tool", DeclarationRole.EXACT, start + span[0], start + span[1], subject=name, text=value,
                     version=version, keeps_patch=value.count(".") > 1, declared=False,
                 )  # fmt: skip
+    _add_named_programs(collector, _recipes_of(text[:_LIMIT]))
     return collector.declarations
+
+
+def _recipes_of(text: str) -> str:
+    """Replace everything by blanks but the lines of commands."""
+    kept, end = [], 0
+    for line in _RECIPE_LINE.finditer(text):
+        kept += [re.sub(r"[^\n]", " ", text[end : line.start()]), line[0]]
+        end = line.end()
+    return "".join(kept)
 
 
 def read_cdk_declarations(text: str, path: str) -> tuple[VersionDeclaration, ...]:

@@ -176,8 +176,8 @@ def is_jenkinsfile(name: str) -> bool:
 
 
 def is_yaml(name: str) -> bool:
-    """Return whether it is YAML, perhaps made by Jinja, or the JSON of a development container, read as YAML."""
-    return without_jinja_ending(name).lower().endswith((".yml", ".yaml", "devcontainer.json"))
+    """Return whether it is YAML, perhaps made by Jinja, or JSON that is read as YAML: of a container, of Zappa."""
+    return without_jinja_ending(name).lower().endswith((".yml", ".yaml", "devcontainer.json", "zappa_settings.json"))
 
 
 def is_terraform(name: str) -> bool:

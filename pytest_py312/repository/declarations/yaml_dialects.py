@@ -76,9 +76,25 @@ _CONDA = YamlDialect(
 _COMPOSE = YamlDialect(
     kind="image",
     # serverless functions: ``runtime: python3.10``, and ``python310`` of App Engine
-    patterns=tuple(
-        (key, re.compile(r"(?<=python)(?P<version>3\.?\d{1,2})(?![\w.])", re.ASCII), DeclarationRole.EXACT)
-        for key in ("runtime", "Runtime")
+    patterns=(
+        *(
+            (key, re.compile(r"(?<=python)(?P<version>3\.?\d{1,2})(?![\w.])", re.ASCII), DeclarationRole.EXACT)
+            for key in ("runtime", "Runtime")
+        ),
+        # AWS Elastic Beanstalk: ``default_platform: Python 3.9 running on 64bit Amazon Linux 2``
+        (
+            "default_platform",
+            re.compile(r"(?<=Python )(?P<version>3\.\d{1,2})(?= running)", re.ASCII),
+            DeclarationRole.EXACT,
+        ),
+    ),
+)
+_CODEBUILD = YamlDialect(kind="workflow", is_pipeline=True, paths=frozenset({("runtime-versions", "python")}))
+_CLOUDBUILD = YamlDialect(
+    kind="workflow",
+    # the image of a step is its name: ``name: python:3.9-slim``
+    patterns=(
+        ("name", re.compile(r"(?<=\bpython:)(?P<version>3\.\d{1,2})(?![\d.])", re.ASCII), DeclarationRole.EXACT),
     ),
 )
 
@@ -93,6 +109,9 @@ _BY_PATH = tuple(
         (r"(?:.*/)?\.travis\.ya?ml", _TRAVIS),
         (r"(?:.*/)?\.taskcluster\.ya?ml|(?:.*/)?taskcluster/.+\.ya?ml", _TASKCLUSTER),
         (r"(?:.*/)?\.?appveyor\.ya?ml", _APPVEYOR),
+        (r"(?:.*/)?buildspec[^/]*\.ya?ml", _CODEBUILD),
+        (r"(?:.*/)?cloudbuild[^/]*\.ya?ml", _CLOUDBUILD),
+        (r"(?:.*/)?zappa_settings\.json", _COMPOSE),
         (r"(?:.*/)?\.?readthedocs\.ya?ml", _READTHEDOCS),
         (r"(?:.*/)?\.pre-commit-config\.ya?ml", _PRE_COMMIT),
         (r"(?:.*/)?\.?devcontainer(?:/.*)?\.json", _DEVCONTAINER),

@@ -290,7 +290,7 @@ def test_pants_runs_the_only_minor_version_of_a_range(old: Interpreter) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["PYTHON = /usr/bin/python3.9\n", "V = 3.9\n", "all:\n\tPYTHON=python3.9 make\n", "PYTHON = $(X)3.9\n"]
+    "text", ["PYTHON = /usr/bin/python3.9\n", "V = 3.9\n", "all:\n\t# PYTHON=python3.9 make\n", "PYTHON = $(X)3.9\n"]
 )
 def test_other_lines_of_a_makefile_are_left(text: str) -> None:
     assert moved("Makefile", text) == Migrated(text=text)
