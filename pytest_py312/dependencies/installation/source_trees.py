@@ -11,12 +11,16 @@ from pytest_py312.core.model.findings import Finding, Location
 from pytest_py312.core.model.fleet import Cell, Service
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.model.plan import Plan
+from pytest_py312.core.text import join_names
 from pytest_py312.dependencies.installation.requests import RequestBuilder
 from pytest_py312.dependencies.resolution.known_solutions import project_name
 from pytest_py312.dependencies.resolution.lock import Undetermined, Unresolvable
 from pytest_py312.dependencies.store.distribution_store import DistributionStore
 from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
 from pytest_py312.dependencies.system.build_tools import MissingTool
+from pytest_py312.repository.formats.toml import read_toml
+from pytest_py312.repository.services.detection.packaging import old_build_requirements
+from pytest_py312.repository.tree import Tree, join_path
 from pytest_py312.runners.fingerprints import copy_tree
 from pytest_py312.runners.git_version import write_repository
 
@@ -76,7 +80,7 @@ class SourceTrees:
                 distributions.append(result.distribution)
             elif result.unchecked:
                 unbuilt[folder] = result
-            findings += [_own_build_finding(finding, folder, cell) for finding in result.findings]
+            findings += [self._own_build_finding(finding, folder, cell) for finding in result.findings]
             if cell.service.path not in folders and requires_service(distributions, cell.service):
                 folders.append(cell.service.path)
         if unbuilt:
@@ -99,6 +103,21 @@ class SourceTrees:
                 return TreeBuild(unchecked=str(reason), missing=reason.missing)
 
         return self._single_flight.run(_TREE_BUILD.of(key, build.digest), built)
+
+    def _own_build_finding(self, finding: Finding, folder: str, cell: Cell) -> Finding:
+        subject = "the service itself" if folder == cell.service.path else folder
+        reason = finding.message.rpartition("fails to build: ")[2]
+        text = Tree(self._plan.root).read_or_none(join_path(folder, "pyproject.toml")) or ""
+        limited = old_build_requirements(read_toml(text))
+        raised = f"require a newer version than {join_names(limited)} in [build-system], or " if limited else ""
+        return replace(
+            finding,
+            code="PY106",
+            message=f"{subject} does not build on {cell.interpreter}: {reason}",
+            remedy=f"{raised}fix its setup so that it builds there",
+            location=Location(path=cell.service.manifest or folder),
+            names=(),
+        )
 
     def _copy_source_tree(self, folder: str, source: Path) -> bool:
         if source.exists():
@@ -124,16 +143,3 @@ def requires_service(trees: Iterable[StoredDistribution | None], service: Servic
         return False
     own = canonicalize_name(distribution.name)
     return any(project_name(line) == own for tree in trees if tree is not None for line in tree.requires)
-
-
-def _own_build_finding(finding: Finding, folder: str, cell: Cell) -> Finding:
-    subject = "the service itself" if folder == cell.service.path else folder
-    reason = finding.message.rpartition("fails to build: ")[2]
-    return replace(
-        finding,
-        code="PY106",
-        message=f"{subject} does not build on {cell.interpreter}: {reason}",
-        remedy="fix its setup so that it builds there",
-        location=Location(path=cell.service.manifest or folder),
-        names=(),
-    )

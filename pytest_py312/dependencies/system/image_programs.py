@@ -12,6 +12,8 @@ from pytest_py312.core.model.fleet import Cell, InstallRecipe
 from pytest_py312.repository.formats.image_reference import is_lambda_image
 
 _LAMBDA_WITHOUT_YUM = Interpreter(3, 12)
+_WITHOUT_SETUPTOOLS = Interpreter(3, 12)
+"""Images and virtual environments have no setuptools from it on; https://docs.python.org/3/whatsnew/3.12.html#ensurepip"""
 _RUNS_ALL_THE_SAME = frozenset({("pip", "23.1")})
 """Older versions that were tried and run there."""
 _OLDEST_INSTALLERS = {
@@ -19,6 +21,7 @@ _OLDEST_INSTALLERS = {
     "pip": (Interpreter(3, 12), "23.1.2"),  # it imports distutils, or its pkg_resources uses pkgutil.ImpImporter
     "pipenv": (Interpreter(3, 12), "2023.4.20"),  # the same
     "poetry": (Interpreter(3, 12), "1.2.0"),  # it imports six.moves from a copy of six that is too old
+    "virtualenv": (Interpreter(3, 12), "20.21.1"),  # the pip that it puts into an environment does not run there
 }
 """Each row was tried in an environment of 3.12 without setuptools, with the versions before and after."""
 
@@ -29,6 +32,7 @@ def missing_program_findings(cell: Cell) -> Iterator[Finding]:
     if recipe is not None:
         yield from _missing_yum(cell, recipe)
         yield from _old_installers(cell, recipe)
+        yield from _missing_easy_install(cell, recipe)
 
 
 def images_of(cell: Cell, recipe: InstallRecipe) -> list[str]:
@@ -57,6 +61,22 @@ def _missing_yum(cell: Cell, recipe: InstallRecipe) -> Iterator[Finding]:
             location=steps[0].location,
             names=("yum",),
         )
+
+
+def _missing_easy_install(cell: Cell, recipe: InstallRecipe) -> Iterator[Finding]:
+    """Yield an easy_install in an image of Python whose setuptools has it, which the one of 3.12 lacks."""
+    images = images_of(cell, recipe)
+    is_changed = cell.service.baseline < _WITHOUT_SETUPTOOLS <= cell.interpreter and bool(images)
+    for number, step in enumerate(recipe.steps if is_changed else ()):
+        earlier = (text for other in recipe.steps[:number] for text in (*other.arguments, *other.installers))
+        if step.tool == "easy_install" and not any("setuptools" in text or "distribute" in text for text in earlier):
+            yield Finding(
+                code="PY118",
+                message=f"`easy_install` is not in an image of Python {cell.interpreter}, which has no setuptools",
+                remedy="install with pip there",
+                location=step.location,
+                names=("easy_install",),
+            )
 
 
 def _old_installers(cell: Cell, recipe: InstallRecipe) -> Iterator[Finding]:

@@ -146,7 +146,7 @@ def _template_images(text: str, path: str) -> tuple[VersionDeclaration, ...]:
 
 METADATA_NAMES: tuple[str, ...] = (
     "pyproject.toml", "setup.cfg", "tox.ini", "mypy.ini", ".mypy.ini", "setup.py", "ruff.toml", ".ruff.toml", "Pipfile",
-    ".python-version", "runtime.txt", ".tool-versions",
+    ".python-version", "runtime.txt", ".tool-versions", "environment.yml", "environment.yaml",
 )  # fmt: skip
 """The files that discovery reads for every service."""
 

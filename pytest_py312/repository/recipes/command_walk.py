@@ -383,9 +383,11 @@ class CommandWalk:
             self.variables.setdefault(*configured)  # variables take precedence over the file of settings
             return True
         installer = self._separate_installer(words)
-        if installer:
-            self.steps.append(InstallStep(tool="installer", location=location, installers=(installer,)))
-            return True
+        tool = words[0].rpartition("/")[2] if not installer else "installer"
+        if tool in ("installer", "virtualenv"):  # nothing is known of what it installs, but it has to run
+            installers = (installer,) if installer else ()
+            step = InstallStep(tool=tool, location=location, installers=installers, conditional=self.conditional)
+            self.steps.append(step)
         read = read_install_command(words)
         if read is not None:
             output = expand_words((command.output,) if command.output else (), self.variables)

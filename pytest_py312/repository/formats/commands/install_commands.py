@@ -509,6 +509,7 @@ def _read_system(tool: str, verb: str) -> Callable[[list[str]], InstallCommand |
 
 
 _READERS: Mapping[str, Callable[[list[str]], InstallCommand | None]] = {
+    "easy_install": lambda words: _pip_arguments("easy_install", words),
     "pip-sync": _read_pip_sync,
     "pip-compile": _read_pip_compile,
     "uv": _read_uv,

@@ -19,7 +19,7 @@ MIN_SEQUENCE = 3
 """Number of interpreters that a workflow sets up one after another to be taken for a matrix."""
 FALLBACK_SOURCE = "the oldest interpreter of the plan"
 """The source of a baseline that no file of the service declares."""
-_PIN_FILES = (".python-version", "runtime.txt", ".tool-versions", "Pipfile")
+_PIN_FILES = (".python-version", "runtime.txt", ".tool-versions", "Pipfile", "environment.yml", "environment.yaml")
 _METADATA_FILES = ("pyproject.toml", "setup.cfg", "setup.py")
 
 

@@ -19,6 +19,10 @@ _BACKENDS = frozenset(
     }
 )  # fmt: skip
 """Build backends whose way to find code is known. Empty: no backend is named, which means setuptools."""
+_LIMITED_BACKEND = re.compile(
+    r"(?:setuptools|poetry)(?![\w-])[^;]*(?:[=~]=|<)|[\w.-]+[ \t]*[=~]=", re.IGNORECASE | re.ASCII
+)
+"""A build requirement of an old version, which may not run on a newer Python: only a build shows it."""
 _COMPILING_REQUIREMENTS = re.compile(
     r"cython|cffi|rust|mypy|pybind11|nanobind|scikit-build|meson|maturin|cmake|numpy|swig|hatch-build",
     re.IGNORECASE,
@@ -114,10 +118,17 @@ def _is_plain_build(files: Sequence[str], toml: TomlText, setup: SetupPy) -> boo
         and backend in _BACKENDS
         and toml.value("build-system", "backend-path") is None
         and not any(_COMPILING_REQUIREMENTS.search(requirement) for requirement in needed)
+        and not old_build_requirements(toml)
         and not any(toml.value(*keys) for keys in _BUILD_HOOKS)
         and not _CUSTOM_BUILD_ARGUMENTS & (set(setup.literal_arguments) | setup.computed_arguments)
         and not compiled
     )
+
+
+def old_build_requirements(toml: TomlText) -> tuple[str, ...]:
+    """Return the build requirements of a pyproject.toml whose versions are limited from above."""
+    needed = strings_in(toml.value("build-system", "requires"))
+    return tuple(text for text in needed if _LIMITED_BACKEND.match(text))
 
 
 def _project_distribution(files: Sequence[str], toml: TomlText, ini: IniText, setup: SetupPy) -> Distribution:

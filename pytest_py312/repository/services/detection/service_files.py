@@ -62,6 +62,7 @@ _VERSION_FILE = re.compile(
     re.ASCII | re.MULTILINE,
 )
 """A file whose version a workflow hands to setup-python. Source: actions/setup-python, ``python-version-file``."""
+_CONDA_PYTHON = re.compile(r"^[ \t]*-[ \t]*[\"']?python(?:[ \t=<>\"']|$)", re.MULTILINE)
 _PYTHON_RUNTIME = re.compile(r"^runtime:[ \t]*[\"']?python", re.MULTILINE)
 _FILE_LIMIT = 50
 """Maximum number of Dockerfiles, and of workflows, that are read of one service."""
@@ -185,7 +186,15 @@ def service_indicator(tree: Tree, path: str, listing: FolderListing) -> str:
     if "Pipfile" in listing.files:
         return "Pipfile"
     metadata = (name for name in ("pyproject.toml", "setup.py", "setup.cfg") if _has_package_metadata(tree, path, name))
-    return next(metadata, "") or _platform_file(tree, path, listing)
+    return next(metadata, "") or _conda_file(tree, path, listing) or _platform_file(tree, path, listing)
+
+
+def _conda_file(tree: Tree, path: str, listing: FolderListing) -> str:
+    """Return the environment of conda that an image beside it may install; empty if there is no image, or no Python."""
+    if not any(map(is_dockerfile, listing.files)):
+        return ""
+    names = (name for name in ("environment.yml", "environment.yaml") if name in listing.files)
+    return next((name for name in names if _CONDA_PYTHON.search(tree.read_or_none(join_path(path, name)) or "")), "")
 
 
 def _platform_file(tree: Tree, path: str, listing: FolderListing) -> str:

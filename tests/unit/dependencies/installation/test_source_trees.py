@@ -2,13 +2,19 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from pytest_py312.core.concurrency import SingleFlight
+from pytest_py312.core.model.findings import Finding
 from pytest_py312.core.model.fleet import Distribution
-from pytest_py312.dependencies.installation.source_trees import requires_service
+from pytest_py312.core.model.plan import Plan
+from pytest_py312.dependencies.installation.source_trees import SourceTrees, requires_service
+from pytest_py312.dependencies.resolution.lock import Unresolvable
 from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
-from tests.support.fakes import service
+from tests.support.fakes import build_of, cell_of, service, service_tree
 
 
 def tree(*requires: str) -> StoredDistribution:
@@ -29,3 +35,32 @@ def test_only_a_project_of_that_name_is_built(requires: tuple[str, ...], static:
     own = replace(service(), distribution=Distribution(name="shop_lib", version="1", static=static, source_roots=()))
     assert requires_service([None, tree(*requires)], own) is expected
     assert requires_service([tree(*requires)], replace(service(), distribution=None)) is False
+
+
+@pytest.mark.parametrize(
+    ("requires", "remedy"),
+    [
+        ('["setuptools==58.0.4", "wheel"]', "require a newer version than setuptools==58.0.4 in [build-system], or "),
+        ('["setuptools>=61"]', ""),
+    ],
+)
+def test_a_build_that_fails_names_its_limited_requirements(tmp_path: Path, requires: str, remedy: str) -> None:
+    cell = cell_of("3.12")
+    service_tree(tmp_path / cell.service.path, {"pyproject.toml": f"[build-system]\nrequires = {requires}\n"})
+    failure = Unresolvable([Finding(code="PY104", message="x==1 fails to build: No module named 'distutils'")])
+
+    def refuse(*_: object) -> StoredDistribution:
+        raise failure
+
+    folders = SimpleNamespace(source_copy=lambda folder: (tmp_path, folder))
+    request_builder: Any = SimpleNamespace(source_trees=lambda of: [of.path], folders=folders)
+    store: Any = SimpleNamespace(install_tree=refuse)
+    trees = SourceTrees(
+        plan=Plan(root=tmp_path), request_builder=request_builder, store=store, single_flight=SingleFlight(None)
+    )
+
+    distributions, (finding,) = trees.build(cell, build_of("3.12"))
+
+    assert distributions == []
+    assert finding.message == "the service itself does not build on 3.12: No module named 'distutils'"
+    assert finding.remedy == f"{remedy}fix its setup so that it builds there"

@@ -60,6 +60,8 @@ def test_yum_in_an_image_of_lambda(image: str, tool: str, on: str, reported: lis
         ("Pipenv == 2022.1.8", "pipenv", "3.12", ["install pipenv==2023.4.20 or newer there"]),
         ("poetry==1.1.15", "poetry", "3.12", ["install poetry==1.2.0 or newer there"]),
         ("poetry==1.8.2", "poetry", "3.12", []),
+        ("virtualenv==20.4.7", "virtualenv", "3.12", ["install virtualenv==20.21.1 or newer there"]),
+        ("virtualenv==20.21.1", "virtualenv", "3.12", []),
         ("pip==$VERSION", "pip", "3.12", []),
         ("uv==0.1", "uv", "3.12", []),
     ],
@@ -68,6 +70,23 @@ def test_pinned_installers_that_a_later_command_uses(pinned: str, tool: str, on:
     findings = missing_program_findings(cell("python:3.9", on, step("pip", 2, pinned), step(tool, 3)))
 
     assert [finding.remedy for finding in findings] == remedies
+
+
+@pytest.mark.parametrize(
+    ("image", "on", "earlier", "reported"),
+    [
+        ("python:3.9", "3.12", (), ["PY118 Dockerfile:3 easy_install"]),
+        ("python:3.9", "3.11", (), []),
+        ("python:3.9", "3.12", ("setuptools<60",), []),
+    ],
+)
+def test_easy_install_needs_a_setuptools(image: str, on: str, earlier: tuple[str, ...], reported: list[str]) -> None:
+    """Images of 3.12 have none."""
+    steps = (replace(step("pip", 2), arguments=earlier), step("easy_install", 3))
+
+    findings = missing_program_findings(cell(image, on, *steps))
+
+    assert [f"{finding.code} {finding.location} {finding.names[0]}" for finding in findings] == reported
 
 
 def test_an_installer_that_nothing_uses_later_is_not_judged() -> None:

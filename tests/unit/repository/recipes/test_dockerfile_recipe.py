@@ -282,6 +282,13 @@ def test_tools_and_packages_of_the_system(tmp_path: Path) -> None:
     assert [step.is_for_python for step in steps] == [False, False, True]
 
 
+def test_programs_that_are_judged_although_they_install_nothing_known(tmp_path: Path) -> None:
+    text = "FROM python:3.9\nRUN virtualenv /venv && easy_install flask==1.0\n"
+    steps = recipe_of(tmp_path, text).steps
+
+    assert [(step.tool, step.arguments) for step in steps] == [("virtualenv", ()), ("easy_install", ("flask==1.0",))]
+
+
 @pytest.mark.parametrize(
     ("lines", "installers"),
     [

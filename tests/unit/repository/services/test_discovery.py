@@ -57,6 +57,7 @@ def service_of(root: Path, files: Mapping[str, str], **plan: object) -> Service:
         {"setup.cfg": "[metadata]\nname = x\n"},
         {"Pipfile": ""},
         {"Dockerfile": "FROM python:3.9\n"},
+        {"Dockerfile": "FROM condaforge/miniforge3\n", "environment.yml": "dependencies:\n  - python=3.9\n"},
         {"deploy/docker/Dockerfile.prod": "FROM python:3.9 AS a\nFROM nginx\n"},
     ],
 )
@@ -66,6 +67,14 @@ def test_each_sign_of_a_service_is_enough(tmp_path: Path, files: dict[str, str])
     assert (service.name, service.path, service.stage) == ("svc", "svc", 1)
 
 
+def test_an_environment_of_conda_says_the_baseline(tmp_path: Path) -> None:
+    files = {"Dockerfile": "FROM condaforge/miniforge3\n", "environment.yml": "dependencies:\n  - python=3.10\n"}
+
+    service = service_of(tmp_path, files)
+
+    assert (str(service.baseline), service.baseline_source) == ("3.10", "svc/environment.yml:2 says python=3.10")
+
+
 @pytest.mark.parametrize(
     "files",
     [
@@ -73,6 +82,8 @@ def test_each_sign_of_a_service_is_enough(tmp_path: Path, files: dict[str, str])
         {"svc/pyproject.toml": "[tool.black]\n"},
         {"svc/setup.py": "print('prepares the database')\n"},
         {"svc/Dockerfile": "FROM node:20\n"},
+        {"svc/environment.yml": "dependencies:\n  - python=3.9\n"},
+        {"svc/Dockerfile": "FROM r-base\n", "svc/environment.yml": "dependencies:\n  - r-base\n  - python-dateutil\n"},
         {"docs/requirements.txt": "sphinx\n"},
         {"svc/tests/requirements.txt": "pytest\n"},
         {"node_modules/x/requirements.txt": ""},

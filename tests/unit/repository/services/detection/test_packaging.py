@@ -31,6 +31,7 @@ def test_requirements_alone_make_no_distribution() -> None:
     [
         {"pyproject_toml": PROJECT},
         {"pyproject_toml": '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n' + PROJECT},
+        {"pyproject_toml": PROJECT + '[build-system]\nrequires = ["setuptools>=61,!=65.0", "setuptools-scm<9"]\n'},
         {"pyproject_toml": PROJECT, "setup_py": "from setuptools import setup\nsetup()\n"},
         {"pyproject_toml": '[tool.poetry]\nname = "x"\nversion = "1.0"\n'},
         {"setup_cfg": "[metadata]\nname = x\nversion = 1.0\n[options]\npackages = find:\n"},
@@ -50,6 +51,9 @@ def test_literal_metadata_of_pure_python_is_static(texts: dict[str, str]) -> Non
         {"pyproject_toml": '[project]\nname = "x"\ndynamic = ["version"]\n'},
         {"pyproject_toml": PROJECT + '[build-system]\nrequires = ["maturin"]\nbuild-backend = "maturin"\n'},
         {"pyproject_toml": PROJECT + '[build-system]\nrequires = ["setuptools", "Cython>=3"]\n'},
+        {"pyproject_toml": PROJECT + '[build-system]\nrequires = ["setuptools==58.0.4"]\n'},
+        {"pyproject_toml": PROJECT + '[build-system]\nrequires = ["wheel", "setuptools >=40, <60"]\n'},
+        {"pyproject_toml": PROJECT + '[build-system]\nrequires = ["flit_core ~= 3.2"]\n'},
         {"pyproject_toml": PROJECT + "[tool.hatch.build.hooks.custom]\npath = 'b.py'\n"},
         {"pyproject_toml": PROJECT + '[build-system]\nrequires = []\nbackend-path = ["."]\n'},
         {"pyproject_toml": PROJECT, "setup_py": "setup(ext_modules=[Extension('x', ['x.c'])])\n"},
