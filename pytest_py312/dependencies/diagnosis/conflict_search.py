@@ -340,7 +340,9 @@ class ConflictSearch:
     def _describe(self, refusal: Finding, members: tuple[str, ...]) -> Finding:
         if refusal.code != "PY101":
             return replace(refusal, names=members or refusal.names)
-        texts = [item.text for item in self.requested if item.name in members]
+        # `a<5,>=3` and `a>=3,<5` are one requirement: it conflicts with what it requires itself
+        different = {parse_requirement(item.text) or item.text: item.text for item in self.requested[::-1]}
+        texts = [item.text for item in self.requested if item.name in members and item.text in different.values()]
         interpreter = str(self.build.interpreter)
         cause = refusal.message.removeprefix(f"{CONFLICT_PREFIX}{interpreter}: ")
         if not members:

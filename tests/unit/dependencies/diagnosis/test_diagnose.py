@@ -271,6 +271,13 @@ def test_a_requirement_may_be_unresolvable_because_of_its_own_requirements() -> 
     assert finding.names == ("a",)
 
 
+def test_one_requirement_in_two_forms_does_not_conflict_with_itself() -> None:
+    (finding,) = findings_in(request_for("a<5,>=1", "a>=1,<5", "b"), Oracle(["a"]))
+
+    assert finding.message == "a<5,>=1 cannot be resolved on 3.12: they do not fit"
+    assert finding.remedy == "require another version of a"
+
+
 def test_two_lines_of_one_project_may_conflict() -> None:
     (finding,) = findings_in(request_for("pandas==2.2.0", "pandas==2.0.0", "six"), Oracle(["pandas"]))
 
