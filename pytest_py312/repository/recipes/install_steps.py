@@ -117,20 +117,8 @@ def make_step(
     )
     set_constraints = variables.get(_constraint_variable(command), "").split() if is_pip else []
     constraints = [*command.constraints, *set_constraints]
-    options = [*command.indexes, *(environment_indexes(variables, command.tool) if is_pip else ())]
-    # pip hands its variables on to the environments of builds, unlike its arguments
-    for name in set_constraints if command.tool != "uv pip" else ():
-        options += [("--build-constraint", name)] if "://" not in name else []
-    options += [(REMOTE_CONSTRAINTS, name) for name in constraints if "://" in name]
-    settings = read_index_settings(options, flags, files, folder)
-    is_project = command.project or bool(is_pip and command.groups)
-    project = _project_folder(files, folder) if is_project else None
-    if is_project and project is None:
-        paths.unresolved.append(f"the project in {folder}")
-    if command.package:
-        member = workspace_member(files.tree, project, command.package) if project is not None else None
-        project = member if member is not None else project
-        paths.unresolved += [] if member is not None else [f"--package {command.package}"]
+    settings = read_index_settings(_options(command, variables, set_constraints), flags, files, folder)
+    project = _project_of(command, paths)
     remote = [text for text in command.editables if "://" in text and not text.startswith("file:")]
     local_editables = [text for text in command.editables if text not in remote]
     step = InstallStep(
@@ -167,6 +155,33 @@ def make_step(
     )
     generated = (_as_installed(item, step, settings) for item in paths.generated)
     return MadeStep(step=step, generated=tuple(dict.fromkeys(generated)))
+
+
+def _options(
+    command: InstallCommand, variables: Mapping[str, str], set_constraints: Sequence[str]
+) -> list[tuple[str, str]]:
+    """Return the options that say what is taken: those of the command, and those that variables set."""
+    options = list(command.indexes)
+    if command.tool in _PIP_TOOLS:
+        options += environment_indexes(variables, command.tool)
+    if command.tool != "uv pip":
+        # pip hands its variables on to the environments of builds, unlike its arguments
+        options += [("--build-constraint", name) for name in set_constraints if "://" not in name]
+    constraints = (*command.constraints, *set_constraints)
+    return [*options, *((REMOTE_CONSTRAINTS, name) for name in constraints if "://" in name)]
+
+
+def _project_of(command: InstallCommand, paths: _Paths) -> str | None:
+    """Return the folder of the project whose dependencies a command installs; ``None`` if it names none."""
+    is_named = command.project or bool(command.tool in _PIP_TOOLS and command.groups)
+    project = _project_folder(paths.files, paths.folder) if is_named else None
+    if is_named and project is None:
+        paths.unresolved.append(f"the project in {paths.folder}")
+    if not command.package:
+        return project
+    member = workspace_member(paths.files.tree, project, command.package) if project is not None else None
+    paths.unresolved += [] if member is not None else [f"--package {command.package}"]
+    return member if member is not None else project
 
 
 def _is_built_by_setuptools(tree: Tree, folder: str) -> bool:
