@@ -6,7 +6,7 @@ depends on it counts, and is marked as conditional.
 
 import posixpath
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import dropwhile, islice, pairwise
 
@@ -14,10 +14,12 @@ from pytest_py312.core.model.findings import Location
 from pytest_py312.core.model.fleet import InstallStep
 from pytest_py312.repository.formats.commands.install_commands import read_install_command, read_pip_setting
 from pytest_py312.repository.formats.commands.makefile import read_makefile
-from pytest_py312.repository.formats.commands.shell import ARGUMENT, UNKNOWN, ShellCommand, expand_words, read_shell
+from pytest_py312.repository.formats.commands.shell import ARGUMENT, UNKNOWN, ShellCommand, read_shell
 from pytest_py312.repository.formats.requirements_file import project_name
+from pytest_py312.repository.formats.text_positions import blanked
 from pytest_py312.repository.recipes.file_map import FileMap, resolve_path
 from pytest_py312.repository.recipes.install_steps import is_judged_installer, make_step
+from pytest_py312.repository.recipes.shell_paths import expand_paths
 
 DEPTH_LIMIT = 6
 """Maximum nesting of scripts."""
@@ -62,6 +64,15 @@ class CommandRun:
     """The variables that the commands before it have exported, and its own."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Function:
+    """A function of the shell; ``line`` is that of its ``body`` in the file ``path``."""
+
+    path: str
+    body: str
+    line: int
+
+
 @dataclass(slots=True)
 class _Condition:
     keyword: str
@@ -104,6 +115,11 @@ class CommandWalk:
     """What ``pip config set`` writes for later commands, under the names of variables."""
     unset: frozenset[str] = frozenset()
     """Variables that are empty unless a build gives them a value: conditions are evaluated so."""
+    script: str = ""
+    """The name by which the script is started that is walked through: ``$0``."""
+    functions: dict[str, "_Function"] = field(default_factory=dict)
+    """Functions of the shell that are defined so far."""
+    called: "set[_Function]" = field(default_factory=set)
     runners: set[str] = field(default_factory=set)
     """Names of functions of the shell that run the command in their arguments: ``run pip install a``."""
     downloads: list[str] = field(default_factory=list)
@@ -114,23 +130,48 @@ class CommandWalk:
 
     def run(self, text: str, line: int = 1) -> None:
         """Walk through shell text whose first line is ``line`` of the file."""
-        bodies = {match["name"]: match["body"].replace("\\\n", " ") for match in _FUNCTION.finditer(text)}
-        self.runners |= {name for name, body in bodies.items() if _RUNS_ARGUMENTS.search(body)}
+        for match in list(_FUNCTION.finditer(text)):
+            name, body = match["name"], match["body"]
+            if _RUNS_ARGUMENTS.search(body.replace("\\\n", " ")):
+                self.runners.add(name)
+            else:
+                first_line = text.count("\n", 0, match.start("body")) + line
+                self.functions[name] = _Function(path=self.path, body=body, line=first_line)
+                text = f"{text[: match.start()]}{blanked(match)}{text[match.end() :]}"
         self._run_commands(read_shell(text), line - 1)
+        if self.depth == 0:
+            self._run_uncalled({})
 
-    def run_script(self, text: str, path: str, arguments: Sequence[str] = ()) -> None:
-        """Walk through the text of another file, in the current folder."""
+    def run_script(
+        self, text: str, path: str, arguments: Sequence[str] = (), *, name: str = "", is_sourced: bool = False
+    ) -> None:
+        """Walk through the text of another file, in the current folder.
+
+        :param name: that of the file in the command, which is ``$0``.
+        :param is_sourced: the shell itself reads it, and keeps its functions.
+        """
         if self.depth >= DEPTH_LIMIT:
             self.limits.append(f"{path} is not followed: scripts are nested too deeply")
             return
-        positional = {f"{ARGUMENT}{number}": "" for number in range(1, 10)}
-        positional |= {f"{ARGUMENT}{number}": value for number, value in enumerate(arguments, start=1)}
-        outer_path, outer_variables, outer_exported = self.path, self.variables, self.exported
-        self.path, self.variables = path, {**outer_variables, **positional, f"{ARGUMENT}S": " ".join(arguments)}
+        outer = (self.path, self.variables, self.exported, self.script)
+        functions = dict(self.functions)
+        self.path, self.variables = path, {**self.variables, **_positional(arguments)}
+        self.script = name or path.rpartition("/")[2]
         self.depth += 1
         self.run(text)
+        if not is_sourced:
+            self._run_uncalled(functions)
+            self.functions = functions
         self.depth -= 1
-        self.path, self.variables, self.exported = outer_path, outer_variables, outer_exported
+        self.path, self.variables, self.exported, self.script = outer
+
+    def _run_uncalled(self, earlier: Mapping[str, "_Function"]) -> None:
+        """Walk through the functions that nothing has called, as what calls them may be unknown."""
+        for name, function in list(self.functions.items()):
+            if name not in earlier and function not in self.called:
+                outer = self.folder, dict(self.variables), self.exported
+                self._call(function, ())
+                self.folder, self.variables, self.exported = outer
 
     def run_argv(self, words: Sequence[str], line: int) -> None:
         """Run one command that is already split into words."""
@@ -156,7 +197,7 @@ class CommandWalk:
                     folders.append(self.folder)
                 elif operator == ")" and folders:
                     self.folder = folders.pop()
-            words = expand_words(command.words, self.variables)
+            words = expand_paths(command.words, self.variables, self.folder, self.script)
             keyword = words[0] if words else ""
             if keyword == "for" and "in" in words[:3]:
                 index = self._run_loop(words, commands, index, offset)
@@ -264,6 +305,8 @@ class CommandWalk:
         return True
 
     def _run_command(self, words: list[str], line: int, command: ShellCommand, offset: int) -> bool | None:
+        if words[0] in self.functions:
+            return self._call(self.functions[words[0]], words[1:])
         name = words[0].rpartition("/")[2]
         if name in ("[", "[[", "test"):
             return self._evaluate(words[1:-1] if name != "test" else words[1:])
@@ -301,11 +344,26 @@ class CommandWalk:
             return True
         return self._install_or_run(words, line, command)
 
+    def _call(self, function: "_Function", arguments: Sequence[str]) -> bool:
+        """Walk through a function of the shell. Its variables and its folder are those of its caller."""
+        self.called.add(function)
+        if self.depth >= DEPTH_LIMIT:
+            return True
+        path, outer = self.path, {name: self.variables.get(name) for name in _positional(())}
+        self.path = function.path
+        self.variables.update(_positional(arguments))
+        self.depth += 1
+        self._run_commands(read_shell(function.body), function.line - 1)
+        self.depth -= 1
+        self.path = path
+        self.variables.update({name: value or "" for name, value in outer.items()})
+        return True
+
     def _run_shell(self, words: list[str], name: str, line: int, command: ShellCommand, offset: int) -> bool:
         if name in _SHELLS and self._run_nested(words, "c", line):
             return True
         arguments = [word for word in words[1:] if not word.startswith("-")]
-        if arguments and not self._follow_script(arguments):
+        if arguments and not self._follow_script(arguments, is_sourced=name in (".", "source")):
             self._note_unfollowed(arguments[0], line)
         elif not arguments and command.here_document:
             self._run_commands(read_shell(command.here_document), command.here_document_line - 1 + offset)
@@ -322,7 +380,7 @@ class CommandWalk:
                 return True
         return False
 
-    def _follow_script(self, words: Sequence[str]) -> bool:
+    def _follow_script(self, words: Sequence[str], *, is_sourced: bool = False) -> bool:
         """Walk through a script of the repository that ``words`` start; ``False`` if there is none."""
         if UNKNOWN in words[0] or ("/" not in words[0] and not words[0].endswith((".sh", ".bash"))):
             return False
@@ -337,7 +395,7 @@ class CommandWalk:
         first_line = text.partition("\n")[0]
         if not first_line.startswith("#!") or any(shell in first_line for shell in _SHELLS):
             outer_folder = self.folder
-            self.run_script(text, script_path, words[1:])
+            self.run_script(text, script_path, words[1:], name=words[0], is_sourced=is_sourced)
             self.folder = outer_folder
         return True
 
@@ -390,7 +448,8 @@ class CommandWalk:
             self.steps.append(step)
         read = read_install_command(words)
         if read is not None:
-            output = expand_words((command.output,) if command.output else (), self.variables)
+            output_words = (command.output,) if command.output else ()
+            output = expand_paths(output_words, self.variables, self.folder, self.script)
             if output and not read.output:
                 read = replace(read, output=output[0])
             if read.generates and read.tool == "setup.py" and self._installs_setuptools():
@@ -471,6 +530,13 @@ class CommandWalk:
         if len(words) == 1 and not words[0].startswith("-"):
             return bool(words[0])
         return None
+
+
+def _positional(arguments: Sequence[str]) -> dict[str, str]:
+    """Return the variables of the arguments of a script or a function."""
+    names = {f"{ARGUMENT}{number}": "" for number in range(1, 10)}
+    names |= {f"{ARGUMENT}{number}": value for number, value in enumerate(arguments, start=1)}
+    return {**names, f"{ARGUMENT}S": " ".join(arguments)}
 
 
 def _without_keyword(command: ShellCommand, keyword: str) -> ShellCommand:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from pytest_py312.core.model.fleet import InstallRecipe
+from pytest_py312.core.model.fleet import InstallRecipe, InstallStep
 from pytest_py312.repository.formats.commands.shell import UNKNOWN
 from pytest_py312.repository.recipes.command_walk import CommandRun, CommandWalk
 from pytest_py312.repository.recipes.file_map import WORKSPACE, FileMap, resolve_path
@@ -25,7 +25,7 @@ from pytest_py312.repository.recipes.tox_environments import (
     walk_tox,
     walk_tox_toml,
 )
-from pytest_py312.repository.tree import Tree, join_path, leaves_root
+from pytest_py312.repository.tree import Tree, join_path, leaves_root, lies_in
 
 if TYPE_CHECKING:
     from pytest_py312.repository.recipes.workflow_jobs import WorkflowJob
@@ -53,6 +53,8 @@ _MACHINE_VARIABLES = re.compile(
 _UNKNOWN_VALUE = re.compile(rf"\$\{{|\{{[^{{}}]*\}}|\$\(|\n|{re.escape(UNKNOWN)}")
 """A value that is not literal, or that its file computes."""
 _TEST_TARGET = re.compile(r"^((?=[\w-]{0,100}(?:test|check|ci))[\w-]{1,200})[ \t]*:(?!=)", re.MULTILINE | re.ASCII)
+_SCRIPT_FOLDERS = (".", "scripts", "script", "bin", "ci", ".ci", "deployment", "tools")
+_TEST_SCRIPT = re.compile(r"(?:run[-_]?)?(?:all[-_]?)?(?:unit[-_]?)?tests?\.(?:sh|bash)")
 _OTHER_PURPOSE = re.compile(
     r"deploy|publish|release|\bdocs?\b|document|cov|nightly|schedule|bench|perf|mutation|codeql|lint|e2e|"
     r"old.?dep|min.?(?:dep|ver)|lowest|upstream|dev.?dep"
@@ -125,6 +127,33 @@ def read_makefile_recipe(tree: Tree, service_path: str) -> InstallRecipe | None:
             if walk.steps and tests:
                 return _recipe(tree, path, walk, tests[0], service_path)
     return None
+
+
+def read_script_recipe(tree: Tree, service_path: str) -> InstallRecipe | None:
+    """Return what a script of a usual name installs that runs the service's tests; ``None`` if there is none.
+
+    It is started in its own folder, or at the root. Of one that tests several projects, what it installs in their
+    folders is not the service's.
+    """
+    for folder in dict.fromkeys((service_path, *_SCRIPT_FOLDERS)):
+        for name in filter(_TEST_SCRIPT.fullmatch, tree.list_folder(folder).files):
+            path = join_path(folder, name)
+            for start in dict.fromkeys((folder, ".")):
+                walk = new_walk(tree, path, start)
+                walk.run_script(tree.read_or_none(path) or "", path, name=posixpath.relpath(path, start))
+                tests = [run for run in walk.runs if is_test_of(run, service_path)]
+                walk.steps = [step for step in walk.steps if _is_around(step, folder, service_path)]
+                if walk.steps and tests:
+                    return _recipe(tree, path, walk, tests[0], service_path)
+    return None
+
+
+def _is_around(step: InstallStep, script_folder: str, service_path: str) -> bool:
+    """Return whether a step runs where its script is, or in a folder in or around the service."""
+    place = step.folder
+    return place is not None and (
+        place == script_folder or place == "." or lies_in(place, service_path) or lies_in(service_path, place)
+    )
 
 
 def _read_gitlab_recipe(tree: Tree, service_path: str, service_name: str) -> InstallRecipe | None:

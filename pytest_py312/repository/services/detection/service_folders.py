@@ -136,8 +136,7 @@ def _inner_programs(plan: Plan, tree: Tree, project: str) -> Iterator[str]:
 
     Programs that it ships, such as integrations, or functions that it deploys: they run in environments of their own.
     """
-    is_distribution = has_project_metadata(tree, project) or tree.is_file(join_path(project, "setup.py"))
-    pending = [project] if is_distribution else []
+    pending = [project] if _is_distribution(tree, project) else []
     for _ in range(INNER_LIMIT):
         if not pending:
             return
@@ -153,6 +152,10 @@ def _inner_programs(plan: Plan, tree: Tree, project: str) -> Iterator[str]:
         is_own = path != project and "requirements.txt" in listing.files and has_program and "{" not in path
         if is_own and not _is_subpackage(tree, path, listing) and not _is_documentation(tree, path, listing):
             yield path
+
+
+def _is_distribution(tree: Tree, path: str) -> bool:
+    return has_project_metadata(tree, path) or tree.is_file(join_path(path, "setup.py"))
 
 
 def _is_inside_other_folder(path: str) -> bool:
@@ -237,5 +240,16 @@ def _is_documentation(tree: Tree, path: str, listing: FolderListing) -> bool:
 
 
 def _is_group(tree: Tree, path: str, listing: FolderListing) -> bool:
-    """Return whether a folder with requirements only groups services: at least two folders in it look like services."""
-    return not has_python_image(tree, path, listing) and len(inner_services(tree, path, listing)) > 1
+    """Return whether a folder with requirements only groups services: at least two folders in it look like services.
+
+    Without a distribution they may be in folders that only sort them, such as ``lambdas``.
+    """
+    if has_python_image(tree, path, listing):
+        return False
+    inner = set(inner_services(tree, path, listing))
+    children = [join_path(path, name) for name in listing.folders if is_searched(name)]
+    for child in children if len(inner) < 2 and not _is_distribution(tree, path) else ():
+        inside = tree.list_folder(child)
+        if not any(name.endswith(".py") and name != "__init__.py" for name in inside.files):
+            inner |= {*inner_services(tree, child, inside)} - {child}
+    return len(inner) > 1

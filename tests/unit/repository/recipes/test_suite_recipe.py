@@ -8,7 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_py312.core.model.fleet import InstallRecipe, InstallStep
-from pytest_py312.repository.recipes.suite_recipe import read_makefile_recipe, read_runner_recipe, read_workflow_recipe
+from pytest_py312.repository.recipes.suite_recipe import (
+    read_makefile_recipe,
+    read_runner_recipe,
+    read_script_recipe,
+    read_workflow_recipe,
+)
 from pytest_py312.repository.recipes.workflow_jobs import read_circleci_jobs
 from pytest_py312.repository.tree import Tree
 
@@ -299,6 +304,73 @@ def test_no_text_raises(folder: Path, lines: list[str], name: str) -> None:
     (folder / name).write_text("\n".join(lines))
     read_workflow_recipe(Tree(folder), ".", "x")
     read_runner_recipe(Tree(folder), ".")
+
+
+SCRIPT = """\
+#!/bin/bash
+set -e
+here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+
+run_tests() {
+  pip install -r requirements-test.txt
+  python -m pytest --junitxml "$reports/$1.xml"
+}
+
+all_services() {
+  cd $here/../services
+  for folder in */ ; do
+    cd "$folder"
+    run_tests $(basename $folder)
+    cd ..
+  done
+}
+
+clean() { rm -rf "$here"; cd /nowhere; }
+reports=$PWD/reports
+pip install -r $here/../requirements.txt
+all_services
+"""
+
+
+@pytest.mark.parametrize("name", ["deployment/run-unit-tests.sh", "scripts/test.sh", "tests.sh"])
+def test_a_script_that_tests_each_service_in_its_folder(tmp_path: Path, name: str) -> None:
+    """What it installs for another service, in the folder of that, is not this one's."""
+    files = {name: SCRIPT.replace("/..", "") if "/" not in name else SCRIPT, "requirements.txt": ""}
+    tree = write(tmp_path, {**files, "services/a/requirements-test.txt": "", "services/b/requirements-test.txt": ""})
+
+    recipe = read_script_recipe(tree, "services/a")
+
+    assert shown(recipe) == [
+        (f"{name}:21", "requirements.txt"), (f"{name}:6", "services/a/requirements-test.txt"),
+    ]  # fmt: skip
+    assert recipe is not None
+    assert (recipe.source, recipe.limits) == (name, ())
+
+
+@pytest.mark.parametrize(
+    ("files", "places"),
+    [
+        ({"test.sh": "install() {\n  pip install -r dev.txt\n}\ninstall\npytest\n"}, ["services/a/test.sh:2"]),
+        (
+            {"test.sh": ". ./lib.sh\ninstall\npytest\n", "lib.sh": "install() {\n  pip install -r $1 -r dev.txt\n}\n"},
+            ["services/a/lib.sh:2"],
+        ),
+        ({"test.sh": 'install() {\n  pip install -r "$1"\n}\ninstall dev.txt\npytest\n'}, ["services/a/test.sh:2"]),
+        ({"test.sh": "f() {\n  f\n  pip install -r dev.txt\n}\nf\npytest\n"}, ["services/a/test.sh:3"]),
+        ({"test.sh": "unused() {\n  pip install -r dev.txt; cd /x\n}\npytest\n"}, ["services/a/test.sh:2"]),
+    ],
+    ids=["called", "sourced", "arguments", "calls itself", "called by nothing"],
+)
+def test_functions_of_a_script(tmp_path: Path, files: Mapping[str, str], places: list[str]) -> None:
+    tree = write(tmp_path, {f"services/a/{name}": text for name, text in files.items()})
+
+    assert [place for place, _ in shown(read_script_recipe(tree, "services/a"))] == places
+
+
+def test_a_script_that_runs_no_tests_is_no_recipe(tmp_path: Path) -> None:
+    tree = write(tmp_path, {"test.sh": "pip install -r services/a/dev.txt\ncurl localhost\n"})
+
+    assert read_script_recipe(tree, "services/a") is None
 
 
 def test_of_several_pythons_in_tox_the_newest_has_the_requirements(tmp_path: Path) -> None:

@@ -97,6 +97,22 @@ def test_without_a_sign_there_is_no_fleet(tmp_path: Path, files: dict[str, str])
         fleet_of(tmp_path, files)
 
 
+def test_folders_that_only_sort_services_are_looked_into(tmp_path: Path) -> None:
+    files = {
+        "source/requirements.txt": "",
+        "source/lambdas/a/requirements.txt": "",
+        "source/lambdas/b/requirements.txt": "",
+        "other/requirements.txt": "",
+        "other/main.py": "",
+        "other/app/main.py": "",
+        "other/app/a/requirements.txt": "",
+        "other/app/b/requirements.txt": "",
+    }
+    assert [service.path for service in fleet_of(tmp_path, files).services] == [
+        "other", "source/lambdas/a", "source/lambdas/b",
+    ]  # fmt: skip
+
+
 def test_services_are_found_at_any_depth_and_not_within_each_other(tmp_path: Path) -> None:
     """In order of their paths; the root does not count beside them."""
     fleet = fleet_of(
