@@ -248,8 +248,12 @@ def _setting_words(value: object) -> tuple[str, ...]:
 
 
 def _is_test(path: str, patterns: Sequence[str]) -> bool:
+    """Return whether pytest collects a file; a pattern with a slash (``tests/*.py``) is one of the end of its path."""
     name = path.rpartition("/")[2]
-    return name.endswith(".py") and any(fnmatchcase(name, pattern) for pattern in patterns)
+    return name.endswith(".py") and any(
+        fnmatchcase(f"/{path}", f"*/{pattern}") if "/" in pattern else fnmatchcase(name, pattern)
+        for pattern in patterns
+    )
 
 
 def _pytest_arguments(tests: Sequence[str]) -> tuple[tuple[str, ...], list[str], list[str]]:

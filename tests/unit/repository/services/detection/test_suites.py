@@ -91,6 +91,9 @@ def test_testpaths_that_exist_are_left_to_pytest() -> None:
 def test_pytests_own_names_for_test_files_hold() -> None:
     """``python_files`` of whatever file pytest reads its settings from."""
     assert suite_of("pkg/tests/testmock.py", setup_cfg="[tool:pytest]\npython_files = test*.py\n") == ((), "")
+    by_folder = '[tool.pytest.ini_options]\npython_files = ["tests/*.py", "tests/*/*.py"]\n'
+    assert suite_of("tests/handlers/labs_test.py", pyproject_toml=by_folder) == (("tests",), "")
+    assert suite_of("app/labs_test.py", pyproject_toml=by_folder) is None
 
 
 @pytest.mark.parametrize(
