@@ -52,9 +52,10 @@ LAZY = frozenset(
 MAY_BE_EAGER = {"sqlite3": ("core.database",)}
 
 SHIPPED = {
-    "runners.agent.probe": {"pytest", "benchmark_probe"},
+    "runners.agent.probe": {"pytest"},
     "runners.agent.benchmark_probe": {"pytest", "pytest_benchmark"},
     "runners.agent.job_supervisor": set[str](),
+    "runners.agent.shared_ports": set[str](),
     "runners.agent.system_packages": set[str](),
     "rollout.execution.contract_script": set[str](),
 }

@@ -84,6 +84,7 @@ class LocalRunner:
         self._build_network = build_network
         self._build_memory = memory_of_builds(parallel)
         self._fingerprints = FingerprintCache(cache / "interpreters")
+        self._ports = cache / "ports"
         self._builds: dict[Interpreter, InterpreterBuild] = {}
         self._lock = threading.Lock()
         self._closed = threading.Event()
@@ -168,8 +169,8 @@ class LocalRunner:
         shutil.rmtree(folder, ignore_errors=True)
         scratch = folder / "scratch"
         scratch.mkdir(parents=True)
-        paths = {"source": str(job.root), "scratch": str(scratch), "folders": list(job.folders)}
-        request = write_request(folder, {**job.request, **paths})
+        paths = {"source": str(job.root), "scratch": str(scratch), "ports": str(self._ports)}
+        request = write_request(folder, {**job.request, **paths, "folders": list(job.folders)})
         records_file = folder / "records.jsonl"
         with PROGRESS.counting(RecordCounter(records_file).count):
             result = process.run(

@@ -3,11 +3,13 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -104,6 +106,37 @@ def test_a_passing_suite_leaves_nothing(bench: Bench) -> None:
     assert (done.exit_reason, done.exit_code, done.failure) == (ExitReason.EXITED, 0, "")
     assert done.records[-1]["event"] == "end"
     assert bench.left == []
+
+
+SERVER_TEST = """
+import socket, threading, time, unittest
+
+class ServerTest(unittest.TestCase):
+    def test_a_server_on_a_fixed_port(self):
+        server = socket.socket()
+        server.bind(("127.0.0.1", PORT))
+        server.listen()
+        time.sleep(0.5)
+        server.close()
+"""
+
+
+def test_cells_take_turns_with_a_port(bench: Bench) -> None:
+    """All cells share the network of this machine."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1] % 20_000 + 10_000  # Linux hands out none of these
+    service_tree(bench.folder / "repository", {"service/test_server.py": SERVER_TEST.replace("PORT", str(port))})
+    request = {"kind": "suite", "runner": "unittest", "arguments": ["discover"], "service": "service"}
+
+    with ThreadPoolExecutor(3) as threads:
+        cells = [
+            threads.submit(bench.suite, "", identifier=f"service-{number}", request=request) for number in range(3)
+        ]
+    results = [cell.result() for cell in cells]
+
+    outcomes = [record["outcome"] for done in results for record in done.records if record["event"] == "test"]
+    assert outcomes == ["passed"] * 3
 
 
 def test_a_cell_sees_nothing_of_the_callers_python(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ Requests (key ``kind``):
   ``around`` (further files: path to content in base64), ``replaced`` (the same, in place of what was copied),
   ``python_path``, ``installed`` (source roots that act as installed), ``distribution`` (name, version, scripts,
   plugins: metadata of a service that is not built), ``started_modules`` (name, folder and kind: whether the suite
-  imports them is recorded).
+  imports them is recorded), ``ports`` (a folder: see shared_ports.py).
 * ``imports``: import each of ``modules`` and record the result. With ``without_pth``, no .pth file is processed.
 * ``start``: import ``modules`` (name, folder in the service, kind) from the service's own code; also ``prepare``,
   ``service``, ``folders``, ``python_path``, ``installed``, ``distribution`` and ``without_pth``.
@@ -100,6 +100,15 @@ def main(argv: list[str]) -> int:
     records.add("end", code=code)
     # without waiting for threads that the suite left running, or for its atexit hooks
     os._exit(0)
+
+
+def agent_module(name: str) -> Any:
+    """Import another file of this folder; in a cell these are plain files without a package."""
+    sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+    try:
+        return __import__(name)
+    finally:
+        del sys.path[0]
 
 
 def folders_of_run(request: Request) -> dict[str, str]:
@@ -298,6 +307,8 @@ def run_suite(request: Request, records: Records) -> int:
     prepare_paths(request, service)
     if not run_prepare(request, records, service):
         return 1
+    if request.get("ports"):
+        agent_module("shared_ports").wait_for_ports(request["ports"])
     runners = {"pytest": run_pytest, "unittest": run_unittest, "command": run_command}
     return runners[request["runner"]](request, records)
 
@@ -713,11 +724,7 @@ def _number(text: str | None) -> float:
 
 
 def run_benchmark(request: Request, records: Records) -> int:
-    sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-    import benchmark_probe  # type: ignore[import-not-found]  # in a cell both are plain files without a package
-
-    del sys.path[0]
-    return int(benchmark_probe.run(request, records, sys.modules[__name__]))
+    return int(agent_module("benchmark_probe").run(request, records, sys.modules[__name__]))
 
 
 # ---- imports
