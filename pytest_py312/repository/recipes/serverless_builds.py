@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from pytest_py312.core.model.findings import Location
 from pytest_py312.core.model.fleet import AWS_LAMBDA, GOOGLE_FUNCTIONS, InstallRecipe, InstallStep, Program
+from pytest_py312.repository.formats.functions.nested_stacks import layers_of_parameters
 from pytest_py312.repository.formats.functions.serverless import (
     BuiltFolder,
     ServerlessFunction,
@@ -128,12 +129,14 @@ def functions_by_file(tree: Tree) -> Mapping[str, tuple[ServerlessFunction, ...]
     """Return the Python functions that files of the repository define, by the paths of these."""
     names = tree.scan_folder(".", depth=SEARCH_DEPTH, limit=FOLDER_LIMIT).files
     paths = [name for name in names if is_serverless_file(name.rpartition("/")[2])][:FILE_LIMIT]
-    functions = {path: read_serverless(tree.read_or_none(path) or "", path) for path in paths}
+    texts = {path: tree.read_or_none(path) or "" for path in paths}
+    parameters = layers_of_parameters(texts)
+    functions = {path: read_serverless(text, path, parameters.get(path)) for path, text in texts.items()}
     of_terraform: dict[str, dict[str, str]] = {}
     for path in [name for name in names if name.endswith(".tf")][:FILE_LIMIT]:
         of_terraform.setdefault(_folder_of(path), {})[path] = tree.read_or_none(path) or ""
-    for texts in of_terraform.values():
-        for path, function in read_terraform(texts):
+    for modules in of_terraform.values():
+        for path, function in read_terraform(modules):
             functions[path] = (*functions.get(path, ()), function)
     return {path: found for path, found in functions.items() if found}
 
@@ -211,7 +214,7 @@ def _is_in(folder: str, service_path: str) -> bool:
 
 def _step(tree: Tree, build: BuiltFolder, path: str) -> InstallStep | None:
     """Return what is installed for a folder; ``None`` without requirements: then its code is only copied."""
-    location = Location(path=path, line=build.line)
+    location = Location(path=build.path or path, line=build.line)
     if build.reads_projects:
         pyproject = tree.read_or_none(join_path(build.folder, "pyproject.toml")) or ""
         if "[tool.poetry" in pyproject:

@@ -8,7 +8,7 @@ https://www.serverless.com/plugins/serverless-python-requirements
 
 import posixpath
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_py312.repository.formats.text_positions import blank_jinja, without_jinja_ending
@@ -35,13 +35,14 @@ _PLUGIN = "serverless-python-requirements"
 class BuiltFolder:
     """A folder (relative to the root) whose requirements a build installs into ``target`` with pip.
 
-    ``line`` says so. ``file_name`` is its requirements file. With ``reads_projects``, a project of Poetry or Pipenv in
-    the folder is exported instead.
+    ``line`` says so, of another file if there is a ``path``. ``file_name`` is its requirements file. With
+    ``reads_projects``, a project of Poetry or Pipenv in the folder is exported instead.
     """
 
     folder: str
     line: int
     target: str
+    path: str = ""
     file_name: str = "requirements.txt"
     reads_projects: bool = False
 
@@ -62,20 +63,33 @@ class ServerlessFunction:
     layers: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FunctionLayer:
+    """A layer of a function: what is built for it, and the folder with its modules, relative to the root."""
+
+    build: BuiltFolder
+    modules: str
+
+
 def is_serverless_file(name: str) -> bool:
     """Return whether a file may define functions, by its name; Jinja may make it."""
     return without_jinja_ending(name).endswith((".yml", ".yaml"))
 
 
-def read_serverless(text: str, path: str) -> tuple[ServerlessFunction, ...]:
-    """Return the Python functions that a file defines; nothing for invalid YAML. ``path`` is the file's path."""
+def read_serverless(
+    text: str, path: str, parameters: Mapping[str, Sequence[FunctionLayer]] | None = None
+) -> tuple[ServerlessFunction, ...]:
+    """Return the Python functions that a file defines; nothing for invalid YAML. ``path`` is the file's path.
+
+    :param parameters: the layers that a stack around it hands on, by the parameters of the template.
+    """
     is_framework = posixpath.basename(path).startswith("serverless") and "provider" in text
     if not is_framework and not any(word in text for word in _CODE_KEYS):
         return ()
     if without_jinja_ending(path) != path:
         text = blank_jinja(text)
     root = first_document(text)
-    reader = _Reader(text=text, folder=posixpath.dirname(path))
+    reader = _Reader(text=text, folder=posixpath.dirname(path), parameters=parameters or {})
     functions = reader.sam_functions(root) if child_of(root, "Resources") is not None else reader.functions(root)
     return tuple(function for function, _ in zip(functions, range(FUNCTION_LIMIT), strict=False))
 
@@ -84,6 +98,7 @@ def read_serverless(text: str, path: str) -> tuple[ServerlessFunction, ...]:
 class _Reader:
     text: str
     folder: str
+    parameters: Mapping[str, Sequence[FunctionLayer]]
 
     def sam_functions(self, root: YamlNode | None) -> Iterator[ServerlessFunction]:
         defaults = child_of(child_of(root, "Globals"), "Function")
@@ -105,28 +120,22 @@ class _Reader:
             folder = code_folder(scalar_text(code), self.folder) if isinstance(code, YamlScalar) else ""
             if is_image or not folder or not scalar_text(value("Runtime")).startswith("python"):
                 continue
-            builds = [BuiltFolder(folder=folder, line=self._line(code), target=LAMBDA_CODE)]
-            layers: list[str] = []
-            for layer in self._layers(value("Layers"), resources):
-                builds += [layer] if layer.target else []
-                layers.append(layer.folder if layer.target else posixpath.join(layer.folder, "python"))
+            layers = tuple(self._layers(value("Layers"), resources))
+            own_build = BuiltFolder(folder=folder, line=self._line(code), target=LAMBDA_CODE)
             yield ServerlessFunction(
                 folder=folder,
                 module=handler_module(scalar_text(value("Handler"))),
-                builds=tuple(builds),
+                builds=(own_build, *(layer.build for layer in layers)),
                 line=self._line(value("Runtime")),
-                layers=tuple(layers),
+                layers=tuple(layer.modules for layer in layers),
             )
 
-    def _layers(self, layers: YamlNode | None, resources: Mapping[str, YamlNode]) -> Iterator[BuiltFolder]:
-        """Yield the layers of the same template; one without a target is copied as it is."""
-        for name in items_of(layers):
-            resource = resources.get(scalar_text(name))
-            content = child_of(child_of(resource, "Properties"), "ContentUri")
-            method = scalar_text(child_of(child_of(resource, "Metadata"), "BuildMethod"))
-            folder = code_folder(scalar_text(content), self.folder) if isinstance(content, YamlScalar) else ""
-            if folder and (not method or method.startswith("python")):
-                yield BuiltFolder(folder=folder, line=self._line(content), target="/opt/python" if method else "")
+    def _layers(self, layers: YamlNode | None, resources: Mapping[str, YamlNode]) -> Iterator[FunctionLayer]:
+        """Yield the layers of the same template, and those that its parameters hand on."""
+        for name in [scalar_text(item) for item in items_of(layers)] or [scalar_text(layers)]:
+            yield from self.parameters.get(name, ())
+            if name in resources and (layer := read_layer(resources[name], self.text, self.folder)) is not None:
+                yield layer
 
     def functions(self, root: YamlNode | None) -> Iterator[ServerlessFunction]:
         provider = child_of(root, "provider")
@@ -160,6 +169,22 @@ class _Reader:
 
     def _line(self, node: YamlNode | None) -> int:
         return self.text.count("\n", 0, node.start) + 1 if node is not None else 1
+
+
+def read_layer(resource: YamlNode, text: str, folder: str, path: str = "") -> FunctionLayer | None:
+    """Return the layer that a resource of a template in ``folder`` describes; ``None`` if it is none of Python.
+
+    One without a method of building is copied as it is, with its modules in ``python``. If there are requirements
+    beside these, something has installed them before. ``path`` is that of a template other than the function's.
+    """
+    content = child_of(child_of(resource, "Properties"), "ContentUri")
+    method = scalar_text(child_of(child_of(resource, "Metadata"), "BuildMethod"))
+    place = code_folder(scalar_text(content), folder) if isinstance(content, YamlScalar) else ""
+    if content is None or not place or (method and not method.startswith("python")):
+        return None
+    line = text.count("\n", 0, content.start) + 1
+    build = BuiltFolder(folder=place, line=line, target="/opt/python", path=path)
+    return FunctionLayer(build=build, modules=place if method else posixpath.join(place, "python"))
 
 
 def _members(node: YamlNode | None) -> Iterator[tuple[str, YamlNode]]:

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_py312.core.model.fleet import AWS_LAMBDA
+from pytest_py312.repository.formats.functions.nested_stacks import layers_of_parameters
 from pytest_py312.repository.formats.functions.serverless import read_serverless
 from pytest_py312.repository.recipes.dockerfile_recipe import read_dockerfile_recipe
 from pytest_py312.repository.recipes.serverless_builds import (
@@ -84,6 +85,87 @@ def steps(root: Path, service: str, files: dict[str, str], nested: tuple[str, ..
 def test_functions_and_their_layers(tmp_path: Path, service: str, nested: tuple[str, ...], expected: list[str]) -> None:
     found = steps(tmp_path, service, {"template.yaml": SAM}, nested)
     assert found == [f"template.yaml:{step}/requirements.txt" for step in expected]
+
+
+PARENT = """\
+Resources:
+  Layers:
+    Type: AWS::CloudFormation::Stack
+    Properties:
+      TemplateURL: ./layers.yaml
+  Api:
+    Type: {type}
+    Properties:
+      {location}
+      Parameters:
+        Name: x
+        CommonLayers: {value}
+"""
+LAYERS = """\
+Resources:
+  Common:
+    Type: AWS::Serverless::LayerVersion
+    Properties:
+      ContentUri: ../layers/common/
+Outputs:
+  CommonLayer:
+    Value: !Ref Common
+"""
+CHILD = """\
+Globals:
+  Function:
+    Runtime: python3.9
+    Layers: {layers}
+Parameters:
+  CommonLayers: {{Type: CommaDelimitedList}}
+Resources:
+  Hello:
+    Type: AWS::Serverless::Function
+    Properties:
+      CodeUri: ../functions/hello
+      Handler: app.handler
+"""
+
+
+@pytest.mark.parametrize(
+    ("location", "value", "layers", "is_found"),
+    [
+        ("TemplateURL: api.yaml", "!GetAtt Layers.Outputs.CommonLayer", "!Ref CommonLayers", True),
+        ("TemplateURL: api.yaml", '!Join [",", [!GetAtt Layers.Outputs.CommonLayer]]', "[!Ref CommonLayers]", True),
+        ("Location: api.yaml", "!GetAtt Layers.Outputs.CommonLayer", "!Ref CommonLayers", True),
+        ("TemplateURL: api.yaml", "!GetAtt Other.Outputs.CommonLayer", "!Ref CommonLayers", False),
+        ("TemplateURL: api.yaml", "!GetAtt Layers.Outputs.Other", "!Ref CommonLayers", False),
+        ("TemplateURL: https://x/api.yaml", "!GetAtt Layers.Outputs.CommonLayer", "!Ref CommonLayers", False),
+        ("TemplateURL: api.yaml", "!GetAtt Layers.Outputs.CommonLayer", "!Ref Others", False),
+    ],
+)
+def test_layers_that_a_stack_hands_on_to_a_nested_one(
+    tmp_path: Path, location: str, value: str, layers: str, is_found: bool
+) -> None:
+    """Without a method of building, what is required beside the modules of a layer has been installed before."""
+    kind = "AWS::Serverless::Application" if location.startswith("Location") else "AWS::CloudFormation::Stack"
+    files = {
+        "templates/main.yaml": PARENT.format(type=kind, location=location, value=value),
+        "templates/layers.yaml": LAYERS,
+        "templates/api.yaml": CHILD.format(layers=layers),
+        "functions/hello/app.py": "",
+        "layers/common/python/common.py": "",
+        "layers/common/requirements.txt": "six\n",
+    }
+    recipe = read_serverless_recipe(Tree(service_tree(tmp_path, files)), "functions/hello")
+
+    assert recipe is not None
+    assert recipe.code_folders == (("layers/common/python",) if is_found else ())
+    installed = [(str(step.location), step.files, step.target) for step in recipe.steps if step.tool == "pip"]
+    file = "layers/common/requirements.txt"
+    assert installed == ([("templates/layers.yaml:5", (file,), "/opt/python")] if is_found else [])
+
+
+@given(st.text(alphabet="abO:.utps-[]{}!&*# \n", max_size=80))
+def test_no_text_makes_a_stack_fail(text: str) -> None:
+    texts = {"a.yaml": f"{PARENT}\nOutputs: x\n{text}", "layers.yaml": f"{LAYERS}{text}"}
+
+    assert isinstance(layers_of_parameters(texts), dict)
 
 
 def provided(root: Path, service: str, files: dict[str, str]) -> list[str]:

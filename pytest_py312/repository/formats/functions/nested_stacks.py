@@ -1,0 +1,89 @@
+"""Find the layers that stacks of CloudFormation hand on to the templates of nested ones. Pure.
+
+https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-nested-stacks.html
+"""
+
+import posixpath
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from pytest_py312.repository.formats.functions.serverless import FunctionLayer, code_folder, read_layer
+from pytest_py312.repository.formats.yaml import (
+    YamlMapping,
+    YamlNode,
+    YamlSequence,
+    child_of,
+    first_document,
+    pairs_of,
+    scalar_text,
+)
+
+MAX_DEPTH = 20
+"""Levels of a value in which outputs are searched."""
+_LOCATIONS = {"AWS::CloudFormation::Stack": "TemplateURL", "AWS::Serverless::Application": "Location"}
+"""Types of nested stacks, and their keys with the template."""
+_OUTPUT = re.compile(r"(?P<stack>\w{1,200})\.Outputs\.(?P<output>\w{1,200})", re.ASCII)
+
+LayersByParameter = Mapping[str, tuple[FunctionLayer, ...]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Stack:
+    """A nested stack: its template, a path relative to the root, and what it gets."""
+
+    template: str
+    parameters: YamlNode | None
+
+
+def layers_of_parameters(texts: Mapping[str, str]) -> dict[str, LayersByParameter]:
+    """Return the layers that the parameters of templates stand for, by the paths of these, then by parameter.
+
+    A stack hands on the outputs of another one: ``!GetAtt LayersStack.Outputs.Common``, also in a list or a join.
+    """
+    layers_by_template: dict[str, LayersByParameter] = {}
+    for path, text in texts.items():
+        if "Outputs" not in text or not any(name in text for name in _LOCATIONS):
+            continue
+        stacks = dict(_stacks(text, path))
+        for stack in stacks.values():
+            layers = {
+                scalar_text(name): tuple(_layers_in(value, stacks, texts)) for name, value in pairs_of(stack.parameters)
+            }
+            named = {name: of_parameter for name, of_parameter in layers.items() if of_parameter}
+            if named:
+                layers_by_template[stack.template] = {**layers_by_template.get(stack.template, {}), **named}
+    return layers_by_template
+
+
+def _stacks(text: str, path: str) -> Iterator[tuple[str, _Stack]]:
+    for name, resource in pairs_of(child_of(first_document(text), "Resources")):
+        key = _LOCATIONS.get(scalar_text(child_of(resource, "Type")), "")
+        properties = child_of(resource, "Properties")
+        template = code_folder(scalar_text(child_of(properties, key)), posixpath.dirname(path)) if key else ""
+        if template:
+            yield scalar_text(name), _Stack(template=template, parameters=child_of(properties, "Parameters"))
+
+
+def _layers_in(value: YamlNode, stacks: Mapping[str, _Stack], texts: Mapping[str, str]) -> Iterator[FunctionLayer]:
+    for text in _scalars(value):
+        match = _OUTPUT.fullmatch(text)
+        stack = stacks.get(match["stack"]) if match else None
+        if match is None or stack is None:
+            continue
+        template = texts.get(stack.template, "")
+        root = first_document(template)
+        output = scalar_text(child_of(child_of(child_of(root, "Outputs"), match["output"]), "Value"))
+        resource = child_of(child_of(root, "Resources"), output)
+        folder = posixpath.dirname(stack.template)
+        if resource is not None and (layer := read_layer(resource, template, folder, stack.template)) is not None:
+            yield layer
+
+
+def _scalars(node: YamlNode, depth: int = 0) -> Iterator[str]:
+    if isinstance(node, YamlSequence | YamlMapping):
+        children = node.items if isinstance(node, YamlSequence) else [value for _, value in node.pairs]
+        for child in children if depth < MAX_DEPTH else ():
+            yield from _scalars(child, depth + 1)
+    else:
+        yield node.value
