@@ -6,7 +6,7 @@ depends on it counts, and is marked as conditional.
 
 import posixpath
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import dropwhile, islice, pairwise
 
@@ -14,15 +14,24 @@ from pytest_py312.core.model.findings import Location
 from pytest_py312.core.model.fleet import InstallStep
 from pytest_py312.repository.formats.commands.install_commands import read_install_command, read_pip_setting
 from pytest_py312.repository.formats.commands.makefile import read_makefile
-from pytest_py312.repository.formats.commands.shell import ARGUMENT, UNKNOWN, ShellCommand, read_shell
+from pytest_py312.repository.formats.commands.shell import (
+    ARGUMENT,
+    UNKNOWN,
+    ShellCommand,
+    arguments_of,
+    positional,
+    read_shell,
+)
+from pytest_py312.repository.formats.commands.shell_functions import ShellFunction, split_functions
 from pytest_py312.repository.formats.requirements_file import project_name
-from pytest_py312.repository.formats.text_positions import blanked
 from pytest_py312.repository.recipes.file_map import FileMap, resolve_path
 from pytest_py312.repository.recipes.install_steps import is_judged_installer, make_step
 from pytest_py312.repository.recipes.shell_paths import expand_paths
 
 DEPTH_LIMIT = 6
 """Maximum nesting of scripts."""
+FUNCTION_LIMIT = 20
+"""Maximum nesting of functions of the shell."""
 COMMAND_LIMIT = 10_000
 STEP_LIMIT = 200
 LOOP_LIMIT = 500
@@ -30,23 +39,13 @@ LOOP_LIMIT = 500
 
 _ASSIGNMENT = re.compile(r"(?P<name>[A-Za-z_]\w*)=(?P<value>.*)", re.DOTALL | re.ASCII)
 _SHELLS = frozenset({"sh", "bash", "ash", "dash", "zsh"})
-_FUNCTION = re.compile(
-    r"^[ \t]*(?:function[ \t]+)?(?P<name>[A-Za-z_][\w-]{0,60})[ \t]*(?:\([ \t]*\))?[ \t]*"
-    r"\{(?P<body>[^{}]{0,2000}(?:\$\{[^{}]{0,200}\}[^{}]{0,2000}){0,20})\}",
-    re.MULTILINE | re.ASCII,
-)
-_RUNS_ARGUMENTS = re.compile(
-    r"(?:^|[;&|(])[ \t]*(?:(?:eval|exec|time|sudo|until|while|if|do|then|!)[ \t]+){0,3}"
-    r"\"?\$(?:[@*]|\{[@*]\})\"?[ \t]*(?:$|[;&|)])",
-    re.MULTILINE,
-)
 _PREFIXES = frozenset({"exec", "time", "nohup", "nice", "command", "builtin", "then", "do", "else", "!", "{", "eval"})
 _WRAPPERS_WITH_USER = frozenset({"gosu", "su-exec", "setuidgid", "chpst"})
 _UNCERTAIN_COMMANDS = frozenset({"command", "which", "type", "hash", "grep", "egrep", "diff", "cmp", "id", "getent"})
 _ENVIRONMENT_RUNNERS = frozenset({"poetry", "pipenv", "pdm", "uv", "rye", "hatch", "conda"})
 
 
-_POETRY_SCRIPT = re.compile(r"poetry(?:\.(?:org|eustace\.io))?(?:/|$)|(?:get|install)-poetry\.py")
+_POETRY_SCRIPT = re.compile(r"://\S*\bpython-poetry\b|(?:^|/)(?:get|install)-poetry\.py$")
 """The address or the file of the script that installs Poetry; https://python-poetry.org/docs/#installing-with-the-official-installer."""
 _SETUPTOOLS_LINE = re.compile(r"(?im)^[ \t]*setuptools(?![\w.-])")
 """A requirement of setuptools in a requirements file, and no other project or comment."""
@@ -62,15 +61,6 @@ class CommandRun:
     conditional: bool = False
     environment: tuple[tuple[str, str], ...] = ()
     """The variables that the commands before it have exported, and its own."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Function:
-    """A function of the shell; ``line`` is that of its ``body`` in the file ``path``."""
-
-    path: str
-    body: str
-    line: int
 
 
 @dataclass(slots=True)
@@ -117,9 +107,11 @@ class CommandWalk:
     """Variables that are empty unless a build gives them a value: conditions are evaluated so."""
     script: str = ""
     """The name by which the script is started that is walked through: ``$0``."""
-    functions: dict[str, "_Function"] = field(default_factory=dict)
-    """Functions of the shell that are defined so far."""
-    called: "set[_Function]" = field(default_factory=set)
+    functions: dict[str, tuple[ShellFunction, ...]] = field(default_factory=dict)
+    """Functions of the shell that are defined so far: several, if a condition decides which."""
+    called: set[str] = field(default_factory=set)
+    active: tuple[str, ...] = ()
+    """The functions that are walked through now, the outermost first."""
     runners: set[str] = field(default_factory=set)
     """Names of functions of the shell that run the command in their arguments: ``run pip install a``."""
     downloads: list[str] = field(default_factory=list)
@@ -130,15 +122,13 @@ class CommandWalk:
 
     def run(self, text: str, line: int = 1) -> None:
         """Walk through shell text whose first line is ``line`` of the file."""
-        for match in list(_FUNCTION.finditer(text)):
-            name, body = match["name"], match["body"]
-            if _RUNS_ARGUMENTS.search(body.replace("\\\n", " ")):
-                self.runners.add(name)
+        remaining, functions = split_functions(text, self.path, line)
+        for function in functions:
+            if function.runs_arguments:
+                self.runners.add(function.name)
             else:
-                first_line = text.count("\n", 0, match.start("body")) + line
-                self.functions[name] = _Function(path=self.path, body=body, line=first_line)
-                text = f"{text[: match.start()]}{blanked(match)}{text[match.end() :]}"
-        self._run_commands(read_shell(text), line - 1)
+                self.functions[function.name] = (*self.functions.get(function.name, ()), function)
+        self._run_commands(read_shell(remaining), line - 1)
         if self.depth == 0:
             self._run_uncalled({})
 
@@ -155,7 +145,7 @@ class CommandWalk:
             return
         outer = (self.path, self.variables, self.exported, self.script)
         functions = dict(self.functions)
-        self.path, self.variables = path, {**self.variables, **_positional(arguments)}
+        self.path, self.variables = path, {**self.variables, **positional(arguments)}
         self.script = name or path.rpartition("/")[2]
         self.depth += 1
         self.run(text)
@@ -165,12 +155,12 @@ class CommandWalk:
         self.depth -= 1
         self.path, self.variables, self.exported, self.script = outer
 
-    def _run_uncalled(self, earlier: Mapping[str, "_Function"]) -> None:
+    def _run_uncalled(self, earlier: Collection[str]) -> None:
         """Walk through the functions that nothing has called, as what calls them may be unknown."""
-        for name, function in list(self.functions.items()):
-            if name not in earlier and function not in self.called:
+        for name in list(self.functions):
+            if name not in earlier and name not in self.called:
                 outer = self.folder, dict(self.variables), self.exported
-                self._call(function, ())
+                self._call(name, ())
                 self.folder, self.variables, self.exported = outer
 
     def run_argv(self, words: Sequence[str], line: int) -> None:
@@ -179,7 +169,7 @@ class CommandWalk:
 
     # ---- control structures
 
-    def _run_commands(self, commands: Sequence[ShellCommand], offset: int) -> None:
+    def _run_commands(self, commands: Sequence[ShellCommand], offset: int) -> bool | None:
         outer_conditional = self.conditional
         conditions: list[_Condition] = []
         folders: list[str] = []
@@ -191,7 +181,7 @@ class CommandWalk:
             self.count += 1
             if self.count > COMMAND_LIMIT or len(self.steps) > STEP_LIMIT:
                 self.limits.append(f"{self.path} has too many commands; the rest is not followed")
-                return
+                return None
             for operator in command.operator:
                 if operator == "(":
                     folders.append(self.folder)
@@ -236,6 +226,8 @@ class CommandWalk:
             outcome = self._run_words(list(words), command.line + offset, command, offset)
             self.conditional = outer_conditional
             result = None if is_uncertain and chained in ("&&", "||") and outcome is True else outcome
+        self.folder = folders[0] if folders else self.folder  # the end of a function ends its subshells
+        return result
 
     def _run_loop(self, words: Sequence[str], commands: Sequence[ShellCommand], index: int, offset: int) -> int:
         """Run the commands of ``for NAME in WORDS`` for each word; return the index after its ``done``."""
@@ -305,9 +297,15 @@ class CommandWalk:
         return True
 
     def _run_command(self, words: list[str], line: int, command: ShellCommand, offset: int) -> bool | None:
-        if words[0] in self.functions:
-            return self._call(self.functions[words[0]], words[1:])
+        if words[0] in self.functions and words[0] not in self.active:
+            return self._call(words[0], words[1:])
         name = words[0].rpartition("/")[2]
+        if name == "return":
+            return words[1] == "0" if words[1:] and words[1].isdigit() else None
+        if name == "shift":
+            count = int(words[1]) if words[1:] and words[1].isdigit() else 1
+            self._set_arguments(arguments_of(self.variables)[count:])
+            return True
         if name in ("[", "[[", "test"):
             return self._evaluate(words[1:-1] if name != "test" else words[1:])
         if name in ("cd", "pushd"):
@@ -344,20 +342,33 @@ class CommandWalk:
             return True
         return self._install_or_run(words, line, command)
 
-    def _call(self, function: "_Function", arguments: Sequence[str]) -> bool:
-        """Walk through a function of the shell. Its variables and its folder are those of its caller."""
-        self.called.add(function)
-        if self.depth >= DEPTH_LIMIT:
-            return True
-        path, outer = self.path, {name: self.variables.get(name) for name in _positional(())}
-        self.path = function.path
-        self.variables.update(_positional(arguments))
-        self.depth += 1
-        self._run_commands(read_shell(function.body), function.line - 1)
-        self.depth -= 1
-        self.path = path
-        self.variables.update({name: value or "" for name, value in outer.items()})
-        return True
+    def _call(self, name: str, arguments: Sequence[str]) -> bool | None:
+        """Walk through a function of the shell; return whether it succeeds.
+
+        Its variables and its folder are those of its caller.
+        """
+        if len(self.active) >= FUNCTION_LIMIT:
+            self.limits.append(f"{self.path} calls {name}, which is not followed: functions are nested too deeply")
+            return None
+        self.called.add(name)
+        outer = self.path, self.active, self.conditional
+        arguments_outside = {key: value for key, value in self.variables.items() if key.startswith(ARGUMENT)}
+        versions = self.functions[name]
+        result: bool | None = None
+        for function in versions:
+            self._set_arguments(arguments)
+            self.path, self.active = function.path, (*outer[1], name)
+            self.conditional = outer[2] or len(versions) > 1
+            result = self._run_commands(read_shell(function.body), function.line - 1)
+        self.path, self.active, self.conditional = outer
+        self._set_arguments(())
+        self.variables.update(arguments_outside)
+        return result if len(versions) == 1 else None
+
+    def _set_arguments(self, arguments: Sequence[str]) -> None:
+        for name in [name for name in self.variables if name.startswith(ARGUMENT)]:
+            del self.variables[name]
+        self.variables.update(positional(arguments))
 
     def _run_shell(self, words: list[str], name: str, line: int, command: ShellCommand, offset: int) -> bool:
         if name in _SHELLS and self._run_nested(words, "c", line):
@@ -467,9 +478,9 @@ class CommandWalk:
                 if read.output:
                     self.files.add_generated(resolve_path(read.output, self.folder), made.step)
                 return True
-            self.steps += made.generated
-            if made.step.is_for_python or made.step.system_packages or made.step.installers:
-                self.steps.append(made.step)
+            is_kept = made.step.is_for_python or made.step.system_packages or made.step.installers
+            kept = (*made.generated, *([made.step] if is_kept else []))
+            self.steps += [step for step in kept if step not in self.steps]
         started = _started_program(words)
         if started != list(words) and started:
             return self._run_words(started, line, command)
@@ -490,13 +501,13 @@ class CommandWalk:
         name = words[0].rpartition("/")[2]
         if name in ("curl", "wget"):
             self.downloads += [word for word in words if "://" in word]
-        elif name == "pipx" and words[1:2] == ["install"]:
+        elif name == "pipx" and words[1:2] == ["install"] and "--python" not in words:
             return next((word for word in words[2:] if is_judged_installer(word)), "")
         elif name.startswith("python") and len(words) > 1:
             script = next(reversed(self.downloads), "") if words[1] == "-" else words[1]
             options = dict(pairwise(words))
             version = options.get("--version", self.variables.get("POETRY_VERSION", ""))
-            if _POETRY_SCRIPT.search(script) and version:
+            if _POETRY_SCRIPT.search(script) and version and UNKNOWN not in version:
                 return f"poetry=={version}"
         return ""
 
@@ -530,13 +541,6 @@ class CommandWalk:
         if len(words) == 1 and not words[0].startswith("-"):
             return bool(words[0])
         return None
-
-
-def _positional(arguments: Sequence[str]) -> dict[str, str]:
-    """Return the variables of the arguments of a script or a function."""
-    names = {f"{ARGUMENT}{number}": "" for number in range(1, 10)}
-    names |= {f"{ARGUMENT}{number}": value for number, value in enumerate(arguments, start=1)}
-    return {**names, f"{ARGUMENT}S": " ".join(arguments)}
 
 
 def _without_keyword(command: ShellCommand, keyword: str) -> ShellCommand:

@@ -5,7 +5,7 @@ runs. Commands of loops and conditions are not judged here: the keywords are wor
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -25,6 +25,10 @@ _REDIRECTION = re.compile(r"(?:\d*|&)(?P<operator>>>|>\||>&|>|<<<|<&|<>|<)")
 _HERE_DOCUMENT = re.compile(r"\d*<<(?P<dash>-?)[ \t]*(?P<quote>[\"']?)(?P<end>[A-Za-z_]\w*)(?P=quote)")
 _BRACED = re.compile(r"\$\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}")
 _NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+_ASSIGNMENT_START = re.compile(r"[A-Za-z_]\w*\+?=", re.ASCII)
+_BEFORE_ASSIGNMENTS = frozenset(
+    {"export", "local", "declare", "readonly", "typeset", "env", "then", "do", "else", "{", "!", "time", "command"}
+)
 _PLAIN = re.compile(r"[^\s\\'\"`$;&|()<>#]+|#")
 
 
@@ -82,6 +86,7 @@ UNKNOWN = "\0"
 
 def expand_words(words: tuple[ShellWord, ...], variables: Mapping[str, str]) -> tuple[str, ...]:
     """Expand variables as a shell does. What has no value is shown between two :data:`UNKNOWN`."""
+    words = tuple(single for word in words for single in _with_all_arguments(word, variables))
     names = {name for word in words for part in word for name in _NAME.findall(part.text)}
     tracked = {name: TrackedText(variables[name], ()) for name in names & variables.keys()}
     missing: list[str] = []
@@ -90,6 +95,28 @@ def expand_words(words: tuple[ShellWord, ...], variables: Mapping[str, str]) -> 
         unknown = {name: TrackedText(f"{UNKNOWN}${name}{UNKNOWN}", ()) for name in missing}
         expanded = _expand_all(words, {**tracked, **unknown}, [])
     return expanded
+
+
+def positional(arguments: Sequence[str]) -> dict[str, str]:
+    """Return the variables of the arguments of a script or a function."""
+    names = {f"{ARGUMENT}{number}": "" for number in range(1, 10)}
+    names |= {f"{ARGUMENT}{number}": value for number, value in enumerate(arguments, start=1)}
+    return {**names, f"{ARGUMENT}S": " ".join(arguments), f"{ARGUMENT}N": str(len(arguments))}
+
+
+def arguments_of(variables: Mapping[str, str]) -> list[str]:
+    """Return the arguments among ``variables``; none where they are unknown."""
+    count = int(variables.get(f"{ARGUMENT}N", "0"))
+    return [variables[f"{ARGUMENT}{number}"] for number in range(1, count + 1)]
+
+
+def _with_all_arguments(word: ShellWord, variables: Mapping[str, str]) -> tuple[ShellWord, ...]:
+    """Return a word for each argument in place of ``"$@"``, if they are known."""
+    texts = [part for part in word if part.text]
+    is_quoted = len(texts) == 1 and texts[0].quoting is Quoting.DOUBLE and texts[0].text == f"${{{ARGUMENT}S}}"
+    if not is_quoted or f"{ARGUMENT}N" not in variables:
+        return (word,)
+    return tuple((WordPart(text=text, quoting=Quoting.LITERAL),) for text in arguments_of(variables))
 
 
 def unknown_parts(text: str) -> tuple[str, ...]:
@@ -101,8 +128,14 @@ def _expand_all(
     words: tuple[ShellWord, ...], variables: Mapping[str, TrackedText], missing: list[str]
 ) -> tuple[str, ...]:
     expanded: list[str] = []
+    may_assign = True
     for word in words:
-        expanded += _expand_word(word, variables, missing)
+        pieces = list(_expand_word(word, variables, missing))
+        if may_assign and word and _ASSIGNMENT_START.match(word[0].text):
+            pieces = [" ".join(pieces)]  # the value of an assignment is not split
+        else:
+            may_assign = may_assign and "".join(pieces) in _BEFORE_ASSIGNMENTS
+        expanded += pieces
         if len(expanded) > WORD_LIMIT:
             break
     return tuple(expanded[:WORD_LIMIT])

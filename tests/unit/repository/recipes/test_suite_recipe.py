@@ -347,24 +347,57 @@ def test_a_script_that_tests_each_service_in_its_folder(tmp_path: Path, name: st
     assert (recipe.source, recipe.limits) == (name, ())
 
 
-@pytest.mark.parametrize(
-    ("files", "places"),
-    [
-        ({"test.sh": "install() {\n  pip install -r dev.txt\n}\ninstall\npytest\n"}, ["services/a/test.sh:2"]),
-        (
-            {"test.sh": ". ./lib.sh\ninstall\npytest\n", "lib.sh": "install() {\n  pip install -r $1 -r dev.txt\n}\n"},
-            ["services/a/lib.sh:2"],
-        ),
-        ({"test.sh": 'install() {\n  pip install -r "$1"\n}\ninstall dev.txt\npytest\n'}, ["services/a/test.sh:2"]),
-        ({"test.sh": "f() {\n  f\n  pip install -r dev.txt\n}\nf\npytest\n"}, ["services/a/test.sh:3"]),
-        ({"test.sh": "unused() {\n  pip install -r dev.txt; cd /x\n}\npytest\n"}, ["services/a/test.sh:2"]),
-    ],
-    ids=["called", "sourced", "arguments", "calls itself", "called by nothing"],
-)
-def test_functions_of_a_script(tmp_path: Path, files: Mapping[str, str], places: list[str]) -> None:
-    tree = write(tmp_path, {f"services/a/{name}": text for name, text in files.items()})
+FUNCTIONS = {
+    "called": "install() {\n  pip install -r dev.txt\n}\ninstall\n",
+    "sourced": ". ./lib.sh\ninstall_file dev.txt\n",
+    "arguments": 'install() {\n  pip install -r "$1"\n}\ninstall dev.txt\n',
+    "calls itself": "f() {\n  f\n  pip install -r dev.txt\n}\nf\n",
+    "wraps a command": 'pip() {\n  command pip "$@" --no-cache-dir\n}\npip install -r dev.txt\n',
+    "defined twice": "if $x; then\ni() {\n  pip install -r dev.txt\n}\nelse\ni() {\n  pip install six\n}\nfi\ni\n",
+    "subshell": "t() { (cd ../b && make); }\nt\npip install -r dev.txt\n",
+    "shifted": 'p() {\n  local n=$1; shift\n  MSG=$n\n  pip install "$@"\n}\np "a pip b" -r dev.txt "six>=1"\n',
+    "braces": "mkdir {a,b}\npip install -r dev.txt\n",
+    "called by nothing": "unused() {\n  pip install -r dev.txt; cd /x\n}\n",
+}
 
-    assert [place for place, _ in shown(read_script_recipe(tree, "services/a"))] == places
+
+@pytest.mark.parametrize(
+    ("name", "installed"),
+    [
+        ("called", ["test.sh:2 dev.txt"]),
+        ("sourced", ["lib.sh:2 dev.txt"]),
+        ("arguments", ["test.sh:2 dev.txt"]),
+        ("calls itself", ["test.sh:3 dev.txt"]),
+        ("wraps a command", ["test.sh:2 dev.txt"]),
+        ("defined twice", ["test.sh:3 dev.txt", "test.sh:7 six"]),
+        ("subshell", ["test.sh:3 dev.txt"]),
+        ("shifted", ["test.sh:4 dev.txt six>=1"]),
+        ("braces", ["test.sh:2 dev.txt"]),
+        ("called by nothing", ["test.sh:2 dev.txt"]),
+    ],
+)
+def test_functions_of_a_script(tmp_path: Path, name: str, installed: list[str]) -> None:
+    tree = write(
+        tmp_path,
+        {
+            "services/a/test.sh": f"{FUNCTIONS[name]}pytest\n",
+            "services/a/lib.sh": "install_file() {\n  pip install -r $1\n}\n",
+        },
+    )
+    steps = shown(read_script_recipe(tree, "services/a"))
+
+    assert [f"{place} {content}".replace("services/a/", "") for place, content in steps] == installed
+
+
+def test_functions_that_are_nested_too_deeply_are_reported(tmp_path: Path) -> None:
+    names = [f"f{number}" for number in range(25)]
+    bodies = [f"{name}() {{\n  {inner}\n}}\n" for name, inner in zip(names, [*names[1:], "pip install x"], strict=True)]
+    tree = write(tmp_path, {"test.sh": "".join(bodies) + "pip install -r services/a/dev.txt\nf0\npytest services/a\n"})
+
+    recipe = read_script_recipe(tree, "services/a")
+
+    assert recipe is not None
+    assert any("nested too deeply" in limit for limit in recipe.limits)
 
 
 def test_a_script_that_runs_no_tests_is_no_recipe(tmp_path: Path) -> None:
