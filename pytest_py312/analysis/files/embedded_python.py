@@ -25,8 +25,8 @@ _CYTHON_IMPORT = re.compile(
     re.ASCII,
 )
 _YAML_SUFFIXES = (".yaml", ".yml")
-_MANIFEST = re.compile(r"^kind:.*^[ \t-]*(?:containers|initContainers):", re.MULTILINE | re.DOTALL)
-"""An object of Kubernetes that starts containers."""
+_KIND = re.compile(r"^kind:", re.MULTILINE)
+_CONTAINERS = re.compile(r"^[ \t-]{0,100}(?:containers|initContainers):", re.MULTILINE)
 _LONG_TEXT = re.compile(r"\"{3}.*?\"{3}|'{3}.*?'{3}", re.DOTALL)
 _PYTHON_2 = re.compile(r"python:2\b")
 _UNKNOWN_IMPORT = re.compile(r"\b(?:import|from)[ \t]+[\w., ]*\bexpanded\b")
@@ -52,13 +52,18 @@ def embedded_python(text: str, name: str) -> str:
     Of Cython these are the imports of standard modules that are not indented. Other files have commands: each becomes
     the list of its words, at its column, which the scanner reads like the argument of ``subprocess.run``.
     """
-    if name.endswith(_YAML_SUFFIXES) and not (is_compose_file(name) or _MANIFEST.search(text)):
+    if name.endswith(_YAML_SUFFIXES) and not (is_compose_file(name) or _is_manifest(text)):
         return ""
     if name.endswith(_CYTHON_SUFFIXES):
         lines = dict(_cython_imports(text))
     else:
         lines = dict(_command_lists(_of_python_stages(text, name) if is_dockerfile(name) else text))
     return "".join(f"{lines.get(number, '')}\n" for number in range(1, max(lines, default=0) + 1))
+
+
+def _is_manifest(text: str) -> bool:
+    """Return whether it has an object of Kubernetes that starts containers, none of them with Python 2."""
+    return bool(_CONTAINERS.search(text) and _KIND.search(text)) and not _PYTHON_2.search(text)
 
 
 def _cython_imports(text: str) -> Iterator[tuple[int, str]]:

@@ -56,6 +56,7 @@ class Locker:
 
         :raises Undetermined: the resolver or the index did not answer.
         """
+        request.require_constraints()
         if self._failures.get(request, build):
             return None
         try:
@@ -99,7 +100,7 @@ class Locker:
 
     def cached_failure_digest(self, request: ResolutionRequest, build: InterpreterBuild) -> str:
         """Return a digest of why ``request`` is known to be unresolvable; empty if that is not known."""
-        findings = self._failures.get(request, build)
+        findings = self._failures.get(request, build) if not request.missing else ()
         return (
             hashlib.sha256(json.dumps(encode(findings)).encode("utf-8", "surrogatepass")).hexdigest()
             if findings
@@ -117,6 +118,7 @@ class Locker:
         :raises Unresolvable: there is none; its findings are everything that blocks it.
         :raises Undetermined: the resolver or the index did not answer.
         """
+        request.require_constraints()
         cached_findings = self._failures.get(request, build, complete=True)
         if cached_findings:
             raise Unresolvable(cached_findings)

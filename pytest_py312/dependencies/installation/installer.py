@@ -103,7 +103,7 @@ class Installer:
         self._locker = Locker(
             cache=cache, resolver=resolver_of_plan, single_flight=single_flight, lock_hours=plan.lock_hours
         )
-        self.request_builder = RequestBuilder(plan=plan, cache=cache)
+        self.request_builder = RequestBuilder(plan=plan, cache=cache, offline=resolver_of_plan.offline)
         self._builds = CellBuilds(runner, self.request_builder.requires_git)
         self._diagnosis = LockFileDiagnosis(self.request_builder, self._locker)
         self._import_checker = ImportChecker(root=plan.root, runner=runner, environments=environments)

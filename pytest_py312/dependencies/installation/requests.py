@@ -16,6 +16,7 @@ from packaging.utils import canonicalize_name
 
 from pytest_py312.core.model.fleet import Cell, LocalProject, RequirementSource, Service
 from pytest_py312.core.model.plan import Plan, Suite, SuiteKind
+from pytest_py312.dependencies.diagnosis.remote_constraints import ConstraintsFetcher, address_for
 from pytest_py312.dependencies.installation.installed_distributions import decisiveness
 from pytest_py312.dependencies.installation.source_folders import SourceFolders
 from pytest_py312.dependencies.proofs.hash_checking import requires_hashes
@@ -27,6 +28,7 @@ from pytest_py312.dependencies.resolution.uv_config import BUILD_CONSTRAINT
 from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
 from pytest_py312.repository.formats.lockfiles import lock_format
 from pytest_py312.repository.formats.requirements_file import read_requirements
+from pytest_py312.repository.recipes.index_settings import REMOTE_CONSTRAINTS
 from pytest_py312.repository.recipes.install_groups import InstallGroup, group_sources, installs_own_dependencies
 from pytest_py312.repository.recipes.recipe_sources import own_sources
 from pytest_py312.repository.services.own_distributions import find_own_distributions
@@ -76,8 +78,9 @@ class _Group:
 class RequestBuilder:
     """Builder of the resolution requests of the services of a plan. Thread-safe."""
 
-    def __init__(self, *, plan: Plan, cache: Path) -> None:
+    def __init__(self, *, plan: Plan, cache: Path, offline: bool = False) -> None:
         self._plan = plan
+        self._constraints = ConstraintsFetcher(cache=cache, lock_hours=plan.lock_hours, offline=offline)
         self.folders = SourceFolders(root=plan.root, cache=cache)
         self._sets: dict[str, RequirementSet] = {}
         self._groups_by_service: dict[str, tuple[_Group, ...]] = {}
@@ -292,7 +295,7 @@ class RequestBuilder:
         )
         groups = self._groups(cell.service)
         parts = [
-            self._part(group, shared, _entry_lines(group, changed or {}, excluded), position)
+            self._part(cell, group, shared, _entry_lines(group, changed or {}, excluded), position)
             for position, group in enumerate(groups)
         ]
         usual = (part for part in reversed(parts) if not part.no_deps and not part.provided)
@@ -310,14 +313,25 @@ class RequestBuilder:
         names = self._upgraded(service) if constraints else frozenset()
         return [line for line in constraints if "==" not in line or _project(line) not in names]
 
-    def _part(self, group: _Group, shared: ResolutionRequest, lines: Sequence[str], position: int) -> ResolutionRequest:
+    def _part(
+        self, cell: Cell, group: _Group, shared: ResolutionRequest, lines: Sequence[str], position: int
+    ) -> ResolutionRequest:
         """Return the request of one group, with its settings."""
         options = group.requirements.options
-        other_options = (item for item in options if item.name not in FORMAT_OPTIONS)
+        other_options = (item for item in options if item.name not in (*FORMAT_OPTIONS, REMOTE_CONSTRAINTS))
+        addresses = [item.value for item in options if item.name == REMOTE_CONSTRAINTS]
+        remote = [
+            self._constraints.fetch(address_for(url, cell.service.baseline, cell.interpreter)) for url in addresses
+        ]
         return replace(
             shared,
             lines=tuple(dict.fromkeys(lines)),
-            constraints=(*shared.constraints, *(_as_constraint(item) for item in group.kept_constraints)),
+            constraints=(
+                *shared.constraints,
+                *(_as_constraint(item) for item in group.kept_constraints),
+                *(line for constraints in remote for line in constraints.lines),
+            ),
+            missing="; ".join(constraints.problem for constraints in remote if constraints.problem),
             options=tuple(dict.fromkeys(line for item in other_options for line in self._option_lines(item))),
             hashes=any(item.entry.hashes for item in group.requirements.entries),
             no_deps=group.requirements.no_deps,

@@ -62,6 +62,17 @@ class ResolutionRequest:
     installed: tuple[str, ...] = ()
     """What is installed already, as ``name==version``: it is kept where the lines allow that."""
     others: tuple["ResolutionRequest", ...] = ()
+    missing: str = ""
+    """Why a part of its constraints is unknown: then it has no result."""
+
+    def require_constraints(self) -> None:
+        """Check that all constraints are known.
+
+        :raises Undetermined: some could not be fetched.
+        """
+        reason = next((part.missing for part in (self, *self.others) if part.missing), "")
+        if reason:
+            raise Undetermined(reason)
 
     @property
     def names(self) -> frozenset[str]:

@@ -32,7 +32,8 @@ _NAMED_PROGRAM = re.compile(
     r"(?<![\w.$/-])(?P<prefix>(?:[\w.${}-]{0,80}/){0,10})(?:python|pip)(?P<version>3\.\d{1,2})(?![\w.-]|\.\d)", re.ASCII
 )
 _PYTHON_OPTION = re.compile(
-    r"(?:\buv[ \t][^;&|\n]{0,200}[ \t](?:--python|-p)[ =]|\bpoetry[ \t]+env[ \t]+use[ \t]+)[\"']?"
+    r"(?:\buv[ \t]+(?:venv|sync|run|lock|pip[ \t]+\w+)(?:[ \t]+-[\w=./-]+){0,10}[ \t]+(?:--python|-p)[ =]"
+    r"|\bpoetry[ \t]+env[ \t]+use[ \t]+)[\"']?"
     r"(?P<version>3\.\d{1,2})(?![\w.-])",
     re.ASCII,
 )

@@ -94,7 +94,7 @@ _CLOUDBUILD = YamlDialect(
     kind="workflow",
     # the image of a step is its name: ``name: python:3.9-slim``
     patterns=(
-        ("name", re.compile(r"(?<=\bpython:)(?P<version>3\.\d{1,2})(?![\d.])", re.ASCII), DeclarationRole.EXACT),
+        ("name", re.compile(r"(?<![\w.-])python:(?P<version>3\.\d{1,2})(?![\d.])", re.ASCII), DeclarationRole.EXACT),
     ),
 )
 

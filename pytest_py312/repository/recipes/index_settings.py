@@ -17,6 +17,12 @@ _PROJECTS = re.compile(r"[\w.,:\s-]+", re.ASCII)
 _TOOLS = ("pip", "uv pip", "pip-sync")
 
 
+def is_fetched(constraints: str) -> bool:
+    """Return whether a constraints file is one that is fetched: its address is complete, and of no file."""
+    is_complete = UNKNOWN not in constraints and "${" not in constraints and constraints.isprintable()
+    return constraints.startswith(("http://", "https://")) and is_complete
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class IndexSettings:
     """``flags`` are those of the command, without ``--no-index`` where its own files cannot be had here."""

@@ -17,6 +17,7 @@ from pytest_py312.repository.recipes.index_settings import (
     REMOTE_CONSTRAINTS,
     IndexSettings,
     environment_indexes,
+    is_fetched,
     read_index_settings,
 )
 from pytest_py312.repository.tree import Tree, join_path, matching_folders, with_outer_folders
@@ -118,6 +119,8 @@ def make_step(
     set_constraints = variables.get(_constraint_variable(command), "").split() if is_pip else []
     constraints = [*command.constraints, *set_constraints]
     settings = read_index_settings(_options(command, variables, set_constraints), flags, files, folder)
+    fetched = [(REMOTE_CONSTRAINTS, name) for name in constraints if is_fetched(name)]
+    unknown = [f"{REMOTE_CONSTRAINTS} {_shown(name)}" for name in constraints if "://" in name and not is_fetched(name)]
     project = _project_of(command, paths)
     remote = [text for text in command.editables if "://" in text and not text.startswith("file:")]
     local_editables = [text for text in command.editables if text not in remote]
@@ -144,14 +147,14 @@ def make_step(
         flags=settings.flags,
         target=command.target,
         prefix=command.prefix,
-        indexes=settings.indexes,
+        indexes=(*settings.indexes, *fetched),
         system_packages=command.system_packages,
         installers=tuple(text for text in command.arguments if is_judged_installer(text)),
         environment=_environment_of(program, folder),
         conditional=conditional,
         image_folders=files.folders() if command.files else (),
         unresolved=tuple(dict.fromkeys((*map(_shown, paths.unresolved), *_unknown_values(command)))),
-        left_out=settings.left_out,
+        left_out=(*settings.left_out, *unknown),
     )
     generated = (_as_installed(item, step, settings) for item in paths.generated)
     return MadeStep(step=step, generated=tuple(dict.fromkeys(generated)))
@@ -167,8 +170,7 @@ def _options(
     if command.tool != "uv pip":
         # pip hands its variables on to the environments of builds, unlike its arguments
         options += [("--build-constraint", name) for name in set_constraints if "://" not in name]
-    constraints = (*command.constraints, *set_constraints)
-    return [*options, *((REMOTE_CONSTRAINTS, name) for name in constraints if "://" in name)]
+    return options
 
 
 def _project_of(command: InstallCommand, paths: _Paths) -> str | None:

@@ -129,12 +129,15 @@ def read_makefile_recipe(tree: Tree, service_path: str) -> InstallRecipe | None:
     return None
 
 
-def read_script_recipe(tree: Tree, service_path: str) -> InstallRecipe | None:
+def read_script_recipe(tree: Tree, service_path: str, nested: Sequence[str] = ()) -> InstallRecipe | None:
     """Return what a script of a usual name installs that runs the service's tests; ``None`` if there is none.
 
     It is started in its own folder, or at the root. Of one that tests several projects, what it installs in their
     folders is not the service's.
+
+    :param nested: the folders of other services inside of it, relative to the service.
     """
+    inner = [join_path(service_path, name) for name in nested]
     for folder in dict.fromkeys((service_path, *_SCRIPT_FOLDERS)):
         for name in filter(_TEST_SCRIPT.fullmatch, tree.list_folder(folder).files):
             path = join_path(folder, name)
@@ -142,18 +145,18 @@ def read_script_recipe(tree: Tree, service_path: str) -> InstallRecipe | None:
                 walk = new_walk(tree, path, start)
                 walk.run_script(tree.read_or_none(path) or "", path, name=posixpath.relpath(path, start))
                 tests = [run for run in walk.runs if is_test_of(run, service_path)]
-                walk.steps = [step for step in walk.steps if _is_around(step, folder, service_path)]
+                walk.steps = [step for step in walk.steps if _is_around(step, folder, service_path, inner)]
                 if walk.steps and tests:
                     return _recipe(tree, path, walk, tests[0], service_path)
     return None
 
 
-def _is_around(step: InstallStep, script_folder: str, service_path: str) -> bool:
-    """Return whether a step runs where its script is, or in a folder in or around the service."""
+def _is_around(step: InstallStep, script_folder: str, service_path: str, inner: Sequence[str]) -> bool:
+    """Return whether a step runs where its script is, or in or around the service, and in no ``inner`` folder."""
     place = step.folder
-    return place is not None and (
-        place == script_folder or place == "." or lies_in(place, service_path) or lies_in(service_path, place)
-    )
+    if place is None or any(lies_in(place, folder) for folder in inner):
+        return False
+    return place in (script_folder, ".") or lies_in(place, service_path) or lies_in(service_path, place)
 
 
 def _read_gitlab_recipe(tree: Tree, service_path: str, service_name: str) -> InstallRecipe | None:

@@ -169,7 +169,7 @@ def find_test_recipe(tree: Tree, files: ServiceFiles, name: str) -> InstallRecip
         read_workflow_recipe(tree, files.path, name),
         read_runner_recipe(tree, files.path),
         read_makefile_recipe(tree, files.path),
-        read_script_recipe(tree, files.path),
+        read_script_recipe(tree, files.path, files.nested_folders),
     ):
         if recipe is not None and any(step.is_for_python for step in recipe.steps):
             return _of_own_environment(tree, recipe, files.path)

@@ -14,11 +14,16 @@ from pytest_py312.repository.declarations.declaration import VersionDeclaration
 from pytest_py312.repository.declarations.reader import is_dockerfile, read_declarations
 from pytest_py312.repository.formats.dockerfile import read_dockerfile
 from pytest_py312.repository.formats.requirements_file import project_name
+from pytest_py312.repository.formats.toml import read_toml
 from pytest_py312.repository.recipes.recipe_sources import own_sources
 from pytest_py312.repository.services.detection.baseline import find_baseline
 from pytest_py312.repository.services.detection.declared_variables import DeclaredVariables, read_declared_variables
 from pytest_py312.repository.services.detection.entry_points import start_modules, started_above, started_programs
-from pytest_py312.repository.services.detection.packaging import find_distribution, has_src_packages
+from pytest_py312.repository.services.detection.packaging import (
+    find_distribution,
+    has_src_packages,
+    old_build_requirements,
+)
 from pytest_py312.repository.services.detection.service_files import (
     ServiceFiles,
     read_service_files,
@@ -48,6 +53,8 @@ from pytest_py312.repository.services.requirements.uninstalled import with_unins
 from pytest_py312.repository.tree import Tree, join_path
 
 _WORKFLOWS = ".github/workflows/"
+_BUILDING_TOOLS = frozenset({"uv", "pdm", "rye", "hatch"})
+"""Tools that install a project with the requirements of its build."""
 _JOBS = re.compile(r"^jobs:[ \t]*(?:#.*)?\n", re.MULTILINE)
 
 
@@ -70,6 +77,8 @@ def describe_service(
     files = read_service_files(tree, path, inner)
     distribution = find_distribution(files.scan.files, files.texts)
     recipe, test_recipe = _recipes(plan, tree, files, bare)
+    if distribution is not None and _has_to_be_built(files, (recipe, test_recipe)):
+        distribution = replace(distribution, static=False)
     baseline = find_baseline(
         _with_image(tree, files, recipe),
         settings,
@@ -126,6 +135,21 @@ def _recipes(
         find_test_recipe(tree, files, bare.name)
         if test_install is None
         else read_planned_recipe(tree, plan, files.path, "test-install", test_install),
+    )
+
+
+def _has_to_be_built(files: ServiceFiles, recipes: Sequence[InstallRecipe | None]) -> bool:
+    """Return whether only a build shows that the service installs: one of its recipes runs one, with old requirements.
+
+    Poetry installs a project without the requirements of its build.
+    """
+    if not old_build_requirements(read_toml(files.texts.get("pyproject.toml", ""))):
+        return False
+    steps = [step for recipe in recipes if recipe is not None for step in recipe.steps]
+    return any(
+        any(project.path == files.path for project in step.projects)
+        or (step.project == files.path and step.tool in _BUILDING_TOOLS)
+        for step in steps
     )
 
 

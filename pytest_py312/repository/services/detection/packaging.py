@@ -20,7 +20,7 @@ _BACKENDS = frozenset(
 )  # fmt: skip
 """Build backends whose way to find code is known. Empty: no backend is named, which means setuptools."""
 _LIMITED_BACKEND = re.compile(
-    r"(?:setuptools|poetry)(?![\w-])[^;]*(?:[=~]=|<)|[\w.-]+[ \t]*[=~]=", re.IGNORECASE | re.ASCII
+    r"(?:setuptools|poetry)(?![\w-])[^;]*(?:[=~]=|<)|[\w.-]+[ \t]*(?:\[[^\]]*\])?[ \t]*[=~]=", re.IGNORECASE | re.ASCII
 )
 """A build requirement of an old version, which may not run on a newer Python: only a build shows it."""
 _COMPILING_REQUIREMENTS = re.compile(
@@ -118,7 +118,6 @@ def _is_plain_build(files: Sequence[str], toml: TomlText, setup: SetupPy) -> boo
         and backend in _BACKENDS
         and toml.value("build-system", "backend-path") is None
         and not any(_COMPILING_REQUIREMENTS.search(requirement) for requirement in needed)
-        and not old_build_requirements(toml)
         and not any(toml.value(*keys) for keys in _BUILD_HOOKS)
         and not _CUSTOM_BUILD_ARGUMENTS & (set(setup.literal_arguments) | setup.computed_arguments)
         and not compiled

@@ -62,6 +62,7 @@ _VERSION_FILE = re.compile(
     re.ASCII | re.MULTILINE,
 )
 """A file whose version a workflow hands to setup-python. Source: actions/setup-python, ``python-version-file``."""
+_CONDA = re.compile(r"conda|mamba|miniforge")
 _CONDA_PYTHON = re.compile(r"^[ \t]*-[ \t]*[\"']?python(?:[ \t=<>\"']|$)", re.MULTILINE)
 _PYTHON_RUNTIME = re.compile(r"^runtime:[ \t]*[\"']?python", re.MULTILINE)
 _FILE_LIMIT = 50
@@ -190,11 +191,15 @@ def service_indicator(tree: Tree, path: str, listing: FolderListing) -> str:
 
 
 def _conda_file(tree: Tree, path: str, listing: FolderListing) -> str:
-    """Return the environment of conda that an image beside it may install; empty if there is no image, or no Python."""
-    if not any(map(is_dockerfile, listing.files)):
+    """Return the environment of conda that an image beside it installs; empty if there is none, or no Python in it."""
+    images = (tree.read_or_none(join_path(path, name)) or "" for name in filter(is_dockerfile, listing.files))
+    if not any(map(_CONDA.search, images)):
         return ""
-    names = (name for name in ("environment.yml", "environment.yaml") if name in listing.files)
-    return next((name for name in names if _CONDA_PYTHON.search(tree.read_or_none(join_path(path, name)) or "")), "")
+    for name in ("environment.yml", "environment.yaml"):
+        text = (tree.read_or_none(join_path(path, name)) or "") if name in listing.files else ""
+        if "dependencies:" in text and _CONDA_PYTHON.search(text):
+            return name
+    return ""
 
 
 def _platform_file(tree: Tree, path: str, listing: FolderListing) -> str:

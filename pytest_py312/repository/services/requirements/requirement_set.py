@@ -29,7 +29,7 @@ from pytest_py312.repository.formats.requirements_file import (
     RequirementsText,
     read_requirements,
 )
-from pytest_py312.repository.recipes.index_settings import REMOTE_CONSTRAINTS
+from pytest_py312.repository.recipes.index_settings import REMOTE_CONSTRAINTS, is_fetched
 from pytest_py312.repository.services.requirements.sources import table_reader
 from pytest_py312.repository.tree import Tree, UnreadableFile, join_path, leaves_root, with_outer_folders
 
@@ -340,7 +340,7 @@ class _RequirementSetBuilder:
         # everything that a constraints file includes is a constraint, even with -r
         inner = "constraints" if "constraints" in (kind, include.kind) else "requirements"
         target = join_path(include_chain[-1], "..", include.path) if not include.path.startswith("/") else include.path
-        if "://" in include.path and inner == "constraints" and include.path.isprintable() and "${" not in include.path:
+        if inner == "constraints" and is_fetched(include.path):
             remote = LocatedOption(name=REMOTE_CONSTRAINTS, value=include.path, location=where)
             self.options.setdefault((remote.name, remote.value, None), remote)
         elif "://" in include.path:

@@ -67,6 +67,30 @@ def test_each_sign_of_a_service_is_enough(tmp_path: Path, files: dict[str, str])
     assert (service.name, service.path, service.stage) == ("svc", "svc", 1)
 
 
+@pytest.mark.parametrize(
+    ("command", "is_static"),
+    [
+        ("pip install .", False),
+        ("uv sync", False),
+        ("pip install -r requirements.txt", True),
+        ("poetry install", True),
+    ],
+)
+def test_a_project_with_old_build_requirements_is_built_where_a_recipe_builds_it(
+    tmp_path: Path, command: str, is_static: bool
+) -> None:
+    files = {
+        "pyproject.toml": f'{PROJECT}[build-system]\nrequires = ["setuptools<60"]\n[tool.poetry]\n',
+        "requirements.txt": "",
+        "x.py": "",
+        "Dockerfile": f"FROM python:3.9\nCOPY . .\nRUN {command}\n",
+    }
+    service = service_of(tmp_path, files)
+
+    assert service.distribution is not None
+    assert service.distribution.static is is_static
+
+
 def test_an_environment_of_conda_says_the_baseline(tmp_path: Path) -> None:
     files = {"Dockerfile": "FROM condaforge/miniforge3\n", "environment.yml": "dependencies:\n  - python=3.10\n"}
 

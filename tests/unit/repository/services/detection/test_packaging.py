@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_py312.core.model.fleet import Distribution
-from pytest_py312.repository.services.detection.packaging import find_distribution
+from pytest_py312.repository.formats.toml import read_toml
+from pytest_py312.repository.services.detection.packaging import find_distribution, old_build_requirements
 
 PROJECT = '[project]\nname = "x"\nversion = "1.0"\n'
 
@@ -31,7 +32,6 @@ def test_requirements_alone_make_no_distribution() -> None:
     [
         {"pyproject_toml": PROJECT},
         {"pyproject_toml": '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n' + PROJECT},
-        {"pyproject_toml": PROJECT + '[build-system]\nrequires = ["setuptools>=61,!=65.0", "setuptools-scm<9"]\n'},
         {"pyproject_toml": PROJECT, "setup_py": "from setuptools import setup\nsetup()\n"},
         {"pyproject_toml": '[tool.poetry]\nname = "x"\nversion = "1.0"\n'},
         {"setup_cfg": "[metadata]\nname = x\nversion = 1.0\n[options]\npackages = find:\n"},
@@ -51,9 +51,6 @@ def test_literal_metadata_of_pure_python_is_static(texts: dict[str, str]) -> Non
         {"pyproject_toml": '[project]\nname = "x"\ndynamic = ["version"]\n'},
         {"pyproject_toml": PROJECT + '[build-system]\nrequires = ["maturin"]\nbuild-backend = "maturin"\n'},
         {"pyproject_toml": PROJECT + '[build-system]\nrequires = ["setuptools", "Cython>=3"]\n'},
-        {"pyproject_toml": PROJECT + '[build-system]\nrequires = ["setuptools==58.0.4"]\n'},
-        {"pyproject_toml": PROJECT + '[build-system]\nrequires = ["wheel", "setuptools >=40, <60"]\n'},
-        {"pyproject_toml": PROJECT + '[build-system]\nrequires = ["flit_core ~= 3.2"]\n'},
         {"pyproject_toml": PROJECT + "[tool.hatch.build.hooks.custom]\npath = 'b.py'\n"},
         {"pyproject_toml": PROJECT + '[build-system]\nrequires = []\nbackend-path = ["."]\n'},
         {"pyproject_toml": PROJECT, "setup_py": "setup(ext_modules=[Extension('x', ['x.c'])])\n"},
@@ -166,3 +163,17 @@ POETRY = '[tool.poetry]\nname = "x"\nversion = "1"\n[tool.poetry.plugins."x.read
 def test_plugins_are_read(texts: dict[str, str]) -> None:
     """What an application finds by its entry points is there without a build as well."""
     assert of(**texts).plugins == (("x.readers", "c", "x:C"),)
+
+
+@pytest.mark.parametrize(
+    ("requires", "limited"),
+    [
+        ('"setuptools==58.0.4"', ["setuptools==58.0.4"]),
+        ('"wheel", "setuptools >=40, <60"', ["setuptools >=40, <60"]),
+        ('"flit_core ~= 3.2"', ["flit_core ~= 3.2"]),
+        ('"setuptools-scm[toml]==7.1.0"', ["setuptools-scm[toml]==7.1.0"]),
+        ('"setuptools>=61,!=65.0", "setuptools-scm<9", "poetry-core>=1,<2"', []),
+    ],
+)
+def test_build_requirements_that_may_be_old(requires: str, limited: list[str]) -> None:
+    assert list(old_build_requirements(read_toml(f"[build-system]\nrequires = [{requires}]\n"))) == limited
