@@ -4,7 +4,7 @@ uv ignores the upper bound of Requires-Python, where pip continues with an older
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from packaging.utils import canonicalize_name
@@ -18,6 +18,7 @@ from pytest_py312.repository.services.requirements.requirement_set import Locate
 
 PINNED_TOOLS = frozenset(("pytest", "pluggy", "iniconfig", "hypothesis", "coverage"))
 """Test tools that have the version of the baseline on every interpreter, as do all plugins of pytest."""
+_LIMIT = re.compile(r"<|[=~]=")
 MAX_OLDER_ATTEMPTS = 5
 """Number of times that an older version is tried, as pip would."""
 
@@ -32,14 +33,26 @@ def requirement_of(
 ) -> LocatedEntry | None:
     """Return the requirement of ``project``, or the first one by which ``distributions`` bring it in.
 
-    What a distribution requires for an extra is left out; it is not known which extras were chosen. Other environment
+    Where several do, those count first that keep newer versions away (``tornado<6``): the others would take these. What
+    a distribution requires for an extra is left out; it is not known which extras were chosen. Other environment
     markers are ignored, as only what is installed counts.
     """
     requiring: dict[str, set[str]] = {}
+    limiting: dict[str, set[str]] = {}
     for distribution in distributions:
         for line in distribution.requires:
-            if (match := re.match(PROJECT_NAME, line)) and "extra" not in line.partition(";")[2]:
-                requiring.setdefault(canonicalize_name(match[0]), set()).add(distribution.name)
+            specifier, _, marker = line.partition(";")
+            if (match := re.match(PROJECT_NAME, line)) and "extra" not in marker:
+                name = canonicalize_name(match[0])
+                requiring.setdefault(name, set()).add(distribution.name)
+                if _LIMIT.search(specifier):
+                    limiting.setdefault(name, set()).add(distribution.name)
+    return _nearest(project, entries, {**requiring, **limiting}) or _nearest(project, entries, requiring)
+
+
+def _nearest(
+    project: str, entries: Sequence[LocatedEntry], requiring: Mapping[str, Collection[str]]
+) -> LocatedEntry | None:
     level, seen = {project}, {project}
     while level:
         required = [item for item in entries if item.name in level]

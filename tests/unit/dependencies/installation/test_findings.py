@@ -53,6 +53,30 @@ def test_what_brings_a_distribution_in_is_the_nearest_requirement(project: str, 
     assert (located.name if located else "") == requirement
 
 
+@pytest.mark.parametrize(
+    ("limit", "requirement"), [("tornado>=4.1,<6", "tracing"), ("tornado>=4.1", "client"), ("tornado==5", "tracing")]
+)
+def test_of_several_requirements_the_one_counts_that_keeps_newer_versions_away(limit: str, requirement: str) -> None:
+    """Also where it is further away than the others."""
+    distributions = (
+        installed("client", "tornado>=4.3"), installed("tracing", "hooks"), installed("hooks", limit),
+    )  # fmt: skip
+
+    located = requirement_of("tornado", entries("client==4.3", "tracing==3.2"), distributions)
+
+    assert located is not None
+    assert located.name == requirement
+
+
+def test_a_limit_of_what_nothing_requires_is_ignored() -> None:
+    distributions = (installed("client", "tornado>=4.3"), installed("stray", "tornado<6"))
+
+    located = requirement_of("tornado", entries("client==4.3"), distributions)
+
+    assert located is not None
+    assert located.name == "client"
+
+
 @pytest.mark.parametrize("interpreter", ["3.10", "3.12"])
 def test_a_failing_import_names_the_requirement_that_brings_its_project_in(interpreter: str) -> None:
     versions = {"instrumentation": "0.33b0", "distro": "0.33b0"}
