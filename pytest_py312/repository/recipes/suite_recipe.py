@@ -138,17 +138,26 @@ def read_script_recipe(tree: Tree, service_path: str, nested: Sequence[str] = ()
     :param nested: the folders of other services inside of it, relative to the service.
     """
     inner = [join_path(service_path, name) for name in nested]
-    for folder in dict.fromkeys((service_path, *_SCRIPT_FOLDERS)):
+    folders = [*(join_path(service_path, name) for name in _SCRIPT_FOLDERS), *_SCRIPT_FOLDERS]
+    for folder in dict.fromkeys(folders):
         for name in filter(_TEST_SCRIPT.fullmatch, tree.list_folder(folder).files):
-            path = join_path(folder, name)
-            for start in dict.fromkeys((folder, ".")):
-                walk = new_walk(tree, path, start)
-                walk.run_script(tree.read_or_none(path) or "", path, name=posixpath.relpath(path, start))
-                tests = [run for run in walk.runs if is_test_of(run, service_path)]
-                walk.steps = [step for step in walk.steps if _is_around(step, folder, service_path, inner)]
-                if walk.steps and tests:
-                    return _recipe(tree, path, walk, tests[0], service_path)
+            starts = dict.fromkeys((folder, service_path if lies_in(folder, service_path) else "."))
+            recipes = [_recipe_of_script(tree, join_path(folder, name), start, service_path, inner) for start in starts]
+            known = [recipe for recipe in recipes if recipe is not None]
+            if known:  # it fits to the folder in which it is to be started
+                return min(known, key=lambda recipe: sum(len(step.unresolved) for step in recipe.steps))
     return None
+
+
+def _recipe_of_script(
+    tree: Tree, path: str, start: str, service_path: str, inner: Sequence[str]
+) -> InstallRecipe | None:
+    """Return what a script installs that is started in a folder; ``None`` if it runs no tests of the service."""
+    walk = new_walk(tree, path, start)
+    walk.run_script(tree.read_or_none(path) or "", path, name=posixpath.relpath(path, start))
+    tests = [run for run in walk.runs if is_test_of(run, service_path)]
+    walk.steps = [step for step in walk.steps if _is_around(step, path.rpartition("/")[0] or ".", service_path, inner)]
+    return _recipe(tree, path, walk, tests[0], service_path) if walk.steps and tests else None
 
 
 def _is_around(step: InstallStep, script_folder: str, service_path: str, inner: Sequence[str]) -> bool:

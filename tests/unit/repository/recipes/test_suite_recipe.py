@@ -389,6 +389,17 @@ def test_functions_of_a_script(tmp_path: Path, name: str, installed: list[str]) 
     assert [f"{place} {content}".replace("services/a/", "") for place, content in steps] == installed
 
 
+@pytest.mark.parametrize(
+    "text", ["pip install -r dev.txt\npytest\n", 'cd "$(dirname "$0")/.."\npip install -r dev.txt\npytest\n']
+)
+def test_a_script_in_a_folder_of_the_service(tmp_path: Path, start: str) -> None:
+    """It is started in the folder that has the files which it names."""
+    text = f"{start}pip install -r dev.txt\npytest\n"
+    recipe = read_script_recipe(write(tmp_path, {"services/a/bin/run_tests.sh": text}), "services/a")
+
+    assert [content for _, content in shown(recipe)] == ["services/a/dev.txt"]
+
+
 def test_functions_that_are_nested_too_deeply_are_reported(tmp_path: Path) -> None:
     names = [f"f{number}" for number in range(25)]
     bodies = [f"{name}() {{\n  {inner}\n}}\n" for name, inner in zip(names, [*names[1:], "pip install x"], strict=True)]
