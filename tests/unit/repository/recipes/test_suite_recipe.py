@@ -389,9 +389,7 @@ def test_functions_of_a_script(tmp_path: Path, name: str, installed: list[str]) 
     assert [f"{place} {content}".replace("services/a/", "") for place, content in steps] == installed
 
 
-@pytest.mark.parametrize(
-    "text", ["pip install -r dev.txt\npytest\n", 'cd "$(dirname "$0")/.."\npip install -r dev.txt\npytest\n']
-)
+@pytest.mark.parametrize("start", ["", 'cd "$(dirname "$0")/.."\n'])
 def test_a_script_in_a_folder_of_the_service(tmp_path: Path, start: str) -> None:
     """It is started in the folder that has the files which it names."""
     text = f"{start}pip install -r dev.txt\npytest\n"
