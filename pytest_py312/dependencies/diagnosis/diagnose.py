@@ -80,6 +80,23 @@ def find_all_conflicts(
     return list(with_locations(list(dict.fromkeys([*standalone_findings, *search.findings, *notes])), request))
 
 
+def excluded_requirements(request: ResolutionRequest, build: InterpreterBuild, index: PackageIndex) -> list[Finding]:
+    """Return the requirements that pip refuses by their Requires-Python; uv ignores its upper bound.
+
+    Never raises for failures of the index.
+    """
+    target = _target_environment(request, build)
+    requested = [item for item in requirement_lines(request) if _is_applicable(item, target) and _is_indexed(item)]
+    pages = index.pages(item.name for item in requested)
+    checks = [(item, check_release(pages[item.name], item.text, target)) for item in requested]
+    findings = [
+        _standalone_finding(item, check, build)
+        for item, check in checks
+        if check.installability is Installability.EXCLUDED
+    ]
+    return list(with_locations(findings, request))
+
+
 def is_known_unsatisfiable(request: ResolutionRequest, build: InterpreterBuild, index: PackageIndex) -> bool:
     """Return whether index pages that this run has fetched already prove that ``request`` is unresolvable.
 

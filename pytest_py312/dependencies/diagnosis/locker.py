@@ -238,6 +238,16 @@ class Locker:
                     self._failures.put(request, build, blocking_findings)
         return tuple(dict.fromkeys(name for finding in blocking_findings for name in finding.names))
 
+    def excluded_requirements(self, request: ResolutionRequest, build: InterpreterBuild) -> tuple[Finding, ...]:
+        """Return the requirements that pip refuses on this interpreter, although uv resolves the set."""
+        from pytest_py312.dependencies.diagnosis.diagnose import excluded_requirements
+
+        parts = [part for part in parts_of(request) if not part.provided]
+        findings = (
+            finding for part in parts for finding in excluded_requirements(part, build, self.index_for(part, build))
+        )
+        return tuple(dict.fromkeys(findings))
+
     def index_for(self, request: ResolutionRequest, build: InterpreterBuild) -> "PackageIndex":
         """Return the index that uv uses for ``request``: one object per index, as it caches its pages."""
         from pytest_py312.dependencies.diagnosis.package_index import PackageIndex

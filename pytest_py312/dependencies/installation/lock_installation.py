@@ -107,6 +107,8 @@ class LockInstaller:
             findings = self._lock_file_diagnosis.attribute_to_lock_files(
                 cell, build, lambda: self._trees.build(cell, build, without)[0], blocked.findings
             )
+            if not is_trial:  # pip does not come to a build of them
+                findings = (*self._locker.excluded_requirements(make_request(cell, (), ()), build), *findings)
             return Installation(build=build, lock=lock, findings=findings)
         except (CellUnavailable, Undetermined) as reason:
             return self._locks.unchecked(cell, reason, lock)

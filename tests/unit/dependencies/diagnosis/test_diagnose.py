@@ -14,7 +14,12 @@ from pytest_py312.core.concurrency import SingleFlight
 from pytest_py312.core.model.findings import Confidence, Finding, Location, Severity
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.dependencies.diagnosis.conflict_search import UNDETERMINED_CODE
-from pytest_py312.dependencies.diagnosis.diagnose import find_all_conflicts, has_known_conflict, is_known_unsatisfiable
+from pytest_py312.dependencies.diagnosis.diagnose import (
+    excluded_requirements,
+    find_all_conflicts,
+    has_known_conflict,
+    is_known_unsatisfiable,
+)
 from pytest_py312.dependencies.diagnosis.package_index import (
     DistributionFile,
     IndexPage,
@@ -269,6 +274,18 @@ def test_a_requirement_may_be_unresolvable_because_of_its_own_requirements() -> 
 
     assert finding.message == "a==1 cannot be resolved on 3.12: they do not fit"
     assert finding.names == ("a",)
+
+
+def test_requirements_that_pip_refuses_are_named_without_a_resolution() -> None:
+    """uv ignores the upper bound, and meets another one that does not build."""
+    index = KnownIndex(page_of("tools", "0.1.4", requires_python=">=3.9,<3.11"), page_of("six", "1.16"))
+    request = request_for("tools==0.1.4", "six", 'tools==0.1.4; python_version < "3.9"')
+
+    (finding,) = excluded_requirements(request, build_of("3.12"), index)
+
+    assert (finding.code, finding.names) == ("PY103", ("tools",))
+    assert finding.message == "tools==0.1.4 says Requires-Python >=3.9,<3.11: pip refuses it on 3.12.1"
+    assert excluded_requirements(request, build_of("3.10"), index) == []
 
 
 def test_one_requirement_in_two_forms_does_not_conflict_with_itself() -> None:
