@@ -148,6 +148,8 @@ class InstallStep:
     """What of it could not be determined: files that are not in the repository, variables without a value."""
     left_out: tuple[str, ...] = ()
     """Options that cannot be followed, such as an index whose address has an unknown part."""
+    unknown_program: str = ""
+    """What installs it, if that is a program of which nothing is known, such as a script of the repository."""
 
     @property
     def is_for_python(self) -> bool:

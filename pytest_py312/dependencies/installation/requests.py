@@ -304,6 +304,7 @@ class RequestBuilder:
         of_trees = self._tree_lines(cell, trees, {*tree_names, *unavailable})
         return replace(
             main,
+            missing="; ".join(filter(None, (main.missing, _unknown_installer(cell.service)))),
             lines=tuple(dict.fromkeys((*added, *main.lines, *tools, *of_trees))),
             others=tuple(part for part in parts if part.position != main.position and part.lines),
         )
@@ -490,6 +491,21 @@ def _project(line: str) -> str:
     """Return the normalised project name of a requirement; empty if it has none."""
     match = re.match(PROJECT_NAME, line)
     return canonicalize_name(match[1]) if match else ""
+
+
+def _unknown_installer(service: Service) -> str:
+    """Return why the set of a service is not known: a program of its own installs it; otherwise empty."""
+    recipes = (("install", service.recipe), ("test-install", service.test_recipe))
+    steps = [(key, step) for key, recipe in recipes if recipe is not None for step in recipe.steps]
+    return next(
+        (
+            f"{step.location} installs with `{step.unknown_program}`, of which nothing is known: name what it installs "
+            f"with `{key}` in the plan"
+            for key, step in steps
+            if step.unknown_program
+        ),
+        "",
+    )
 
 
 def _needs_build(service: Service) -> bool:

@@ -219,6 +219,20 @@ def read_runner_recipe(tree: Tree, service_path: str) -> InstallRecipe | None:
     return None
 
 
+def read_outer_tox_recipe(tree: Tree, service_path: str) -> InstallRecipe | None:
+    """Return what tox at the root installs for a run of tests that names the service; ``None`` if there is none."""
+    configuration = read_tox_configuration(tree, ".") if service_path != "." else None
+    if configuration is None:
+        return None
+    for name in _newest_first(dict.fromkeys((*configuration.environments, *configuration.factors, "py"))):
+        walk = new_walk(tree, configuration.path, ".")
+        walk_tox(configuration, (name,), walk)
+        tests = [run for run in walk.runs if is_test_of(run, service_path)]
+        if tests:
+            return _recipe(tree, configuration.path, walk, tests[0], service_path)
+    return None
+
+
 def _newest_first(names: Iterable[str]) -> list[str]:
     """Return environments of tox with those of the newest Python before the same of older ones.
 

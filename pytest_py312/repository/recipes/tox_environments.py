@@ -161,11 +161,19 @@ class _Environment:
         command = _requirements_command(
             self._lines("deps"), InstallCommand(tool="pip", groups=self._names("dependency_groups"))
         )
-        _add_install(self._walk, command, location, self._root)
+        first = len(self._walk.steps)
+        settings = self._install_command()
+        _add_install(self._walk, _with_settings(command, settings), location, self._root)
         if self._installs_project():
             _add_project(
                 self._walk, self._location(self._section_of("extras"), "extras"), self._root, self._names("extras")
             )
+        if settings is None:
+            program = " ".join(self._lines("install_command")).partition("{")[0].replace(f"{self._root}/", "").strip()
+            place = self._location(self._section_of("install_command"), "install_command")
+            self._walk.steps[first:] = [
+                replace(step, unknown_program=program, location=place) for step in self._walk.steps[first:]
+            ]
         outer = (self._walk.path, self._walk.folder, self._walk.variables, self._walk.exported)
         self._walk.path = self._configuration.path
         self._walk.variables = {**outer[2], **self._variables()}
@@ -180,6 +188,18 @@ class _Environment:
             for text in self._lines(key):
                 self._walk.run(text.lstrip("-! "), line)
         self._walk.path, self._walk.folder, self._walk.variables, self._walk.exported = outer
+
+    def _install_command(self) -> InstallCommand | None:
+        """Return what the command of tox that installs says for all; ``None`` if nothing is known of its program.
+
+        https://tox.wiki/en/stable/config.html#install_command
+        """
+        text = re.sub(r"\{(?:opts|packages)\}", "", " ".join(self._lines("install_command")))
+        try:
+            words = shlex.split(text)
+        except ValueError:
+            words = text.split()
+        return read_install_command(words) if words else InstallCommand(tool="pip")
 
     def _installs_project(self) -> bool:
         tox_values = self._configuration.ini
@@ -269,6 +289,18 @@ def _requirements_command(lines: Sequence[str], base: InstallCommand) -> Install
             words += text.split()
     command = read_install_command(["pip", "install", *words])
     return replace(command, groups=(*command.groups, *base.groups)) if command is not None else base
+
+
+def _with_settings(command: InstallCommand, settings: InstallCommand | None) -> InstallCommand:
+    """Return a command with the constraints, indexes and flags of the one that tox installs with."""
+    if settings is None:
+        return command
+    return replace(
+        command,
+        constraints=(*settings.constraints, *command.constraints),
+        indexes=(*settings.indexes, *command.indexes),
+        flags=(*settings.flags, *command.flags),
+    )
 
 
 def _add_install(walk: CommandWalk, command: InstallCommand, location: Location, root: str) -> None:

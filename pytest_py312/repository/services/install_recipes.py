@@ -21,6 +21,7 @@ from pytest_py312.repository.recipes.suite_recipe import (
     jobs_of_workflows,
     new_walk,
     read_makefile_recipe,
+    read_outer_tox_recipe,
     read_runner_recipe,
     read_script_recipe,
     read_workflow_recipe,
@@ -170,6 +171,7 @@ def find_test_recipe(tree: Tree, files: ServiceFiles, name: str) -> InstallRecip
         read_runner_recipe(tree, files.path),
         read_makefile_recipe(tree, files.path),
         read_script_recipe(tree, files.path, files.nested_folders),
+        read_outer_tox_recipe(tree, files.path),
     ):
         if recipe is not None and any(step.is_for_python for step in recipe.steps):
             return _of_own_environment(tree, recipe, files.path)

@@ -5,12 +5,19 @@ from pathlib import Path
 
 import pytest
 
-from pytest_py312.core.model.findings import Finding
-from pytest_py312.core.model.fleet import Distribution, InstallSettings, RequirementSource, Service
+from pytest_py312.core.model.findings import Finding, Location
+from pytest_py312.core.model.fleet import (
+    Distribution,
+    InstallRecipe,
+    InstallSettings,
+    InstallStep,
+    RequirementSource,
+    Service,
+)
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.dependencies.installation.requests import RequestBuilder
 from pytest_py312.dependencies.resolution.failure_cache import with_locations
-from pytest_py312.dependencies.resolution.lock import ResolutionRequest, parts_of
+from pytest_py312.dependencies.resolution.lock import ResolutionRequest, Undetermined, parts_of
 from pytest_py312.dependencies.resolution.uv_config import BUILD_CONSTRAINT
 from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
 from pytest_py312.repository.plan.loader import default_plan
@@ -325,3 +332,20 @@ def test_projects_that_are_required_for_another_reason_than_their_import(tmp_pat
         "zipp": "its line says that nothing requires it directly",
         "nose": "it is a tool for development",
     }
+
+
+def test_a_set_that_an_unknown_program_installs_has_no_result(tmp_path: Path) -> None:
+    place = Location(path="tox.ini", line=22)
+    step = InstallStep(tool="pip", location=place, arguments=("six",), unknown_program="python tools/install.py")
+    cell = cell_of("3.12")
+    tested = replace(cell.service, test_recipe=InstallRecipe(source="tox.ini", steps=(step,)))
+    builder = RequestBuilder(plan=Plan(root=tmp_path), cache=tmp_path / "cache")
+
+    builder.request(cell, (), ()).require_constraints()
+    with pytest.raises(Undetermined) as caught:
+        builder.request(replace(cell, service=tested), (), ()).require_constraints()
+
+    assert str(caught.value) == (
+        "tox.ini:22 installs with `python tools/install.py`, of which nothing is known: name what it installs with "
+        "`test-install` in the plan"
+    )

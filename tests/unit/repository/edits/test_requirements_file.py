@@ -169,7 +169,9 @@ MARKS = st.lists(st.sampled_from([*"ab[]()=<>!~;@#-\\/ .,1'\"\n\r\t\0\ufeff", "=
 def test_an_edit_changes_its_span_and_is_done_once(text: str, data: st.DataObject) -> None:
     """Whatever the file: all other entries say the same, and the rest of the text is what it was."""
     entries = read_requirements(text, "r.txt").entries
-    assume(entries)
+    if not entries:
+        event("without requirements")
+        return
     entry = data.draw(st.sampled_from(entries))
     specifier = data.draw(st.sampled_from(SPECIFIERS))
     edit = partial(set_specifier, line=entry.line, name=entry.name, specifier=specifier, old=entry.specifier)

@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from pytest_py312.repository.formats.setuptools import read_ini
+from pytest_py312.repository.recipes.suite_recipe import read_outer_tox_recipe, read_runner_recipe
 from pytest_py312.repository.recipes.tox_environments import ToxConfiguration, read_tox_configuration
 from pytest_py312.repository.tree import Tree
+from tests.support.fakes import service_tree
 
 
 def configuration(text: str) -> ToxConfiguration:
@@ -69,3 +71,44 @@ def test_references_that_refer_to_themselves_end() -> None:
     """After some rounds; the text stays short."""
     text = "[a]\nb = {[a]b}{[a]b}{[a]b}{[a]b}{[a]b}{[a]b}{[a]b}{[a]b}{[a]b}{[a]b}{[a]b}\n[tox]\nenvlist = {[a]b}\n"
     assert len(configuration(text).environments) <= 100
+
+
+@pytest.mark.parametrize(
+    ("command", "constraints", "options", "program"),
+    [
+        ("pip install -c{toxinidir}/upper.txt {opts} {packages}", ("upper.txt",), (), ""),
+        (
+            "python -I -m pip install -c{env:UPPER:https://x/upper} -i https://i/ {opts} {packages}",
+            (),
+            (("--index-url", "https://i/"), ("--constraint", "https://x/upper")),
+            "",
+        ),
+        ("python -I {toxinidir}/tools/install.py {opts} {packages}", (), (), "python -I tools/install.py"),
+    ],
+)
+def test_the_command_with_which_tox_installs(
+    tmp_path: Path, command: str, constraints: tuple[str, ...], options: tuple[tuple[str, str], ...], program: str
+) -> None:
+    """What a program of the repository does is not known."""
+    text = f"[testenv]\ninstall_command = {command}\nskip_install = true\ndeps = six\ncommands = pytest\n"
+    tree = Tree(service_tree(tmp_path, {"tox.ini": text, "upper.txt": "", "tools/install.py": ""}))
+
+    recipe = read_runner_recipe(tree, ".")
+
+    assert recipe is not None
+    (step,) = recipe.steps
+    assert (step.constraints, step.indexes, step.unknown_program) == (constraints, options, program)
+
+
+def test_tox_at_the_root_says_what_the_tests_of_its_projects_are_run_with(tmp_path: Path) -> None:
+    text = "[tox]\nskipsdist = true\n[testenv]\ndeps =\n  -e ./a[test]\n  -e ./b\ncommands = pytest a b\n"
+    project = "[project]\nname = 'x'\n"
+    files = {"tox.ini": text, "a/pyproject.toml": project, "b/pyproject.toml": project, "c/pyproject.toml": project}
+    tree = Tree(service_tree(tmp_path, files))
+
+    recipe = read_outer_tox_recipe(tree, "a")
+
+    assert recipe is not None
+    assert [[project.path for project in step.projects] for step in recipe.steps] == [["a", "b"]]
+    assert read_outer_tox_recipe(tree, "c") is None
+    assert read_outer_tox_recipe(tree, ".") is None
