@@ -109,15 +109,28 @@ def test_a_passing_suite_leaves_nothing(bench: Bench) -> None:
 
 
 SERVER_TEST = """
-import socket, threading, time, unittest
+import errno, socket, time, unittest
 
 class ServerTest(unittest.TestCase):
-    def test_a_server_on_a_fixed_port(self):
+    def listen(self):
         server = socket.socket()
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.addCleanup(server.close)
         server.bind(("127.0.0.1", PORT))
         server.listen()
-        time.sleep(0.5)
-        server.close()
+        time.sleep(0.3)
+
+    def test_a_server_on_a_fixed_port(self):
+        self.listen()
+
+    def test_another_server_on_it(self):
+        self.listen()
+
+    def test_a_port_that_this_process_has_bound(self):
+        self.listen()
+        with self.assertRaises(OSError) as caught, socket.socket() as second:
+            second.bind(("127.0.0.1", PORT))
+        self.assertEqual(caught.exception.errno, errno.EADDRINUSE)
 """
 
 
@@ -136,7 +149,7 @@ def test_cells_take_turns_with_a_port(bench: Bench) -> None:
     results = [cell.result() for cell in cells]
 
     outcomes = [record["outcome"] for done in results for record in done.records if record["event"] == "test"]
-    assert outcomes == ["passed"] * 3
+    assert outcomes == ["passed"] * 9
 
 
 def test_a_cell_sees_nothing_of_the_callers_python(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,10 +6,11 @@ Cells that run as plain processes share the machine's network. Where the suites 
 
 from __future__ import annotations
 
-import errno
 import os
 import socket
 import time
+import weakref
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,17 +23,20 @@ FIRST_EPHEMERAL_PORT = 32768
 
 
 def wait_for_ports(folder: str) -> None:
-    """Make a bind to a port that another cell has bound wait until it is free.
+    """Make a bind to a port wait while another cell has bound it.
 
-    ``folder`` has a file for each port, which the first cell that binds the port keeps locked until it ends. A bind
-    that succeeds never waits, and neither does one to a port of this cell itself, or of another program.
+    ``folder`` has a file for each port, which a cell keeps locked from its bind until it closes its socket. A cell that
+    has bound a port, or has inherited that from the process which it was forked from, binds it again without waiting.
     """
     try:
         import fcntl
     except ImportError:
         return
-    held: dict[int, int] = {}
-    bind = socket.socket.bind
+    descriptors: dict[int, int] = {}
+    sockets: dict[int, int] = {}
+    """Ports that this cell has bound, with the number of their sockets."""
+    finalizers: weakref.WeakKeyDictionary[socket.socket, Any] = weakref.WeakKeyDictionary()
+    bind, close = socket.socket.bind, socket.socket.close
     monotonic, sleep = time.monotonic, time.sleep  # tests replace them
     waited = [0.0]
 
@@ -48,28 +52,40 @@ def wait_for_ports(folder: str) -> None:
         except OSError:
             os.close(descriptor)
             return False
-        held[port] = descriptor
+        descriptors[port] = descriptor
         return True
+
+    def release(port: int) -> None:
+        sockets[port] = sockets.get(port, 1) - 1
+        if sockets[port] <= 0 and port in descriptors:
+            with suppress(OSError):  # the suite may have closed it
+                os.close(descriptors.pop(port))
 
     def bind_in_turn(self: socket.socket, address: Any) -> None:
         port = _port(self, address)
-        is_own = not port or port in held or hold(port)
-        while True:
+        while port and port not in descriptors and not hold(port) and waited[0] < WAIT_LIMIT:
             started = monotonic()
-            try:
-                bind(self, address)
-            except OSError as error:
-                if error.errno != errno.EADDRINUSE or is_own or waited[0] > WAIT_LIMIT:
-                    raise
-                is_own = hold(port)  # the other cell may have ended just now: then one more attempt counts
-                sleep(0.05)
-                waited[0] += monotonic() - started
-            else:
-                if not is_own:
-                    hold(port)
-                return
+            sleep(0.05)
+            waited[0] += monotonic() - started
+        if port:
+            sockets[port] = sockets.get(port, 0) + 1
+            finalizers[self] = weakref.finalize(self, release, port)
+            finalizers[self].atexit = False
+        try:
+            bind(self, address)
+        except BaseException:
+            if port:
+                finalizers[self]()
+            raise
 
-    setattr(socket.socket, "bind", bind_in_turn)  # noqa: B010  # an assignment has a type that this function has not
+    def close_and_release(self: socket.socket) -> None:
+        close(self)
+        if self in finalizers:
+            finalizers.pop(self)()
+
+    # an assignment has a type that these functions have not
+    setattr(socket.socket, "bind", bind_in_turn)  # noqa: B010
+    setattr(socket.socket, "close", close_and_release)  # noqa: B010
 
 
 def _port(of: socket.socket, address: Any) -> int:
