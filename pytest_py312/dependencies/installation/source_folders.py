@@ -1,6 +1,7 @@
 """The folders of the repository that are built and installed: their content, and what of the rest a build reads."""
 
 import hashlib
+import re
 import threading
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from pytest_py312.runners.git_version import GitVersion, describe, reads_git
 
 MAX_READ_OUTSIDE = 20
 """Maximum number of files outside of its folder that the build of a project may read."""
+_ROOT_ABOVE = re.compile(r"^[ \t]*root[ \t]*=[ \t]*[\"']\.\.", re.MULTILINE)
+"""A setting of setuptools-scm; https://setuptools-scm.readthedocs.io/en/latest/config/."""
 
 
 class SourceFolders:
@@ -56,6 +59,16 @@ class SourceFolders:
                 self._outer_paths[folder] = self._outer_paths_now(folder)
             return self._outer_paths[folder]
 
+    def keeps_place(self, folder: str) -> bool:
+        """Return whether the copy of a source tree lies in folders as in the repository.
+
+        What it packs from outside lies beside it, or git is asked above it (``root = ".."`` of setuptools-scm).
+        """
+        if self.outer_paths(folder):
+            return True
+        text = Tree(self._root).read_or_none(join_path(folder, "pyproject.toml")) or ""
+        return folder != "." and self.git_version(folder) is not None and _ROOT_ABOVE.search(text) is not None
+
     def _outer_paths_now(self, folder: str) -> tuple[str, ...]:
         tree = Tree(self._root)
         text = tree.read_or_none(join_path(folder, "pyproject.toml")) or ""
@@ -87,10 +100,11 @@ class SourceFolders:
         version, outer = self.git_version(folder), self.outer_paths(folder)
         versioned = f"{self.digest(folder)} {version.text if version else ''}"
         versioned += "".join(f" {path} {self.digest(path)}" for path in outer)
-        versioned += f" in {folder}" if outer else ""  # where it lies among them
+        is_in_place = self.keeps_place(folder)
+        versioned += f" in {folder}" if is_in_place else ""  # where it lies among them
         key = hashlib.sha256(versioned.encode()).hexdigest()[:24]
         folder_path = self._cache / "sources" / key
-        if outer:
+        if is_in_place:
             return folder_path / folder, key
         is_file = (self._root / folder).is_file()  # a wheel must keep its file name
         return (folder_path / Path(folder).name if is_file else folder_path), key

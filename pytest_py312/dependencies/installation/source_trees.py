@@ -123,11 +123,12 @@ class SourceTrees:
         if source.exists():
             return True
         outer = self._request_builder.folders.outer_paths(folder)
-        copy = source.parents[len(PurePosixPath(folder).parts) - 1] if outer else source
+        is_in_place = self._request_builder.folders.keeps_place(folder)
+        copy = source.parents[len(PurePosixPath(folder).parts) - 1] if is_in_place else source
         staging = copy.with_name(f".{copy.name}.part")
         staging.parent.mkdir(parents=True, exist_ok=True)
         for path in (folder, *outer):
-            target = staging / path if outer else staging
+            target = staging / path if is_in_place else staging
             target.parent.mkdir(parents=True, exist_ok=True)
             copy_tree(self._plan.root / path, target, within=self._plan.root)
         if version := self._request_builder.folders.git_version(folder):

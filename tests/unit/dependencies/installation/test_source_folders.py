@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
+import pytest
+
 from pytest_py312.dependencies.installation.source_folders import SourceFolders
+from pytest_py312.runners.git_version import GitVersion
 from tests.support.fakes import service_tree
 
 SETUP = "here = Path(__file__).parent\nreadme = (here.parent / 'README.md').read_text()\n"
@@ -32,3 +35,26 @@ def test_what_is_not_there_or_leaves_the_repository_is_not_copied(tmp_path: Path
     (tmp_path / "secret.txt").write_text("", encoding="utf-8")
     folders = SourceFolders(root=root, cache=tmp_path / "cache")
     assert (folders.outer_paths("lib"), folders.outer_paths("a")) == ((), ())
+
+
+@pytest.mark.parametrize(
+    ("settings", "asks_git", "in_place"),
+    [
+        ('[tool.setuptools_scm]\nroot = ".."\n', True, True),
+        ('[tool.setuptools_scm]\nroot = ".."\n', False, False),
+        ("[tool.setuptools_scm]\n", True, False),
+    ],
+)
+def test_a_project_whose_git_is_above_it_keeps_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: str, asks_git: bool, in_place: bool
+) -> None:
+    """setuptools-scm packs the files that git tracks: a repository in the copy of the project alone has none above."""
+    service_tree(tmp_path / "repository", {"svc/pyproject.toml": settings})
+    folders = SourceFolders(root=tmp_path / "repository", cache=tmp_path / "cache")
+    version = GitVersion(tag="1.0", commits=0, commit="0123abcd") if asks_git else None
+    monkeypatch.setattr(folders, "git_version", lambda _: version)
+
+    copy, _ = folders.source_copy("svc")
+
+    assert folders.keeps_place("svc") is in_place
+    assert (copy.name == "svc") is in_place
