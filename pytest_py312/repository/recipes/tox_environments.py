@@ -124,10 +124,14 @@ def walk_tox_toml(tree: Tree, folder: str, walk: CommandWalk, names: Sequence[st
                 groups=tuple(strings_in(values.get("dependency_groups") or ())),
             )
             words = [text.replace("{tox_root}", root) for text in strings_in(values.get("deps") or ())]
-            _add_install(walk, _requirements_command(words, install), location, root)
+            installer = [text.replace("{tox_root}", root) for text in strings_in(values.get("install_command") or ())]
+            first, settings = len(walk.steps), _read_installer(installer)
+            _add_install(walk, _with_settings(_requirements_command(words, install), settings), location, root)
             skips = values.get("skip_install") is True or values.get("package") == "skip"
             if not skips and toml.value(*keys, "no_package") is not True:
                 _add_project(walk, location, root, tuple(strings_in(values.get("extras") or ())))
+            if settings is None:
+                _mark_unknown(walk, first, installer, location, root)
             outer = (walk.path, walk.folder, walk.exported)
             set_env = values.get("set_env")
             texts = {
@@ -162,18 +166,16 @@ class _Environment:
             self._lines("deps"), InstallCommand(tool="pip", groups=self._names("dependency_groups"))
         )
         first = len(self._walk.steps)
-        settings = self._install_command()
+        words = _words(" ".join(self._lines("install_command")))
+        settings = _read_installer(words)
         _add_install(self._walk, _with_settings(command, settings), location, self._root)
         if self._installs_project():
             _add_project(
                 self._walk, self._location(self._section_of("extras"), "extras"), self._root, self._names("extras")
             )
         if settings is None:
-            program = " ".join(self._lines("install_command")).partition("{")[0].replace(f"{self._root}/", "").strip()
             place = self._location(self._section_of("install_command"), "install_command")
-            self._walk.steps[first:] = [
-                replace(step, unknown_program=program, location=place) for step in self._walk.steps[first:]
-            ]
+            _mark_unknown(self._walk, first, words, place, self._root)
         outer = (self._walk.path, self._walk.folder, self._walk.variables, self._walk.exported)
         self._walk.path = self._configuration.path
         self._walk.variables = {**outer[2], **self._variables()}
@@ -188,18 +190,6 @@ class _Environment:
             for text in self._lines(key):
                 self._walk.run(text.lstrip("-! "), line)
         self._walk.path, self._walk.folder, self._walk.variables, self._walk.exported = outer
-
-    def _install_command(self) -> InstallCommand | None:
-        """Return what the command of tox that installs says for all; ``None`` if nothing is known of its program.
-
-        https://tox.wiki/en/stable/config.html#install_command
-        """
-        text = re.sub(r"\{(?:opts|packages)\}", "", " ".join(self._lines("install_command")))
-        try:
-            words = shlex.split(text)
-        except ValueError:
-            words = text.split()
-        return read_install_command(words) if words else InstallCommand(tool="pip")
 
     def _installs_project(self) -> bool:
         tox_values = self._configuration.ini
@@ -289,6 +279,28 @@ def _requirements_command(lines: Sequence[str], base: InstallCommand) -> Install
             words += text.split()
     command = read_install_command(["pip", "install", *words])
     return replace(command, groups=(*command.groups, *base.groups)) if command is not None else base
+
+
+def _words(text: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError:
+        return text.split()
+
+
+def _read_installer(words: Sequence[str]) -> InstallCommand | None:
+    """Return what the command with which tox installs says for all; ``None`` if nothing is known of its program.
+
+    https://tox.wiki/en/stable/config.html#install_command
+    """
+    own = [word for word in words if word not in ("{opts}", "{packages}")]
+    return read_install_command(own) if own else InstallCommand(tool="pip")
+
+
+def _mark_unknown(walk: CommandWalk, first: int, words: Sequence[str], place: Location, root: str) -> None:
+    """Mark the steps from ``first`` on as those of a program of which nothing is known."""
+    program = " ".join(word for word in words if not word.startswith("{")).replace(f"{root}/", "")
+    walk.steps[first:] = [replace(step, unknown_program=program, location=place) for step in walk.steps[first:]]
 
 
 def _with_settings(command: InstallCommand, settings: InstallCommand | None) -> InstallCommand:

@@ -100,6 +100,31 @@ def test_the_command_with_which_tox_installs(
     assert (step.constraints, step.indexes, step.unknown_program) == (constraints, options, program)
 
 
+@pytest.mark.parametrize(
+    ("command", "constraints", "program"),
+    [
+        (
+            '["python", "-m", "pip", "install", "-c", "{tox_root}/upper.txt", "{opts}", "{packages}"]',
+            ("upper.txt",),
+            "",
+        ),
+        ('["python", "{tox_root}/tools/install.py", "{packages}"]', (), "python tools/install.py"),
+    ],
+)
+def test_the_command_with_which_tox_installs_in_toml(
+    tmp_path: Path, command: str, constraints: tuple[str, ...], program: str
+) -> None:
+    text = (
+        f'[env_run_base]\ninstall_command = {command}\nskip_install = true\ndeps = ["six"]\ncommands = [["pytest"]]\n'
+    )
+    tree = Tree(service_tree(tmp_path, {"tox.toml": text, "upper.txt": "", "tools/install.py": ""}))
+
+    recipe = read_runner_recipe(tree, ".")
+
+    assert recipe is not None
+    assert [(step.constraints, step.unknown_program) for step in recipe.steps] == [(constraints, program)]
+
+
 def test_tox_at_the_root_says_what_the_tests_of_its_projects_are_run_with(tmp_path: Path) -> None:
     text = "[tox]\nskipsdist = true\n[testenv]\ndeps =\n  -e ./a[test]\n  -e ./b\ncommands = pytest a b\n"
     project = "[project]\nname = 'x'\n"
