@@ -14,15 +14,13 @@ from pytest_py312.core.model.findings import Location
 from pytest_py312.core.model.fleet import InstallStep
 from pytest_py312.repository.formats.commands.install_commands import read_install_command, read_pip_setting
 from pytest_py312.repository.formats.commands.makefile import read_makefile
-from pytest_py312.repository.formats.commands.shell import (
-    ARGUMENT,
-    UNKNOWN,
-    ShellCommand,
+from pytest_py312.repository.formats.commands.shell import ARGUMENT, UNKNOWN, ShellCommand, read_shell
+from pytest_py312.repository.formats.commands.shell_functions import (
+    ShellFunction,
     arguments_of,
     positional,
-    read_shell,
+    split_functions,
 )
-from pytest_py312.repository.formats.commands.shell_functions import ShellFunction, split_functions
 from pytest_py312.repository.formats.requirements_file import project_name
 from pytest_py312.repository.recipes.file_map import FileMap, resolve_path
 from pytest_py312.repository.recipes.install_steps import is_judged_installer, make_step

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 
 from pytest_py312.repository.formats.commands.shell import UNKNOWN, ShellWord, expand_words, read_shell
+from pytest_py312.repository.formats.commands.shell_functions import with_all_arguments
 from pytest_py312.repository.recipes.file_map import resolve_path
 
 _DEPTH_LIMIT = 5
@@ -20,6 +21,7 @@ def expand_paths(
     :param folder: the working folder, an absolute path, which is ``$PWD``.
     :param script: the path of the script, as ``$0`` has it; empty if the commands are in none.
     """
+    words = tuple(single for word in words for single in with_all_arguments(word, variables))
     expanded = expand_words(words, {**variables, "PWD": folder})
     return tuple(_with_outputs(word, variables, folder, script, depth) for word in expanded)
 

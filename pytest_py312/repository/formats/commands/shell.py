@@ -5,7 +5,7 @@ runs. Commands of loops and conditions are not judged here: the keywords are wor
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -86,7 +86,6 @@ UNKNOWN = "\0"
 
 def expand_words(words: tuple[ShellWord, ...], variables: Mapping[str, str]) -> tuple[str, ...]:
     """Expand variables as a shell does. What has no value is shown between two :data:`UNKNOWN`."""
-    words = tuple(single for word in words for single in _with_all_arguments(word, variables))
     names = {name for word in words for part in word for name in _NAME.findall(part.text)}
     tracked = {name: TrackedText(variables[name], ()) for name in names & variables.keys()}
     missing: list[str] = []
@@ -95,28 +94,6 @@ def expand_words(words: tuple[ShellWord, ...], variables: Mapping[str, str]) -> 
         unknown = {name: TrackedText(f"{UNKNOWN}${name}{UNKNOWN}", ()) for name in missing}
         expanded = _expand_all(words, {**tracked, **unknown}, [])
     return expanded
-
-
-def positional(arguments: Sequence[str]) -> dict[str, str]:
-    """Return the variables of the arguments of a script or a function."""
-    names = {f"{ARGUMENT}{number}": "" for number in range(1, 10)}
-    names |= {f"{ARGUMENT}{number}": value for number, value in enumerate(arguments, start=1)}
-    return {**names, f"{ARGUMENT}S": " ".join(arguments), f"{ARGUMENT}N": str(len(arguments))}
-
-
-def arguments_of(variables: Mapping[str, str]) -> list[str]:
-    """Return the arguments among ``variables``; none where they are unknown."""
-    count = int(variables.get(f"{ARGUMENT}N", "0"))
-    return [variables[f"{ARGUMENT}{number}"] for number in range(1, count + 1)]
-
-
-def _with_all_arguments(word: ShellWord, variables: Mapping[str, str]) -> tuple[ShellWord, ...]:
-    """Return a word for each argument in place of ``"$@"``, if they are known."""
-    texts = [part for part in word if part.text]
-    is_quoted = len(texts) == 1 and texts[0].quoting is Quoting.DOUBLE and texts[0].text == f"${{{ARGUMENT}S}}"
-    if not is_quoted or f"{ARGUMENT}N" not in variables:
-        return (word,)
-    return tuple((WordPart(text=text, quoting=Quoting.LITERAL),) for text in arguments_of(variables))
 
 
 def unknown_parts(text: str) -> tuple[str, ...]:

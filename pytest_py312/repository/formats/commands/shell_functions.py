@@ -1,11 +1,13 @@
-"""Take the functions of the shell out of a script. Nothing is executed. Pure.
+"""Take the functions of the shell out of a script, and know the arguments of a call. Nothing is executed. Pure.
 
 A function whose body has braces of its own, other than those of variables, is left where it is.
 """
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from pytest_py312.repository.formats.commands.shell import ARGUMENT, Quoting, ShellWord, WordPart
 from pytest_py312.repository.formats.text_positions import blanked
 
 _FUNCTION = re.compile(
@@ -51,3 +53,25 @@ def split_functions(text: str, path: str, line: int = 1) -> tuple[str, tuple[She
 
     remaining = _FUNCTION.sub(take, text)
     return remaining, tuple(functions)
+
+
+def positional(arguments: Sequence[str]) -> dict[str, str]:
+    """Return the variables of the arguments of a script or a function."""
+    names = {f"{ARGUMENT}{number}": "" for number in range(1, 10)}
+    names |= {f"{ARGUMENT}{number}": value for number, value in enumerate(arguments, start=1)}
+    return {**names, f"{ARGUMENT}S": " ".join(arguments), f"{ARGUMENT}N": str(len(arguments))}
+
+
+def arguments_of(variables: Mapping[str, str]) -> list[str]:
+    """Return the arguments among ``variables``; none where they are unknown."""
+    count = int(variables.get(f"{ARGUMENT}N", "0"))
+    return [variables[f"{ARGUMENT}{number}"] for number in range(1, count + 1)]
+
+
+def with_all_arguments(word: ShellWord, variables: Mapping[str, str]) -> tuple[ShellWord, ...]:
+    """Return a word for each argument in place of ``"$@"``, if they are known."""
+    texts = [part for part in word if part.text]
+    is_quoted = len(texts) == 1 and texts[0].quoting is Quoting.DOUBLE and texts[0].text == f"${{{ARGUMENT}S}}"
+    if not is_quoted or f"{ARGUMENT}N" not in variables:
+        return (word,)
+    return tuple((WordPart(text=text, quoting=Quoting.LITERAL),) for text in arguments_of(variables))
