@@ -25,6 +25,7 @@ _CYTHON_IMPORT = re.compile(
     re.ASCII,
 )
 _YAML_SUFFIXES = (".yaml", ".yml")
+_IMAGE_OF_PYTHON_2 = re.compile(r"image:[ \t]*[\"']?(?:[\w.:-]+/){0,5}python:2(?:\.7)?(?![\w.])", re.ASCII)
 _KIND = re.compile(r"^kind:", re.MULTILINE)
 _CONTAINERS = re.compile(r"^[ \t-]{0,100}(?:containers|initContainers):", re.MULTILINE)
 _LONG_TEXT = re.compile(r"\"{3}.*?\"{3}|'{3}.*?'{3}", re.DOTALL)
@@ -63,7 +64,7 @@ def embedded_python(text: str, name: str) -> str:
 
 def _is_manifest(text: str) -> bool:
     """Return whether it has an object of Kubernetes that starts containers, none of them with Python 2."""
-    return bool(_CONTAINERS.search(text) and _KIND.search(text)) and not _PYTHON_2.search(text)
+    return bool(_CONTAINERS.search(text) and _KIND.search(text)) and not _IMAGE_OF_PYTHON_2.search(text)
 
 
 def _cython_imports(text: str) -> Iterator[tuple[int, str]]:

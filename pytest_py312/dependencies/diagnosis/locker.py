@@ -100,7 +100,7 @@ class Locker:
 
     def cached_failure_digest(self, request: ResolutionRequest, build: InterpreterBuild) -> str:
         """Return a digest of why ``request`` is known to be unresolvable; empty if that is not known."""
-        findings = self._failures.get(request, build) if not request.missing else ()
+        findings = self._failures.get(request, build) if not request.unknown_constraints else ()
         return (
             hashlib.sha256(json.dumps(encode(findings)).encode("utf-8", "surrogatepass")).hexdigest()
             if findings
@@ -242,7 +242,7 @@ class Locker:
         """Return the requirements that pip refuses on this interpreter, although uv resolves the set."""
         from pytest_py312.dependencies.diagnosis.diagnose import excluded_requirements
 
-        parts = [part for part in parts_of(request) if not part.provided]
+        parts = [part for part in parts_of(request) if not part.provided and not part.by_uv]
         findings = (
             finding for part in parts for finding in excluded_requirements(part, build, self.index_for(part, build))
         )

@@ -184,7 +184,7 @@ class PackageIndex:
         self._folder = cache / "simple"
         self._offline = offline
         self._url = url if url and urlsplit(url).scheme in ("http", "https") else None
-        self._identity = hashlib.sha256(_without_credentials(self._url or "").encode()).hexdigest()[:16]
+        self._identity = hashlib.sha256(without_credentials(self._url or "").encode()).hexdigest()[:16]
         self._lock_seconds = lock_hours * 3600.0
         self._cut_off = parse_timestamp(exclude_newer)
         self._single_flight = SingleFlight(None)
@@ -346,6 +346,7 @@ def _body_chunks(response: "requests.Response") -> Iterator[bytes]:
         yield chunk
 
 
-def _without_credentials(url: str) -> str:
+def without_credentials(url: str) -> str:
+    """Return an address without the name and the password of a user."""
     parts = urlsplit(url)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))

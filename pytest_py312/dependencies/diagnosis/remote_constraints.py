@@ -15,6 +15,7 @@ from pytest_py312.core import clock
 from pytest_py312.core.concurrency import SingleFlight, Work
 from pytest_py312.core.files import write_json_atomically
 from pytest_py312.core.model.findings import Interpreter
+from pytest_py312.dependencies.diagnosis.package_index import without_credentials
 from pytest_py312.repository.formats.requirements_file import read_requirements
 
 SIZE_LIMIT = 2 * 1024**2
@@ -55,12 +56,17 @@ class ConstraintsFetcher:
         kept = self._read_cached(path)
         if kept is not None:
             return RemoteConstraints(lines=tuple(kept))
+        place = f"the constraints at {without_credentials(url)}"
         if self._offline:
-            return RemoteConstraints(problem=f"the constraints at {url} are not in the cache, and it is offline")
+            return RemoteConstraints(problem=f"{place} are not in the cache, and it is offline")
         text, problem = _download(url)
         if problem:
-            return RemoteConstraints(problem=f"the constraints at {url} could not be fetched: {problem}")
-        lines = tuple(entry.text for entry in read_requirements(text, url).entries if not entry.url)
+            return RemoteConstraints(problem=f"{place} could not be fetched: {problem}")
+        parsed = read_requirements(text, url)
+        lines = tuple(entry.text for entry in parsed.entries if not entry.url)
+        has_content = any(line.strip() and not line.lstrip().startswith("#") for line in text.splitlines())
+        if parsed.problems or parsed.includes or parsed.local_paths or (has_content and not parsed.entries):
+            return RemoteConstraints(problem=f"{place} are not a file of constraints that can be read")
         try:
             write_json_atomically(path, {"fetched": clock.timestamp(), "lines": lines})
         except OSError as error:
@@ -78,11 +84,12 @@ class ConstraintsFetcher:
 
 
 def address_for(url: str, baseline: Interpreter, interpreter: Interpreter) -> str:
-    """Return the address on another interpreter: those of Airflow end with ``constraints-3.9.txt``.
+    """Return the address on another interpreter: the names of Airflow's files are ``constraints-3.9.txt``.
 
     https://airflow.apache.org/docs/apache-airflow/stable/installation/installing-from-pypi.html#constraints-files
     """
-    return re.sub(rf"(?<![\d.]){re.escape(str(baseline))}(?!\d|\.\d)", str(interpreter), url)
+    folder, slash, name = url.rpartition("/")
+    return f"{folder}{slash}" + re.sub(rf"(?<![\d.]){re.escape(str(baseline))}(?!\d|\.\d)", str(interpreter), name)
 
 
 def _download(url: str) -> tuple[str, str]:

@@ -45,7 +45,7 @@ def requirement_of(
             if (match := re.match(PROJECT_NAME, line)) and "extra" not in marker:
                 name = canonicalize_name(match[0])
                 requiring.setdefault(name, set()).add(distribution.name)
-                if _LIMIT.search(specifier):
+                if "@" not in specifier and _LIMIT.search(specifier):
                     limiting.setdefault(name, set()).add(distribution.name)
     return _nearest(project, entries, {**requiring, **limiting}) or _nearest(project, entries, requiring)
 

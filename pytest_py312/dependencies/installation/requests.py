@@ -302,9 +302,13 @@ class RequestBuilder:
         main = next(usual, replace(shared, position=len(parts)))
         tools = _tool_lines(cell.service, requirements)
         of_trees = self._tree_lines(cell, trees, {*tree_names, *unavailable})
+        # what only a built tree requires has no lines of its own, but the constraints of its command
+        empty = [part for part in parts if part.position != main.position and not part.lines]
+        missing = dict.fromkeys((main.missing, *(part.missing for part in empty), _unknown_installer(cell.service)))
         return replace(
             main,
-            missing="; ".join(filter(None, (main.missing, _unknown_installer(cell.service)))),
+            constraints=tuple(dict.fromkeys(line for part in (main, *empty) for line in part.constraints)),
+            missing="; ".join(filter(None, missing)),
             lines=tuple(dict.fromkeys((*added, *main.lines, *tools, *of_trees))),
             others=tuple(part for part in parts if part.position != main.position and part.lines),
         )
@@ -337,6 +341,7 @@ class RequestBuilder:
             hashes=any(item.entry.hashes for item in group.requirements.entries),
             no_deps=group.requirements.no_deps,
             formats=read_format_control((option.name, option.value) for option in options),
+            by_uv=group.by_uv,
             best_match=not group.by_uv and any(option.name == "--extra-index-url" for option in options),
             position=position,
             upgrade=group.upgrade,
@@ -494,18 +499,24 @@ def _project(line: str) -> str:
 
 
 def _unknown_installer(service: Service) -> str:
-    """Return why the set of a service is not known: a program of its own installs it; otherwise empty."""
-    recipes = (("install", service.recipe), ("test-install", service.test_recipe))
-    steps = [(key, step) for key, recipe in recipes if recipe is not None for step in recipe.steps]
-    return next(
-        (
-            f"{step.location} installs with `{step.unknown_program}`, of which nothing is known: name what it installs "
-            f"with `{key}` in the plan"
-            for key, step in steps
-            if step.unknown_program
-        ),
-        "",
+    """Return why a set is not known: a program of the repository installs it, or its constraints are not known."""
+    settings = service.settings
+    has_tests = bool(service.test_requirements) and settings.test_requirements is None
+    recipes = (
+        ("install", service.recipe if settings.requirements is None else None),
+        ("test-install", service.test_recipe if has_tests else None),
     )
+    for key, recipe in recipes:
+        for step in recipe.steps if recipe is not None else ():
+            unknown = next((text for text in step.left_out if text.startswith(REMOTE_CONSTRAINTS)), "")
+            if step.unknown_program:
+                reason = f"installs with `{step.unknown_program}`, of which nothing is known"
+            elif unknown:
+                reason = f"installs with `{unknown}`, whose content is not known"
+            else:
+                continue
+            return f"{step.location} {reason}: name what it installs with `{key}` in the plan"
+    return ""
 
 
 def _needs_build(service: Service) -> bool:

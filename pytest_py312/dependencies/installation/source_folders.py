@@ -15,7 +15,9 @@ from pytest_py312.runners.git_version import GitVersion, describe, reads_git
 
 MAX_READ_OUTSIDE = 20
 """Maximum number of files outside of its folder that the build of a project may read."""
-_ROOT_ABOVE = re.compile(r"^[ \t]*root[ \t]*=[ \t]*[\"']\.\.", re.MULTILINE)
+_ROOT_ABOVE = re.compile(
+    r"(?<![\w-])(?:root[\"']?\s{0,9}[=:]\s{0,9}[\"']\.\.|search_parent_directories[\"']?\s{0,9}[=:]\s{0,9}[Tt]rue)"
+)
 """A setting of setuptools-scm; https://setuptools-scm.readthedocs.io/en/latest/config/."""
 
 
@@ -66,7 +68,8 @@ class SourceFolders:
         """
         if self.outer_paths(folder):
             return True
-        text = Tree(self._root).read_or_none(join_path(folder, "pyproject.toml")) or ""
+        tree = Tree(self._root)
+        text = "".join(tree.read_or_none(join_path(folder, name)) or "" for name in ("pyproject.toml", "setup.py"))
         return folder != "." and self.git_version(folder) is not None and _ROOT_ABOVE.search(text) is not None
 
     def _outer_paths_now(self, folder: str) -> tuple[str, ...]:

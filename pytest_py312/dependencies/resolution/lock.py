@@ -57,6 +57,8 @@ class ResolutionRequest:
     position: int = 0
     upgrade: bool = False
     """Whether the projects of the ``lines`` are upgraded, whatever is installed already."""
+    by_uv: bool = False
+    """Whether uv installs it, which ignores the upper bound of Requires-Python."""
     provided: bool = False
     """Whether the platform has the ``lines`` installed: they fit to what is installed already, or stand beside it."""
     installed: tuple[str, ...] = ()
@@ -70,9 +72,13 @@ class ResolutionRequest:
 
         :raises Undetermined: some could not be fetched.
         """
-        reason = next((part.missing for part in (self, *self.others) if part.missing), "")
-        if reason:
-            raise Undetermined(reason)
+        if self.unknown_constraints:
+            raise Undetermined(self.unknown_constraints)
+
+    @property
+    def unknown_constraints(self) -> str:
+        """Why constraints of one of its parts are unknown; empty if all are known."""
+        return next((part.missing for part in (self, *self.others) if part.missing), "")
 
     @property
     def names(self) -> frozenset[str]:

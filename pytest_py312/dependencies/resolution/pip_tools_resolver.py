@@ -94,7 +94,7 @@ class PipToolsResolver:
 
     def cached_lock(self, request: ResolutionRequest, build: InterpreterBuild) -> DependencyLock | None:
         """Return the lock of an earlier run; none without an installed pip-tools, as the key needs its version."""
-        if request.missing or not self._installed_versions(self._tool_folder(build)):
+        if request.unknown_constraints or not self._installed_versions(self._tool_folder(build)):
             return None
         return self._locks.get(self.cache_key(request, build), request, any_age=self.offline)
 

@@ -94,7 +94,7 @@ class UvResolver:
 
     def cached_lock(self, request: ResolutionRequest, build: InterpreterBuild) -> DependencyLock | None:
         """Return the still valid lock of an earlier run, without running uv."""
-        return None if request.missing else self._locks.get(self.cache_key(request, build), request)
+        return None if request.unknown_constraints else self._locks.get(self.cache_key(request, build), request)
 
     def resolve(self, request: ResolutionRequest, build: InterpreterBuild) -> DependencyLock:
         """Return the lock of ``request`` on ``build``.

@@ -32,9 +32,10 @@ _NAMED_PROGRAM = re.compile(
     r"(?<![\w.$/-])(?P<prefix>(?:[\w.${}-]{0,80}/){0,10})(?:python|pip)(?P<version>3\.\d{1,2})(?![\w.-]|\.\d)", re.ASCII
 )
 _PYTHON_OPTION = re.compile(
-    r"(?:\buv[ \t]+(?:venv|sync|run|lock|pip[ \t]+\w+)(?:[ \t]+-[\w=./-]+){0,10}[ \t]+(?:--python|-p)[ =]"
-    r"|\bpoetry[ \t]+env[ \t]+use[ \t]+)[\"']?"
-    r"(?P<version>3\.\d{1,2})(?![\w.-])",
+    r"(?:\buv[ \t]+(?:--?[\w-]+[ \t]+){0,3}(?:"
+    r"(?:venv|sync|lock|pip[ \t]+\w+)(?:[ \t]+[^\s;&|]{1,100}){0,15}?"
+    r"|run(?:[ \t]+--?[\w-]{1,40}(?:[ =][^\s;&|-][^\s;&|]{0,100})?){0,10}?"
+    r")[ \t]+(?:--python|-p)[ =]|\bpoetry[ \t]+env[ \t]+use[ \t]+)[\"']?(?P<version>3\.\d{1,2})(?![\w.-])",
     re.ASCII,
 )
 _UWSGI_PLUGIN = re.compile(

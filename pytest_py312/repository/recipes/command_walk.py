@@ -43,7 +43,7 @@ _UNCERTAIN_COMMANDS = frozenset({"command", "which", "type", "hash", "grep", "eg
 _ENVIRONMENT_RUNNERS = frozenset({"poetry", "pipenv", "pdm", "uv", "rye", "hatch", "conda"})
 
 
-_POETRY_SCRIPT = re.compile(r"://\S*\bpython-poetry\b|(?:^|/)(?:get|install)-poetry\.py$")
+_POETRY_SCRIPT = re.compile(r"://\S{0,300}\bpython-poetry\b|(?:^|/)(?:get|install)-poetry\.py$")
 """The address or the file of the script that installs Poetry; https://python-poetry.org/docs/#installing-with-the-official-installer."""
 _SETUPTOOLS_LINE = re.compile(r"(?im)^[ \t]*setuptools(?![\w.-])")
 """A requirement of setuptools in a requirements file, and no other project or comment."""
@@ -108,6 +108,11 @@ class CommandWalk:
     functions: dict[str, tuple[ShellFunction, ...]] = field(default_factory=dict)
     """Functions of the shell that are defined so far: several, if a condition decides which."""
     called: set[str] = field(default_factory=set)
+    has_returned: bool = False
+    may_have_returned: bool = False
+    """Whether the function that is walked through has ended, or may have."""
+    local_values: dict[str, str | None] = field(default_factory=dict)
+    """What the variables were outside of that function which are local in it."""
     active: tuple[str, ...] = ()
     """The functions that are walked through now, the outermost first."""
     runners: set[str] = field(default_factory=set)
@@ -121,11 +126,9 @@ class CommandWalk:
     def run(self, text: str, line: int = 1) -> None:
         """Walk through shell text whose first line is ``line`` of the file."""
         remaining, functions = split_functions(text, self.path, line)
-        for function in functions:
-            if function.runs_arguments:
-                self.runners.add(function.name)
-            else:
-                self.functions[function.name] = (*self.functions.get(function.name, ()), function)
+        self.runners |= {function.name for function in functions if function.runs_arguments}
+        for name in dict.fromkeys(function.name for function in functions):
+            self.functions[name] = tuple(function for function in functions if function.name == name)
         self._run_commands(read_shell(remaining), line - 1)
         if self.depth == 0:
             self._run_uncalled({})
@@ -173,7 +176,7 @@ class CommandWalk:
         folders: list[str] = []
         result: bool | None = True
         index = 0
-        while index < len(commands):
+        while index < len(commands) and not self.has_returned:
             command = commands[index]
             index += 1
             self.count += 1
@@ -279,7 +282,12 @@ class CommandWalk:
                     self.exported = {**self.exported, assignment["name"]: assignment["value"]}
                 words = words[1:]
                 continue
-            stripped = _arguments_of_runner(words) if words[0] in self.runners else _without_wrapper(words)
+            if words[0] in self.runners and words[0] not in self.active:
+                if len(words) > 1:
+                    self._call(words[0], ())
+                stripped = _arguments_of_runner(words)
+            else:
+                stripped = without_wrapper(words)
             if stripped is None:
                 break
             words = stripped
@@ -298,11 +306,15 @@ class CommandWalk:
         if words[0] in self.functions and words[0] not in self.active:
             return self._call(words[0], words[1:])
         name = words[0].rpartition("/")[2]
-        if name == "return":
+        if name == "return" and self.active:
+            self.may_have_returned = self.conditional
+            self.has_returned = not self.conditional
             return words[1] == "0" if words[1:] and words[1].isdigit() else None
         if name == "shift":
             count = int(words[1]) if words[1:] and words[1].isdigit() else 1
-            self._set_arguments(arguments_of(self.variables)[count:])
+            arguments = arguments_of(self.variables)
+            if not self.conditional and count <= len(arguments):
+                self._set_arguments(arguments[count:])
             return True
         if name in ("[", "[[", "test"):
             return self._evaluate(words[1:-1] if name != "test" else words[1:])
@@ -319,6 +331,8 @@ class CommandWalk:
             return True
         if name in ("export", "declare", "local", "readonly"):
             for word in words[1:]:
+                if self.active and name in ("declare", "local"):
+                    self.local_values.setdefault(word.partition("=")[0], self.variables.get(word.partition("=")[0]))
                 assignment = _ASSIGNMENT.fullmatch(word)
                 if assignment and UNKNOWN not in assignment["value"]:
                     self.variables[assignment["name"]] = assignment["value"]
@@ -349,7 +363,7 @@ class CommandWalk:
             self.limits.append(f"{self.path} calls {name}, which is not followed: functions are nested too deeply")
             return None
         self.called.add(name)
-        outer = self.path, self.active, self.conditional
+        outer = self.path, self.active, self.conditional, self.may_have_returned, self.local_values
         arguments_outside = {key: value for key, value in self.variables.items() if key.startswith(ARGUMENT)}
         versions = self.functions[name]
         result: bool | None = None
@@ -357,8 +371,14 @@ class CommandWalk:
             self._set_arguments(arguments)
             self.path, self.active = function.path, (*outer[1], name)
             self.conditional = outer[2] or len(versions) > 1
+            self.may_have_returned, self.local_values = False, {}
             result = self._run_commands(read_shell(function.body), function.line - 1)
-        self.path, self.active, self.conditional = outer
+            result = None if self.may_have_returned else result
+            self.has_returned = False
+            for variable, value in self.local_values.items():
+                self.variables.pop(variable, None)
+                self.variables.update({variable: value} if value is not None else {})
+        self.path, self.active, self.conditional, self.may_have_returned, self.local_values = outer
         self._set_arguments(())
         self.variables.update(arguments_outside)
         return result if len(versions) == 1 else None
@@ -552,7 +572,7 @@ def _arguments_of_runner(words: list[str]) -> list[str] | None:
     return rest or None
 
 
-def _without_wrapper(words: Sequence[str]) -> list[str] | None:
+def without_wrapper(words: Sequence[str]) -> list[str] | None:
     """Return the command without a wrapper in front; ``None`` if there is none."""
     name = words[0].rpartition("/")[2]
     if name in _PREFIXES and len(words) > 1 and not words[1].startswith("-"):

@@ -4,7 +4,7 @@ import posixpath
 import re
 from collections.abc import Mapping
 
-from pytest_py312.repository.formats.commands.shell import UNKNOWN, ShellWord, expand_words, read_shell
+from pytest_py312.repository.formats.commands.shell import ARGUMENT, UNKNOWN, ShellWord, expand_words, read_shell
 from pytest_py312.repository.formats.commands.shell_functions import with_all_arguments
 from pytest_py312.repository.recipes.file_map import resolve_path
 
@@ -49,6 +49,8 @@ def _named(text: str, script: str) -> str:
 
 def _output_of(text: str, variables: Mapping[str, str], folder: str, script: str, depth: int) -> str | None:
     """Return the path that a command prints; ``None`` if it may print anything else."""
+    if text == "$#":
+        return variables.get(f"{ARGUMENT}N")
     named = _named(text, script)
     inner = named[2:-1] if named.startswith("$(") else named.strip("`")
     if inner == text or depth >= _DEPTH_LIMIT:

@@ -54,6 +54,11 @@ _UNKNOWN_VALUE = re.compile(rf"\$\{{|\{{[^{{}}]*\}}|\$\(|\n|{re.escape(UNKNOWN)}
 """A value that is not literal, or that its file computes."""
 _TEST_TARGET = re.compile(r"^((?=[\w-]{0,100}(?:test|check|ci))[\w-]{1,200})[ \t]*:(?!=)", re.MULTILINE | re.ASCII)
 _SCRIPT_FOLDERS = (".", "scripts", "script", "bin", "ci", ".ci", "deployment", "tools")
+_UNUSUAL_ENVIRONMENT = re.compile(
+    r"old|low|min|dev|nightly|upstream|cov|lint|doc|bench|perf|e2e|integration|acceptance"
+    r"|(?:^|-)(?:win|windows|mac|macos|osx|darwin)(?:-|$)"
+)
+"""Environments of tox that are for other versions, other systems, or not for the tests of each change."""
 _TEST_SCRIPT = re.compile(r"(?:run[-_]?)?(?:all[-_]?)?(?:unit[-_]?)?tests?\.(?:sh|bash)")
 _OTHER_PURPOSE = re.compile(
     r"deploy|publish|release|\bdocs?\b|document|cov|nightly|schedule|bench|perf|mutation|codeql|lint|e2e|"
@@ -224,7 +229,8 @@ def read_outer_tox_recipe(tree: Tree, service_path: str) -> InstallRecipe | None
     configuration = read_tox_configuration(tree, ".") if service_path != "." else None
     if configuration is None:
         return None
-    for name in _newest_first(dict.fromkeys((*configuration.environments, *configuration.factors, "py"))):
+    names = _newest_first(dict.fromkeys((*configuration.environments, *configuration.factors, "py")))
+    for name in sorted(names, key=lambda name: _UNUSUAL_ENVIRONMENT.search(name) is not None):
         walk = new_walk(tree, configuration.path, ".")
         walk_tox(configuration, (name,), walk)
         tests = [run for run in walk.runs if is_test_of(run, service_path)]

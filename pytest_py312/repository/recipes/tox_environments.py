@@ -14,7 +14,7 @@ from pytest_py312.core.model.findings import Location
 from pytest_py312.repository.formats.commands.install_commands import InstallCommand, read_install_command
 from pytest_py312.repository.formats.setuptools import IniText, read_ini
 from pytest_py312.repository.formats.toml import read_toml, strings_in
-from pytest_py312.repository.recipes.command_walk import CommandWalk
+from pytest_py312.repository.recipes.command_walk import CommandWalk, without_wrapper
 from pytest_py312.repository.recipes.file_map import resolve_path
 from pytest_py312.repository.recipes.install_steps import make_step
 from pytest_py312.repository.tree import Tree, join_path
@@ -25,6 +25,7 @@ ENVIRONMENT_LIMIT = 100
 _SUBSTITUTION = re.compile(r"\{(?P<name>[^{}]*)\}")
 _FACTORS = re.compile(r"(?P<factors>[\w.!,{}-]+):(?:\s+|$)(?P<value>.*)", re.ASCII)
 _BRACES = re.compile(r"\{([^{}]*)\}")
+_ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=.*", re.DOTALL | re.ASCII)
 _TRUE = ("true", "1", "yes", "on")
 _REFERENCE = re.compile(r"\{\[(?P<section>[^\]{}]+)\](?P<key>\w+)\}")
 _REFERENCE_DEPTH = 5
@@ -129,7 +130,7 @@ def walk_tox_toml(tree: Tree, folder: str, walk: CommandWalk, names: Sequence[st
             _add_install(walk, _with_settings(_requirements_command(words, install), settings), location, root)
             skips = values.get("skip_install") is True or values.get("package") == "skip"
             if not skips and toml.value(*keys, "no_package") is not True:
-                _add_project(walk, location, root, tuple(strings_in(values.get("extras") or ())))
+                _add_project(walk, location, root, tuple(strings_in(values.get("extras") or ())), settings)
             if settings is None:
                 _mark_unknown(walk, first, installer, location, root)
             outer = (walk.path, walk.folder, walk.exported)
@@ -165,20 +166,20 @@ class _Environment:
         command = _requirements_command(
             self._lines("deps"), InstallCommand(tool="pip", groups=self._names("dependency_groups"))
         )
+        outer = (self._walk.path, self._walk.folder, self._walk.variables, self._walk.exported)
+        self._walk.variables = {**outer[2], **self._variables()}
         first = len(self._walk.steps)
         words = _words(" ".join(self._lines("install_command")))
         settings = _read_installer(words)
         _add_install(self._walk, _with_settings(command, settings), location, self._root)
         if self._installs_project():
-            _add_project(
-                self._walk, self._location(self._section_of("extras"), "extras"), self._root, self._names("extras")
-            )
+            extras = self._names("extras")
+            place = self._location(self._section_of("extras"), "extras")
+            _add_project(self._walk, place, self._root, extras, settings)
         if settings is None:
             place = self._location(self._section_of("install_command"), "install_command")
             _mark_unknown(self._walk, first, words, place, self._root)
-        outer = (self._walk.path, self._walk.folder, self._walk.variables, self._walk.exported)
         self._walk.path = self._configuration.path
-        self._walk.variables = {**outer[2], **self._variables()}
         passed = [name for line in self._lines("passenv", "pass_env") for name in re.split(r"[,\s]+", line)]
         self._walk.exported = {
             name: value for name, value in outer[3].items() if any(fnmatchcase(name, pattern) for pattern in passed)
@@ -294,12 +295,14 @@ def _read_installer(words: Sequence[str]) -> InstallCommand | None:
     https://tox.wiki/en/stable/config.html#install_command
     """
     own = [word for word in words if word not in ("{opts}", "{packages}")]
+    while own and (_ASSIGNMENT.fullmatch(own[0]) or without_wrapper(own)):
+        own = own[1:] if _ASSIGNMENT.fullmatch(own[0]) else without_wrapper(own) or []
     return read_install_command(own) if own else InstallCommand(tool="pip")
 
 
 def _mark_unknown(walk: CommandWalk, first: int, words: Sequence[str], place: Location, root: str) -> None:
     """Mark the steps from ``first`` on as those of a program of which nothing is known."""
-    program = " ".join(word for word in words if not word.startswith("{")).replace(f"{root}/", "")
+    program = " ".join(word for word in words if word not in ("{opts}", "{packages}")).replace(f"{root}/", "")
     walk.steps[first:] = [replace(step, unknown_program=program, location=place) for step in walk.steps[first:]]
 
 
@@ -309,6 +312,8 @@ def _with_settings(command: InstallCommand, settings: InstallCommand | None) -> 
         return command
     return replace(
         command,
+        files=(*settings.files, *command.files),
+        arguments=(*settings.arguments, *command.arguments),
         constraints=(*settings.constraints, *command.constraints),
         indexes=(*settings.indexes, *command.indexes),
         flags=(*settings.flags, *command.flags),
@@ -322,11 +327,13 @@ def _add_install(walk: CommandWalk, command: InstallCommand, location: Location,
         walk.steps.append(made.step)
 
 
-def _add_project(walk: CommandWalk, location: Location, root: str, extras: Sequence[str]) -> None:
+def _add_project(
+    walk: CommandWalk, location: Location, root: str, extras: Sequence[str], settings: InstallCommand | None
+) -> None:
     names = ("pyproject.toml", "setup.py", "setup.cfg")
     if any(walk.files.find(resolve_path(name, root)) is not None for name in names):
         argument = f".[{','.join(extras)}]" if extras else "."
-        _add_install(walk, InstallCommand(tool="pip", arguments=(argument,)), location, root)
+        _add_install(walk, _with_settings(InstallCommand(tool="pip", arguments=(argument,)), settings), location, root)
 
 
 def _newest_first(entry: str) -> str:

@@ -55,6 +55,12 @@ from pytest_py312.repository.tree import Tree, join_path
 _WORKFLOWS = ".github/workflows/"
 _BUILDING_TOOLS = frozenset({"uv", "pdm", "rye", "hatch"})
 """Tools that install a project with the requirements of its build."""
+_OWN_BUILD = re.compile(
+    r"^[ \t]*(?:(?:-e|--editable)[ =]?)?[ \t]*\.(?:\[[^\]\n]*\])?/?[ \t]*(?:[;#].*)?$"
+    r"|path[ \t]*=[ \t]*[\"']\.[\"']|-m[ \t]+build\b|bdist_wheel|\bpip3?[ \t]+wheel\b",
+    re.MULTILINE,
+)
+"""A requirement of the project itself in a requirements file or a Pipfile, or a command that builds it."""
 _JOBS = re.compile(r"^jobs:[ \t]*(?:#.*)?\n", re.MULTILINE)
 
 
@@ -77,7 +83,7 @@ def describe_service(
     files = read_service_files(tree, path, inner)
     distribution = find_distribution(files.scan.files, files.texts)
     recipe, test_recipe = _recipes(plan, tree, files, bare)
-    if distribution is not None and _has_to_be_built(files, (recipe, test_recipe)):
+    if distribution is not None and _has_to_be_built(tree, files, (recipe, test_recipe)):
         distribution = replace(distribution, static=False)
     baseline = find_baseline(
         _with_image(tree, files, recipe),
@@ -138,18 +144,25 @@ def _recipes(
     )
 
 
-def _has_to_be_built(files: ServiceFiles, recipes: Sequence[InstallRecipe | None]) -> bool:
-    """Return whether only a build shows that the service installs: one of its recipes runs one, with old requirements.
+def _has_to_be_built(tree: Tree, files: ServiceFiles, recipes: Sequence[InstallRecipe | None]) -> bool:
+    """Return whether only a build shows that the service installs: its build has requirements of old versions.
 
-    Poetry installs a project without the requirements of its build.
+    Not where a recipe is known that does not install it. Poetry installs a project without the requirements of its
+    build.
     """
     if not old_build_requirements(read_toml(files.texts.get("pyproject.toml", ""))):
         return False
-    steps = [step for recipe in recipes if recipe is not None for step in recipe.steps]
-    return any(
-        any(project.path == files.path for project in step.projects)
-        or (step.project == files.path and step.tool in _BUILDING_TOOLS)
-        for step in steps
+    own_recipes = [recipe for recipe in recipes if recipe is not None]
+    steps = [step for recipe in own_recipes for step in recipe.steps]
+    named = (file for step in steps for file in step.files if file.rpartition("/")[0] == files.path.removeprefix("."))
+    texts = [
+        tree.read_or_none(path) or "" for path in dict.fromkeys((*named, *(recipe.source for recipe in own_recipes)))
+    ]
+    return (
+        not own_recipes
+        or any(map(_OWN_BUILD.search, texts))
+        or any(project.path == files.path for step in steps for project in step.projects)
+        or any(step.project == files.path and step.tool in _BUILDING_TOOLS for step in steps)
     )
 
 

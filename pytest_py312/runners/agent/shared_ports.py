@@ -32,13 +32,18 @@ def wait_for_ports(folder: str) -> None:
         import fcntl
     except ImportError:
         return
-    descriptors: dict[int, int] = {}
+    descriptors: dict[int, tuple[int, tuple[int, int]]] = {}
+    """Locked files by port: the descriptor, and what it refers to, as a suite may close all of them."""
     sockets: dict[int, int] = {}
     """Ports that this cell has bound, with the number of their sockets."""
     finalizers: weakref.WeakKeyDictionary[socket.socket, Any] = weakref.WeakKeyDictionary()
     bind, close = socket.socket.bind, socket.socket.close
     monotonic, sleep = time.monotonic, time.sleep  # tests replace them
     waited = [0.0]
+
+    def identity(descriptor: int) -> tuple[int, int]:
+        status = os.fstat(descriptor)
+        return status.st_dev, status.st_ino
 
     def hold(port: int) -> bool:
         """Lock the file of a port; return whether no other cell holds it."""
@@ -52,14 +57,16 @@ def wait_for_ports(folder: str) -> None:
         except OSError:
             os.close(descriptor)
             return False
-        descriptors[port] = descriptor
+        descriptors[port] = (descriptor, identity(descriptor))
         return True
 
     def release(port: int) -> None:
         sockets[port] = sockets.get(port, 1) - 1
         if sockets[port] <= 0 and port in descriptors:
-            with suppress(OSError):  # the suite may have closed it
-                os.close(descriptors.pop(port))
+            descriptor, file = descriptors.pop(port)
+            with suppress(OSError):
+                if identity(descriptor) == file:
+                    os.close(descriptor)
 
     def bind_in_turn(self: socket.socket, address: Any) -> None:
         port = _port(self, address)
@@ -67,21 +74,25 @@ def wait_for_ports(folder: str) -> None:
             started = monotonic()
             sleep(0.05)
             waited[0] += monotonic() - started
-        if port:
-            sockets[port] = sockets.get(port, 0) + 1
-            finalizers[self] = weakref.finalize(self, release, port)
-            finalizers[self].atexit = False
         try:
             bind(self, address)
         except BaseException:
-            if port:
-                finalizers[self]()
+            if port and not sockets.get(port):
+                release(port)
             raise
+        if port:
+            sockets[port] = sockets.get(port, 0) + 1
+            finalizer = weakref.finalize(self, release, port)
+            finalizer.atexit = False
+            with suppress(TypeError):
+                finalizers[self] = finalizer
 
     def close_and_release(self: socket.socket) -> None:
-        close(self)
-        if self in finalizers:
-            finalizers.pop(self)()
+        try:
+            close(self)
+        finally:
+            with suppress(KeyError, TypeError):  # a class of sockets may have no hash
+                finalizers.pop(self)()
 
     # an assignment has a type that these functions have not
     setattr(socket.socket, "bind", bind_in_turn)  # noqa: B010

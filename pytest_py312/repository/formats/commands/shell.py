@@ -18,7 +18,7 @@ WORD_LIMIT = 1_000
 """Words of one command after expansion."""
 
 ARGUMENT = "_ARGUMENT"
-"""``$1`` is the variable ``_ARGUMENT1``, ``$@`` is ``_ARGUMENTS``."""
+"""``$1`` is the variable ``_ARGUMENT1``, ``$@`` is ``_ARGUMENTS``, and ``$*`` is ``_ARGUMENTJ``."""
 
 _OPERATORS = ("&&", "||", ";;", ";", "|", "&", "(", ")")
 _REDIRECTION = re.compile(r"(?:\d*|&)(?P<operator>>>|>\||>&|>|<<<|<&|<>|<)")
@@ -234,7 +234,8 @@ class _ShellReader:
         else:
             # arguments of a script have names, so that they are expanded like variables
             name = re.sub(r"^\$(\{?)([1-9])(?!\d)", rf"$\1{ARGUMENT}\2", text)
-            self._take(f"${{{ARGUMENT}S}}" if text in ("$@", "$*", "${@}", "${*}") else name, quoting, end)
+            all_of_them = {"$@": "S", "${@}": "S", "$*": "J", "${*}": "J"}
+            self._take(f"${{{ARGUMENT}{all_of_them[text]}}}" if text in all_of_them else name, quoting, end)
 
     def _balanced(self, start: int) -> tuple[str, Quoting, int]:
         depth = 0

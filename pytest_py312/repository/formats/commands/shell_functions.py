@@ -59,7 +59,8 @@ def positional(arguments: Sequence[str]) -> dict[str, str]:
     """Return the variables of the arguments of a script or a function."""
     names = {f"{ARGUMENT}{number}": "" for number in range(1, 10)}
     names |= {f"{ARGUMENT}{number}": value for number, value in enumerate(arguments, start=1)}
-    return {**names, f"{ARGUMENT}S": " ".join(arguments), f"{ARGUMENT}N": str(len(arguments))}
+    joined = " ".join(arguments)
+    return {**names, f"{ARGUMENT}S": joined, f"{ARGUMENT}J": joined, f"{ARGUMENT}N": str(len(arguments))}
 
 
 def arguments_of(variables: Mapping[str, str]) -> list[str]:

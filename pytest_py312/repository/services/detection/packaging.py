@@ -127,7 +127,7 @@ def _is_plain_build(files: Sequence[str], toml: TomlText, setup: SetupPy) -> boo
 def old_build_requirements(toml: TomlText) -> tuple[str, ...]:
     """Return the build requirements of a pyproject.toml whose versions are limited from above."""
     needed = strings_in(toml.value("build-system", "requires"))
-    return tuple(text for text in needed if _LIMITED_BACKEND.match(text))
+    return tuple(text for text in needed if _LIMITED_BACKEND.match(text[:300]))
 
 
 def _project_distribution(files: Sequence[str], toml: TomlText, ini: IniText, setup: SetupPy) -> Distribution:

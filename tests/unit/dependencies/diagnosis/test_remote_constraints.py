@@ -19,6 +19,7 @@ URL = "https://files.invalid/constraints-3.9.txt"
         (URL, "3.10", "https://files.invalid/constraints-3.10.txt"),
         ("https://files.invalid/constraints-2.3.9/constraints-3.9.txt", "3.12",
          "https://files.invalid/constraints-2.3.9/constraints-3.12.txt"),
+        ("https://files.invalid/foo-3.9/c.txt", "3.12", "https://files.invalid/foo-3.9/c.txt"),
         ("https://files.invalid/3.9.1/c.txt", "3.12", "https://files.invalid/3.9.1/c.txt"),
         ("https://files.invalid/13.9/3.90/c.txt", "3.12", "https://files.invalid/13.9/3.90/c.txt"),
     ],
@@ -33,7 +34,7 @@ def fetcher(root: Path, *, offline: bool = False) -> ConstraintsFetcher:
 
 def test_a_file_is_fetched_once_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only its constraints count."""
-    texts = ["a==1 # why\n-r other.txt\nB>=2; python_version < '3.10'\nc @ https://x/c.whl\n"]
+    texts = ["a==1 # why\nB>=2; python_version < '3.10'\nc @ https://x/c.whl\n"]
     monkeypatch.setattr(remote_constraints, "_download", lambda _: (texts.pop(), ""))
 
     first = fetcher(tmp_path).fetch(URL)
@@ -72,3 +73,16 @@ def test_why_there_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         RemoteConstraints(problem=f"the constraints at {URL} could not be fetched: the answer has status 404"),
         RemoteConstraints(problem=f"the constraints at {URL} are not in the cache, and it is offline"),
     ]
+
+
+@pytest.mark.parametrize("text", ["<html><body>Sign in</body></html>", "a==1\n-r more.txt\n", "a==1\n-c more.txt\n"])
+def test_an_answer_that_cannot_be_read_is_no_file_without_constraints(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setattr(remote_constraints, "_download", lambda _: (text, ""))
+
+    answer = fetcher(tmp_path).fetch("https://user:secret@files.invalid/c.txt")
+
+    place = "the constraints at https://files.invalid/c.txt"
+    assert answer.problem == f"{place} are not a file of constraints that can be read"
+    assert not (tmp_path / "constraints").exists()

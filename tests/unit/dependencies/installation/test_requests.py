@@ -338,10 +338,12 @@ def test_a_set_that_an_unknown_program_installs_has_no_result(tmp_path: Path) ->
     place = Location(path="tox.ini", line=22)
     step = InstallStep(tool="pip", location=place, arguments=("six",), unknown_program="python tools/install.py")
     cell = cell_of("3.12")
-    tested = replace(cell.service, test_recipe=InstallRecipe(source="tox.ini", steps=(step,)))
+    recipe = InstallRecipe(source="tox.ini", steps=(step,))
+    alone = replace(cell.service, test_recipe=recipe)  # production, without what the tests require
+    tested = replace(alone, test_requirements=(RequirementSource(path="services/user-service/dev.txt"),))
     builder = RequestBuilder(plan=Plan(root=tmp_path), cache=tmp_path / "cache")
 
-    builder.request(cell, (), ()).require_constraints()
+    builder.request(replace(cell, service=alone), (), ()).require_constraints()
     with pytest.raises(Undetermined) as caught:
         builder.request(replace(cell, service=tested), (), ()).require_constraints()
 

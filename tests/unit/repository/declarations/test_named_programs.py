@@ -28,6 +28,8 @@ def declared(text: str, path: str) -> list[str]:
         ("supervisord.conf", ";command=python3.9 x\ncommand=python3.12 x\n", ["2 3.12"]),
         ("run.sh", "ssh old python3.6 a.py\ndocker run x python3.11 -m black\n", []),
         ("run.sh", "uv venv --python 3.9 .venv\npoetry env use 3.9\nuv run -p 3.9 x\n", ["1 3.9", "2 3.9", "3 3.9"]),
+        ("run.sh", "uv venv .venv --python 3.9\nuv sync --extra dev --python 3.9\n", ["1 3.9", "2 3.9"]),
+        ("run.sh", "uv run --with x --python 3.9 y\nuv run pytest -p 3.9\nuv tool install --python 3.9 x\n", ["1 3.9"]),
         ("run.sh", "uv venv --python 3.9\npython3.10 a.py\nmypy --python 3.9\n", []),
         ("uwsgi.ini", "[uwsgi]\nplugins = http,python39\n; plugin = python36\n", ["2 3.9"]),
         ("Makefile", "V := 3.8\nvenv:\n\tpython3.9 -m venv .venv\n# python3.10\n", ["3 3.9"]),

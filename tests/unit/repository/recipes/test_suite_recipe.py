@@ -357,6 +357,11 @@ FUNCTIONS = {
     "subshell": "t() { (cd ../b && make); }\nt\npip install -r dev.txt\n",
     "shifted": 'p() {\n  local n=$1; shift\n  MSG=$n\n  pip install "$@"\n}\np "a pip b" -r dev.txt "six>=1"\n',
     "braces": "mkdir {a,b}\npip install -r dev.txt\n",
+    "returns": 'n() {\n[ "$1" = dev ] && return 0\nreturn 1\n}\nn dev && pip install -r dev.txt\n',
+    "runs its arguments": 'e() {\n  pip install -r dev.txt\n  "$@"\n}\ne pip install six\n',
+    "may shift": 'i() {\n case $1 in\n -q) shift;;\n esac\n pip install "$@"\n}\ni six idna\n',
+    "joined": 'r() {\n  bash -c "$*"\n}\nr pip install six\n',
+    "local": "f() {\n  local R=$1\n}\nR=dev.txt\nf x\npip install -r $R\n",
     "called by nothing": "unused() {\n  pip install -r dev.txt; cd /x\n}\n",
 }
 
@@ -373,6 +378,11 @@ FUNCTIONS = {
         ("subshell", ["test.sh:3 dev.txt"]),
         ("shifted", ["test.sh:4 dev.txt six>=1"]),
         ("braces", ["test.sh:2 dev.txt"]),
+        ("returns", ["test.sh:5 dev.txt"]),
+        ("runs its arguments", ["test.sh:2 dev.txt", "test.sh:5 six"]),
+        ("may shift", ["test.sh:5 six idna"]),
+        ("joined", ["test.sh:2 six"]),
+        ("local", ["test.sh:6 dev.txt"]),
         ("called by nothing", ["test.sh:2 dev.txt"]),
     ],
 )

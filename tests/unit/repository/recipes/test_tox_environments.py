@@ -83,6 +83,8 @@ def test_references_that_refer_to_themselves_end() -> None:
             (("--index-url", "https://i/"), ("--constraint", "https://x/upper")),
             "",
         ),
+        ("/usr/bin/env LANG=C pip install -c upper.txt {opts} {packages}", ("upper.txt",), (), ""),
+        ("{envdir}/bin/myinstall {opts} {packages}", (), (), "{envdir}/bin/myinstall"),
         ("python -I {toxinidir}/tools/install.py {opts} {packages}", (), (), "python -I tools/install.py"),
     ],
 )

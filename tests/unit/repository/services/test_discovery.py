@@ -68,20 +68,24 @@ def test_each_sign_of_a_service_is_enough(tmp_path: Path, files: dict[str, str])
 
 
 @pytest.mark.parametrize(
-    ("command", "is_static"),
+    ("command", "required", "is_static"),
     [
-        ("pip install .", False),
-        ("uv sync", False),
-        ("pip install -r requirements.txt", True),
-        ("poetry install", True),
+        ("pip install .", "", False),
+        ("uv sync", "", False),
+        ("pip install -r requirements.txt", "six", True),
+        ("pip install -r requirements.txt", "-e .[x]  # itself", False),
+        ("pip install build six && python -m build --wheel", "", False),
+        ("echo", "", False),
+        ("poetry install", "", True),
     ],
 )
 def test_a_project_with_old_build_requirements_is_built_where_a_recipe_builds_it(
-    tmp_path: Path, command: str, is_static: bool
+    tmp_path: Path, command: str, required: str, is_static: bool
 ) -> None:
+    """And where no file says how it is installed."""
     files = {
         "pyproject.toml": f'{PROJECT}[build-system]\nrequires = ["setuptools<60"]\n[tool.poetry]\n',
-        "requirements.txt": "",
+        "requirements.txt": f"{required}\n",
         "x.py": "",
         "Dockerfile": f"FROM python:3.9\nCOPY . .\nRUN {command}\n",
     }
