@@ -348,5 +348,8 @@ def _body_chunks(response: "requests.Response") -> Iterator[bytes]:
 
 def without_credentials(url: str) -> str:
     """Return an address without the name and the password of a user."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # no address that anything can ask
+        return url.rpartition("@")[2]
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
