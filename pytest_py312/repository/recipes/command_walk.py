@@ -131,7 +131,7 @@ class CommandWalk:
             self.functions[name] = tuple(function for function in functions if function.name == name)
         self._run_commands(read_shell(remaining), line - 1)
         if self.depth == 0:
-            self._run_uncalled({})
+            self._run_uncalled(())
 
     def run_script(
         self, text: str, path: str, arguments: Sequence[str] = (), *, name: str = "", is_sourced: bool = False
@@ -331,12 +331,12 @@ class CommandWalk:
             return True
         if name in ("export", "declare", "local", "readonly"):
             for word in words[1:]:
+                variable = word.partition("=")[0]
                 if self.active and name in ("declare", "local"):
-                    self.local_values.setdefault(word.partition("=")[0], self.variables.get(word.partition("=")[0]))
+                    self.local_values.setdefault(variable, self.variables.get(variable))
                 assignment = _ASSIGNMENT.fullmatch(word)
                 if assignment and UNKNOWN not in assignment["value"]:
                     self.variables[assignment["name"]] = assignment["value"]
-                variable = word.partition("=")[0]
                 if name in ("export", "declare") and variable in self.variables:
                     self.exported = {**self.exported, variable: self.variables[variable]}
             return True

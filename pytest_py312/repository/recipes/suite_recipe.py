@@ -204,7 +204,7 @@ def read_runner_recipe(tree: Tree, service_path: str) -> InstallRecipe | None:
     """Return what the service's own tox or nox installs for its tests; ``None`` if neither is configured."""
     configuration = read_tox_configuration(tree, service_path)
     if configuration is not None:
-        for name in _newest_first(dict.fromkeys((*configuration.environments, *configuration.factors, "py"))):
+        for name in _environments_newest_first(configuration):
             walk = new_walk(tree, configuration.path, service_path)
             walk_tox(configuration, (name,), walk)
             if any(is_test_run(run) for run in walk.runs):
@@ -229,7 +229,7 @@ def read_outer_tox_recipe(tree: Tree, service_path: str) -> InstallRecipe | None
     configuration = read_tox_configuration(tree, ".") if service_path != "." else None
     if configuration is None:
         return None
-    names = _newest_first(dict.fromkeys((*configuration.environments, *configuration.factors, "py")))
+    names = _environments_newest_first(configuration)
     for name in sorted(names, key=lambda name: _UNUSUAL_ENVIRONMENT.search(name) is not None):
         walk = new_walk(tree, configuration.path, ".")
         walk_tox(configuration, (name,), walk)
@@ -237,6 +237,11 @@ def read_outer_tox_recipe(tree: Tree, service_path: str) -> InstallRecipe | None
         if tests:
             return _recipe(tree, configuration.path, walk, tests[0], service_path)
     return None
+
+
+def _environments_newest_first(configuration: ToxConfiguration) -> list[str]:
+    """Return each environment that may run tests: those of the list, those of settings, and the default one."""
+    return _newest_first(dict.fromkeys((*configuration.environments, *configuration.factors, "py")))
 
 
 def _newest_first(names: Iterable[str]) -> list[str]:

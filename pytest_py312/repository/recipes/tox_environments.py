@@ -274,10 +274,7 @@ def _requirements_command(lines: Sequence[str], base: InstallCommand) -> Install
     words: list[str] = []
     for line in lines:
         text = line.partition(" #")[0].strip()
-        try:
-            words += shlex.split(text) if text.startswith("-") else [text]
-        except ValueError:
-            words += text.split()
+        words += _words(text) if text.startswith("-") else [text]
     command = read_install_command(["pip", "install", *words])
     return replace(command, groups=(*command.groups, *base.groups)) if command is not None else base
 
