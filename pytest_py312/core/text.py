@@ -1,4 +1,4 @@
-"""Prepare text for a terminal and for Markdown: escape it, measure it in columns, shorten it, wrap it.
+"""Prepare text for a terminal and for Markdown (escape, measure, shorten, wrap), and split it into words.
 
 Output of suites and resolvers and names of files are untrusted: an escape sequence could recolour or rewrite the
 terminal, and a bidirectional control character could display something else than the text contains. Escape sequences
@@ -8,6 +8,7 @@ are removed; every other unprintable character is shown as its escape (``\\x07``
 """
 
 import re
+import shlex
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -164,6 +165,14 @@ _BYTES = {"": 1} | {
 }
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)", re.ASCII)
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 24 * 3600}
+
+
+def split_words(text: str, *, comments: bool = False) -> list[str]:
+    """Split text into words as a shell does; at its blanks where a quotation mark is not closed."""
+    try:
+        return shlex.split(text, comments=comments)
+    except ValueError:
+        return text.split()
 
 
 def parse_count(text: str) -> int | None:

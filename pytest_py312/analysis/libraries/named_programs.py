@@ -7,12 +7,12 @@ installed distributions to tell.
 
 import ast
 import re
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 
 from pytest_py312.analysis.libraries.import_context import parse_tree
 from pytest_py312.analysis.libraries.service_imports import is_runtime_file
 from pytest_py312.core.model.fleet import Program
+from pytest_py312.core.text import split_words
 
 _MODULES_THAT_START = frozenset(("asyncio", "commands", "os", "pexpect", "subprocess"))
 _FUNCTIONS_THAT_START = frozenset(
@@ -137,11 +137,7 @@ def _text(node: ast.expr) -> str:
 def _programs_of_command(text: str) -> Iterator[Program]:
     """Yield the programs of a command string, one for each part between ``&&``, ``|`` and ``;``."""
     for part in re.split(r"&&|\|\||[|;\n]", text[:_MAX_COMMAND]):
-        try:
-            words = shlex.split(part)
-        except ValueError:
-            words = part.split()
-        yield from _programs_of_items(words)
+        yield from _programs_of_items(split_words(part))
 
 
 def _programs_of_items(items: Sequence[str]) -> Iterator[Program]:

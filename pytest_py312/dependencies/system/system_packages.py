@@ -4,7 +4,6 @@ Only commands that are written out are read; nothing of the repository is run.
 """
 
 import re
-import shlex
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
@@ -12,6 +11,7 @@ from pytest_py312.core.model.findings import Interpreter, Location
 from pytest_py312.core.model.fleet import Cell, InstallStep, Service
 from pytest_py312.core.model.measurements import ImagePackages, InterpreterBuild
 from pytest_py312.core.progress.hub import PROGRESS
+from pytest_py312.core.text import split_words
 from pytest_py312.dependencies.system.build_tools import (
     NETWORK,
     MissingTool,
@@ -90,10 +90,7 @@ def system_packages(dockerfile: DockerfileText) -> Iterator[SystemPackages]:
 
 
 def _installed_packages(command: str) -> list[str]:
-    try:
-        words = shlex.split(command, comments=True)
-    except ValueError:  # an unclosed quotation mark
-        words = command.split()
+    words = split_words(command, comments=True)
     start = next((index for index, word in enumerate(words) if word.rpartition("/")[2] in _INSTALLERS), None)
     if start is None:
         return []

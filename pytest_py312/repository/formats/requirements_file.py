@@ -5,7 +5,6 @@ tables of dependencies in other files (:class:`DependencyTable`).
 """
 
 import re
-import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -14,7 +13,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name, parse_sdist_filename, parse_wheel_filename
 
 from pytest_py312.core.errors import did_you_mean
-from pytest_py312.core.text import shorten
+from pytest_py312.core.text import shorten, split_words
 
 MAX_LINES = 20_000
 MAX_REQUIREMENTS = 5_000
@@ -237,12 +236,8 @@ def _read_requirement(collector: RequirementCollector, line: str, number: int, r
 
 def _option_pairs(text: str) -> list[tuple[str, str]]:
     """Return ``--a=b --c d -rx`` as (long name, value) pairs; a flag has an empty value."""
-    try:
-        words = shlex.split(text)
-    except ValueError:  # an unclosed quotation mark: pip rejects it later, but the words still show what was meant
-        words = text.split()
     pairs: list[tuple[str, list[str]]] = []
-    for word in words:
+    for word in split_words(text):  # pip rejects an unclosed quotation mark later
         if word.startswith("--"):
             name, _, value = word.partition("=")
             pairs.append((name, [value]))

@@ -5,12 +5,12 @@ https://tox.wiki/en/stable/config.html; what a configuration computes otherwise 
 
 import itertools
 import re
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from pytest_py312.core.model.findings import Location
+from pytest_py312.core.text import split_words
 from pytest_py312.repository.formats.commands.install_commands import InstallCommand, read_install_command
 from pytest_py312.repository.formats.setuptools import IniText, read_ini
 from pytest_py312.repository.formats.toml import read_toml, strings_in
@@ -169,7 +169,7 @@ class _Environment:
         outer = (self._walk.path, self._walk.folder, self._walk.variables, self._walk.exported)
         self._walk.variables = {**outer[2], **self._variables()}
         first = len(self._walk.steps)
-        words = _words(" ".join(self._lines("install_command")))
+        words = split_words(" ".join(self._lines("install_command")))
         settings = _read_installer(words)
         _add_install(self._walk, _with_settings(command, settings), location, self._root)
         if self._installs_project():
@@ -274,16 +274,9 @@ def _requirements_command(lines: Sequence[str], base: InstallCommand) -> Install
     words: list[str] = []
     for line in lines:
         text = line.partition(" #")[0].strip()
-        words += _words(text) if text.startswith("-") else [text]
+        words += split_words(text) if text.startswith("-") else [text]
     command = read_install_command(["pip", "install", *words])
     return replace(command, groups=(*command.groups, *base.groups)) if command is not None else base
-
-
-def _words(text: str) -> list[str]:
-    try:
-        return shlex.split(text)
-    except ValueError:
-        return text.split()
 
 
 def _read_installer(words: Sequence[str]) -> InstallCommand | None:

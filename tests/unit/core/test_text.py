@@ -18,6 +18,7 @@ from pytest_py312.core.text import (
     parse_size,
     shorten,
     shorten_middle,
+    split_words,
     truncate,
     wrap_words,
 )
@@ -138,3 +139,20 @@ def test_sizes_have_units() -> None:
 )
 def test_durations_have_the_units_of_a_plan(seconds: float, text: str) -> None:
     assert format_duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("-e 'a b' c", ["-e", "a b", "c"]),
+        ("it's one", ["it's", "one"]),
+        ("a \\", ["a", "\\"]),
+        ("", []),
+    ],
+)
+def test_words_are_split_as_a_shell_does_and_at_blanks_where_a_quotation_is_open(text: str, words: list[str]) -> None:
+    assert split_words(text) == words
+
+
+def test_a_comment_is_left_out_of_the_words_when_asked() -> None:
+    assert split_words("apt-get install git # for pip", comments=True) == ["apt-get", "install", "git"]

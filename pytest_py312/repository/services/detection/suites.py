@@ -2,7 +2,6 @@
 
 import posixpath
 import re
-import shlex
 from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -10,6 +9,7 @@ from itertools import pairwise
 
 from pytest_py312.core.model.fleet import Service
 from pytest_py312.core.model.plan import Suite, SuiteKind
+from pytest_py312.core.text import split_words
 from pytest_py312.repository.formats.setuptools import read_ini
 from pytest_py312.repository.formats.toml import read_toml, strings_in
 from pytest_py312.repository.tree import Tree, join_path, lies_in
@@ -240,10 +240,7 @@ def _ini_settings(name: str, text: str) -> dict[str, tuple[str, ...]] | None:
 
 def _setting_words(value: object) -> tuple[str, ...]:
     if isinstance(value, str):
-        try:
-            return tuple(shlex.split(value))
-        except ValueError:
-            return tuple(value.split())
+        return tuple(split_words(value))
     return strings_in(value)
 
 
