@@ -68,9 +68,11 @@ class SourceFolders:
         """
         if self.outer_paths(folder):
             return True
+        if folder == "." or self.git_version(folder) is None:
+            return False
         tree = Tree(self._root)
         text = "".join(tree.read_or_none(join_path(folder, name)) or "" for name in ("pyproject.toml", "setup.py"))
-        return folder != "." and self.git_version(folder) is not None and _ROOT_ABOVE.search(text) is not None
+        return _ROOT_ABOVE.search(text) is not None
 
     def _outer_paths_now(self, folder: str) -> tuple[str, ...]:
         tree = Tree(self._root)
