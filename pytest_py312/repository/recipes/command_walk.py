@@ -307,7 +307,7 @@ class CommandWalk:
             return self._call(words[0], words[1:])
         name = words[0].rpartition("/")[2]
         if name == "return" and self.active:
-            self.may_have_returned = self.conditional
+            self.may_have_returned = self.may_have_returned or self.conditional
             self.has_returned = not self.conditional
             return words[1] == "0" if words[1:] and words[1].isdigit() else None
         if name == "shift":
