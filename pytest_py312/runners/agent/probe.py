@@ -348,7 +348,8 @@ class WarningRecorder:
         self._seen: dict[tuple[str, str, str], int] = {}
         self._count_by_text: dict[str, int] = {}
         self._last_match = threading.local()
-        self._own_display = self._original_display = _warning_display()
+        self._own_display: Any = None
+        self._original_display = _warning_display()
 
     def record(self, warning_message: Any) -> None:
         message, category = str(warning_message.message)[:300], warning_message.category
@@ -365,9 +366,10 @@ class WarningRecorder:
 
     def install_filters(self) -> None:
         """Insert a filter before each present ``ignore``, unless that was done since the display function changed."""
-        if _warning_display() is None or self._is_installed():
+        if _warning_display() is None or not _shows_plainly() or self._is_installed():
             return
-        self._original_display = _warning_display()
+        if _warning_display() is not self._own_display:  # otherwise it would hand on to itself without an end
+            self._original_display = _warning_display()
         self._own_display = warnings._showwarnmsg_impl = self._receive  # type: ignore[attr-defined]  # private, in 3.8 to 3.14
         for place, item in reversed(list(enumerate(warnings.filters))):
             action, message, category, module, line = item
@@ -377,8 +379,7 @@ class WarningRecorder:
         warnings.simplefilter("ignore", type("Nothing", (Warning,), {}), append=True)
 
     def _is_installed(self) -> bool:
-        plain = warnings.showwarning is getattr(warnings, "_showwarning_orig", None)
-        return plain and _warning_display() is self._own_display is not self._original_display
+        return _shows_plainly() and _warning_display() is self._own_display is not self._original_display
 
     def _recording_filter(self, message: Any, category: Any, module: Any) -> tuple[Any, ...]:
         last_match = self._last_match
@@ -412,6 +413,11 @@ class WarningRecorder:
 def _warning_display() -> Any:
     """Return the function that shows or collects warnings; ``None`` if the library has another name for it."""
     return getattr(warnings, "_showwarnmsg_impl", None)
+
+
+def _shows_plainly() -> bool:
+    """Return whether nothing has replaced ``warnings.showwarning``, as ``logging.captureWarnings`` and astropy do."""
+    return warnings.showwarning is getattr(warnings, "_showwarning_orig", None)
 
 
 def _is_deprecation(category: Any) -> bool:
