@@ -59,6 +59,31 @@ def outcomes(root: Path, cache: Path) -> dict[tuple[str, str], dict[str, Any]]:
     return {(outcome["check"], str(outcome["interpreter"])): outcome for outcome in report["outcomes"]}
 
 
+def test_what_a_computed_setup_requires_is_imported(tmp_path: Path, gate_cache: Path) -> None:
+    """boto installs on 3.12 and cannot be imported there; the service imports it in a function."""
+    setup = (
+        "from setuptools import setup\n"
+        "setup(name='svc', version='1', py_modules=['app'], install_requires=open('deps.list').read().split())\n"
+    )
+    root = repository(
+        tmp_path / "repository",
+        "",
+        **{
+            "svc/Dockerfile": "FROM python:3.9-slim\nCOPY . .\nRUN pip install .\n",
+            "svc/setup.py": setup,
+            "svc/deps.list": "boto==2.49.0\n",
+            "svc/app.py": "def call():\n    import boto\n",
+        },
+    )
+
+    found = outcomes(root, gate_cache)
+
+    (finding,) = found["dependencies", "3.12"]["findings"]
+    assert (finding["code"], finding["names"]) == ("PY105", ["boto"])
+    assert found["dependencies", "3.11"]["status"] == "passed"
+    assert "PY121" not in {finding["code"] for finding in found["libraries", "None"]["findings"]}
+
+
 def test_a_project_that_packs_shared_folders_is_built_with_them(tmp_path: Path, gate_cache: Path) -> None:
     """Projects of a monorepo that are made of bricks: each packs what it needs of the folders that all share."""
     project = (

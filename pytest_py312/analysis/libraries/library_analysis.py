@@ -174,7 +174,9 @@ class LibraryAnalyzer:
         settings = settings_of_suite(self._tree, cell.service)
         reached = reached_files(files, contents, cell.service, cell.interpreter, settings)
         providers = inputs.providers(cell, self._runner.find_interpreter(cell.interpreter))
-        unprovided = unprovided_imports(roots, reached, installed, providers, contents)
+        recipe = cell.service.recipe
+        is_incomplete = recipe is not None and not recipe.is_complete
+        unprovided = unprovided_imports(roots, reached, installed, providers, contents, is_incomplete=is_incomplete)
         names = frozenset(_versions(inputs.installation.distributions))
         unprovided += unprovided_setuptools_imports(files, contents, reached, providers, cell.interpreter, names)
         suspected = sorted({item.module for item in unprovided if not item.owner})
@@ -291,12 +293,22 @@ class LibraryAnalyzer:
         for entry in installation.distributions:
             if entry.is_of_repository:  # required by path
                 run_time.setdefault(entry.name, set())
+        own_trees = [
+            entry
+            for entry in installation.distributions
+            if entry.is_of_repository and request_builder.folders.is_built_from(service.path, entry)
+        ]
         source = self._read(service)
         return _AnalysisInputs(
             source=source,
             local_names=own_module_names(service, [facts.path for facts in source.facts], self._tree, self._neighbors),
             run_time=run_time,
-            mentioned=frozenset(item.name for requirements in requirement_sets for item in requirements.entries),
+            mentioned=frozenset(
+                {
+                    *(item.name for requirements in requirement_sets for item in requirements.entries),
+                    *request_builder.required_by_trees(cell, own_trees),
+                }
+            ),
             installation=installation,
             baseline_installation=baseline_installation,
             own_lines=tuple(

@@ -190,13 +190,21 @@ def unprovided_imports(
     installed: EnvironmentModules,
     providers: Providers,
     contents: Mapping[str, bytes],
+    *,
+    is_incomplete: bool = False,
 ) -> list[UnprovidedImport]:
-    """Return the imports of third-party modules among ``roots`` that the requirements do not provide."""
+    """Return the imports of third-party modules among ``roots`` that the requirements do not provide.
+
+    :param is_incomplete: whether something else is installed that could not be determined. Then an import in a function
+        counts as well: it may need just that.
+    """
     replaced = _names_in(contents.values(), _REPLACED_MODULE)
     unprovided = []
     for root in roots:
         in_start = root.path in reached.from_start
-        if root.likelihood != Likelihood.AT_IMPORT or not (in_start or root.path in reached.from_tests):
+        is_run = root.likelihood == Likelihood.AT_IMPORT
+        is_possible = is_incomplete and in_start and root.likelihood == Likelihood.WHEN_CALLED
+        if not (is_run or is_possible) or not (in_start or root.path in reached.from_tests):
             continue
         top = root.target.partition(".")[0]
         steps = root.target.split(".")
@@ -208,7 +216,7 @@ def unprovided_imports(
         if not owners:
             module = next((name for name in prefixes(root.target) if not installed.has(name)), root.target)
             unprovided.append(UnprovidedImport(path=root.path, line=root.line, module=module))
-        elif in_start and providers.gate_only.issuperset(owners):
+        elif is_run and in_start and providers.gate_only.issuperset(owners):
             unprovided.append(UnprovidedImport(path=root.path, line=root.line, module=top, owner=owners[0]))
     return unprovided
 

@@ -178,7 +178,7 @@ class LockInstaller:
             raise Unresolvable(unhashed)
         environment = self._environment(build, pins, trees, distributions)
         imported = self._modules_of_source(cell, distributions)
-        declared = self._modules_of_requirements(cell.service, environment, trees, distributions)
+        declared = self._modules_of_requirements(cell, environment, trees, distributions)
         modules = tuple(sorted(declared | imported))
         imports = self._imports(cell, build, environment, modules)
         if causes := possible_causes(imports, environment, distributions):
@@ -279,13 +279,15 @@ class LockInstaller:
 
     def _modules_of_requirements(
         self,
-        service: Service,
+        cell: Cell,
         environment: Environment,
         trees: Sequence[StoredDistribution],
         distributions: Sequence[StoredDistribution],
     ) -> frozenset[str]:
-        names = [*self._request_builder.directly_required(service), *(tree.name for tree in trees)]
-        started = self._started_modules(service, distributions, names)
+        builder = self._request_builder
+        by_files = [*builder.directly_required(cell.service), *(tree.name for tree in trees)]
+        names = dict.fromkeys((*by_files, *sorted(builder.required_by_trees(cell, trees))))
+        started = self._started_modules(cell.service, distributions, names)
         return started.union(*(importable_modules(environment.modules.get(name, ())) for name in names))
 
     def _started_modules(

@@ -348,6 +348,10 @@ class RequestBuilder:
             provided=group.provided,
         )
 
+    def required_by_trees(self, cell: Cell, trees: Sequence[StoredDistribution]) -> frozenset[str]:
+        """Return the normalised names of the projects that built folders require, also by a computed setup.py."""
+        return frozenset(_project(line) for line in self._tree_lines(cell, trees, ()))
+
     def _tree_lines(self, cell: Cell, trees: Sequence[StoredDistribution], excluded: Collection[str]) -> list[str]:
         """Return what the folders require that are built and installed with their dependencies."""
         requirements = self.requirements(cell.service)

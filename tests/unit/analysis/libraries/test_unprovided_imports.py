@@ -48,17 +48,38 @@ def reached(
     return reached_files(files, contents, of, Interpreter.parse(interpreter), settings)
 
 
-def unprovided(texts: Mapping[str, str], providers: Providers = ALL_REQUIRED, interpreter: str = "3.12") -> list[str]:
+def unprovided(
+    texts: Mapping[str, str],
+    providers: Providers = ALL_REQUIRED,
+    interpreter: str = "3.12",
+    *,
+    is_incomplete: bool = False,
+) -> list[str]:
     """What is not provided for a service in the root folder, as ``module`` or ``module by owner``."""
     files = [scan_text(text, path) for path, text in texts.items()]
     contents = {path: text.encode() for path, text in texts.items()}
     version = Interpreter.parse(interpreter)
     roots = list(external_imports(files, contents, {"app", "tests"}, (version.major, version.minor)))
-    imports = unprovided_imports(roots, reached(texts, interpreter), installed(**LIBRARIES), providers, contents)
+    imports = unprovided_imports(
+        roots,
+        reached(texts, interpreter),
+        installed(**LIBRARIES),
+        providers,
+        contents,
+        is_incomplete=is_incomplete,
+    )
     imports += unprovided_setuptools_imports(
         files, contents, reached(texts, interpreter), providers, version, {"setuptools"}
     )
     return [f"{item.module} by {item.owner}" if item.owner else item.module for item in imports]
+
+
+def test_an_import_in_a_function_may_need_what_could_not_be_followed() -> None:
+    """With an install command that is not understood; where all is known, it may be for an optional feature."""
+    texts = {"main.py": "import six\ndef run():\n    import boto\n", "other.py": "def run():\n    import idna\n"}
+
+    assert unprovided(texts) == []
+    assert unprovided(texts, is_incomplete=True) == ["boto"]
 
 
 # ---- what certainly runs
