@@ -187,6 +187,12 @@ def scalar_text(node: YamlNode | None) -> str:
     return node.value if isinstance(node, YamlScalar) else ""
 
 
+def line_of_scalar(text: str, scalar: YamlScalar) -> int:
+    """Return the line on which the content of a scalar starts; that of a block is on the line after its sign."""
+    is_block = scalar.style in ("|", ">") or text[scalar.start : scalar.start + 1] in ("|", ">")
+    return text.count("\n", 0, scalar.start) + 1 + is_block
+
+
 def content_end(node: YamlNode) -> int:
     """Return the end of the last character of ``node``, without the blanks and comments that follow a block."""
     for _ in range(MAX_DEPTH):

@@ -12,19 +12,25 @@ from itertools import dropwhile, islice, pairwise
 
 from pytest_py312.core.model.findings import Location
 from pytest_py312.core.model.fleet import InstallStep
-from pytest_py312.repository.formats.commands.install_commands import read_install_command, read_pip_setting
-from pytest_py312.repository.formats.commands.makefile import read_makefile
-from pytest_py312.repository.formats.commands.shell import ARGUMENT, UNKNOWN, ShellCommand, read_shell
+from pytest_py312.repository.formats.commands.install_commands import (
+    InstallCommand,
+    read_install_command,
+    read_pip_setting,
+)
+from pytest_py312.repository.formats.commands.shell import ARGUMENT, UNKNOWN, ShellCommand, ShellWord, read_shell
 from pytest_py312.repository.formats.commands.shell_functions import (
     ShellFunction,
     arguments_of,
     positional,
     split_functions,
 )
+from pytest_py312.repository.formats.commands.task_files import TASK_RUNNERS, read_script_commands
 from pytest_py312.repository.formats.requirements_file import project_name
 from pytest_py312.repository.recipes.file_map import FileMap, resolve_path
 from pytest_py312.repository.recipes.install_steps import is_judged_installer, make_step
 from pytest_py312.repository.recipes.shell_paths import expand_paths
+from pytest_py312.repository.recipes.text_flow import STANDARD_INPUT, TextFlow, written_requirements
+from pytest_py312.repository.tree import with_outer_folders
 
 DEPTH_LIMIT = 6
 """Maximum nesting of scripts."""
@@ -39,6 +45,8 @@ _ASSIGNMENT = re.compile(r"(?P<name>[A-Za-z_]\w*)=(?P<value>.*)", re.DOTALL | re
 _SHELLS = frozenset({"sh", "bash", "ash", "dash", "zsh"})
 _PREFIXES = frozenset({"exec", "time", "nohup", "nice", "command", "builtin", "then", "do", "else", "!", "{", "eval"})
 _WRAPPERS_WITH_USER = frozenset({"gosu", "su-exec", "setuidgid", "chpst"})
+_TASK_FILE_OPTIONS = frozenset({"-f", "--file", "--justfile", "-t", "--taskfile", "-c", "--collection"})
+_TASK_FOLDER_OPTIONS = frozenset({"-C", "--directory", "--dir", "--working-directory", "--search-root"})
 _UNCERTAIN_COMMANDS = frozenset({"command", "which", "type", "hash", "grep", "egrep", "diff", "cmp", "id", "getent"})
 _ENVIRONMENT_RUNNERS = frozenset({"poetry", "pipenv", "pdm", "uv", "rye", "hatch", "conda"})
 
@@ -122,6 +130,10 @@ class CommandWalk:
     depth: int = 0
     count: int = 0
     conditional: bool = False
+    flow: TextFlow = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.flow = TextFlow(self.files)
 
     def run(self, text: str, line: int = 1) -> None:
         """Walk through shell text whose first line is ``line`` of the file."""
@@ -188,7 +200,7 @@ class CommandWalk:
                     folders.append(self.folder)
                 elif operator == ")" and folders:
                     self.folder = folders.pop()
-            words = expand_paths(command.words, self.variables, self.folder, self.script)
+            words = self._expand(command.words)
             keyword = words[0] if words else ""
             if keyword == "for" and "in" in words[:3]:
                 index = self._run_loop(words, commands, index, offset)
@@ -342,8 +354,8 @@ class CommandWalk:
             return True
         if name in ("false", "exit") and len(words) == 1:
             return name != "false"
-        if name == "make":
-            self._run_make(words[1:], line)
+        if name in TASK_RUNNERS:
+            self._run_tasks(name, words[1:], line)
             return True
         if name == "su":
             self._run_nested(words, "-c", line)
@@ -432,35 +444,57 @@ class CommandWalk:
         if re.search(r"install|require|dep|build|setup|bootstrap", posixpath.basename(name)):
             self.limits.append(f"{self.path}:{line} runs {name}, which is not in the repository")
 
-    def _run_make(self, words: Sequence[str], line: int) -> None:
-        folder, makefile, targets, variables = self.folder, "", [], {}
+    def _run_tasks(self, runner: str, words: Sequence[str], line: int) -> None:
+        """Walk through the commands of the targets of a Makefile, or of the tasks of just, Task or Invoke."""
+        folder, named, targets, variables = self.folder, "", [], {}
         remaining = list(words)
         while remaining:
             word = remaining.pop(0)
             assignment = _ASSIGNMENT.fullmatch(word)
-            if word in ("-C", "--directory", "-f", "--file", "-j", "-O") and remaining:
-                value = remaining.pop(0) if word not in ("-j", "-O") or remaining[0].isdigit() else ""
-                folder = resolve_path(value, folder) if word in ("-C", "--directory") else folder
-                makefile = value if word in ("-f", "--file") else makefile
+            if word in _TASK_FILE_OPTIONS and remaining:
+                named = remaining.pop(0)
+            elif (word in _TASK_FOLDER_OPTIONS or (word in ("-d", "-r") and runner != "make")) and remaining:
+                folder = resolve_path(remaining.pop(0), folder)
+            elif word in ("-j", "-O") and remaining[:1] and remaining[0].isdigit():
+                remaining.pop(0)
             elif assignment:
                 variables[assignment["name"]] = assignment["value"]
             elif not word.startswith("-"):
                 targets.append(word)
-        names = (makefile,) if makefile else ("GNUmakefile", "makefile", "Makefile")
-        makefile_path = next((path for name in names if (path := self.files.find(resolve_path(name, folder)))), None)
-        text = self.files.tree.read_or_none(makefile_path) if makefile_path else None
-        if makefile_path is None or text is None or self.depth >= DEPTH_LIMIT:
-            self.limits.append(f"{self.path}:{line} runs make, whose Makefile is not followed")
+        names, read = TASK_RUNNERS[runner]
+        folders = (
+            [folder] if runner == "make" else [f"/{path}" for path in with_outer_folders(folder.lstrip("/") or ".")]
+        )
+        places = (resolve_path(name, each) for each in folders for name in ((named,) if named else names))
+        task_file = next((path for place in places if (path := self.files.find(place))), None)
+        text = self.files.tree.read_or_none(task_file) if task_file else None
+        if task_file is None or text is None or self.depth >= DEPTH_LIMIT:
+            self.limits.append(f"{self.path}:{line} runs {runner}, whose {names[-1]} is not followed")
             return
-        parsed = read_makefile(text)
+        parsed = read(text)
         outer = (self.path, self.folder, self.variables)
         self.depth += 1
         for target in targets or [parsed.default]:
             for number, command in parsed.commands_of(target, variables):
-                self.path, self.folder, self.variables = makefile_path, folder, dict(outer[2])
+                self.path, self.folder, self.variables = task_file, folder, dict(outer[2])
                 self.run(command, number)
         self.depth -= 1
         self.path, self.folder, self.variables = outer
+
+    def _follow_python(self, words: Sequence[str]) -> None:
+        """Walk through the commands with which a Python script of the repository installs."""
+        script = next((word for word in words[1:] if not word.startswith("-")), "")
+        path = self.files.find(resolve_path(script, self.folder)) if script.endswith(".py") else None
+        text = self.files.tree.read_or_none(path) if path and script != "setup.py" else None
+        if path is None or text is None or self.depth >= DEPTH_LIMIT:
+            return
+        outer = self.path, self.folder
+        self.depth += 1
+        for number, command in read_script_commands(text):
+            self.path = path
+            self.run(command, number)
+        self.depth -= 1
+        self.path, self.folder = outer
 
     def _install_or_run(self, words: list[str], line: int, command: ShellCommand) -> bool | None:
         location = Location(path=self.path, line=line)
@@ -469,36 +503,20 @@ class CommandWalk:
             self.settings[configured[0]] = configured[1]
             self.variables.setdefault(*configured)  # variables take precedence over the file of settings
             return True
-        installer = self._separate_installer(words)
-        tool = words[0].rpartition("/")[2] if not installer else "installer"
-        if tool in ("installer", "virtualenv"):  # nothing is known of what it installs, but it has to run
-            installers = (installer,) if installer else ()
-            step = InstallStep(tool=tool, location=location, installers=installers, conditional=self.conditional)
-            self.steps.append(step)
+        commands = self.flow.commands_of(words, command, self.folder, self._expand)
+        if commands != [words]:
+            for each in commands:
+                self._run_words(each, line, command)
+            return True
+        self._note_installer(words, location)
+        output = "".join(self._expand((command.output,))[:1]) if command.output else ""
         read = read_install_command(words)
-        if read is not None:
-            output_words = (command.output,) if command.output else ()
-            output = expand_paths(output_words, self.variables, self.folder, self.script)
-            if output and not read.output:
-                read = replace(read, output=output[0])
-            if read.generates and read.tool == "setup.py" and self._installs_setuptools():
-                read = replace(read, tool="pip")  # the wheel may be copied to where setuptools is not
-            made = make_step(
-                read,
-                location,
-                self.files,
-                self.folder,
-                self.variables,
-                program=words[0],
-                conditional=self.conditional,
-            )
-            if read.generates:
-                if read.output:
-                    self.files.add_generated(resolve_path(read.output, self.folder), made.step)
-                return True
-            is_kept = made.step.is_for_python or made.step.system_packages or made.step.installers
-            kept = (*made.generated, *([made.step] if is_kept else []))
-            self.steps += [step for step in kept if step not in self.steps]
+        if read is not None and self._install(read, words, location, output).generates:
+            return True
+        if read is None and words[0].rpartition("/")[2].startswith("python"):
+            self._follow_python(words)
+        elif read is None:
+            self._change_files(words, command, location, output)
         started = _started_program(words)
         if started != list(words) and started:
             return self._run_words(started, line, command)
@@ -513,6 +531,58 @@ class CommandWalk:
         )
         name = words[0].rpartition("/")[2]
         return None if name in _UNCERTAIN_COMMANDS or (name.startswith("python") and "-c" in words) else True
+
+    def _expand(self, words: tuple[ShellWord, ...]) -> tuple[str, ...]:
+        return expand_paths(words, self.variables, self.folder, self.script)
+
+    def _note_installer(self, words: Sequence[str], location: Location) -> None:
+        """Record a tool that installs, with its version: nothing is known of what it installs, but it has to run."""
+        installer = self._separate_installer(words)
+        tool = words[0].rpartition("/")[2] if not installer else "installer"
+        if tool in ("installer", "virtualenv"):
+            installers = (installer,) if installer else ()
+            step = InstallStep(tool=tool, location=location, installers=installers, conditional=self.conditional)
+            self.steps.append(step)
+
+    def _install(self, read: InstallCommand, words: Sequence[str], location: Location, output: str) -> InstallCommand:
+        """Record what a command installs, or what it generates instead; return the command."""
+        if output and not read.output:
+            read = replace(read, output=output)
+        if read.generates and read.tool == "setup.py" and self._installs_setuptools():
+            read = replace(read, tool="pip")  # the wheel may be copied to where setuptools is not
+        made = make_step(
+            read, location, self.files, self.folder, self.variables, program=words[0], conditional=self.conditional
+        )
+        if read.generates:
+            self.files.add_generated(resolve_path(read.output or STANDARD_INPUT, self.folder), made.step)
+            return read
+        is_kept = made.step.is_for_python or made.step.system_packages or made.step.installers
+        kept = (*made.generated, *([made.step] if is_kept else []))
+        self.steps += [step for step in kept if step not in self.steps]
+        return read
+
+    def _change_files(self, words: Sequence[str], command: ShellCommand, location: Location, output: str) -> None:
+        """Record the requirements that a command writes into a file, and the files that it copies."""
+        name = words[0].rpartition("/")[2]
+        arguments = [word for word in words[1:] if not word.startswith("-")]
+        if name in ("cp", "mv", "ln") and len(arguments) == 2 and UNKNOWN not in "".join(arguments):
+            source, target = (resolve_path(word, self.folder) for word in arguments)
+            found = self.files.find(target)
+            into_folder = arguments[1].endswith("/") or (found is not None and self.files.tree.is_folder(found))
+            self.files.copy_from(self.files, source, target, into_folder=into_folder)
+        output = output or (arguments[0] if name == "tee" and arguments else "")
+        if not output or UNKNOWN in output:
+            return
+        path = resolve_path(output, self.folder)
+        written = written_requirements(words, command, output, self.flow.texts)
+        appends = command.appends or (name == "tee" and "-a" in words)
+        if appends and written and self.files.find(path) is not None:
+            written, appends = ["-r", path, *written], False
+        read = read_install_command(["pip", "install", *written]) if written else None
+        if read is not None:
+            made = make_step(read, location, self.files, self.folder, {}, conditional=self.conditional)
+            for step in (*made.generated, made.step):
+                self.files.add_generated(path, step, appends=appends or step is not (made.generated or (step,))[0])
 
     def _separate_installer(self, words: Sequence[str]) -> str:
         """Return the requirement of a Poetry or Pipenv that this command puts into an environment of its own."""

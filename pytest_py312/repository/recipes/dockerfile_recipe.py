@@ -24,6 +24,7 @@ from pytest_py312.repository.recipes.file_map import (
     instruction_words,
     is_related,
     resolve_path,
+    sources_of_copy,
 )
 from pytest_py312.repository.recipes.serverless_builds import LAMBDA_VARIABLES, lambda_step
 from pytest_py312.repository.tree import Tree, join_path, leaves_root, lies_in, with_outer_folders
@@ -57,12 +58,15 @@ def read_dockerfile_recipe(tree: Tree, dockerfile: str, service_path: str) -> In
             *with_outer_folders(posixpath.dirname(dockerfile) or "."),
         )
     )
-    is_lambda = is_lambda_image(parsed.final_stage.image)
-    platform_steps = [lambda_step(Location(path=dockerfile, line=parsed.final_stage.image_line))] * is_lambda
     recipes = []
     for context in contexts:
-        stage = _ImageReader(tree, text, parsed, context).stage(parsed.final_stage)
-        own_steps = _of_one_environment(tuple(dict.fromkeys(stage.steps)), service_path)
+        built = _stage_of_service(parsed, context, service_path) or parsed.final_stage
+        is_lambda = is_lambda_image(built.image)
+        platform_steps = [lambda_step(Location(path=dockerfile, line=built.image_line))] * is_lambda
+        reader = _ImageReader(tree, text, parsed, context)
+        stage = reader.stage(built)
+        all_steps = tuple(dict.fromkeys((*stage.steps, *reader.steps_at_start(stage, built))))
+        own_steps = _of_one_environment(all_steps, service_path)
         steps = (*(_with_installer_of_stage(step, parsed) for step in own_steps), *platform_steps)
         python_path = tuple(filter(None, stage.environment.get("PYTHONPATH", "").split(":")))
         path = [resolve_path(folder, stage.folder) for folder in (".", *python_path)]
@@ -81,6 +85,36 @@ def read_dockerfile_recipe(tree: Tree, dockerfile: str, service_path: str) -> In
         recipes.append(recipe)
     # `COPY . /app` fits every folder: the context is the one in which most of what is installed exists
     return min(recipes, key=lambda recipe: sum(len(step.unresolved) for step in recipe.steps) + len(recipe.limits))
+
+
+def _stage_of_service(dockerfile: DockerfileText, context: str, service_path: str) -> BuildStage | None:
+    """Return the stage with the service's code, where one Dockerfile has a target for each of several services.
+
+    ``None`` if the last stage may have it, or if no stage that others neither build on nor copy from has it alone.
+    """
+    used = {stage.parent for stage in dockerfile.stages}
+    places: dict[int, list[str]] = {stage.index: [] for stage in dockerfile.stages}
+    for instruction in dockerfile.instructions:
+        index = max((stage.index for stage in dockerfile.stages if stage.line < instruction.line), default=None)
+        if index is None:
+            continue
+        names = re.findall(r"--from=[\"']?([\w.-]+)|\bfrom=([\w.-]+)", instruction.arguments)
+        copied = {name for pair in names for name in pair if name}
+        used |= {stage.index for stage in dockerfile.stages if {stage.name, str(stage.index)} & copied}
+        places[index] += [join_path(context, source) for source in sources_of_copy(instruction)]
+
+    def has_code(stage: BuildStage) -> bool:
+        return any(lies_in(place, service_path) for place in places[stage.index])
+
+    last = dockerfile.stages[-1]
+    if (
+        service_path == "."
+        or has_code(last)
+        or any(lies_in(service_path, place) or place == "." for place in places[last.index])
+    ):
+        return None
+    having = [stage for stage in dockerfile.stages if stage.index not in used and has_code(stage)]
+    return having[0] if having and places[last.index] else None
 
 
 def _with_installer_of_stage(step: InstallStep, dockerfile: DockerfileText) -> InstallStep:
@@ -129,6 +163,8 @@ class _StageState:
     limits: list[str] = field(default_factory=list)
     copied_stages: set[int] = field(default_factory=set)
     made_folders: set[str] = field(default_factory=set)
+    start: dict[str, Instruction] = field(default_factory=dict)
+    """The last ``ENTRYPOINT`` and ``CMD``."""
 
     def has_folder(self, path: str) -> bool:
         """Return whether ``path`` is certainly a folder of the image: one of Linux, or one that a line has made."""
@@ -159,7 +195,7 @@ class _ImageReader:
             state = _StageState(
                 files=base.files.copy(), folder=base.folder, variables=dict(base.environment),
                 environment=dict(base.environment), steps=list(base.steps), limits=list(base.limits),
-                copied_stages=set(base.copied_stages), made_folders=set(base.made_folders),
+                copied_stages=set(base.copied_stages), made_folders=set(base.made_folders), start=dict(base.start),
             )  # fmt: skip
         else:
             state = _StageState(files=FileMap(self._tree))
@@ -189,6 +225,8 @@ class _ImageReader:
             self._copy(instruction, state, stage)
         elif instruction.keyword == "RUN":
             self._run(instruction, state, stage)
+        elif instruction.keyword in ("ENTRYPOINT", "CMD"):
+            state.start[instruction.keyword] = instruction
 
     def _declare_arguments(self, instruction: Instruction, state: _StageState) -> None:
         defaults = dict(self._dockerfile.arguments)
@@ -304,15 +342,32 @@ class _ImageReader:
 
     # ---- commands
 
+    def steps_at_start(self, state: _StageState, stage: BuildStage) -> list[InstallStep]:
+        """Return what a container always installs when it starts: ``CMD pip install -r requirements.txt && python``."""
+        walks = [self._walk(instruction, state, stage) for instruction in state.start.values()]
+        return [step for walk in walks for step in walk.steps if step.is_for_python and not step.conditional]
+
     def _run(self, instruction: Instruction, state: _StageState, stage: BuildStage) -> None:
+        walk = self._walk(instruction, state, stage)
+        state.steps += walk.steps
+        state.limits += walk.limits
+        state.variables = {**walk.settings, **state.variables}
+        state.environment = {**walk.settings, **state.environment}
+        for match in _MADE_FOLDERS.finditer(instruction.arguments[:_RUN_LIMIT]):
+            words = (substitute_variables(word, state.variables)[0] for word in match["folders"].split())
+            state.made_folders.update(resolve_path(word, state.folder) for word in words if not word.startswith("-"))
+
+    def _walk(self, instruction: Instruction, state: _StageState, stage: BuildStage) -> CommandWalk:
+        """Walk through the commands of an instruction; the files that they write stay in the image."""
         lines = _raw_lines(self._text, instruction)
-        keyword = re.match(r"\s*RUN", lines, re.IGNORECASE)
+        keyword = re.match(rf"\s*{instruction.keyword}", lines, re.IGNORECASE)
         text = (" " * keyword.end() + lines[keyword.end() :]) if keyword else lines
         files = state.files.copy()
         while flag := _RUN_FLAG.match(text):
             if flag["name"] == "mount":
                 self._mount(flag["value"] or "", files, state, stage)
             text = "\n" * flag[0].count("\n") + text[flag.end() :]
+        known = len(files.mounts)
         walk = CommandWalk(
             files=files,
             path=self._dockerfile.path,
@@ -330,15 +385,8 @@ class _ImageReader:
                 walk.run_argv([str(word) for word in argv], instruction.line)
                 text = ""
         walk.run(text, instruction.line)
-        state.steps += walk.steps
-        state.limits += walk.limits
-        state.variables = {**walk.settings, **state.variables}
-        state.environment = {**walk.settings, **state.environment}
-        for match in _MADE_FOLDERS.finditer(instruction.arguments[:_RUN_LIMIT]):
-            words = (substitute_variables(word, state.variables)[0] for word in match["folders"].split())
-            state.made_folders.update(resolve_path(word, state.folder) for word in words if not word.startswith("-"))
-        known = len(state.files.mounts)
-        state.files.mounts += [mount for mount in files.mounts[known:] if mount.generated is not None]
+        state.files.mounts += files.mounts[known:]
+        return walk
 
     def _mount(self, value: str, files: FileMap, state: _StageState, stage: BuildStage) -> None:
         """Apply ``--mount=type=bind``: files of the context or of another stage."""

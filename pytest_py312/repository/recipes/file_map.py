@@ -5,7 +5,7 @@ import posixpath
 import re
 import shlex
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from itertools import islice
@@ -24,11 +24,15 @@ MOUNT_LIMIT = 2_000
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Mount:
-    """``destination`` (absolute) has the content of ``source`` (relative to the root), or what a command generates."""
+    """``destination`` (absolute) has the content of ``source`` (relative to the root), or what a command generates.
+
+    ``appends``: the command adds to what an earlier one has generated there.
+    """
 
     destination: str
     source: str = ""
     generated: InstallStep | None = None
+    appends: bool = False
 
 
 @dataclass(slots=True)
@@ -45,9 +49,9 @@ class FileMap:
         """Record that ``source`` of the repository lies at ``destination``."""
         self._add(Mount(destination=_absolute(destination, "/"), source=source))
 
-    def add_generated(self, destination: str, step: InstallStep) -> None:
-        """Record that ``step`` generates the file or folder ``destination``."""
-        self._add(Mount(destination=_absolute(destination, "/"), generated=step))
+    def add_generated(self, destination: str, step: InstallStep, *, appends: bool = False) -> None:
+        """Record that ``step`` generates the file or folder ``destination``, or adds to it."""
+        self._add(Mount(destination=_absolute(destination, "/"), generated=step, appends=appends))
 
     def _add(self, mount: Mount) -> None:
         if len(self.mounts) < MOUNT_LIMIT:
@@ -83,7 +87,7 @@ class FileMap:
                 if mount.generated is not None and destination in ("", mount.destination):
                     steps.append(mount.generated)
                     destination = mount.destination
-                    if path == destination and _has_suffix(path):
+                    if path == destination and _has_suffix(path) and "*" not in path and not mount.appends:
                         break  # a file is overwritten, a folder is filled
                 elif mount.generated is None and self.find(path) is not None:
                     break
@@ -99,9 +103,7 @@ class FileMap:
         for mount in list(other.mounts):
             inner = _inside(mount.destination, path)
             if inner is not None and inner != ".":
-                self._add(
-                    Mount(destination=_absolute(inner, destination), source=mount.source, generated=mount.generated)
-                )
+                self._add(replace(mount, destination=_absolute(inner, destination)))
         for step in other.find_generated(path):
             self.add_generated(target if _has_suffix(path) else destination, step)
 
@@ -157,7 +159,7 @@ def find_build_context(tree: Tree, service_path: str, dockerfile: DockerfileText
 
 def copied_sources(dockerfile: DockerfileText) -> list[str]:
     """Return what the stages of a Dockerfile take from the build context, as far as it is literal."""
-    return [source for instruction in dockerfile.instructions for source in _copied_sources(instruction)]
+    return [source for instruction in dockerfile.instructions for source in sources_of_copy(instruction)]
 
 
 def context_path(source: str) -> str:
@@ -168,7 +170,7 @@ def context_path(source: str) -> str:
     return resolve_path(source, "/").lstrip("/") or "."
 
 
-def _copied_sources(instruction: Instruction) -> Iterator[str]:
+def sources_of_copy(instruction: Instruction) -> Iterator[str]:
     """Yield what a COPY or ADD takes from the build context."""
     if instruction.keyword not in ("COPY", "ADD") or "<<" in instruction.arguments or "--from" in instruction.arguments:
         return

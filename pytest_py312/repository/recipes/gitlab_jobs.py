@@ -13,6 +13,7 @@ from pytest_py312.repository.formats.yaml import (
     YamlSequence,
     child_of,
     items_of,
+    line_of_scalar,
     pairs_of,
     parse_documents,
     scalar_text,
@@ -23,7 +24,6 @@ from pytest_py312.repository.recipes.workflow_jobs import (
     VISIT_LIMIT,
     JobStep,
     WorkflowJob,
-    line_of_text,
 )
 
 EXTENDS_LIMIT = 11
@@ -141,7 +141,7 @@ class _Pipeline:
         """Yield the commands of a script, with those of ``!reference [.job, script]`` and of nested lists."""
         node = script.node
         if isinstance(node, YamlScalar):
-            line = line_of_text(script.text, node)
+            line = line_of_scalar(script.text, node)
             yield JobStep(text=node.value, line=line, path=script.path, is_same_shell=True)
             return
         if not isinstance(node, YamlSequence) or not self._may_follow(depth):

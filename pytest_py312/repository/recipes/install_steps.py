@@ -148,7 +148,7 @@ def make_step(
         target=command.target,
         prefix=command.prefix,
         indexes=(*settings.indexes, *fetched),
-        system_packages=command.system_packages,
+        system_packages=tuple(name for name in command.system_packages if UNKNOWN not in name),
         installers=tuple(text for text in command.arguments if is_judged_installer(text)),
         environment=_environment_of(program, folder),
         conditional=conditional,

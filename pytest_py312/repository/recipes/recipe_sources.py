@@ -60,8 +60,15 @@ def _sources_of_step(
     for path in step.constraints:
         yield RequirementSource(path=path, constraints=True)
     for path in step.files:
+        folder, _, name = path.rpartition("/")
         if step.tool == "conda":
             yield RequirementSource(path=path, table=PIP_TABLE)
+        elif (
+            step.tool == "uv pip" and name in readers
+        ):  # https://docs.astral.sh/uv/pip/packages/#installing-packages-from-files
+            of_file = {name: readers[name]}
+            tables = _project_sources(tree, folder or ".", of_file, lambda table, toml: _is_selected(step, table, toml))
+            yield from (replace(source, settings=settings, unlocked=True) for source in tables)
         else:
             yield RequirementSource(path=path, folder=step.folder, settings=settings)
     if step.arguments:

@@ -16,6 +16,7 @@ from pytest_py312.repository.formats.yaml import (
     child_of,
     first_document,
     items_of,
+    line_of_scalar,
     pairs_of,
     scalar_text,
 )
@@ -106,7 +107,7 @@ def _read_step(text: str, node: YamlNode, folder: str) -> JobStep | None:
         return None
     return JobStep(
         text=run.value,
-        line=line_of_text(text, run),
+        line=line_of_scalar(text, run),
         folder=scalar_text(child_of(node, "working-directory")) or folder,
         variables=dict(_pairs(child_of(node, "env"))),
     )
@@ -140,7 +141,7 @@ def _circleci_steps(
             yield JobStep(
                 # a value such as << parameters.x >> is no redirection
                 text=re.sub(r"<<\s*[\w.]+\s*>>", "${_EXPRESSION}", command.value),
-                line=line_of_text(text, command),
+                line=line_of_scalar(text, command),
                 folder=_circleci_folder(scalar_text(child_of(run, "working_directory")))
                 if run is not command
                 else folder,
@@ -156,12 +157,6 @@ def _circleci_steps(
 def _circleci_folder(folder: str) -> str:
     """Return a working directory relative to the checkout, which is ``~/project`` or another folder of the home."""
     return "." if not folder or folder.startswith(("~", "/")) else folder
-
-
-def line_of_text(text: str, scalar: YamlScalar) -> int:
-    """Return the line on which the content of a scalar starts; that of a block is on the line after its sign."""
-    is_block = scalar.style in ("|", ">") or text[scalar.start : scalar.start + 1] in ("|", ">")
-    return text.count("\n", 0, scalar.start) + 1 + is_block
 
 
 def _default_folder(node: YamlNode | None) -> str:

@@ -62,13 +62,16 @@ class ShellCommand:
     """One simple command.
 
     ``operator`` has all operators between it and the command in front of it: ``&&``, or ``);(``. ``line`` counts from
-    1. ``output`` is the file that its output is written to, ``here_document`` its input.
+    1. ``output`` is the file that its output is written to (at its end, if it ``appends``), ``input`` the one that its
+    input is read from, ``here_document`` the text of its input.
     """
 
     words: tuple[ShellWord, ...]
     line: int
     operator: str = ""
     output: ShellWord = ()
+    appends: bool = False
+    input: ShellWord = ()
     here_document: str = ""
     here_document_line: int = 0
 
@@ -155,8 +158,10 @@ class _ShellReader:
     operator: str = ""
     first_line: int = 1
     output: ShellWord = ()
-    redirects_output: bool = False
-    skips_word: bool = False
+    input: ShellWord = ()
+    redirection: str = ""
+    """The operator in front of a file that is no word of the command; empty if the next word is one."""
+    appends: bool = False
     pending: list[tuple[str, bool]] = field(default_factory=list)
 
     def read(self) -> None:
@@ -260,8 +265,8 @@ class _ShellReader:
         if not match:
             return False
         self._end_word()
-        self.redirects_output = match["operator"] in (">", ">>", ">|") and match[0][:1] in ("1", ">")
-        self.skips_word = True
+        is_error = match["operator"].startswith(">") and match[0][:1] not in ("1", ">")
+        self.redirection = "2>" if is_error else match["operator"]
         self.position = match.end()
         return True
 
@@ -287,11 +292,13 @@ class _ShellReader:
         if not self.parts:
             return
         word, self.parts = tuple(self.parts), []
-        if self.skips_word:
-            self.output = word if self.redirects_output else self.output
-            self.skips_word = False
-        else:
+        if not self.redirection:
             self.words.append(word)
+        elif self.redirection in (">", ">>", ">|"):
+            self.output, self.appends = word, self.redirection == ">>"
+        elif self.redirection == "<":
+            self.input = word
+        self.redirection = ""
 
     def _end_command(self, operator: str) -> None:
         self._end_word()
@@ -305,12 +312,13 @@ class _ShellReader:
         if self.words or body:
             command = ShellCommand(
                 words=tuple(self.words), line=self.first_line if self.words else self.line, operator=self.operator,
-                output=self.output, here_document=body, here_document_line=body_line,
+                output=self.output, appends=self.appends, input=self.input, here_document=body,
+                here_document_line=body_line,
             )  # fmt: skip
             self.commands.append(command)
             self.operator = ""
         self.operator += ";" if operator == "\n" and not self.operator.endswith(("&&", "||", "|")) else operator.strip()
-        self.words, self.output, self.skips_word = [], (), False
+        self.words, self.output, self.input, self.appends, self.redirection = [], (), (), False, ""
 
     def _peek_here_documents(self) -> tuple[str, int]:
         """Cut the bodies of the pending here-documents out of the text that is still to be read."""

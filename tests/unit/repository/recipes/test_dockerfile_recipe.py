@@ -35,6 +35,12 @@ def test_a_step_has_its_files_and_its_line(tmp_path: Path) -> None:
     assert files_of(recipe_of(tmp_path, text, {"reqs/a.txt": ""})) == [("svc/Dockerfile:6", ("svc/reqs/a.txt",))]
 
 
+JUSTFILE = "name := 'a'\ndefault:\n  true\ndeps x: (default)\n  @pip install -r {{name}}.txt\n"
+TASKFILE = "vars: {F: a}\ntasks:\n  deps:\n    cmds:\n      - task: inner\n  inner: pip install -r {{.F}}.txt\n"
+INVOKE = "@task\ndef deps(c):\n    c.run('pip install -r a.txt')\n@task(deps)\ndef all_deps(c):\n    pass\n"
+SCRIPT = "import subprocess, sys\nsubprocess.run([sys.executable, '-m', 'pip', 'install', '-r', 'a.txt'])\n"
+
+
 @pytest.mark.parametrize(
     "lines",
     [
@@ -63,6 +69,22 @@ def test_a_step_has_its_files_and_its_line(tmp_path: Path) -> None:
         "RUN <<EOF\nretry () {\n  shift\n  until \"$@\"; do sleep 1; done\n}\nretry 5 pip install -r a.txt\nEOF",
         "RUN <<EOF\nold () {\n  docker run x \\\n    \"$@\"\n}\nold pip install -r b.txt\npip install -r a.txt\nEOF",
         "RUN <<EOF\nrun () {\n  echo \"${C}$*\"\n  eval \"$*\"\n}\nrun pip install -r a.txt\nEOF",
+        "RUN xargs -n 1 -a a.txt pip install --no-cache-dir",
+        "RUN xargs pip install < a.txt",
+        "RUN grep -v '^#' a.txt | xargs -n1 pip install",
+        "RUN pip install $(cat a.txt | grep -v '^#')",
+        "RUN pip install $(< a.txt)",
+        "RUN cat a.txt | pip install -r /dev/stdin",
+        "RUN find . -name 'a*.txt' -exec pip install -r {} \\;",
+        "RUN find . -name 'a*.txt' | xargs -I{} pip install -r {}",
+        "RUN cp a.txt /tmp/r.txt\nRUN pip install -r /tmp/r.txt",
+        "RUN grep -v x a.txt > /tmp/r.txt\nRUN pip install -r /tmp/r.txt",
+        "RUN just deps a",
+        "RUN task deps",
+        "RUN invoke all-deps",
+        "RUN python tools/deps.py",
+        "CMD pip install -r a.txt && python app.py",
+        'ENTRYPOINT ["sh", "-c", "pip install -r a.txt && exec python app.py"]',
     ],
 )  # fmt: skip
 def test_ways_to_install_one_file(tmp_path: Path, lines: str) -> None:
@@ -70,11 +92,85 @@ def test_ways_to_install_one_file(tmp_path: Path, lines: str) -> None:
         "a.txt": "", "b.txt": "", "install.sh": "#!/bin/sh\npip install -r $1.txt\n",
         "Makefile": "F = b\ndeps:\n\tpip install -r $(F).txt\n",
         "run.sh": ". ./base.sh\nlogged pip install -r a.txt\n",
+        "justfile": JUSTFILE, "Taskfile.yml": TASKFILE, "tasks.py": INVOKE, "tools/deps.py": SCRIPT,
         "base.sh": 'function logged {\n  echo "$@"\n  "$@"\n}\nshow() {\n  echo "$@"\n}\nshow pip install -r b.txt\n',
     }  # fmt: skip
     recipe = recipe_of(tmp_path, f"FROM python:3.11\nWORKDIR /app\nCOPY . .\n{lines}\n", files)
     assert [step.files for step in recipe.steps] == [("svc/a.txt",)]
     assert recipe.is_complete
+
+
+@pytest.mark.parametrize(
+    ("lines", "installed"),
+    [
+        ('RUN echo "six==1.16.0" > /r.txt && pip install -r /r.txt', [("six==1.16.0",)]),
+        ("RUN printf 'six\\nidna\\n' > /r.txt && pip install -r /r.txt", [("six", "idna")]),
+        ("RUN <<EOF cat > /r.txt\nsix # why\n\nidna; python_version < '4'\nEOF\nRUN pip install -r /r.txt",
+         [("six", "idna; python_version < '4'")]),
+        ("RUN echo six > /r.txt; echo idna >> /r.txt; pip install -r /r.txt", [("six",), ("idna",)]),
+        ("RUN echo six >> a.txt && pip install -r a.txt", [("six",)]),
+        ("RUN echo six > /r.txt; echo idna > /r.txt; pip install -r /r.txt", [("idna",)]),
+        ("RUN echo six > /etc/motd; pip install idna", [("idna",)]),
+    ],
+)  # fmt: skip
+def test_requirements_that_a_command_writes(tmp_path: Path, lines: str, installed: list[tuple[str, ...]]) -> None:
+    recipe = recipe_of(tmp_path, f"FROM python:3.11\nWORKDIR /app\nCOPY . .\n{lines}\n", {"a.txt": "tomli\n"})
+    assert [step.arguments for step in recipe.steps] == installed
+    assert [file for step in recipe.steps for file in step.files] == ["svc/a.txt"] * (">> a.txt" in lines)
+
+
+def test_what_a_container_installs_at_times_is_no_part(tmp_path: Path) -> None:
+    """The script that starts the image installs the tools for development if it is asked to."""
+    script = '#!/bin/sh\nif [ "$DEBUG" ]; then\n  pip install -r dev.txt\nfi\nexec "$@"\n'
+    text = 'FROM python:3.11\nWORKDIR /app\nCOPY . .\nRUN pip install six\nENTRYPOINT ["./start.sh"]\n'
+    recipe = recipe_of(tmp_path, text, {"start.sh": script, "dev.txt": ""})
+    assert [step.arguments for step in recipe.steps] == [("six",)]
+
+
+TARGETS = """\
+FROM python:3.10 AS wheels
+WORKDIR /build/shared
+COPY shared .
+RUN pip wheel -w . --no-deps .
+WORKDIR /build/client
+COPY client .
+RUN pip wheel -w . --no-deps .
+FROM python:3.10 AS base
+FROM base AS first
+WORKDIR /src
+COPY first/requirements.txt .
+RUN pip install -r requirements.txt
+COPY --from=wheels /build/shared/*.whl .
+COPY --from=wheels /build/client/*.whl .
+RUN pip install *.whl
+FROM base AS second
+COPY second .
+RUN pip install six
+FROM nginx
+COPY docker/nginx.conf /etc/nginx.conf
+"""
+
+
+@pytest.mark.parametrize(
+    ("service", "installed"),
+    [
+        ("first", [(("first/requirements.txt",), ()), ((), ("shared",)), ((), ("client",))]),
+        ("second", [((), ())]),
+        ("docker", []),
+    ],
+)
+def test_a_dockerfile_with_a_target_for_each_service(
+    tmp_path: Path, service: str, installed: list[tuple[tuple[str, ...], tuple[str, ...]]]
+) -> None:
+    files = ("first/requirements.txt", "second/app.py", "docker/nginx.conf", "shared/setup.py", "client/setup.py")
+    for name, text in {"Dockerfile": TARGETS, **dict.fromkeys(files, "")}.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+
+    recipe = read_dockerfile_recipe(Tree(tmp_path), "Dockerfile", service)
+
+    assert recipe is not None
+    assert [(step.files, tuple(project.path for project in step.projects)) for step in recipe.steps] == installed
 
 
 def test_a_step_of_a_script_has_its_place_there(tmp_path: Path) -> None:

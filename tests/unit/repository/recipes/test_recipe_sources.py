@@ -85,10 +85,14 @@ def test_what_poetry_installs(tmp_path: Path, values: dict[str, object], tables:
          ["project.dependencies", "project.optional-dependencies.server"]),
         ("pdm", {}, ["project.dependencies", "dependency-groups.dev", "dependency-groups.Test_Tools"]),
         ("hatch", {"groups": ("default",)}, ["project.dependencies"]),
+        ("uv pip", {"files": ("svc/pyproject.toml",)}, ["project.dependencies"]),
+        ("uv pip", {"files": ("svc/pyproject.toml",), "all_extras": True},
+         ["project.dependencies", "project.optional-dependencies.server"]),
     ],
 )  # fmt: skip
 def test_what_other_tools_install(tmp_path: Path, tool: str, values: dict[str, object], tables: list[str]) -> None:
-    assert sorted(sources(tmp_path, step(tool, project="svc", **values))) == sorted(tables)
+    project = {} if "files" in values else {"project": "svc"}
+    assert sorted(sources(tmp_path, step(tool, **project, **values))) == sorted(tables)
 
 
 def test_what_pipenv_installs(tmp_path: Path) -> None:

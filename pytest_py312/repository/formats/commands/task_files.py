@@ -1,0 +1,170 @@
+"""Read the tasks of just, Task and Invoke, and the commands that a Python script runs. Never raises, runs nothing."""
+
+import ast
+import re
+import shlex
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from pytest_py312.repository.formats.commands.makefile import MakefileText, MakeTarget, read_makefile
+from pytest_py312.repository.formats.setuptools import last_name, parse_module, text_of
+from pytest_py312.repository.formats.yaml import (
+    YamlMapping,
+    YamlScalar,
+    child_of,
+    first_document,
+    items_of,
+    line_of_scalar,
+    pairs_of,
+    scalar_text,
+)
+
+LINE_LIMIT = 10_000
+CALL_LIMIT = 500
+"""Maximum number of calls that are read from one Python file."""
+
+_JUST_RECIPE = re.compile(r"@?(?P<name>[A-Za-z_][\w-]*)(?P<parameters>[^:=]*):(?!=)(?P<needs>.*)", re.ASCII)
+_JUST_VARIABLE = re.compile(r"(?:export\s+)?(?P<name>[A-Za-z_][\w-]*)\s*:=\s*[\"'](?P<value>[^\"']*)[\"']\s*", re.ASCII)
+_REFERENCE = re.compile(r"\{\{\s*\.?(?P<name>[A-Za-z_]\w*)[^{}]*\}\}", re.ASCII)
+_RUNNING_CALLS = frozenset({"run", "call", "check_call", "check_output", "Popen", "system", "popen", "sudo"})
+_INSTALLS = re.compile(r"\bpip3?\b|\buv\b|\bpoetry\b|\bpipenv\b|\bpdm\b|\beasy_install\b")
+
+
+def read_justfile(text: str) -> MakefileText:
+    """Read the recipes of a justfile; https://just.systems/man/en/"""
+    variables: dict[str, str] = {}
+    targets: dict[str, MakeTarget] = {}
+    name = ""
+    body: list[tuple[int, str]] = []
+    needs: tuple[str, ...] = ()
+
+    def end() -> None:
+        if name:
+            targets.setdefault(
+                name, MakeTarget(name=name, needs=needs, commands=tuple(_just_commands(body, variables)))
+            )
+
+    for number, line in enumerate(text.splitlines()[:LINE_LIMIT], start=1):
+        if line[:1].isspace() or not line.strip():
+            body.append((number, line.strip()))
+            continue
+        variable, recipe = _JUST_VARIABLE.fullmatch(line.strip()), _JUST_RECIPE.match(line)
+        if variable:
+            variables[variable["name"]] = variable["value"]
+        if recipe or variable:
+            end()
+            name, body = recipe["name"] if recipe else "", []
+            needs = tuple(re.findall(r"[A-Za-z_][\w-]*", recipe["needs"].partition("#")[0])) if recipe else ()
+    end()
+    return MakefileText(targets=targets, default=next(iter(targets), ""))
+
+
+def _just_commands(body: Sequence[tuple[int, str]], variables: Mapping[str, str]) -> Iterator[tuple[int, str]]:
+    """Yield the lines of a recipe; one that begins with ``#!`` is a single script."""
+    lines = [(number, _expanded(line, variables)) for number, line in body if line]
+    if lines and lines[0][1].startswith("#!"):
+        if "sh" in lines[0][1]:
+            yield lines[0][0], "\n".join(line for _, line in lines)
+        return
+    pending, first = "", 0
+    for number, line in lines:
+        first = first if pending else number
+        pending += line.removesuffix("\\")
+        if not line.endswith("\\"):
+            yield first, pending.lstrip("@-").strip()
+            pending = ""
+
+
+def _expanded(text: str, variables: Mapping[str, str]) -> str:
+    """Replace ``{{ name }}``; a name without a value becomes a variable of the shell."""
+    return _REFERENCE.sub(lambda match: variables.get(match["name"], f"${{{match['name']}}}"), text)
+
+
+def read_taskfile(text: str) -> MakefileText:
+    """Read the tasks of a Taskfile.yml; https://taskfile.dev/reference/schema"""
+    root = first_document(text)
+    variables = {scalar_text(key): scalar_text(value) for key, value in pairs_of(child_of(root, "vars"))}
+    variables = {name: value for name, value in variables.items() if value}
+    targets = {}
+    for key, node in pairs_of(child_of(root, "tasks")):
+        name, folder = scalar_text(key), _expanded(scalar_text(child_of(node, "dir")), variables)
+        body = (child_of(node, "cmds") or child_of(node, "cmd")) if isinstance(node, YamlMapping) else node
+        commands = []
+        for item in items_of(body) or ([body] if body is not None else []):
+            is_scalar = isinstance(item, YamlScalar)
+            scalar = item if is_scalar else child_of(item, "cmd") or child_of(item, "task")
+            if isinstance(scalar, YamlScalar):
+                command = f"task {scalar.value}" if scalar is child_of(item, "task") else scalar.value
+                prefix = f"cd {shlex.quote(folder)} && " if folder else ""
+                commands.append((line_of_scalar(text, scalar), prefix + _expanded(command, variables)))
+        needed = (scalar_text(item) or scalar_text(child_of(item, "task")) for item in items_of(child_of(node, "deps")))
+        targets[name] = MakeTarget(name=name, needs=tuple(filter(None, needed)), commands=tuple(commands))
+    return MakefileText(targets=targets, default="default")
+
+
+def read_invoke_tasks(text: str) -> MakefileText:
+    """Read the tasks of a tasks.py; https://docs.pyinvoke.org/en/stable/concepts/invoking-tasks.html"""
+    module = parse_module(text)
+    functions = [node for node in module.body if isinstance(node, ast.FunctionDef)] if module else []
+    targets = {}
+    for function in functions:
+        decorators = [each for each in function.decorator_list if isinstance(each, ast.Call)]
+        listed = [*(word.value for each in decorators for word in each.keywords if word.arg == "pre"),
+                  *(argument for each in decorators for argument in each.args)]  # fmt: skip
+        nodes = [node for value in listed for node in (value.elts if isinstance(value, ast.List) else [value])]
+        needs = tuple(_task_name(last_name(node)) for node in nodes if last_name(node))
+        name = _task_name(function.name)
+        targets[name] = MakeTarget(name=name, needs=needs, commands=tuple(_commands_in(function)))
+    return MakefileText(targets=targets)
+
+
+def _task_name(function: str) -> str:
+    return function.replace("_", "-")
+
+
+def read_script_commands(text: str) -> tuple[tuple[int, str], ...]:
+    """Return the commands with which a Python script installs, as (line, shell text), in the order of their lines."""
+    module = parse_module(text) if _INSTALLS.search(text) else None
+    commands = _commands_in(module) if module is not None else ()
+    return tuple((line, command) for line, command in commands if _INSTALLS.search(command))
+
+
+def _commands_in(node: ast.AST) -> Iterator[tuple[int, str]]:
+    """Yield the commands that calls such as ``subprocess.run`` and ``os.system`` start."""
+    calls = [call for call in ast.walk(node) if isinstance(call, ast.Call) and call.args]
+    for call in sorted(calls, key=lambda call: (call.lineno, call.col_offset))[:CALL_LIMIT]:
+        if last_name(call.func) in _RUNNING_CALLS:
+            command = _command_text(call.args[0])
+            if command:
+                yield call.lineno, command
+
+
+def _command_text(node: ast.expr) -> str:
+    """Return a command as shell text; what is computed becomes a variable without a value."""
+    if isinstance(node, ast.List | ast.Tuple):
+        words = (text_of(word) for word in node.elts)
+        known = [
+            shlex.quote(text) if text is not None else _computed_word(word)
+            for word, text in zip(node.elts, words, strict=True)
+        ]
+        return " ".join(known)
+    if isinstance(node, ast.JoinedStr):
+        return "".join(
+            str(part.value) if isinstance(part, ast.Constant) else _computed_word(getattr(part, "value", part))
+            for part in node.values
+        )
+    return text_of(node) or ""
+
+
+def _computed_word(node: ast.expr) -> str:
+    name = last_name(node) or "computed"
+    return "python" if name == "executable" else f"${{{name}}}"
+
+
+TASK_RUNNERS: Mapping[str, tuple[tuple[str, ...], Callable[[str], MakefileText]]] = {
+    "make": (("GNUmakefile", "makefile", "Makefile"), read_makefile),
+    "just": (("justfile", "Justfile", ".justfile"), read_justfile),
+    "task": (("Taskfile.yml", "taskfile.yml", "Taskfile.yaml", "taskfile.yaml", "Taskfile.dist.yml"), read_taskfile),
+    "invoke": (("tasks.py",), read_invoke_tasks),
+    "inv": (("tasks.py",), read_invoke_tasks),
+}
+"""Programs that run the commands of named tasks -> the files that they look for, and the reader of these."""
