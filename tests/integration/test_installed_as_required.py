@@ -76,12 +76,12 @@ def test_what_a_computed_setup_requires_is_imported(tmp_path: Path, gate_cache: 
         },
     )
 
-    found = outcomes(root, gate_cache)
+    outcome_of = outcomes(root, gate_cache)
 
-    (finding,) = found["dependencies", "3.12"]["findings"]
+    (finding,) = outcome_of["dependencies", "3.12"]["findings"]
     assert (finding["code"], finding["names"]) == ("PY105", ["boto"])
-    assert found["dependencies", "3.11"]["status"] == "passed"
-    assert "PY121" not in {finding["code"] for finding in found["libraries", "None"]["findings"]}
+    assert outcome_of["dependencies", "3.11"]["status"] == "passed"
+    assert "PY121" not in {finding["code"] for finding in outcome_of["libraries", "None"]["findings"]}
 
 
 def test_a_project_that_packs_shared_folders_is_built_with_them(tmp_path: Path, gate_cache: Path) -> None:

@@ -24,7 +24,7 @@ from pytest_py312.dependencies.system.image_programs import images_of, missing_p
 from pytest_py312.dependencies.system.known_packages import missing_library
 from pytest_py312.dependencies.system.shared_libraries import linked_libraries
 from pytest_py312.repository.formats.functions.serverless import LAMBDA_CODE
-from pytest_py312.repository.recipes.install_steps import BRING_SETUPTOOLS
+from pytest_py312.repository.recipes.commands.install_steps import BRING_SETUPTOOLS
 from pytest_py312.repository.services.requirements.requirement_set import LocatedEntry, RequirementSet
 from pytest_py312.runners.probe_records import read_bounded
 

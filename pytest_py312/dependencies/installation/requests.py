@@ -28,7 +28,7 @@ from pytest_py312.dependencies.resolution.uv_config import BUILD_CONSTRAINT
 from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
 from pytest_py312.repository.formats.lockfiles import lock_format
 from pytest_py312.repository.formats.requirements_file import read_requirements
-from pytest_py312.repository.recipes.index_settings import REMOTE_CONSTRAINTS
+from pytest_py312.repository.recipes.commands.index_settings import REMOTE_CONSTRAINTS
 from pytest_py312.repository.recipes.install_groups import InstallGroup, group_sources, installs_own_dependencies
 from pytest_py312.repository.recipes.recipe_sources import own_sources
 from pytest_py312.repository.services.own_distributions import find_own_distributions

@@ -21,7 +21,7 @@ from pytest_py312.gate.benchmarks.jobs import BenchmarkSide
 from pytest_py312.gate.benchmarks.measurement import ServiceBenchmark, ServiceStarter
 from pytest_py312.gate.benchmarks.sampling import MeasurementFailed
 from pytest_py312.repository.formats.dockerfile import read_dockerfile
-from pytest_py312.repository.recipes.file_map import instruction_words
+from pytest_py312.repository.recipes.commands.file_map import instruction_words
 from pytest_py312.repository.services.images import (
     ImageJob,
     ImageStarter,

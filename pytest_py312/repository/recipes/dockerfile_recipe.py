@@ -16,8 +16,8 @@ from pytest_py312.repository.formats.dockerfile import (
     substitute_variables,
 )
 from pytest_py312.repository.formats.image_reference import is_lambda_image
-from pytest_py312.repository.recipes.command_walk import CommandWalk
-from pytest_py312.repository.recipes.file_map import (
+from pytest_py312.repository.recipes.commands.command_walk import CommandWalk
+from pytest_py312.repository.recipes.commands.file_map import (
     FileMap,
     context_path,
     find_build_context,
@@ -367,7 +367,7 @@ class _ImageReader:
             if flag["name"] == "mount":
                 self._mount(flag["value"] or "", files, state, stage)
             text = "\n" * flag[0].count("\n") + text[flag.end() :]
-        known = len(files.mounts)
+        first = len(files.mounts)
         walk = CommandWalk(
             files=files,
             path=self._dockerfile.path,
@@ -385,7 +385,7 @@ class _ImageReader:
                 walk.run_argv([str(word) for word in argv], instruction.line)
                 text = ""
         walk.run(text, instruction.line)
-        state.files.mounts += files.mounts[known:]
+        state.files.mounts += files.mounts[first:]
         return walk
 
     def _mount(self, value: str, files: FileMap, state: _StageState, stage: BuildStage) -> None:

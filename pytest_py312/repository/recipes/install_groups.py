@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from pytest_py312.core.model.fleet import InstallSettings, RequirementSource, Service
-from pytest_py312.repository.recipes.index_settings import REMOTE_CONSTRAINTS
+from pytest_py312.repository.recipes.commands.index_settings import REMOTE_CONSTRAINTS
 
 _ADDED_FILES = ("--extra-index-url", "--find-links", "--build-constraint", REMOTE_CONSTRAINTS)
 """Options that only add files to those of the index, or only restrict what is taken from it."""

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 from pytest_py312.repository.formats.commands.shell import UNKNOWN
 from pytest_py312.repository.formats.setuptools import constant_assignments, parse_module, text_of
-from pytest_py312.repository.recipes.command_walk import CommandWalk
-from pytest_py312.repository.recipes.file_map import resolve_path
+from pytest_py312.repository.recipes.commands.command_walk import CommandWalk
+from pytest_py312.repository.recipes.commands.file_map import resolve_path
 
 CALL_LIMIT = 500
 """Maximum number of calls that are followed from one session."""

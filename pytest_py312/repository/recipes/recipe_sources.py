@@ -10,7 +10,7 @@ from pytest_py312.core.model.fleet import InstallRecipe, InstallStep, LocalProje
 from pytest_py312.repository.formats.conda import PIP_TABLE
 from pytest_py312.repository.formats.requirements_file import DependencyTable
 from pytest_py312.repository.formats.toml import TomlText, read_toml, strings_in
-from pytest_py312.repository.recipes.index_settings import settings_of
+from pytest_py312.repository.recipes.commands.index_settings import settings_of
 from pytest_py312.repository.tree import Tree, join_path
 
 TableReader = Callable[[str, str], tuple[DependencyTable, ...]]

@@ -4,7 +4,7 @@ import posixpath
 import re
 from collections.abc import Sequence
 
-from pytest_py312.repository.recipes.command_walk import CommandRun
+from pytest_py312.repository.recipes.commands.command_walk import CommandRun
 from pytest_py312.repository.tree import join_path, lies_in
 
 _TEST_PROGRAMS = frozenset({"pytest", "py.test", "nosetests", "nose2", "trial", "stestr", "unittest", "ward", "green"})

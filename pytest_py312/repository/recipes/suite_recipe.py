@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from pytest_py312.core.model.fleet import InstallRecipe, InstallStep
 from pytest_py312.repository.formats.commands.shell import UNKNOWN
-from pytest_py312.repository.recipes.command_walk import CommandRun, CommandWalk
-from pytest_py312.repository.recipes.file_map import WORKSPACE, FileMap, resolve_path
+from pytest_py312.repository.recipes.commands.command_walk import CommandRun, CommandWalk
+from pytest_py312.repository.recipes.commands.file_map import WORKSPACE, FileMap, resolve_path
 from pytest_py312.repository.recipes.nox_sessions import walk_nox
 from pytest_py312.repository.recipes.suite_commands import (
     is_test_of,

@@ -20,7 +20,7 @@ from pytest_py312.repository.formats.yaml import (
     pairs_of,
     scalar_text,
 )
-from pytest_py312.repository.recipes.file_map import WORKSPACE
+from pytest_py312.repository.recipes.commands.file_map import WORKSPACE
 
 JOB_LIMIT = 100
 STEP_LIMIT = 200

@@ -13,9 +13,9 @@ from pytest_py312.core.model.plan import Plan, PlannedCommand
 from pytest_py312.repository.declarations.reader import is_dockerfile
 from pytest_py312.repository.formats.dockerfile import read_dockerfile
 from pytest_py312.repository.formats.functions.serverless import LAMBDA_CODE
-from pytest_py312.repository.recipes.command_walk import CommandWalk
+from pytest_py312.repository.recipes.commands.command_walk import CommandWalk
+from pytest_py312.repository.recipes.commands.file_map import FileMap, resolve_path
 from pytest_py312.repository.recipes.dockerfile_recipe import installs_from, read_dockerfile_recipe
-from pytest_py312.repository.recipes.file_map import FileMap, resolve_path
 from pytest_py312.repository.recipes.serverless_builds import read_handler_recipe, read_serverless_recipe
 from pytest_py312.repository.recipes.suite_recipe import (
     jobs_of_workflows,

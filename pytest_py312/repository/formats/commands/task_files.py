@@ -142,11 +142,11 @@ def _command_text(node: ast.expr) -> str:
     """Return a command as shell text; what is computed becomes a variable without a value."""
     if isinstance(node, ast.List | ast.Tuple):
         words = (text_of(word) for word in node.elts)
-        known = [
+        quoted = [
             shlex.quote(text) if text is not None else _computed_word(word)
             for word, text in zip(node.elts, words, strict=True)
         ]
-        return " ".join(known)
+        return " ".join(quoted)
     if isinstance(node, ast.JoinedStr):
         return "".join(
             str(part.value) if isinstance(part, ast.Constant) else _computed_word(getattr(part, "value", part))

@@ -12,8 +12,8 @@ from pytest_py312.repository.declarations.summaries import VersionMetadata, read
 from pytest_py312.repository.formats.dockerfile import DockerfileText, read_dockerfile
 from pytest_py312.repository.formats.setuptools import read_ini, read_setup_py
 from pytest_py312.repository.formats.toml import read_toml
+from pytest_py312.repository.recipes.commands.file_map import copied_sources
 from pytest_py312.repository.recipes.dockerfile_recipe import read_dockerfile_recipe
-from pytest_py312.repository.recipes.file_map import copied_sources
 from pytest_py312.repository.recipes.serverless_builds import function_folders
 from pytest_py312.repository.services.detection.suites import INI_FILES
 from pytest_py312.repository.tree import (

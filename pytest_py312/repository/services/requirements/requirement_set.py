@@ -29,7 +29,7 @@ from pytest_py312.repository.formats.requirements_file import (
     RequirementsText,
     read_requirements,
 )
-from pytest_py312.repository.recipes.index_settings import REMOTE_CONSTRAINTS, is_fetched
+from pytest_py312.repository.recipes.commands.index_settings import REMOTE_CONSTRAINTS, is_fetched
 from pytest_py312.repository.services.requirements.sources import table_reader
 from pytest_py312.repository.tree import Tree, UnreadableFile, join_path, leaves_root, with_outer_folders
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_py312.repository.recipes.commands.install_steps import workspace_member
 from pytest_py312.repository.recipes.dockerfile_recipe import read_dockerfile_recipe
-from pytest_py312.repository.recipes.install_steps import workspace_member
 from pytest_py312.repository.tree import Tree
 from tests.support.fakes import service_tree
 

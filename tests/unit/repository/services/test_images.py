@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_py312.repository.recipes.file_map import instruction_words
+from pytest_py312.repository.recipes.commands.file_map import instruction_words
 from pytest_py312.repository.services.images import ImageCheckResult, entry_point_of, service_images
 from pytest_py312.repository.tree import Tree
 from tests.support.fakes import service, service_tree

@@ -1,4 +1,4 @@
-"""Warnings of a suite are counted, and reach whoever else the suite has chosen to show them."""
+"""Warnings of a suite are counted, and reach the function that the suite has chosen to show them."""
 
 import logging
 import warnings

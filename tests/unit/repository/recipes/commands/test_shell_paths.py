@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_py312.repository.formats.commands.shell import ARGUMENT, UNKNOWN, read_shell
-from pytest_py312.repository.recipes.shell_paths import expand_paths
+from pytest_py312.repository.recipes.commands.shell_paths import expand_paths
 
 
 def expanded(text: str, script: str = "deploy/test.sh") -> list[str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pytest_py312.core.model.fleet import PLATFORMS, InstallSettings, InstallStep
 from pytest_py312.repository.formats.commands.shell import UNKNOWN
-from pytest_py312.repository.recipes.file_map import FileMap, resolve_path
+from pytest_py312.repository.recipes.commands.file_map import FileMap, resolve_path
 
 _INDEX_OPTIONS = ("--index-url", "--extra-index-url", "--find-links", "--build-constraint")
 REMOTE_CONSTRAINTS = "--constraint"

@@ -12,8 +12,8 @@ from pytest_py312.core.model.fleet import InstallStep, LocalProject
 from pytest_py312.repository.formats.commands.install_commands import InstallCommand
 from pytest_py312.repository.formats.commands.shell import UNKNOWN, unknown_parts
 from pytest_py312.repository.formats.toml import read_toml, strings_in
-from pytest_py312.repository.recipes.file_map import FileMap, resolve_path
-from pytest_py312.repository.recipes.index_settings import (
+from pytest_py312.repository.recipes.commands.file_map import FileMap, resolve_path
+from pytest_py312.repository.recipes.commands.index_settings import (
     REMOTE_CONSTRAINTS,
     IndexSettings,
     environment_indexes,

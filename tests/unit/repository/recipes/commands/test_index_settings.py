@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_py312.core.model.fleet import InstallSettings, InstallStep, RequirementSource
-from pytest_py312.repository.recipes.file_map import FileMap
-from pytest_py312.repository.recipes.index_settings import read_index_settings, settings_of
+from pytest_py312.repository.recipes.commands.file_map import FileMap
+from pytest_py312.repository.recipes.commands.index_settings import read_index_settings, settings_of
 from pytest_py312.repository.recipes.install_groups import group_sources
 from pytest_py312.repository.recipes.recipe_sources import sources_of_recipe
 from pytest_py312.repository.services.requirements.sources import TABLE_READERS

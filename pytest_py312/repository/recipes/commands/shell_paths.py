@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from pytest_py312.repository.formats.commands.shell import ARGUMENT, UNKNOWN, ShellWord, expand_words, read_shell
 from pytest_py312.repository.formats.commands.shell_functions import with_all_arguments
-from pytest_py312.repository.recipes.file_map import resolve_path
+from pytest_py312.repository.recipes.commands.file_map import resolve_path
 
 _DEPTH_LIMIT = 5
 _SCRIPT = re.compile(r"\$\{?(?:0|BASH_SOURCE(?:\[0\])?)(?:(?P<cut>%/\*)?\}|(?![\w{\[]))")

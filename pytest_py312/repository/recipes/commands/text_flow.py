@@ -12,7 +12,7 @@ from itertools import takewhile
 
 from pytest_py312.repository.formats.commands.install_commands import read_install_command
 from pytest_py312.repository.formats.commands.shell import UNKNOWN, ShellCommand, ShellWord, read_shell
-from pytest_py312.repository.recipes.file_map import FileMap, resolve_path
+from pytest_py312.repository.recipes.commands.file_map import FileMap, resolve_path
 
 STANDARD_INPUT = "/dev/stdin"
 FILE_LIMIT = 200

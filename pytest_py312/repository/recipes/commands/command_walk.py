@@ -26,10 +26,10 @@ from pytest_py312.repository.formats.commands.shell_functions import (
 )
 from pytest_py312.repository.formats.commands.task_files import TASK_RUNNERS, read_script_commands
 from pytest_py312.repository.formats.requirements_file import project_name
-from pytest_py312.repository.recipes.file_map import FileMap, resolve_path
-from pytest_py312.repository.recipes.install_steps import is_judged_installer, make_step
-from pytest_py312.repository.recipes.shell_paths import expand_paths
-from pytest_py312.repository.recipes.text_flow import STANDARD_INPUT, TextFlow, written_requirements
+from pytest_py312.repository.recipes.commands.file_map import FileMap, resolve_path
+from pytest_py312.repository.recipes.commands.install_steps import is_judged_installer, make_step
+from pytest_py312.repository.recipes.commands.shell_paths import expand_paths
+from pytest_py312.repository.recipes.commands.text_flow import STANDARD_INPUT, TextFlow, written_requirements
 from pytest_py312.repository.tree import with_outer_folders
 
 DEPTH_LIMIT = 6

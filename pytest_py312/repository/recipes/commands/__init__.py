@@ -1,0 +1,1 @@
+"""From the commands of scripts to the steps that install: folders, variables, conditions, files and options."""
