@@ -43,6 +43,7 @@ _SWITCH = re.compile(r"(?:^|_)(?:TEST|TESTING|DEBUG|DRY|SKIP|DISABLED?|ENABLED?|
 """Variables that choose what the program does: another branch than that of production would be imported."""
 
 _VALUES = (
+    (r"LOG(?:GING)?_?LEVEL", "INFO"),
     (r"PORT$", "1"),
     (r"REGION", "us-east-1"),
     (r"HOST", "localhost"),

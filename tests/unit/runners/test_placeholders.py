@@ -53,6 +53,7 @@ def test_what_an_import_lacks(detail: str, names: list[str]) -> None:
     ("name", "value"),
     [
         ("AWS_REGION", "us-east-1"),
+        ("ADF_LOG_LEVEL", "INFO"),
         ("DATABASE_URL", "postgresql://localhost:1/placeholder"),
         ("REDIS_URL", "redis://localhost:1/0"),
         ("USER_SERVICE_URL", "http://localhost:1"),

@@ -39,16 +39,18 @@ class _Stack:
 def layers_of_parameters(texts: Mapping[str, str]) -> dict[str, LayersByParameter]:
     """Return the layers that the parameters of templates stand for, by the paths of these, then by parameter.
 
-    A stack hands on the outputs of another one: ``!GetAtt LayersStack.Outputs.Common``, also in a list or a join.
+    A stack hands on its own layers (``!Ref Common``) and the outputs of another one
+    (``!GetAtt LayersStack.Outputs.Common``), also in a list or a join.
     """
     layers_by_template: dict[str, LayersByParameter] = {}
     for path, text in texts.items():
-        if "Outputs" not in text or not any(name in text for name in _LOCATIONS):
+        if "Parameters" not in text or not any(name in text for name in _LOCATIONS):
             continue
         stacks = dict(_stacks(text, path))
         for stack in stacks.values():
             layers = {
-                scalar_text(name): tuple(_layers_in(value, stacks, texts)) for name, value in pairs_of(stack.parameters)
+                scalar_text(name): (*_own_layers(value, text, path), *_layers_in(value, stacks, texts))
+                for name, value in pairs_of(stack.parameters)
             }
             named = {name: of_parameter for name, of_parameter in layers.items() if of_parameter}
             if named:
@@ -63,6 +65,16 @@ def _stacks(text: str, path: str) -> Iterator[tuple[str, _Stack]]:
         template = code_folder(scalar_text(child_of(properties, key)), posixpath.dirname(path)) if key else ""
         if template:
             yield scalar_text(name), _Stack(template=template, parameters=child_of(properties, "Parameters"))
+
+
+def _own_layers(value: YamlNode, text: str, path: str) -> Iterator[FunctionLayer]:
+    """Yield the layers of the template itself that a value names."""
+    resources = child_of(first_document(text), "Resources")
+    for name in _scalars(value):
+        resource = child_of(resources, name)
+        layer = read_layer(resource, text, posixpath.dirname(path), path) if resource is not None else None
+        if layer is not None:
+            yield layer
 
 
 def _layers_in(value: YamlNode, stacks: Mapping[str, _Stack], texts: Mapping[str, str]) -> Iterator[FunctionLayer]:

@@ -161,6 +161,20 @@ def test_layers_that_a_stack_hands_on_to_a_nested_one(
     assert installed == ([("templates/layers.yaml:5", (file,), "/opt/python")] if is_found else [])
 
 
+def test_a_stack_hands_its_own_layer_on_to_a_nested_one(tmp_path: Path) -> None:
+    parent = PARENT.format(type="AWS::Serverless::Application", location="Location: api.yaml", value="!Ref Common")
+    files = {
+        "templates/main.yaml": parent + LAYERS.partition("Outputs")[0].removeprefix("Resources:\n"),
+        "templates/api.yaml": CHILD.format(layers="[!Ref CommonLayers]"),
+        "functions/hello/app.py": "",
+        "layers/common/python/common.py": "",
+    }
+    recipe = read_serverless_recipe(Tree(service_tree(tmp_path, files)), "functions/hello")
+
+    assert recipe is not None
+    assert recipe.code_folders == ("layers/common/python",)
+
+
 @given(st.text(alphabet="abO:.utps-[]{}!&*# \n", max_size=80))
 def test_no_text_makes_a_stack_fail(text: str) -> None:
     texts = {"a.yaml": f"{PARENT}\nOutputs: x\n{text}", "layers.yaml": f"{LAYERS}{text}"}
