@@ -8,9 +8,9 @@ from itertools import groupby
 from textwrap import dedent
 
 from pytest_py312.analysis.scanner.facts.stdlib_names import is_stdlib_module
-from pytest_py312.repository.declarations.reader import MAKEFILE_NAMES, is_dockerfile, is_program_settings
+from pytest_py312.repository.declarations.reader import MAKEFILE_NAMES, is_program_settings
 from pytest_py312.repository.formats.commands.python_commands import PythonCommand, read_python_commands
-from pytest_py312.repository.formats.dockerfile import read_dockerfile
+from pytest_py312.repository.formats.dockerfile import is_dockerfile, read_dockerfile
 from pytest_py312.repository.formats.text_positions import blanked
 from pytest_py312.repository.services.detection.entry_points import is_compose_file
 

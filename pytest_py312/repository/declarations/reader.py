@@ -10,6 +10,7 @@ from importlib import import_module
 from operator import attrgetter
 
 from pytest_py312.repository.declarations.declaration import DeclarationCollector, VersionDeclaration
+from pytest_py312.repository.formats.dockerfile import is_dockerfile
 from pytest_py312.repository.formats.text_positions import blank_jinja, without_jinja_ending
 
 DeclarationReader = Callable[[str, str], tuple[VersionDeclaration, ...]]
@@ -152,23 +153,12 @@ METADATA_NAMES: tuple[str, ...] = (
 
 _SCRIPT_FOLDERS = frozenset({"ci", ".ci", "bin", "build", "hack", "script", "scripts", "tools", "maintenance"})
 _JENKINSFILE = re.compile(r"Jenkinsfile(?:[._-].+)?", re.IGNORECASE)
-_DOCKERFILE = re.compile(
-    r"(?:(?:Docker|Container)file(?:[._-].+)?|.+\.(?:Docker|Container)file|[\w-]+Dockerfile)", re.IGNORECASE
-)
 _PROGRAM_SETTINGS = re.compile(r"(?:supervisor|uwsgi)[\w.-]*\.(?:conf|ini)|[\w.@-]+\.service", re.IGNORECASE | re.ASCII)
-_NOT_DOCKERFILE_ENDINGS = (
-    ".dockerignore", ".bak", ".orig", ".md", ".j2", ".jinja", ".tmpl", ".template", ".py", ".sh", "~"
-)  # fmt: skip
 _CDK_ENDINGS = (".ts", ".py", ".java", ".cs")
 _CDK_PATH = re.compile(
     r"(?:^|/)(?:(?i:[\w-]*cdk[\w-]*|infra(?:structure)?|iac|(?:[\w-]*[-_])?stacks?)|\w*Stacks?)(?:/|\.\w+$)", re.ASCII
 )
 _TEST_PATH = re.compile(r"(?:^|/)(?:tests?|__snapshots__)/")
-
-
-def is_dockerfile(name: str) -> bool:
-    """Return whether a file of this name is a Dockerfile, with any prefix or suffix."""
-    return _DOCKERFILE.fullmatch(name) is not None and not name.lower().endswith(_NOT_DOCKERFILE_ENDINGS)
 
 
 def is_jenkinsfile(name: str) -> bool:

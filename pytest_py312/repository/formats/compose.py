@@ -45,7 +45,8 @@ class ComposeService:
 
     It is built in ``context`` with the file ``dockerfile`` in ``folder``, both relative to the root and normalised.
     ``commands`` are its ``entrypoint`` and ``command``, if it has some, and ``words`` those of ``command``.
-    ``env_files`` are relative to the root as well. ``lines`` are the first and the last line of its settings.
+    ``env_files`` are relative to the root as well. ``lines`` are the first and the last line of its settings, ``image``
+    the name that its image gets.
     """
 
     context: str
@@ -56,6 +57,7 @@ class ComposeService:
     environment: tuple[tuple[str, str], ...] = ()
     env_files: tuple[str, ...] = ()
     lines: tuple[int, int] = (1, 1)
+    image: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -109,6 +111,7 @@ def _built_services(text: str, node: YamlNode, base_folder: str) -> Iterator[Com
         ),
         env_files=tuple(posixpath.normpath(posixpath.join(base_folder, path)) for path in _paths(files)),
         lines=(_line(text, node.start), _line(text, content_end(node))),
+        image=scalar_text(_merged_value(node, "image")),
     )
 
 

@@ -26,6 +26,12 @@ _HEREDOC = re.compile(r"<<-?(?P<quote>[\"']?)(?P<end>[A-Za-z_]\w*)(?P=quote)")
 _HEREDOC_KEYWORDS = frozenset({"RUN", "COPY", "ADD"})
 _NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)(?:=(\"[^\"]*\"|'[^']*'|\S*))?")
+_DOCKERFILE = re.compile(
+    r"(?:(?:Docker|Container)file(?:[._-].+)?|.+\.(?:Docker|Container)file|[\w-]+Dockerfile)", re.IGNORECASE
+)
+_NOT_DOCKERFILE_ENDINGS = (
+    ".dockerignore", ".bak", ".orig", ".md", ".j2", ".jinja", ".tmpl", ".template", ".py", ".sh", "~"
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -104,6 +110,11 @@ class DockerfileText:
             for stage in self.stages
             if stage.is_python and stage.parent is None
         )
+
+
+def is_dockerfile(name: str) -> bool:
+    """Return whether a file of this name is a Dockerfile, with any prefix or suffix."""
+    return _DOCKERFILE.fullmatch(name) is not None and not name.lower().endswith(_NOT_DOCKERFILE_ENDINGS)
 
 
 @lru_cache(maxsize=8)

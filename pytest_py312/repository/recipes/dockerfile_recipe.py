@@ -16,6 +16,7 @@ from pytest_py312.repository.formats.dockerfile import (
     substitute_variables,
 )
 from pytest_py312.repository.formats.image_reference import is_lambda_image
+from pytest_py312.repository.recipes.base_images import CHAIN_LIMIT, base_dockerfile
 from pytest_py312.repository.recipes.commands.command_walk import CommandWalk
 from pytest_py312.repository.recipes.commands.file_map import (
     FileMap,
@@ -176,8 +177,12 @@ class _StageState:
 
 
 class _ImageReader:
-    def __init__(self, tree: Tree, text: str, dockerfile: DockerfileText, context: str) -> None:
+    def __init__(
+        self, tree: Tree, text: str, dockerfile: DockerfileText, context: str, outer: tuple[str, ...] = ()
+    ) -> None:
+        """``outer``: the Dockerfiles of the images that build on this one."""
         self._tree = tree
+        self._outer = outer or (dockerfile.path,)
         self._text = text
         self._dockerfile = dockerfile
         self._context = context
@@ -198,9 +203,27 @@ class _ImageReader:
                 copied_stages=set(base.copied_stages), made_folders=set(base.made_folders), start=dict(base.start),
             )  # fmt: skip
         else:
-            state = _StageState(files=FileMap(self._tree))
+            state = self._base_state(stage)
         for instruction in self._instructions_of(stage):
             self._apply(instruction, state, stage)
+        return state
+
+    def _base_state(self, stage: BuildStage) -> _StageState:
+        """Return what the image has that a stage is based on; nothing unless the repository has its Dockerfile."""
+        path = base_dockerfile(self._tree, stage) if len(self._outer) < CHAIN_LIMIT else ""
+        text = self._tree.read_or_none(path) if path and path not in self._outer else None
+        base = read_dockerfile(text, path) if text is not None else None
+        if text is None or base is None or base.final_stage is None:
+            return _StageState(files=FileMap(self._tree))
+        context = find_build_context(self._tree, posixpath.dirname(path) or ".", base)
+        outer = (*self._outer, path)
+        state = _ImageReader(self._tree, text, base, context, outer).stage(base.final_stage)
+        triggers = {item.line: item.arguments for item in base.instructions if item.keyword == "ONBUILD"}
+        lines = ["FROM scratch", *(triggers.get(number, "") for number in range(2, max(triggers, default=1) + 1))]
+        triggered = read_dockerfile("\n".join(lines), path)
+        reader = _ImageReader(self._tree, "\n".join(lines), triggered, self._context, outer)
+        for instruction in triggered.instructions[1:]:  # they run in the context of the image that builds on it
+            reader._apply(instruction, state, triggered.stages[0])
         return state
 
     def _instructions_of(self, stage: BuildStage) -> Iterator[Instruction]:

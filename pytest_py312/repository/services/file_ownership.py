@@ -18,11 +18,11 @@ from pytest_py312.core.service_patterns import matches
 from pytest_py312.repository.declarations.reader import (
     can_declare_versions,
     is_cdk_program,
-    is_dockerfile,
     is_jenkinsfile,
     is_terraform,
     is_yaml,
 )
+from pytest_py312.repository.formats.dockerfile import is_dockerfile
 from pytest_py312.repository.formats.text_positions import (
     blank_hash_comments,
     blank_slash_comments,

@@ -13,8 +13,7 @@ from typing import Protocol, runtime_checkable
 
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.fleet import Service
-from pytest_py312.repository.declarations.reader import is_dockerfile
-from pytest_py312.repository.formats.dockerfile import read_dockerfile
+from pytest_py312.repository.formats.dockerfile import is_dockerfile, read_dockerfile
 from pytest_py312.repository.recipes.commands.file_map import find_build_context
 from pytest_py312.repository.services.detection.service_files import is_production_dockerfile
 from pytest_py312.repository.tree import Tree

@@ -10,8 +10,7 @@ from itertools import islice
 from pytest_py312.core.errors import PlanError
 from pytest_py312.core.model.fleet import InstallRecipe, InstallStep
 from pytest_py312.core.model.plan import Plan, PlannedCommand
-from pytest_py312.repository.declarations.reader import is_dockerfile
-from pytest_py312.repository.formats.dockerfile import read_dockerfile
+from pytest_py312.repository.formats.dockerfile import is_dockerfile, read_dockerfile
 from pytest_py312.repository.formats.functions.serverless import LAMBDA_CODE
 from pytest_py312.repository.recipes.commands.command_walk import CommandWalk
 from pytest_py312.repository.recipes.commands.file_map import FileMap, resolve_path

@@ -11,8 +11,8 @@ from pytest_py312.core.model.fleet import PLATFORMS, InstallRecipe, LocalProject
 from pytest_py312.core.model.plan import Plan, ServiceSettings, Stage, Suite, SuiteKind
 from pytest_py312.core.text import join_names
 from pytest_py312.repository.declarations.declaration import VersionDeclaration
-from pytest_py312.repository.declarations.reader import is_dockerfile, read_declarations
-from pytest_py312.repository.formats.dockerfile import read_dockerfile
+from pytest_py312.repository.declarations.reader import read_declarations
+from pytest_py312.repository.formats.dockerfile import is_dockerfile, read_dockerfile
 from pytest_py312.repository.formats.requirements_file import project_name
 from pytest_py312.repository.formats.toml import read_toml
 from pytest_py312.repository.recipes.recipe_sources import own_sources

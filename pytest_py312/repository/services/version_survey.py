@@ -17,10 +17,10 @@ from pytest_py312.core.text import list_names
 from pytest_py312.repository.declarations.declaration import VersionDeclaration, service_declarations
 from pytest_py312.repository.declarations.reader import (
     can_declare_versions,
-    is_dockerfile,
     is_terraform,
     read_declarations,
 )
+from pytest_py312.repository.formats.dockerfile import is_dockerfile
 from pytest_py312.repository.recipes.serverless_builds import functions_by_file
 from pytest_py312.repository.services.detection.service_files import SCAN_DEPTH, THIRD_PARTY_FOLDERS, declaration_order
 from pytest_py312.repository.services.file_ownership import (

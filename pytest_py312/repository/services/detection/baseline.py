@@ -89,13 +89,12 @@ def _declared_baseline(
 
 
 def _baseline_of_images(files: ServiceFiles) -> Baseline | None:
-    """Return the oldest among the final Python stages of the production Dockerfiles."""
+    """Return the oldest among the final Python stages of the production Dockerfiles, and of those they build on."""
+    own = (each for each in files.dockerfiles if is_production_dockerfile(each.path, files.path))
     finals = [
         (stage.interpreter, dockerfile.path, stage)
-        for dockerfile in files.dockerfiles
-        if is_production_dockerfile(dockerfile.path, files.path)
-        and (stage := dockerfile.final_python_stage) is not None
-        and stage.interpreter is not None
+        for dockerfile in (*own, *files.base_images)
+        if (stage := dockerfile.final_python_stage) is not None and stage.interpreter is not None
     ]
     if not finals:
         return None

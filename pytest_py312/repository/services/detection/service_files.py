@@ -7,11 +7,12 @@ from itertools import islice
 
 from pytest_py312.core.model.fleet import Declaration
 from pytest_py312.repository.declarations.declaration import VersionDeclaration, service_declarations
-from pytest_py312.repository.declarations.reader import METADATA_NAMES, is_dockerfile
+from pytest_py312.repository.declarations.reader import METADATA_NAMES
 from pytest_py312.repository.declarations.summaries import VersionMetadata, read_metadata
-from pytest_py312.repository.formats.dockerfile import DockerfileText, read_dockerfile
+from pytest_py312.repository.formats.dockerfile import DockerfileText, is_dockerfile, read_dockerfile
 from pytest_py312.repository.formats.setuptools import read_ini, read_setup_py
 from pytest_py312.repository.formats.toml import read_toml
+from pytest_py312.repository.recipes.base_images import python_base
 from pytest_py312.repository.recipes.commands.file_map import copied_sources
 from pytest_py312.repository.recipes.dockerfile_recipe import read_dockerfile_recipe
 from pytest_py312.repository.recipes.serverless_builds import function_folders
@@ -89,6 +90,8 @@ class ServiceFiles:
     workflows: tuple[tuple[VersionDeclaration, ...], ...]
     """The versions of each workflow."""
     metadata: Mapping[str, VersionMetadata]
+    base_images: tuple[DockerfileText, ...] = ()
+    """The Dockerfiles of the repository whose Python its production images build on."""
     workflow_pins: tuple[Declaration, ...] = ()
     """The versions of the files that its workflows name (``python-version-file``) and that are not in ``metadata``."""
 
@@ -119,14 +122,21 @@ def read_service_files(tree: Tree, path: str, inner: Sequence[str] = ()) -> Serv
     dockerfiles = [name for name in scan.files if is_dockerfile(name.rpartition("/")[2])]
     workflow_names = [name for name in scan.files if re.fullmatch(r"\.github/workflows/[^/]+\.ya?ml", name)]
     workflows = dict(_readable_texts(tree, path, workflow_names[:_FILE_LIMIT]))
+    images = tuple(
+        read_dockerfile(text, place) for place, text in _readable_texts(tree, path, dockerfiles[:_FILE_LIMIT])
+    )
+    bases = (
+        python_base(tree, image)
+        for image in images
+        if is_production_dockerfile(image.path, path) and image.final_python_stage is None
+    )
     return ServiceFiles(
         path=path,
         nested_folders=nested_folders,
         scan=scan,
         texts=texts,
-        dockerfiles=tuple(
-            read_dockerfile(text, place) for place, text in _readable_texts(tree, path, dockerfiles[:_FILE_LIMIT])
-        ),
+        dockerfiles=images,
+        base_images=tuple(dict.fromkeys(base for base in bases if base is not None)),
         workflows=_read_workflows(workflows),
         metadata={name: read_metadata(text, join_path(path, name)) for name, text in texts.items()},
         workflow_pins=_workflow_pins(tree, path, workflows.values(), set(texts)),
@@ -304,7 +314,7 @@ def _python_dockerfiles(tree: Tree, path: str, listing: FolderListing) -> Iterat
         for name in filter(is_dockerfile, names):
             text = tree.read_or_none(join_path(path, folder, name))
             dockerfile = read_dockerfile(text, name) if text is not None else None
-            if dockerfile is None or dockerfile.final_python_stage is None:
+            if dockerfile is None or not (dockerfile.final_python_stage or python_base(tree, dockerfile)):
                 continue
             inner = join_path(folder, name)
             if not _is_of_inner_services(tree, path, listing, dockerfile) and not _is_of_outer_service(

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.core.service_patterns import matches
+from pytest_py312.repository.recipes.base_images import base_image_folders
 from pytest_py312.repository.recipes.serverless_builds import function_folders
 from pytest_py312.repository.services.detection.entry_points import is_compose_file
 from pytest_py312.repository.services.detection.service_files import (
@@ -128,6 +129,7 @@ class _Search:
             if not _is_below(path, services)
             and (has_project_metadata(tree, path) or not _has_service(path.rpartition("/")[0] or ".", services))
         ]
+        services = [path for path in services if path not in base_image_folders(tree)]
         return sorted({*services, *self.locked_projects, *_built_by_compose(self.plan, tree)})
 
 

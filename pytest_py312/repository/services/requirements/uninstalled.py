@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from pytest_py312.core.model.fleet import InstallRecipe, RequirementSource
-from pytest_py312.repository.declarations.reader import is_dockerfile
+from pytest_py312.repository.formats.dockerfile import is_dockerfile
 from pytest_py312.repository.services.detection.service_files import ServiceFiles
 from pytest_py312.repository.tree import Tree, join_path
 

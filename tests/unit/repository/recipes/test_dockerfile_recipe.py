@@ -127,6 +127,46 @@ def test_what_a_container_installs_at_times_is_no_part(tmp_path: Path) -> None:
     assert [step.arguments for step in recipe.steps] == [("six",)]
 
 
+@pytest.mark.parametrize(
+    ("files", "installed"),
+    [
+        ({"images/base/Dockerfile": "FROM python:3.9\nRUN pip install six\n"}, [("images/base/Dockerfile:2", "six")]),
+        ({"Dockerfile.base": "FROM python:3.9\nRUN pip install six\n"}, [("Dockerfile.base:2", "six")]),
+        (
+            {
+                "python.dockerfile": "FROM python:3.9\nRUN pip install six\n",
+                "Makefile": "image:\n\tdocker build -t $(HUB)/base:1 \\\n\t  -f python.dockerfile .\n",
+            },
+            [("python.dockerfile:2", "six")],
+        ),
+        (
+            {
+                "python.dockerfile": "FROM python:3.9\nRUN pip install six\n",
+                "compose.yml": "services:\n  b: {image: x/base, build: {context: ., dockerfile: python.dockerfile}}\n",
+            },
+            [("python.dockerfile:2", "six")],
+        ),
+        (
+            {"base/Dockerfile": "FROM python:3.9\nONBUILD COPY r.txt /\nONBUILD RUN pip install -r /r.txt\n"},
+            [("base/Dockerfile:3", "svc/r.txt")],
+        ),
+        ({"base/Dockerfile": "FROM x/base\n"}, []),
+        ({f"{name}/base/Dockerfile": "FROM python:3.9\nRUN pip install six\n" for name in "ab"}, []),
+    ],
+    ids=["folder", "end of the file", "command", "compose file", "onbuild", "of itself", "several"],
+)
+def test_an_image_of_the_repository_as_base(
+    tmp_path: Path, files: dict[str, str], installed: list[tuple[str, str]]
+) -> None:
+    """What it installs is there as well; where several may be meant, none counts."""
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    recipe = recipe_of(tmp_path, "FROM registry.example/x/base:1.0\nCOPY . .\nRUN pip install idna\n", {"r.txt": ""})
+    steps = [(str(step.location), *step.arguments, *step.files) for step in recipe.steps]
+    assert steps == [*installed, ("svc/Dockerfile:3", "idna")]
+
+
 TARGETS = """\
 FROM python:3.10 AS wheels
 WORKDIR /build/shared

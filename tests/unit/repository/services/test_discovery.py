@@ -45,6 +45,18 @@ def service_of(root: Path, files: Mapping[str, str], **plan: object) -> Service:
 # ---- which folders
 
 
+def test_a_service_whose_python_is_that_of_another_image_of_the_repository(tmp_path: Path) -> None:
+    """The folder of that image has no code, and is no service."""
+    files = {
+        "images/base/Dockerfile": "FROM python:3.10-slim\nRUN pip install six\n",
+        "svc/Dockerfile": "FROM $REGISTRY/base:$TAG\nCOPY . .\nCMD python app.py\n",
+        "svc/app.py": "import six\n",
+    }
+    (service,) = fleet_of(tmp_path, files).services
+    assert (service.path, service.baseline) == ("svc", Interpreter(3, 10))
+    assert service.baseline_source == "images/base/Dockerfile:1 says python:3.10-slim"
+
+
 @pytest.mark.parametrize(
     "files",
     [
@@ -1520,7 +1532,7 @@ def test_an_image_under_another_name_says_what_is_installed(tmp_path: Path) -> N
     files = {
         "dockerfiles/focal/DemoDockerfile": "FROM ubuntu:20.04\nCOPY reqs reqs\nRUN pip install -r reqs/demo.txt\n",
         "dockerfiles/focal/SlimDockerfile": "FROM ubuntu:20.04\nCOPY reqs reqs\nRUN pip install -r reqs/main.txt\n",
-        "dockerfiles/focal/Dockerfile": "FROM slim\n", "reqs/main.txt": "six\n", "reqs/demo.txt": "",
+        "dockerfiles/focal/Dockerfile": "FROM lean\n", "reqs/main.txt": "six\n", "reqs/demo.txt": "",
         "requirements.txt": "",
     }  # fmt: skip
     service = service_of(tmp_path, files)

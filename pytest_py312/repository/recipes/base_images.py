@@ -1,0 +1,139 @@
+"""Find the Dockerfile of the repository from which an image is built that others are based on.
+
+A command or a compose file names the image (``docker build -t example/base docker/base``), or the folder or the end of
+the file does: ``base/Dockerfile`` and ``Dockerfile.base`` are taken for ``example/base``.
+"""
+
+import posixpath
+import re
+import shlex
+from collections.abc import Iterator
+from functools import lru_cache
+
+from pytest_py312.repository.formats.compose import read_compose
+from pytest_py312.repository.formats.dockerfile import BuildStage, DockerfileText, is_dockerfile, read_dockerfile
+from pytest_py312.repository.tree import Tree, join_path, leaves_root
+
+DEPTH = 6
+"""Levels of folders in which files are looked for."""
+FILE_LIMIT = 500
+"""Maximum number of files that are searched for commands which build images."""
+CHAIN_LIMIT = 5
+"""Maximum number of images that build on each other."""
+
+_BUILD_COMMAND = re.compile(
+    r"\bdocker(?:[ \t]+buildx|[ \t]+image)?[ \t]+build\b(?P<arguments>(?:[^\n\\;&|]|\\\n|\\.)*)"
+)
+_VALUE_OPTIONS = frozenset(
+    {"--build-arg", "--target", "--platform", "--progress", "--network", "--cache-from", "--label"}
+)
+_VERSION = re.compile(r"[:@].*", re.DOTALL)
+
+
+def python_base(tree: Tree, dockerfile: DockerfileText) -> DockerfileText | None:
+    """Return the Dockerfile with the Python image that the last stage builds on through images of the repository."""
+    for _ in range(CHAIN_LIMIT):
+        stage = dockerfile.final_stage
+        path = base_dockerfile(tree, stage) if stage is not None else ""
+        text = tree.read_or_none(path) if path and path != dockerfile.path else None
+        if text is None:
+            return None
+        dockerfile = read_dockerfile(text, path)
+        if dockerfile.final_stage is not None and dockerfile.final_stage.is_python:
+            return dockerfile
+    return None
+
+
+def base_dockerfile(tree: Tree, stage: BuildStage) -> str:
+    """Return the path of the Dockerfile that makes the image of a stage; empty if none does, or one of several."""
+    name = _name_of(stage.image)
+    if stage.is_python or not name or name == "scratch":
+        return ""
+    built, by_folder = _images_of(tree)
+    paths = {path for image, path in built if image == name} or {path for image, path in by_folder if image == name}
+    return next(iter(paths)) if len(paths) == 1 else ""
+
+
+@lru_cache(maxsize=2)
+def base_image_folders(tree: Tree) -> frozenset[str]:
+    """Return the folders without Python code whose image others of the repository build on. Cached as above."""
+    folders = set()
+    for path in _dockerfiles(tree):
+        dockerfile = read_dockerfile(tree.read_or_none(path) or "", path)
+        based_on = {base_dockerfile(tree, stage) for stage in dockerfile.stages if stage.parent is None} - {path}
+        folders |= {base.rpartition("/")[0] or "." for base in based_on if base}
+    return frozenset(
+        folder
+        for folder in folders
+        if not any(name.endswith(".py") for name in tree.scan_folder(folder, depth=DEPTH).files)
+    )
+
+
+def _name_of(image: str) -> str:
+    """Return the last part of the name, without a version, in lower case; that of a registry may be a variable."""
+    name = _VERSION.sub("", image.rpartition("/")[2]).lower()
+    return re.sub(r"[-_.]+", "-", name) if "$" not in name else ""
+
+
+Images = frozenset[tuple[str, str]]
+"""Names of images, each with the path of its Dockerfile."""
+
+
+@lru_cache(maxsize=2)
+def _images_of(tree: Tree) -> tuple[Images, Images]:
+    """Return the images that commands and compose files name, and those that folders and ends of files name.
+
+    Cached: each service asks for them.
+    """
+    files = tree.scan_folder(".", depth=DEPTH).files
+    scripts = [path for path in files if path.endswith((".sh", ".bash", ".yml", ".yaml", "Makefile", ".mk"))]
+    built = {image for path in scripts[:FILE_LIMIT] for image in _built_images(tree, path)}
+    return frozenset(built), frozenset(image for path in _dockerfiles(tree) for image in _named_images(path))
+
+
+@lru_cache(maxsize=2)
+def _dockerfiles(tree: Tree) -> tuple[str, ...]:
+    return tuple(path for path in tree.scan_folder(".", depth=DEPTH).files if is_dockerfile(path.rpartition("/")[2]))
+
+
+def _named_images(path: str) -> Iterator[tuple[str, str]]:
+    folder, _, name = path.rpartition("/")
+    end = re.sub(r"dockerfile|^[._-]|[._-]$", "", name.lower()).strip("._-")
+    if end:
+        yield _name_of(end), path
+    elif folder:
+        yield _name_of(folder.rpartition("/")[2]), path
+
+
+def _built_images(tree: Tree, path: str) -> Iterator[tuple[str, str]]:
+    text = tree.read_or_none(path) or ""
+    folder = path.rpartition("/")[0] or "."
+    if "compose" in path.rpartition("/")[2] and "image" in text:
+        for entry in read_compose(text, path):
+            yield _name_of(entry.image), join_path(entry.folder, entry.dockerfile)
+    for match in _BUILD_COMMAND.finditer(text):
+        try:
+            words = shlex.split(match["arguments"].replace("\\\n", " "))
+        except ValueError:
+            continue
+        yield from _built_by(tree, words, folder)
+
+
+def _built_by(tree: Tree, words: list[str], folder: str) -> Iterator[tuple[str, str]]:
+    """Yield the images of one command, which runs in the folder of its file or at the root."""
+    names, file, places = [], "", []
+    while words:
+        option, equals, value = words.pop(0).partition("=")
+        if option in ("-t", "--tag", "-f", "--file", *_VALUE_OPTIONS):
+            value = value if equals else words.pop(0) if words else ""
+            names += [value] if option in ("-t", "--tag") else []
+            file = value if option in ("-f", "--file") else file
+        elif not option.startswith("-"):
+            places.append(option)
+    for base in dict.fromkeys((folder, ".")):
+        context = join_path(base, places[-1]) if places else base
+        candidates = (join_path(base, file),) if file else (join_path(context, "Dockerfile"),)
+        for candidate in candidates:
+            if not leaves_root(candidate) and tree.is_file(candidate):
+                yield from ((_name_of(name), posixpath.normpath(candidate)) for name in names if _name_of(name))
+                return
