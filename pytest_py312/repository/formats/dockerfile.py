@@ -29,6 +29,10 @@ _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)(?:=(\"[^\"]*\"|'[^']*'|\S*))?")
 _DOCKERFILE = re.compile(
     r"(?:(?:Docker|Container)file(?:[._-].+)?|.+\.(?:Docker|Container)file|[\w-]+Dockerfile)", re.IGNORECASE
 )
+_INSTALLS_PYTHON = re.compile(
+    r"\b(?:apk|apt|apt-get|dnf|microdnf|yum)\b(?:[^;&|]|\\\n)*\b(?:add|install)\b(?:[^;&|]|\\\n)*?\bpython3?(?:\.\d+)?(?=\s|\\|$)"
+)
+_STARTS_PYTHON = re.compile(r"\bpython3?\b|\.(?:py|sh)\b|\b(?:gunicorn|uvicorn|hypercorn|daphne|flask|celery|uwsgi)\b")
 _NOT_DOCKERFILE_ENDINGS = (
     ".dockerignore", ".bak", ".orig", ".md", ".j2", ".jinja", ".tmpl", ".template", ".py", ".sh", "~"
 )  # fmt: skip
@@ -96,6 +100,13 @@ class DockerfileText:
     def final_python_stage(self) -> BuildStage | None:
         """The last stage that is based on a Python image."""
         return next((stage for stage in reversed(self.stages) if stage.is_python), None)
+
+    @property
+    def starts_system_python(self) -> bool:
+        """Whether it installs the Python of its distribution, and starts it or a script: others are built with one."""
+        commands = [item.arguments for item in self.instructions if item.keyword == "RUN"]
+        starts = [item.arguments for item in self.instructions if item.keyword in ("CMD", "ENTRYPOINT")]
+        return any(map(_INSTALLS_PYTHON.search, commands)) and any(map(_STARTS_PYTHON.search, starts))
 
     @property
     def declarations(self) -> tuple[Declaration, ...]:

@@ -368,7 +368,10 @@ class _ImageReader:
     def steps_at_start(self, state: _StageState, stage: BuildStage) -> list[InstallStep]:
         """Return what a container always installs when it starts: ``CMD pip install -r requirements.txt && python``."""
         walks = [self._walk(instruction, state, stage) for instruction in state.start.values()]
-        return [step for walk in walks for step in walk.steps if step.is_for_python and not step.conditional]
+        steps = [step for walk in walks for step in walk.steps if step.is_for_python and not step.conditional]
+        # `uv run` brings an environment up to date, which is there already if the image has one
+        has_environment = any(step.is_for_python for step in state.steps)
+        return [step for step in steps if step.tool not in ("uv", "hatch") or not has_environment]
 
     def _run(self, instruction: Instruction, state: _StageState, stage: BuildStage) -> None:
         walk = self._walk(instruction, state, stage)

@@ -314,13 +314,22 @@ def _python_dockerfiles(tree: Tree, path: str, listing: FolderListing) -> Iterat
         for name in filter(is_dockerfile, names):
             text = tree.read_or_none(join_path(path, folder, name))
             dockerfile = read_dockerfile(text, name) if text is not None else None
-            if dockerfile is None or not (dockerfile.final_python_stage or python_base(tree, dockerfile)):
+            if dockerfile is None or not _has_python(tree, path, dockerfile):
                 continue
             inner = join_path(folder, name)
             if not _is_of_inner_services(tree, path, listing, dockerfile) and not _is_of_outer_service(
                 tree, path, dockerfile, inner
             ):
                 yield inner
+
+
+def _has_python(tree: Tree, path: str, dockerfile: DockerfileText) -> bool:
+    """Return whether an image is based on one of Python, or starts the Python of its system and has code for it."""
+    if dockerfile.final_python_stage or python_base(tree, dockerfile):
+        return True
+    return dockerfile.starts_system_python and any(
+        name.endswith(".py") for name in tree.scan_folder(path, depth=SCAN_DEPTH).files
+    )
 
 
 def _is_of_inner_services(tree: Tree, path: str, listing: FolderListing, dockerfile: DockerfileText) -> bool:

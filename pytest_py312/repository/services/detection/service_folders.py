@@ -134,11 +134,12 @@ class _Search:
 
 
 def _inner_programs(plan: Plan, tree: Tree, project: str) -> Iterator[str]:
-    """Yield the folders inside of a distribution that have requirements of their own, and are no package of its code.
+    """Yield the folders inside of a service that have requirements of their own, and are no package of its code.
 
-    Programs that it ships, such as integrations, or functions that it deploys: they run in environments of their own.
+    In a distribution those are programs that it ships, such as integrations, or functions that it deploys: they run in
+    environments of their own. In other services they have an image of their own.
     """
-    pending = [project] if _is_distribution(tree, project) else []
+    is_distribution, pending = _is_distribution(tree, project), [project]
     for _ in range(INNER_LIMIT):
         if not pending:
             return
@@ -152,6 +153,7 @@ def _inner_programs(plan: Plan, tree: Tree, project: str) -> Iterator[str]:
         pending += [folder for folder in inner if not is_excluded(plan, folder.rpartition("/")[2], folder)]
         has_program = any(name.endswith(".py") and name != "__init__.py" for name in listing.files)
         is_own = path != project and "requirements.txt" in listing.files and has_program and "{" not in path
+        is_own = is_own and (is_distribution or has_python_image(tree, path, listing))
         if is_own and not _is_subpackage(tree, path, listing) and not _is_documentation(tree, path, listing):
             yield path
 

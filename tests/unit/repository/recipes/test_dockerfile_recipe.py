@@ -119,6 +119,13 @@ def test_requirements_that_a_command_writes(tmp_path: Path, lines: str, installe
     assert [file for step in recipe.steps for file in step.files] == ["svc/a.txt"] * (">> a.txt" in lines)
 
 
+@pytest.mark.parametrize(("run", "flags"), [("uv sync --no-dev", [False]), ("pip install uv", [True])])
+def test_uv_run_installs_what_the_image_has_not(tmp_path: Path, run: str, flags: list[bool]) -> None:
+    text = f'FROM python:3.11\nWORKDIR /app\nCOPY . .\nRUN {run}\nCMD ["uv", "run", "app.py"]\n'
+    recipe = recipe_of(tmp_path, text, {"pyproject.toml": "[project]\nname = 'x'\n"})
+    assert [step.default_groups for step in recipe.steps if step.is_for_python] == flags
+
+
 def test_what_a_container_installs_at_times_is_no_part(tmp_path: Path) -> None:
     """The script that starts the image installs the tools for development if it is asked to."""
     script = '#!/bin/sh\nif [ "$DEBUG" ]; then\n  pip install -r dev.txt\nfi\nexec "$@"\n'

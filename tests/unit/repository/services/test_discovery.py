@@ -57,6 +57,28 @@ def test_a_service_whose_python_is_that_of_another_image_of_the_repository(tmp_p
     assert service.baseline_source == "images/base/Dockerfile:1 says python:3.10-slim"
 
 
+def test_an_image_that_starts_the_python_of_its_distribution(tmp_path: Path) -> None:
+    """Its folder is one service, with the parts that have requirements files; an image inside is another one."""
+    image = (
+        "FROM alpine:3.14\nRUN apk add \\\n  gcc \\\n  python3 \\\n  py3-pip\nCOPY . .\nCMD (flask run) & ./start.sh\n"
+    )
+    files = {
+        "tap/Dockerfile": image,
+        "tap/control/requirements.txt": "falcon\n",
+        "tap/control/control.py": "",
+        "tap/health/requirements.txt": "flask\n",
+        "tap/health/hc.py": "",
+        "tap/capture/Dockerfile": "FROM alpine:3.14\nRUN apk add python3\nCOPY . .\nCMD python3 send.py\n",
+        "tap/capture/requirements.txt": "pika\n",
+        "tap/capture/send.py": "",
+        "parser/Dockerfile": 'FROM alpine\nRUN apk add python3\nCOPY parser.py .\nENTRYPOINT ["python", "parser.py"]\n',
+        "parser/parser.py": "",
+        "web/Dockerfile": "FROM node\nRUN apk add python3 make\nRUN npm install\nCMD npm start\n",
+        "web/setup.py": "",
+    }
+    assert [service.path for service in fleet_of(tmp_path, files).services] == ["parser", "tap", "tap/capture"]
+
+
 @pytest.mark.parametrize(
     "files",
     [
