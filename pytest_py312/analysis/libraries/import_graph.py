@@ -73,6 +73,10 @@ class EnvironmentModules:
         """Return whether there is a module, a package or a namespace package of this name."""
         return name in self._owners or name in self._folders
 
+    def provides(self, name: str) -> bool:
+        """Return whether an import of ``name`` finds something; a namespace package is there without an owner."""
+        return name in self._folders or bool(self.owners(name))
+
     def owners(self, name: str) -> tuple[InstalledLibrary, ...]:
         """Return the distributions that an import of ``name`` leads to; empty if the module is missing.
 

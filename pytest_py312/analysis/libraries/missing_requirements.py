@@ -166,9 +166,9 @@ def requirement_findings(
         ):
             continue  # missing setuptools is reported as PY209 or PY243
         owners = {library.name for library in installed.owners(root.target)}
-        if not owners:
+        if not installed.provides(root.target):
             missing.setdefault(_missing_module(root.target, installed), []).append(root)
-        elif owners.isdisjoint(required.mentioned):
+        elif owners and owners.isdisjoint(required.mentioned):
             transitive.setdefault(min(owners), []).append(root)
     findings = [
         _missing_finding(name, roots, own, target, on_baseline, (excluded or {}).get(name))
@@ -180,7 +180,7 @@ def requirement_findings(
 
 def missing_modules(own: OwnImports, installed: EnvironmentModules) -> frozenset[str]:
     """Return the modules that the service imports and its environment lacks."""
-    targets = {root.target for root in own.roots if not installed.owners(root.target)}
+    targets = {root.target for root in own.roots if not installed.provides(root.target)}
     return frozenset(_missing_module(target, installed) for target in targets)
 
 

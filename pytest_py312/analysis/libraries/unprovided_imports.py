@@ -213,10 +213,10 @@ def unprovided_imports(
         if top in replaced or top in _names_in([contents.get(root.path, b"")], _OPTIONAL_IN_TESTS):
             continue
         owners = sorted({library.name for library in installed.owners(root.target)})
-        if not owners:
+        if not installed.provides(root.target):
             module = next((name for name in prefixes(root.target) if not installed.has(name)), root.target)
             unprovided.append(UnprovidedImport(path=root.path, line=root.line, module=module))
-        elif is_run and in_start and providers.gate_only.issuperset(owners):
+        elif owners and is_run and in_start and providers.gate_only.issuperset(owners):
             unprovided.append(UnprovidedImport(path=root.path, line=root.line, module=top, owner=owners[0]))
     return unprovided
 

@@ -30,7 +30,12 @@ TOGETHER = ("3.9", "3.10", "3.12")
 ALL_REQUIRED = Providers(gate_only=frozenset(), run_time=None)
 NO_SETTINGS = PytestSettings()
 SUITE = Suite(kind=SuiteKind.PYTEST, arguments=("tests",))
-LIBRARIES = {"six": {"six.py": ""}, "packaging": {"packaging/__init__.py": ""}, "pytest": {"pytest/__init__.py": ""}}
+LIBRARIES = {
+    "six": {"six.py": ""},
+    "packaging": {"packaging/__init__.py": ""},
+    "pytest": {"pytest/__init__.py": ""},
+    "otel-api": {"otel/trace/__init__.py": ""},
+}
 
 
 def reached(
@@ -72,6 +77,10 @@ def unprovided(
         files, contents, reached(texts, interpreter), providers, version, {"setuptools"}
     )
     return [f"{item.module} by {item.owner}" if item.owner else item.module for item in imports]
+
+
+def test_a_namespace_package_is_there_although_no_distribution_has_it() -> None:
+    assert unprovided({"main.py": "import otel\nimport otel.trace\nimport otel.sdk\n"}) == ["otel.sdk"]
 
 
 def test_an_import_in_a_function_may_need_what_could_not_be_followed() -> None:
