@@ -46,8 +46,13 @@ _RUN_LIMIT = 20_000
 _RUN_FLAG = re.compile(r"(?:\s|\\\n)*--(?P<name>mount|network|security)(?:=(?P<value>\S*))?")
 
 
-def read_dockerfile_recipe(tree: Tree, dockerfile: str, service_path: str) -> InstallRecipe | None:
-    """Return what the image of a Dockerfile installs; ``None`` if the file cannot be read or has no stage."""
+def read_dockerfile_recipe(
+    tree: Tree, dockerfile: str, service_path: str, commands: Sequence[tuple[Location, Sequence[str]]] = ()
+) -> InstallRecipe | None:
+    """Return what the image of a Dockerfile installs; ``None`` if the file cannot be read or has no stage.
+
+    :param commands: with which the image is started elsewhere, such as in compose files, and their places.
+    """
     text = tree.read_or_none(dockerfile)
     parsed = read_dockerfile(text, dockerfile) if text is not None else None
     if text is None or parsed is None or parsed.final_stage is None:
@@ -66,7 +71,7 @@ def read_dockerfile_recipe(tree: Tree, dockerfile: str, service_path: str) -> In
         platform_steps = [lambda_step(Location(path=dockerfile, line=built.image_line))] * is_lambda
         reader = _ImageReader(tree, text, parsed, context)
         stage = reader.stage(built)
-        all_steps = tuple(dict.fromkeys((*stage.steps, *reader.steps_at_start(stage, built))))
+        all_steps = tuple(dict.fromkeys((*stage.steps, *reader.steps_at_start(stage, built, commands))))
         own_steps = _of_one_environment(all_steps, service_path)
         steps = (*(_with_installer_of_stage(step, parsed) for step in own_steps), *platform_steps)
         python_path = tuple(filter(None, stage.environment.get("PYTHONPATH", "").split(":")))
@@ -365,9 +370,15 @@ class _ImageReader:
 
     # ---- commands
 
-    def steps_at_start(self, state: _StageState, stage: BuildStage) -> list[InstallStep]:
+    def steps_at_start(
+        self, state: _StageState, stage: BuildStage, commands: Sequence[tuple[Location, Sequence[str]]]
+    ) -> list[InstallStep]:
         """Return what a container always installs when it starts: ``CMD pip install -r requirements.txt && python``."""
         walks = [self._walk(instruction, state, stage) for instruction in state.start.values()]
+        for location, words in commands:
+            walk = self._new_walk(state, state.files.copy(), location.path)
+            walk.run_argv(words, location.line or 1)
+            walks.append(walk)
         steps = [step for walk in walks for step in walk.steps if step.is_for_python and not step.conditional]
         # `uv run` brings an environment up to date, which is there already if the image has one
         has_environment = any(step.is_for_python for step in state.steps)
@@ -394,14 +405,7 @@ class _ImageReader:
                 self._mount(flag["value"] or "", files, state, stage)
             text = "\n" * flag[0].count("\n") + text[flag.end() :]
         first = len(files.mounts)
-        walk = CommandWalk(
-            files=files,
-            path=self._dockerfile.path,
-            folder=state.folder,
-            variables={"HOME": "/root", **state.variables},
-            unset=frozenset(state.unset),
-            earlier=tuple(state.steps),
-        )
+        walk = self._new_walk(state, files, self._dockerfile.path)
         if text.lstrip().startswith("["):
             try:
                 argv = json.loads(text.strip().replace("\\\n", " "))
@@ -413,6 +417,16 @@ class _ImageReader:
         walk.run(text, instruction.line)
         state.files.mounts += files.mounts[first:]
         return walk
+
+    def _new_walk(self, state: _StageState, files: FileMap, path: str) -> CommandWalk:
+        return CommandWalk(
+            files=files,
+            path=path,
+            folder=state.folder,
+            variables={"HOME": "/root", **state.variables},
+            unset=frozenset(state.unset),
+            earlier=tuple(state.steps),
+        )
 
     def _mount(self, value: str, files: FileMap, state: _StageState, stage: BuildStage) -> None:
         """Apply ``--mount=type=bind``: files of the context or of another stage."""

@@ -26,6 +26,7 @@ from pytest_py312.repository.recipes.suite_recipe import (
     read_workflow_recipe,
     walk_job,
 )
+from pytest_py312.repository.services.detection.entry_points import installing_commands_of_compose
 from pytest_py312.repository.services.detection.service_files import (
     ServiceFiles,
     is_production_dockerfile,
@@ -64,8 +65,9 @@ def find_production_recipe(tree: Tree, files: ServiceFiles) -> InstallRecipe | N
     it, the jobs of workflows that make the archive of a function, and at last the code of one.
     """
     own = [dockerfile.path for dockerfile in files.dockerfiles if is_production_dockerfile(dockerfile.path, files.path)]
+    commands = installing_commands_of_compose(tree, files) if own else ()
     for path in sorted(own, key=_dockerfile_order):
-        recipe = read_dockerfile_recipe(tree, path, files.path)
+        recipe = read_dockerfile_recipe(tree, path, files.path, commands)
         if recipe is not None and any(step.is_for_python for step in recipe.steps):
             return recipe
     built = read_serverless_recipe(tree, files.path, files.nested_folders)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from pytest_py312.repository.formats.commands.makefile import MakefileText, MakeTarget, read_makefile
 from pytest_py312.repository.formats.setuptools import last_name, parse_module, text_of
+from pytest_py312.repository.formats.toml import read_toml, strings_in
 from pytest_py312.repository.formats.yaml import (
     YamlMapping,
     YamlScalar,
@@ -26,6 +27,7 @@ _JUST_RECIPE = re.compile(r"@?(?P<name>[A-Za-z_][\w-]*)(?P<parameters>[^:=]*):(?
 _JUST_VARIABLE = re.compile(r"(?:export\s+)?(?P<name>[A-Za-z_][\w-]*)\s*:=\s*[\"'](?P<value>[^\"']*)[\"']\s*", re.ASCII)
 _REFERENCE = re.compile(r"\{\{\s*\.?(?P<name>[A-Za-z_]\w*)[^{}]*\}\}", re.ASCII)
 _RUNNING_CALLS = frozenset({"run", "call", "check_call", "check_output", "Popen", "system", "popen", "sudo"})
+_INLINE_METADATA = re.compile(r"(?m)^# /// script[ \t]*$\n(?P<content>(?:^#(?: .*)?$\n)+)^# ///[ \t]*$")
 _INSTALLS = re.compile(r"\bpip3?\b|\buv\b|\bpoetry\b|\bpipenv\b|\bpdm\b|\beasy_install\b")
 
 
@@ -126,6 +128,13 @@ def read_script_commands(text: str) -> tuple[tuple[int, str], ...]:
     module = parse_module(text) if _INSTALLS.search(text) else None
     commands = _commands_in(module) if module is not None else ()
     return tuple((line, command) for line, command in commands if _INSTALLS.search(command))
+
+
+def inline_requirements(text: str) -> tuple[str, ...]:
+    """Return the ``dependencies`` in the ``# /// script`` block of a Python file; https://peps.python.org/pep-0723/"""
+    match = _INLINE_METADATA.search(text)
+    lines = [line[2:] for line in match["content"].splitlines()] if match else []
+    return tuple(strings_in(read_toml("\n".join(lines)).value("dependencies")))
 
 
 def _commands_in(node: ast.AST) -> Iterator[tuple[int, str]]:

@@ -24,7 +24,11 @@ from pytest_py312.repository.formats.commands.shell_functions import (
     positional,
     split_functions,
 )
-from pytest_py312.repository.formats.commands.task_files import TASK_RUNNERS, read_script_commands
+from pytest_py312.repository.formats.commands.task_files import (
+    TASK_RUNNERS,
+    inline_requirements,
+    read_script_commands,
+)
 from pytest_py312.repository.formats.requirements_file import project_name
 from pytest_py312.repository.recipes.commands.file_map import FileMap, resolve_path
 from pytest_py312.repository.recipes.commands.install_steps import is_judged_installer, make_step
@@ -510,7 +514,7 @@ class CommandWalk:
             return True
         self._note_installer(words, location)
         output = "".join(self._expand((command.output,))[:1]) if command.output else ""
-        read = read_install_command(words)
+        read = self._read_inline(words) or read_install_command(words)
         if read is not None and self._install(read, words, location, output).generates:
             return True
         if read is None and words[0].rpartition("/")[2].startswith("python"):
@@ -531,6 +535,15 @@ class CommandWalk:
         )
         name = words[0].rpartition("/")[2]
         return None if name in _UNCERTAIN_COMMANDS or (name.startswith("python") and "-c" in words) else True
+
+    def _read_inline(self, words: Sequence[str]) -> InstallCommand | None:
+        """Return what ``uv run FILE`` installs for a script that has its requirements itself."""
+        if words[0].rpartition("/")[2] not in ("uv", "pipx", "hatch") or "run" not in words:
+            return None
+        script = next((word for word in words if word.endswith(".py")), "")
+        path = self.files.find(resolve_path(script, self.folder)) if script else None
+        requirements = inline_requirements(self.files.tree.read_or_none(path) or "") if path else ()
+        return read_install_command(["pip", "install", *requirements]) if requirements else None
 
     def _expand(self, words: tuple[ShellWord, ...]) -> tuple[str, ...]:
         return expand_paths(words, self.variables, self.folder, self.script)

@@ -59,7 +59,8 @@ class TextFlow:
             return self._found(words, folder)
         elif program == "xargs":
             return self._of_xargs(words[1:], folder, texts, names)
-        return [self._with_input(self._with_outputs(words, folder, expand), texts)]
+        replaced = self._with_outputs(words, folder, expand)
+        return [_with_input(replaced, texts or (STANDARD_INPUT,)) if is_piped or read else replaced]
 
     def _existing(self, words: Iterable[str], folder: str) -> tuple[str, ...]:
         """Return the absolute paths of the files that ``words`` name."""
@@ -143,12 +144,13 @@ class TextFlow:
             texts += self._existing((*words[1:], *(expand((command.input,)) if command.input else ())), folder)
         return texts
 
-    def _with_input(self, words: Sequence[str], texts: Sequence[str]) -> list[str]:
-        """Replace the standard input in ``pip install -r -`` by the files that are piped into it."""
-        if not texts or not {"-", STANDARD_INPUT} & set(words) or not _installs(words):
-            return list(words)
-        option = next((at for at, word in enumerate(words) if word in ("-", STANDARD_INPUT)), 0)
-        return [*words[:option], texts[0], *(part for text in texts[1:] for part in ("-r", text)), *words[option + 1 :]]
+
+def _with_input(words: Sequence[str], texts: Sequence[str]) -> list[str]:
+    """Replace the standard input in ``pip install -r -`` by the files that are piped into it."""
+    option = next((at for at, word in enumerate(words) if word in ("-", STANDARD_INPUT)), 0)
+    if not option or not _installs(words):
+        return list(words)
+    return [*words[:option], texts[0], *(part for text in texts[1:] for part in ("-r", text)), *words[option + 1 :]]
 
 
 def _installs(words: Sequence[str]) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
+from pytest_py312.core.model.findings import Location
 from pytest_py312.core.model.fleet import FileLines, Program, StartModule
 from pytest_py312.repository.formats.commands.server_options import (
     configuration_names,
@@ -43,6 +44,15 @@ def started_above(tree: Tree, files: ServiceFiles) -> tuple[FileLines, ...]:
         FileLines(path=path, first=entry.lines[0], last=entry.lines[1])
         for path, entry in _compose_entries(tree, files)
         if entry.commands and not lies_in(path, files.path)
+    )
+
+
+def installing_commands_of_compose(tree: Tree, files: ServiceFiles) -> tuple[tuple[Location, tuple[str, ...]], ...]:
+    """Return the commands that install before they start the service, with their places in compose files."""
+    return tuple(
+        (Location(path=path, line=entry.lines[0]), entry.words)
+        for path, entry in _compose_entries(tree, files)
+        if any("install" in word for word in entry.words)
     )
 
 

@@ -38,6 +38,7 @@ def test_a_step_has_its_files_and_its_line(tmp_path: Path) -> None:
 JUSTFILE = "name := 'a'\ndefault:\n  true\ndeps x: (default)\n  @pip install -r {{name}}.txt\n"
 TASKFILE = "vars: {F: a}\ntasks:\n  deps:\n    cmds:\n      - task: inner\n  inner: pip install -r {{.F}}.txt\n"
 INVOKE = "@task\ndef deps(c):\n    c.run('pip install -r a.txt')\n@task(deps)\ndef all_deps(c):\n    pass\n"
+JOB = "# /// script\n# dependencies = [\n#   'six==1.16.0', 'idna',\n# ]\n# ///\nimport six\n"
 SCRIPT = "import subprocess, sys\nsubprocess.run([sys.executable, '-m', 'pip', 'install', '-r', 'a.txt'])\n"
 
 
@@ -75,6 +76,7 @@ SCRIPT = "import subprocess, sys\nsubprocess.run([sys.executable, '-m', 'pip', '
         "RUN pip install $(cat a.txt | grep -v '^#')",
         "RUN pip install $(< a.txt)",
         "RUN cat a.txt | pip install -r /dev/stdin",
+        "RUN cat a.txt | pip install -r -",
         "RUN find . -name 'a*.txt' -exec pip install -r {} \\;",
         "RUN find . -name 'a*.txt' | xargs -I{} pip install -r {}",
         "RUN cp a.txt /tmp/r.txt\nRUN pip install -r /tmp/r.txt",
@@ -111,10 +113,13 @@ def test_ways_to_install_one_file(tmp_path: Path, lines: str) -> None:
         ("RUN echo six >> a.txt && pip install -r a.txt", [("six",)]),
         ("RUN echo six > /r.txt; echo idna > /r.txt; pip install -r /r.txt", [("idna",)]),
         ("RUN echo six > /etc/motd; pip install idna", [("idna",)]),
+        ("CMD uv run job.py", [("six==1.16.0", "idna")]),
     ],
 )  # fmt: skip
 def test_requirements_that_a_command_writes(tmp_path: Path, lines: str, installed: list[tuple[str, ...]]) -> None:
-    recipe = recipe_of(tmp_path, f"FROM python:3.11\nWORKDIR /app\nCOPY . .\n{lines}\n", {"a.txt": "tomli\n"})
+    recipe = recipe_of(
+        tmp_path, f"FROM python:3.11\nWORKDIR /app\nCOPY . .\n{lines}\n", {"a.txt": "tomli\n", "job.py": JOB}
+    )
     assert [step.arguments for step in recipe.steps] == installed
     assert [file for step in recipe.steps for file in step.files] == ["svc/a.txt"] * (">> a.txt" in lines)
 

@@ -45,6 +45,21 @@ def service_of(root: Path, files: Mapping[str, str], **plan: object) -> Service:
 # ---- which folders
 
 
+def test_a_compose_file_that_installs_before_it_starts_the_service(tmp_path: Path) -> None:
+    command = 'bash -c "pip install -r reqs/main.txt && python app.py"'
+    files = {
+        "compose.yml": f"services:\n  svc:\n    build: svc\n    command: {command}\n",
+        "svc/Dockerfile": "FROM python:3.10-slim\nWORKDIR /app\nCOPY . .\n",
+        "svc/reqs/main.txt": "six\n",
+        "svc/app.py": "import six\n",
+    }
+    (service,) = fleet_of(tmp_path, files).services
+    assert service.recipe is not None
+    assert [(str(step.location), step.files) for step in service.recipe.steps] == [
+        ("compose.yml:3", ("svc/reqs/main.txt",))
+    ]
+
+
 def test_a_service_whose_python_is_that_of_another_image_of_the_repository(tmp_path: Path) -> None:
     """The folder of that image has no code, and is no service."""
     files = {

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from pytest_py312.repository.formats.commands.task_files import (
     TASK_RUNNERS,
+    inline_requirements,
     read_invoke_tasks,
     read_justfile,
     read_script_commands,
@@ -104,6 +105,11 @@ def test_tasks_of_invoke() -> None:
 )
 def test_what_a_script_installs(statement: str, commands: list[tuple[int, str]]) -> None:
     assert list(read_script_commands(f"import os  # pip\n{statement}\n")) == commands
+
+
+@given(text=st.text(alphabet="# /scripdent=['a\n]", max_size=80))
+def test_no_script_makes_the_reader_of_its_requirements_raise(text: str) -> None:
+    assert isinstance(inline_requirements(f"# /// script\n# {text}\n# ///\n"), tuple)
 
 
 @given(
