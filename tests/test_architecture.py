@@ -57,6 +57,7 @@ SHIPPED = {
     "runners.agent.job_supervisor": set[str](),
     "runners.agent.shared_ports": set[str](),
     "runners.agent.system_packages": set[str](),
+    "runners.agent.time_limit": set[str](),
     "rollout.execution.contract_script": set[str](),
 }
 """Module that runs alone on an old Python -> what it may import beside the standard library."""

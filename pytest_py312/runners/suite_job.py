@@ -47,6 +47,10 @@ def folders_read_by(service: Service) -> tuple[str, ...]:
     return (service.path, *service.settings.needs)
 
 
+TEST_SHARE = 0.4
+"""Share of the time limit of a suite that one test may take: what never ends leaves time for the others."""
+
+
 def suite_job(
     cell: Cell,
     build: InterpreterBuild,
@@ -81,6 +85,7 @@ def suite_job(
             **_probe_request(service, built=built),
             "select": list(select),
             "around": around or {},
+            "test_limit": settings.time_limit * TEST_SHARE,
             "replaced": contents,
         },
         variables=(("PYTHONHASHSEED", str(attempt)), *environment_of_tests(service)),

@@ -73,6 +73,7 @@ class Cells:
         *,
         requires: tuple[str, ...] | None = None,
         select: tuple[str, ...] = (),
+        test_limit: float = 0.0,
         **limits: Any,
     ) -> SuiteRun:
         """Run the suite of a service that consists of ``files``; it uses pytest unless ``of`` is given."""
@@ -85,6 +86,8 @@ class Cells:
         service_tree(root / cell.service.path, files)
         build = self.runner.find_interpreter(cell.interpreter)
         job = suite_job(cell, build, environment, root=root, built=False, select=select)
+        if test_limit:
+            job = replace(job, request={**job.request, "test_limit": test_limit})
         return parse_suite_run(self.runner.run(replace(job, **limits)), cell, {})
 
     def imports(self, interpreter: str, *modules: str, written: Mapping[str, str] | None = None) -> ProbeResult:
@@ -422,6 +425,35 @@ def test_a_forked_child_reports_nothing(cells: Cells, interpreter: str) -> None:
     assert run.complete, run.incomplete_reason
     assert outcomes(run) == {"test_a": "passed", "test_b": "passed"}
     assert len(run.results) == 2
+
+
+HANGS = "import {module}\nimport time\n{body}"
+PYTEST_BODY = "def test_a(): time.sleep(60)\ndef test_b(): pass\n"
+UNITTEST_BODY = "class TestX(unittest.TestCase):\n    def test_a(self): time.sleep(60)\n    def test_b(self): pass\n"
+ALARM = "import signal\nsignal.signal(signal.SIGALRM, lambda *_: None)\n"
+
+
+@pytest.mark.network
+@pytest.mark.parametrize("interpreter", TOGETHER)
+@pytest.mark.parametrize("kind", [SuiteKind.PYTEST, SuiteKind.UNITTEST])
+def test_a_test_that_never_ends_fails_and_the_others_run(cells: Cells, interpreter: str, kind: SuiteKind) -> None:
+    is_pytest = kind is SuiteKind.PYTEST
+    module, body = ("pytest", PYTEST_BODY) if is_pytest else ("unittest", UNITTEST_BODY)
+    files = {"test_x.py": HANGS.format(module=module, body=body)}
+
+    run = cells.suite(interpreter, files, of_kind(kind, *([] if is_pytest else ["test_x"])), test_limit=1.0)
+
+    results = {name.replace("::", ".").rpartition(".")[2]: result for name, result in run.results.items()}
+    assert {name: result.outcome for name, result in results.items()} == {"test_a": "failed", "test_b": "passed"}
+    assert "did not end within 1 s" in results["test_a"].detail
+    assert run.complete
+
+
+@pytest.mark.network
+def test_a_suite_that_uses_the_alarm_keeps_it(cells: Cells) -> None:
+    files = {"conftest.py": ALARM, "test_x.py": "import time\ndef test_a(): time.sleep(2)\n"}
+
+    assert outcomes(cells.suite("3.12", files, test_limit=0.5)) == {"test_a": "passed"}
 
 
 @pytest.mark.network

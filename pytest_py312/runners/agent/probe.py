@@ -13,7 +13,7 @@ Requests (key ``kind``):
   ``around`` (further files: path to content in base64), ``replaced`` (the same, in place of what was copied),
   ``python_path``, ``installed`` (source roots that act as installed), ``distribution`` (name, version, scripts,
   plugins: metadata of a service that is not built), ``started_modules`` (name, folder and kind: whether the suite
-  imports them is recorded), ``ports`` (a folder: see shared_ports.py).
+  imports them is recorded), ``ports`` (a folder: see shared_ports.py), ``test_limit`` (seconds for one test).
 * ``imports``: import each of ``modules`` and record the result. With ``without_pth``, no .pth file is processed.
 * ``start``: import ``modules`` (name, folder in the service, kind) from the service's own code; also ``prepare``,
   ``service``, ``folders``, ``python_path``, ``installed``, ``distribution`` and ``without_pth``.
@@ -445,6 +445,7 @@ class PytestRecorder:
         self._request = request
         self._imported: set[str] = set()
         self._runs_tests = False
+        self._limit = agent_module("time_limit").TimeLimit(request.get("test_limit", 0), _fail_by_pytest)
         self.tests = 0
         # pytest 6 renamed the hook, and each version rejects the other's name
         hook = "pytest_warning_recorded" if int(version.split(".")[0]) >= 6 else "pytest_warning_captured"
@@ -456,6 +457,10 @@ class PytestRecorder:
     def pytest_runtest_setup(self) -> None:
         self._runs_tests = True  # with pytest-xdist, other processes do
         self._warnings.install_filters()
+        self._limit.start()
+
+    def pytest_runtest_logfinish(self) -> None:
+        self._limit.stop()
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         self._records.add("running", id=nodeid)
@@ -509,6 +514,12 @@ class PytestRecorder:
         if outcome:
             self.tests += 1
             self._records.add("test", id=nodeid, outcome=outcome, seconds=round(seconds, 6), detail=detail)
+
+
+def _fail_by_pytest(text: str) -> None:
+    import pytest
+
+    pytest.fail(text)
 
 
 def _accept_cases_without_run_test() -> None:
@@ -620,9 +631,14 @@ def run_unittest(request: Request, records: Records) -> int:
 
         def startTest(self, test: unittest.TestCase) -> None:
             super().startTest(test)
+            limit.start()
             self._begun = time.perf_counter()
             self._bad = None
             records.add("running", id=test.id())
+
+        def stopTest(self, test: unittest.TestCase) -> None:
+            limit.stop()
+            super().stopTest(test)
 
         def _note(self, test: unittest.TestCase, outcome: str, detail: str = "") -> None:
             if isinstance(test, _FailedTest):
@@ -668,6 +684,10 @@ def run_unittest(request: Request, records: Records) -> int:
                 kind = "failed" if issubclass(err[0], test.failureException) else "error"
                 self._note(test, kind, self._traceback(err, test))
 
+    def fail(text: str) -> None:
+        raise AssertionError(text)
+
+    limit = agent_module("time_limit").TimeLimit(request.get("test_limit", 0), fail)
     arguments = list(request.get("select") or request["arguments"])
     warning_recorder = WarningRecorder(os.path.join(request["scratch"], "repository"))
     warning_recorder.install_filters()

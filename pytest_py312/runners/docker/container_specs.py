@@ -27,7 +27,8 @@ OUT = str(HOME / "out")
 RECORDS = f"{OUT}/records.jsonl"
 SPOOL = str(HOME / "spool")
 PROBE = str(HOME / "probe.py")
-BENCHMARK_PROBE = "benchmark_probe.py"
+PROBE_MODULES = ("benchmark_probe.py", "time_limit.py")
+"""What the probe imports from its own folder."""
 SUPERVISOR = str(HOME / "job_supervisor.py")
 SUPERVISOR_VARIABLES: Mapping[str, str] = {"HOME": SCRATCH, "USER": "app", "LOGNAME": "app", "LANG": "C.UTF-8"}
 FOLDERS_TO_EMPTY = (SCRATCH, "/tmp", "/dev/shm", "/dev/mqueue")
@@ -260,10 +261,10 @@ def pool_spec(
     )
 
 
-def _probe_mounts(context: RunContext) -> tuple[BindMount, BindMount]:
-    """Return the mounts of the probe and of its module for benchmarks, which is in the same folder on both sides."""
-    benchmark_mount = BindMount(source=context.probe.with_name(BENCHMARK_PROBE), target=str(HOME / BENCHMARK_PROBE))
-    return BindMount(source=context.probe, target=PROBE), benchmark_mount
+def _probe_mounts(context: RunContext) -> tuple[BindMount, ...]:
+    """Return the mounts of the probe and of its modules, which are in the same folder on both sides."""
+    modules = (BindMount(source=context.probe.with_name(name), target=str(HOME / name)) for name in PROBE_MODULES)
+    return (BindMount(source=context.probe, target=PROBE), *modules)
 
 
 def _tmpfs(context: RunContext, memory: int) -> dict[str, str]:

@@ -12,7 +12,7 @@ import pytest
 
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.plan import Plan
-from pytest_py312.runners.docker.container_specs import BENCHMARK_PROBE
+from pytest_py312.runners.docker.container_specs import PROBE_MODULES
 from pytest_py312.runners.docker.engine import connect
 from pytest_py312.runners.docker.ping import engine_version
 from pytest_py312.runners.docker.runner import DockerRunner
@@ -71,7 +71,8 @@ class Bench:
         (self.repository / "services/user-service/app.py").write_text("ANSWER = 42\n")
         self.probe = self.folder / "probe.py"
         self.probe.write_text(PROBE)
-        (self.folder / BENCHMARK_PROBE).write_text("")  # both probes are mounted
+        for name in PROBE_MODULES:  # all are mounted
+            (self.folder / name).write_text("")
 
     @property
     def repository(self) -> Path:
