@@ -20,6 +20,7 @@ from pytest_py312.repository.recipes.base_images import CHAIN_LIMIT, base_docker
 from pytest_py312.repository.recipes.commands.command_walk import CommandWalk
 from pytest_py312.repository.recipes.commands.file_map import (
     FileMap,
+    build_contexts,
     context_path,
     find_build_context,
     instruction_words,
@@ -28,7 +29,7 @@ from pytest_py312.repository.recipes.commands.file_map import (
     sources_of_copy,
 )
 from pytest_py312.repository.recipes.serverless_builds import LAMBDA_VARIABLES, lambda_step
-from pytest_py312.repository.tree import Tree, join_path, leaves_root, lies_in, with_outer_folders
+from pytest_py312.repository.tree import Tree, join_path, leaves_root, lies_in
 
 STAGE_LIMIT = 50
 _ARCHIVES = (".pyz", ".zip", ".pex")
@@ -58,11 +59,7 @@ def read_dockerfile_recipe(
     if text is None or parsed is None or parsed.final_stage is None:
         return None
     contexts = dict.fromkeys(
-        (
-            find_build_context(tree, service_path, parsed),
-            service_path,
-            *with_outer_folders(posixpath.dirname(dockerfile) or "."),
-        )
+        (find_build_context(tree, service_path, parsed), *build_contexts(service_path, dockerfile))
     )
     recipes = []
     for context in contexts:

@@ -12,7 +12,7 @@ from itertools import islice
 
 from pytest_py312.core.model.fleet import InstallStep
 from pytest_py312.repository.formats.dockerfile import DockerfileText, Instruction
-from pytest_py312.repository.tree import Tree, join_path, leaves_root, with_outer_folders
+from pytest_py312.repository.tree import Tree, join_path, leaves_root, lies_in, with_outer_folders
 
 WORKSPACE = "/repository"
 """Where the checkout is, for commands of CI and of test runners that ask for it."""
@@ -151,10 +151,19 @@ def _has_suffix(path: str) -> bool:
 
 def find_build_context(tree: Tree, service_path: str, dockerfile: DockerfileText) -> str:
     """Return the folder with most of what the Dockerfile copies: the service's, the Dockerfile's, or one around it."""
-    around = with_outer_folders(dockerfile.path.rpartition("/")[0] or ".")
-    candidates = dict.fromkeys((service_path, *around))
+    candidates = build_contexts(service_path, dockerfile.path)
     sources = copied_sources(dockerfile)
     return max(candidates, key=lambda folder: sum(_exists_in_context(tree, folder, source) for source in sources))
+
+
+def build_contexts(service_path: str, dockerfile: str) -> tuple[str, ...]:
+    """Return the folders in which an image may be built, the most likely first.
+
+    A Dockerfile in a folder around the service is that folder's own, if it fits there: ``COPY . .`` fits everywhere.
+    """
+    around = tuple(with_outer_folders(dockerfile.rpartition("/")[0] or "."))
+    is_own = lies_in(dockerfile, service_path) or service_path == "."
+    return tuple(dict.fromkeys((service_path, *around) if is_own else (*around, service_path)))
 
 
 def copied_sources(dockerfile: DockerfileText) -> list[str]:

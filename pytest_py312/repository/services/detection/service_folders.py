@@ -152,6 +152,7 @@ def _inner_programs(plan: Plan, tree: Tree, project: str) -> Iterator[str]:
         inner = [join_path(path, name) for name in names]
         pending += [folder for folder in inner if not is_excluded(plan, folder.rpartition("/")[2], folder)]
         has_program = any(name.endswith(".py") and name != "__init__.py" for name in listing.files)
+        has_program = has_program or "charmcraft.yaml" in listing.files  # of Juju: its code is src/charm.py
         is_own = path != project and "requirements.txt" in listing.files and has_program and "{" not in path
         is_own = is_own and (is_distribution or has_python_image(tree, path, listing))
         if is_own and not _is_subpackage(tree, path, listing) and not _is_documentation(tree, path, listing):
