@@ -29,10 +29,9 @@ _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)(?:=(\"[^\"]*\"|'[^']*'|\S*))?")
 _DOCKERFILE = re.compile(
     r"(?:(?:Docker|Container)file(?:[._-].+)?|.+\.(?:Docker|Container)file|[\w-]+Dockerfile)", re.IGNORECASE
 )
-_INSTALLS_PYTHON = re.compile(
-    r"\b(?:apk|apt|apt-get|dnf|microdnf|yum)\b(?:[^;&|]|\\\n)*\b(?:add|install)\b(?:[^;&|]|\\\n)*?\bpython3?(?:\.\d+)?(?=\s|\\|$)"
-)
-_STARTS_PYTHON = re.compile(r"\bpython3?\b|\.(?:py|sh)\b|\b(?:gunicorn|uvicorn|hypercorn|daphne|flask|celery|uwsgi)\b")
+_SYSTEM_PYTHON = re.compile(r"python3?(?:\.\d+)?(?:-pip|-dev|-minimal)?(?:[=~<>@]\S*)?|py3-pip", re.ASCII)
+_SYSTEM_INSTALLERS = frozenset({"apk", "apt", "apt-get", "dnf", "microdnf", "yum"})
+_STARTS_PYTHON = re.compile(r"\bpython3?\b|\.py\b|\b(?:gunicorn|uvicorn|hypercorn|daphne|flask|celery|uwsgi)\b")
 _NOT_DOCKERFILE_ENDINGS = (
     ".dockerignore", ".bak", ".orig", ".md", ".j2", ".jinja", ".tmpl", ".template", ".py", ".sh", "~"
 )  # fmt: skip
@@ -103,10 +102,17 @@ class DockerfileText:
 
     @property
     def starts_system_python(self) -> bool:
-        """Whether it installs the Python of its distribution, and starts it or a script: others are built with one."""
-        commands = [item.arguments for item in self.instructions if item.keyword == "RUN"]
-        starts = [item.arguments for item in self.instructions if item.keyword in ("CMD", "ENTRYPOINT")]
-        return any(map(_INSTALLS_PYTHON.search, commands)) and any(map(_STARTS_PYTHON.search, starts))
+        """Whether its last stage installs the Python of its distribution, and starts it: others are built with one."""
+        stages = [self.final_stage] if self.final_stage else []
+        while stages and (parent := stages[-1].parent) is not None:
+            stages.append(self.stages[parent])
+        own = [item for item in self.instructions if any(self._is_in(stage, item) for stage in stages)]
+        starts = [item.arguments for item in own if item.keyword in ("CMD", "ENTRYPOINT")]
+        return any(map(_STARTS_PYTHON.search, starts)) and any(map(_installs_python, own))
+
+    def _is_in(self, stage: BuildStage, instruction: Instruction) -> bool:
+        following = self.stages[stage.index + 1].line if stage.index + 1 < len(self.stages) else float("inf")
+        return stage.line < instruction.line < following
 
     @property
     def declarations(self) -> tuple[Declaration, ...]:
@@ -126,6 +132,18 @@ class DockerfileText:
 def is_dockerfile(name: str) -> bool:
     """Return whether a file of this name is a Dockerfile, with any prefix or suffix."""
     return _DOCKERFILE.fullmatch(name) is not None and not name.lower().endswith(_NOT_DOCKERFILE_ENDINGS)
+
+
+def _installs_python(instruction: Instruction) -> bool:
+    """Return whether a line installs the Python of a distribution: ``apk add python3``."""
+    if instruction.keyword != "RUN":
+        return False
+    for command in re.split(r"[;&|\n]", instruction.arguments.replace("\\\n", " ")):
+        words = command.split()
+        is_install = not (_SYSTEM_INSTALLERS.isdisjoint(words) or {"add", "install"}.isdisjoint(words))
+        if is_install and any(map(_SYSTEM_PYTHON.fullmatch, words)):
+            return True
+    return False
 
 
 @lru_cache(maxsize=8)

@@ -1,13 +1,14 @@
 """Find the Dockerfile of the repository from which an image is built that others are based on.
 
-A command or a compose file names the image (``docker build -t example/base docker/base``), or the folder or the end of
-the file does: ``base/Dockerfile`` and ``Dockerfile.base`` are taken for ``example/base``.
+A command or a compose file names the image (``docker build -t example/base docker/base``). Otherwise the folder or the
+end of the file does: ``base/Dockerfile`` and ``Dockerfile.base`` are taken for ``example/base``, but nothing for
+``ubuntu``, which is an image of the registry.
 """
 
 import posixpath
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 from pytest_py312.repository.formats.compose import read_compose
@@ -27,7 +28,7 @@ _BUILD_COMMAND = re.compile(
 _VALUE_OPTIONS = frozenset(
     {"--build-arg", "--target", "--platform", "--progress", "--network", "--cache-from", "--label"}
 )
-_VERSION = re.compile(r"[:@].*", re.DOTALL)
+_CHANGES_FOLDER = re.compile(r"^\s*(?:cd|pushd)\s", re.MULTILINE)
 
 
 def python_base(tree: Tree, dockerfile: DockerfileText) -> DockerfileText | None:
@@ -46,37 +47,50 @@ def python_base(tree: Tree, dockerfile: DockerfileText) -> DockerfileText | None
 
 def base_dockerfile(tree: Tree, stage: BuildStage) -> str:
     """Return the path of the Dockerfile that makes the image of a stage; empty if none does, or one of several."""
-    name = _name_of(stage.image)
+    name, tag = _name_of(stage.image)
     if stage.is_python or not name or name == "scratch":
         return ""
     built, by_folder = _images_of(tree)
-    paths = {path for image, path in built if image == name} or {path for image, path in by_folder if image == name}
+    paths = {path for image, its_tag, path in built if image == name and tag in ("", its_tag)}
+    paths = paths or {path for image, its_tag, path in built if image == name and not (tag and its_tag)}
+    if not paths and not any(image == name for image, _, _ in built) and "/" in stage.image:
+        paths = {path for image, _, path in by_folder if image == name}
     return next(iter(paths)) if len(paths) == 1 else ""
 
 
 @lru_cache(maxsize=2)
 def base_image_folders(tree: Tree) -> frozenset[str]:
-    """Return the folders without Python code whose image others of the repository build on. Cached as above."""
-    folders = set()
+    """Return the folders without Python code whose image starts nothing, and others of the repository build on it.
+
+    Cached: each folder asks for them.
+    """
+    bases: set[str] = set()
     for path in _dockerfiles(tree):
         dockerfile = read_dockerfile(tree.read_or_none(path) or "", path)
-        based_on = {base_dockerfile(tree, stage) for stage in dockerfile.stages if stage.parent is None} - {path}
-        folders |= {base.rpartition("/")[0] or "." for base in based_on if base}
-    return frozenset(
-        folder
-        for folder in folders
-        if not any(name.endswith(".py") for name in tree.scan_folder(folder, depth=DEPTH).files)
-    )
+        bases |= {base_dockerfile(tree, stage) for stage in dockerfile.stages if stage.parent is None} - {path, ""}
+    folders = {path.rpartition("/")[0] or "." for path in bases if not _starts(tree, path)}
+    return frozenset(folder for folder in folders if not _has_code(tree, folder))
 
 
-def _name_of(image: str) -> str:
-    """Return the last part of the name, without a version, in lower case; that of a registry may be a variable."""
-    name = _VERSION.sub("", image.rpartition("/")[2]).lower()
-    return re.sub(r"[-_.]+", "-", name) if "$" not in name else ""
+def _has_code(tree: Tree, folder: str) -> bool:
+    return any(name.endswith(".py") for name in tree.scan_folder(folder, depth=DEPTH).files)
 
 
-Images = frozenset[tuple[str, str]]
-"""Names of images, each with the path of its Dockerfile."""
+def _starts(tree: Tree, path: str) -> bool:
+    dockerfile = read_dockerfile(tree.read_or_none(path) or "", path)
+    return any(item.keyword in ("CMD", "ENTRYPOINT") for item in dockerfile.instructions)
+
+
+def _name_of(image: str) -> tuple[str, str]:
+    """Return the last part of the name, in lower case, and the tag; a tag with a variable is empty, as is no tag."""
+    name, _, tag = image.partition("@")[0].rpartition("/")[2].partition(":")
+    if "$" in name:
+        return "", ""
+    return re.sub(r"[-_.]+", "-", name.lower()), "" if "$" in tag else tag
+
+
+Images = frozenset[tuple[str, str, str]]
+"""Names of images, their tags, and the paths of their Dockerfiles."""
 
 
 @lru_cache(maxsize=2)
@@ -96,31 +110,30 @@ def _dockerfiles(tree: Tree) -> tuple[str, ...]:
     return tuple(path for path in tree.scan_folder(".", depth=DEPTH).files if is_dockerfile(path.rpartition("/")[2]))
 
 
-def _named_images(path: str) -> Iterator[tuple[str, str]]:
+def _named_images(path: str) -> Iterator[tuple[str, str, str]]:
     folder, _, name = path.rpartition("/")
     end = re.sub(r"dockerfile|^[._-]|[._-]$", "", name.lower()).strip("._-")
-    if end:
-        yield _name_of(end), path
-    elif folder:
-        yield _name_of(folder.rpartition("/")[2]), path
+    if end or folder:
+        yield (*_name_of(end or folder.rpartition("/")[2]), path)
 
 
-def _built_images(tree: Tree, path: str) -> Iterator[tuple[str, str]]:
+def _built_images(tree: Tree, path: str) -> Iterator[tuple[str, str, str]]:
     text = tree.read_or_none(path) or ""
     folder = path.rpartition("/")[0] or "."
     if "compose" in path.rpartition("/")[2] and "image" in text:
         for entry in read_compose(text, path):
-            yield _name_of(entry.image), join_path(entry.folder, entry.dockerfile)
+            yield (*_name_of(entry.image), join_path(entry.folder, entry.dockerfile))
+    folders = [folder] if _CHANGES_FOLDER.search(text) else [folder, "."]
     for match in _BUILD_COMMAND.finditer(text):
         try:
             words = shlex.split(match["arguments"].replace("\\\n", " "))
         except ValueError:
             continue
-        yield from _built_by(tree, words, folder)
+        yield from _built_by(tree, words, folders)
 
 
-def _built_by(tree: Tree, words: list[str], folder: str) -> Iterator[tuple[str, str]]:
-    """Yield the images of one command, which runs in the folder of its file or at the root."""
+def _built_by(tree: Tree, words: list[str], folders: Sequence[str]) -> Iterator[tuple[str, str, str]]:
+    """Yield the images of one command, which runs in one of ``folders``, together with the Dockerfile that is there."""
     names, file, places = [], "", []
     while words:
         option, equals, value = words.pop(0).partition("=")
@@ -130,10 +143,8 @@ def _built_by(tree: Tree, words: list[str], folder: str) -> Iterator[tuple[str, 
             file = value if option in ("-f", "--file") else file
         elif not option.startswith("-"):
             places.append(option)
-    for base in dict.fromkeys((folder, ".")):
-        context = join_path(base, places[-1]) if places else base
-        candidates = (join_path(base, file),) if file else (join_path(context, "Dockerfile"),)
-        for candidate in candidates:
-            if not leaves_root(candidate) and tree.is_file(candidate):
-                yield from ((_name_of(name), posixpath.normpath(candidate)) for name in names if _name_of(name))
-                return
+    for base in folders:
+        place = join_path(base, file) if file else join_path(base, *places[-1:], "Dockerfile")
+        if not leaves_root(place) and tree.is_file(place):
+            yield from ((*_name_of(name), posixpath.normpath(place)) for name in names if _name_of(name)[0])
+            return

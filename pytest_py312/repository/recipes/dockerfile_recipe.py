@@ -19,6 +19,7 @@ from pytest_py312.repository.formats.image_reference import is_lambda_image
 from pytest_py312.repository.recipes.base_images import CHAIN_LIMIT, base_dockerfile
 from pytest_py312.repository.recipes.commands.command_walk import CommandWalk
 from pytest_py312.repository.recipes.commands.file_map import (
+    LINUX_FOLDERS,
     FileMap,
     build_contexts,
     context_path,
@@ -32,16 +33,11 @@ from pytest_py312.repository.recipes.serverless_builds import LAMBDA_VARIABLES, 
 from pytest_py312.repository.tree import Tree, join_path, leaves_root, lies_in
 
 STAGE_LIMIT = 50
+BASE_LIMIT = 10
+"""Maximum number of images of the repository that one image builds on or copies from."""
 _ARCHIVES = (".pyz", ".zip", ".pex")
 """Ends of the names of applications in one file, such as those of ``python -m zipapp``."""
 _ENVIRONMENT_PAIR = re.compile(r"([A-Za-z_]\w*)=((?:\"(?:[^\"\\]|\\.)*\"|'[^']*'|\\.|[^\s\"'])*)", re.ASCII)
-_LINUX_FOLDERS = frozenset(
-    {
-        "/", "/etc", "/home", "/mnt", "/opt", "/root", "/run", "/srv", "/tmp", "/usr", "/usr/bin", "/usr/lib",
-        "/usr/local", "/usr/local/bin", "/usr/local/lib", "/usr/share", "/usr/src", "/var", "/var/lib", "/var/tmp",
-    }
-)  # fmt: skip
-"""Folders that every image has: a file that is copied there keeps its name."""
 _MADE_FOLDERS = re.compile(r"\bmkdir[ \t]+(?P<folders>[^;&|\r\n]{1,1000})")
 _RUN_LIMIT = 20_000
 _RUN_FLAG = re.compile(r"(?:\s|\\\n)*--(?P<name>mount|network|security)(?:=(?P<value>\S*))?")
@@ -90,34 +86,39 @@ def read_dockerfile_recipe(
     return min(recipes, key=lambda recipe: sum(len(step.unresolved) for step in recipe.steps) + len(recipe.limits))
 
 
+_FROM_STAGE = re.compile(r"--from=[\"']?([\w.-]+)|\bfrom=([\w.-]+)")
+
+
 def _stage_of_service(dockerfile: DockerfileText, context: str, service_path: str) -> BuildStage | None:
     """Return the stage with the service's code, where one Dockerfile has a target for each of several services.
 
-    ``None`` if the last stage may have it, or if no stage that others neither build on nor copy from has it alone.
+    ``None`` if the last stage has it, or if no stage that others neither build on nor copy from has it alone.
     """
-    used = {stage.parent for stage in dockerfile.stages}
+    sources = {stage.index: set() if stage.parent is None else {stage.parent} for stage in dockerfile.stages}
     places: dict[int, list[str]] = {stage.index: [] for stage in dockerfile.stages}
     for instruction in dockerfile.instructions:
         index = max((stage.index for stage in dockerfile.stages if stage.line < instruction.line), default=None)
-        if index is None:
-            continue
-        names = re.findall(r"--from=[\"']?([\w.-]+)|\bfrom=([\w.-]+)", instruction.arguments)
-        copied = {name for pair in names for name in pair if name}
-        used |= {stage.index for stage in dockerfile.stages if {stage.name, str(stage.index)} & copied}
-        places[index] += [join_path(context, source) for source in sources_of_copy(instruction)]
+        if index is not None:
+            copied = {name for pair in _FROM_STAGE.findall(instruction.arguments) for name in pair if name}
+            sources[index] |= {stage.index for stage in dockerfile.stages if {stage.name, str(stage.index)} & copied}
+            places[index] += [join_path(context, source) for source in sources_of_copy(instruction)]
 
-    def has_code(stage: BuildStage) -> bool:
-        return any(lies_in(place, service_path) for place in places[stage.index])
+    def places_in(index: int) -> list[str]:
+        pending, seen = [index], {index}
+        while pending:
+            pending += (new := sources[pending.pop()] - seen)
+            seen |= new
+        return [place for each in seen for place in places[each]]
 
-    last = dockerfile.stages[-1]
-    if (
-        service_path == "."
-        or has_code(last)
-        or any(lies_in(service_path, place) or place == "." for place in places[last.index])
-    ):
+    of_last = places_in(dockerfile.stages[-1].index)
+    may_have_it = any(lies_in(place, service_path) or lies_in(service_path, place) for place in of_last)
+    if service_path == "." or "." in of_last or may_have_it:
         return None
-    having = [stage for stage in dockerfile.stages if stage.index not in used and has_code(stage)]
-    return having[0] if having and places[last.index] else None
+    used = {index for each in sources.values() for index in each}
+    targets = (stage for stage in dockerfile.stages if stage.index not in used)
+    return next(
+        (stage for stage in targets if any(lies_in(place, service_path) for place in places[stage.index])), None
+    )
 
 
 def _with_installer_of_stage(step: InstallStep, dockerfile: DockerfileText) -> InstallStep:
@@ -171,7 +172,7 @@ class _StageState:
 
     def has_folder(self, path: str) -> bool:
         """Return whether ``path`` is certainly a folder of the image: one of Linux, or one that a line has made."""
-        if path in _LINUX_FOLDERS or path in self.made_folders or path == self.folder:
+        if path in LINUX_FOLDERS or path in self.made_folders or path == self.folder:
             return True
         found = self.files.find(path)
         is_around = any(mount.destination.startswith(f"{path}/") for mount in self.files.mounts)
@@ -180,10 +181,17 @@ class _StageState:
 
 class _ImageReader:
     def __init__(
-        self, tree: Tree, text: str, dockerfile: DockerfileText, context: str, outer: tuple[str, ...] = ()
+        self,
+        tree: Tree,
+        text: str,
+        dockerfile: DockerfileText,
+        context: str,
+        outer: tuple[str, ...] = (),
+        bases_left: list[int] | None = None,
     ) -> None:
-        """``outer``: the Dockerfiles of the images that build on this one."""
+        """``outer``: the Dockerfiles of the images that build on this one. ``bases_left``: how many more are read."""
         self._tree = tree
+        self._bases_left = bases_left if bases_left is not None else [BASE_LIMIT]
         self._outer = outer or (dockerfile.path,)
         self._text = text
         self._dockerfile = dockerfile
@@ -212,21 +220,23 @@ class _ImageReader:
 
     def _base_state(self, stage: BuildStage) -> _StageState:
         """Return what the image has that a stage is based on; nothing unless the repository has its Dockerfile."""
-        path = base_dockerfile(self._tree, stage) if len(self._outer) < CHAIN_LIMIT else ""
+        may_follow = len(self._outer) < CHAIN_LIMIT and self._bases_left[0] > 0
+        path = base_dockerfile(self._tree, stage) if may_follow else ""
         text = self._tree.read_or_none(path) if path and path not in self._outer else None
         base = read_dockerfile(text, path) if text is not None else None
         if text is None or base is None or base.final_stage is None:
             return _StageState(files=FileMap(self._tree))
         context = find_build_context(self._tree, posixpath.dirname(path) or ".", base)
+        self._bases_left[0] -= 1
         outer = (*self._outer, path)
-        state = _ImageReader(self._tree, text, base, context, outer).stage(base.final_stage)
+        state = _ImageReader(self._tree, text, base, context, outer, self._bases_left).stage(base.final_stage)
         triggers = {item.line: item.arguments for item in base.instructions if item.keyword == "ONBUILD"}
         lines = ["FROM scratch", *(triggers.get(number, "") for number in range(2, max(triggers, default=1) + 1))]
         triggered = read_dockerfile("\n".join(lines), path)
-        reader = _ImageReader(self._tree, "\n".join(lines), triggered, self._context, outer)
+        reader = _ImageReader(self._tree, "\n".join(lines), triggered, self._context, outer, self._bases_left)
         for instruction in triggered.instructions[1:]:  # they run in the context of the image that builds on it
             reader._apply(instruction, state, triggered.stages[0])
-        return state
+        return replace(state, start={})  # its lines are in another file
 
     def _instructions_of(self, stage: BuildStage) -> Iterator[Instruction]:
         following = self._dockerfile.stages[stage.index + 1 : stage.index + 2]
@@ -250,8 +260,10 @@ class _ImageReader:
             self._copy(instruction, state, stage)
         elif instruction.keyword == "RUN":
             self._run(instruction, state, stage)
-        elif instruction.keyword in ("ENTRYPOINT", "CMD"):
-            state.start[instruction.keyword] = instruction
+        elif instruction.keyword == "CMD":
+            state.start["CMD"] = instruction
+        elif instruction.keyword == "ENTRYPOINT":  # an inherited CMD is no argument of it
+            state.start = {"ENTRYPOINT": instruction}
 
     def _declare_arguments(self, instruction: Instruction, state: _StageState) -> None:
         defaults = dict(self._dockerfile.arguments)
@@ -370,15 +382,20 @@ class _ImageReader:
     def steps_at_start(
         self, state: _StageState, stage: BuildStage, commands: Sequence[tuple[Location, Sequence[str]]]
     ) -> list[InstallStep]:
-        """Return what a container always installs when it starts: ``CMD pip install -r requirements.txt && python``."""
-        walks = [self._walk(instruction, state, stage) for instruction in state.start.values()]
-        for location, words in commands:
-            walk = self._new_walk(state, state.files.copy(), location.path)
-            walk.run_argv(words, location.line or 1)
-            walks.append(walk)
+        """Return what a container always installs when it starts: ``CMD pip install -r requirements.txt && python``.
+
+        An ``ENTRYPOINT`` gets ``CMD`` as its arguments. Other commands count for an image that installs nothing itself.
+        """
+        start = state.start.get("ENTRYPOINT") or state.start.get("CMD")
+        walks = [self._walk(start, state, stage)] if start is not None else []
+        has_environment = any(step.is_for_python for step in state.steps)
+        if not has_environment and not any(walk.steps for walk in walks):
+            for location, words in commands:
+                walk = self._new_walk(state, state.files.copy(), location.path, is_start=True)
+                walk.run_argv(words, location.line or 1)
+                walks.append(walk)
         steps = [step for walk in walks for step in walk.steps if step.is_for_python and not step.conditional]
         # `uv run` brings an environment up to date, which is there already if the image has one
-        has_environment = any(step.is_for_python for step in state.steps)
         return [step for step in steps if step.tool not in ("uv", "hatch") or not has_environment]
 
     def _run(self, instruction: Instruction, state: _StageState, stage: BuildStage) -> None:
@@ -402,7 +419,8 @@ class _ImageReader:
                 self._mount(flag["value"] or "", files, state, stage)
             text = "\n" * flag[0].count("\n") + text[flag.end() :]
         first = len(files.mounts)
-        walk = self._new_walk(state, files, self._dockerfile.path)
+        is_start = instruction.keyword != "RUN"
+        walk = self._new_walk(state, files, self._dockerfile.path, is_start=is_start)
         if text.lstrip().startswith("["):
             try:
                 argv = json.loads(text.strip().replace("\\\n", " "))
@@ -415,8 +433,9 @@ class _ImageReader:
         state.files.mounts += files.mounts[first:]
         return walk
 
-    def _new_walk(self, state: _StageState, files: FileMap, path: str) -> CommandWalk:
+    def _new_walk(self, state: _StageState, files: FileMap, path: str, *, is_start: bool) -> CommandWalk:
         return CommandWalk(
+            is_start=is_start,
             files=files,
             path=path,
             folder=state.folder,

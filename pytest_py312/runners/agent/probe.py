@@ -368,7 +368,8 @@ class WarningRecorder:
         """Insert a filter before each present ``ignore``, unless that was done since the display function changed."""
         if _warning_display() is None or not _shows_plainly() or self._is_installed():
             return
-        if _warning_display() is not self._own_display:  # otherwise it would hand on to itself without an end
+        # equal, not identical: what suites restore may be an older one; it would hand on to itself without an end
+        if _warning_display() != self._own_display:
             self._original_display = _warning_display()
         self._own_display = warnings._showwarnmsg_impl = self._receive  # type: ignore[attr-defined]  # private, in 3.8 to 3.14
         for place, item in reversed(list(enumerate(warnings.filters))):
@@ -379,7 +380,7 @@ class WarningRecorder:
         warnings.simplefilter("ignore", type("Nothing", (Warning,), {}), append=True)
 
     def _is_installed(self) -> bool:
-        return _shows_plainly() and _warning_display() is self._own_display is not self._original_display
+        return _shows_plainly() and _warning_display() == self._own_display != self._original_display
 
     def _recording_filter(self, message: Any, category: Any, module: Any) -> tuple[Any, ...]:
         last_match = self._last_match

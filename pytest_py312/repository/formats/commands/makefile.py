@@ -4,7 +4,7 @@ What GNU make decides with conditionals and functions is not evaluated.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -18,21 +18,36 @@ _REFERENCE = re.compile(r"\$(?:\((?P<round>[A-Za-z_][\w.-]*)\)|\{(?P<braced>[A-Z
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MakeTarget:
-    """A target: the targets that it needs, and its commands as (line, shell text)."""
+    """A target: the targets that it needs, and its commands as (line, shell text).
+
+    ``parameters``: names and defaults of what the words behind its name are for; only tasks of just have some.
+    """
 
     name: str
     needs: tuple[str, ...] = ()
     commands: tuple[tuple[int, str], ...] = ()
+    parameters: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MakefileText:
-    """The targets and variables of a Makefile."""
+    """The targets and variables of a Makefile, or of a file of another runner of tasks, with no variables of make."""
 
     targets: Mapping[str, MakeTarget] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict)
     default: str = ""
     """The first target."""
+    is_make: bool = True
+
+    def called(self, words: Sequence[str]) -> Iterator[tuple[str, dict[str, str]]]:
+        """Yield the targets that a command names, each with the values of its parameters."""
+        remaining = list(words)
+        while remaining:
+            target = self.targets.get(name := remaining.pop(0))
+            values = {}
+            for parameter, default in target.parameters if target is not None else ():
+                values[parameter] = remaining.pop(0) if remaining else default
+            yield name, values
 
     def commands_of(self, name: str, variables: Mapping[str, str]) -> Iterator[tuple[int, str]]:
         """Yield the commands of a target and of those that it needs, in the order in which they run."""
@@ -44,8 +59,11 @@ class MakefileText:
             return
         seen.add(name)
         for needed in target.needs:
-            for part in expand_make(needed, variables).split():
+            for part in expand_make(needed, variables).split() if self.is_make else [needed]:
                 yield from self._commands_of(part, variables, seen)
+        if not self.is_make:
+            yield from target.commands
+            return
         for line, text in target.commands:
             first_need = target.needs[0] if target.needs else ""
             yield line, expand_make(text.replace("$@", name).replace("$<", first_need), variables)

@@ -4,6 +4,8 @@ import ast
 import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import takewhile
 
 from pytest_py312.repository.formats.commands.makefile import MakefileText, MakeTarget, read_makefile
 from pytest_py312.repository.formats.setuptools import last_name, parse_module, text_of
@@ -23,41 +25,61 @@ LINE_LIMIT = 10_000
 CALL_LIMIT = 500
 """Maximum number of calls that are read from one Python file."""
 
-_JUST_RECIPE = re.compile(r"@?(?P<name>[A-Za-z_][\w-]*)(?P<parameters>[^:=]*):(?!=)(?P<needs>.*)", re.ASCII)
+_QUOTED = re.compile(r"'[^'\n]*'|\"[^\"\n]*\"|`[^`\n]*`")
+_JUST_RECIPE = re.compile(r"@?(?P<name>[A-Za-z_][\w-]*)(?P<parameters>[^:\n]*?):(?!=)(?P<needs>.*)", re.ASCII)
+_JUST_PARAMETER = re.compile(r"[$*+]*(?P<name>[A-Za-z_][\w-]*)(?:=(?P<value>\S*))?", re.ASCII)
+_JUST_NEED = re.compile(r"\(\s*(?P<called>[A-Za-z_][\w-]*)[^()]*\)|(?P<name>[A-Za-z_][\w-]*)", re.ASCII)
 _JUST_VARIABLE = re.compile(r"(?:export\s+)?(?P<name>[A-Za-z_][\w-]*)\s*:=\s*[\"'](?P<value>[^\"']*)[\"']\s*", re.ASCII)
-_REFERENCE = re.compile(r"\{\{\s*\.?(?P<name>[A-Za-z_]\w*)[^{}]*\}\}", re.ASCII)
+_JUST_ALIAS = re.compile(r"alias\s+(?P<name>[\w-]+)\s*:=\s*(?P<target>[\w-]+)\s*", re.ASCII)
+_REFERENCE = re.compile(r"\{\{\s*\.?(?P<name>[A-Za-z_]\w{0,99})(?!\w)[^{}\n]{0,200}\}\}", re.ASCII)
 _RUNNING_CALLS = frozenset({"run", "call", "check_call", "check_output", "Popen", "system", "popen", "sudo"})
-_INLINE_METADATA = re.compile(r"(?m)^# /// script[ \t]*$\n(?P<content>(?:^#(?: .*)?$\n)+)^# ///[ \t]*$")
 _INSTALLS = re.compile(r"\bpip3?\b|\buv\b|\bpoetry\b|\bpipenv\b|\bpdm\b|\beasy_install\b")
 
 
 def read_justfile(text: str) -> MakefileText:
     """Read the recipes of a justfile; https://just.systems/man/en/"""
     variables: dict[str, str] = {}
+    aliases: dict[str, str] = {}
+    bodies: dict[str, list[tuple[int, str]]] = {}
     targets: dict[str, MakeTarget] = {}
-    name = ""
     body: list[tuple[int, str]] = []
-    needs: tuple[str, ...] = ()
-
-    def end() -> None:
-        if name:
-            targets.setdefault(
-                name, MakeTarget(name=name, needs=needs, commands=tuple(_just_commands(body, variables)))
-            )
-
     for number, line in enumerate(text.splitlines()[:LINE_LIMIT], start=1):
         if line[:1].isspace() or not line.strip():
             body.append((number, line.strip()))
-            continue
-        variable, recipe = _JUST_VARIABLE.fullmatch(line.strip()), _JUST_RECIPE.match(line)
-        if variable:
+        elif variable := _JUST_VARIABLE.fullmatch(line.strip()):
             variables[variable["name"]] = variable["value"]
-        if recipe or variable:
-            end()
-            name, body = recipe["name"] if recipe else "", []
-            needs = tuple(re.findall(r"[A-Za-z_][\w-]*", recipe["needs"].partition("#")[0])) if recipe else ()
-    end()
-    return MakefileText(targets=targets, default=next(iter(targets), ""))
+            body = []
+        elif alias := _JUST_ALIAS.fullmatch(line.strip()):
+            aliases[alias["name"]] = alias["target"]
+            body = []
+        elif not line.startswith("#") and (target := _just_recipe(line)) is not None:
+            body = bodies.setdefault(target.name, [])
+            targets.setdefault(target.name, target)
+    targets = {
+        name: replace(target, commands=tuple(_just_commands(bodies[name], variables)))
+        for name, target in targets.items()
+    }
+    named = {name: targets[target] for name, target in aliases.items() if target in targets}
+    return MakefileText(targets={**named, **targets}, default=next(iter(targets), ""), is_make=False)
+
+
+def _just_recipe(line: str) -> MakeTarget | None:
+    """Return the recipe that a line begins, without its commands; ``None`` if it begins none."""
+    quoted = _QUOTED.findall(line)
+    header = _QUOTED.sub("\0", line)
+    match = _JUST_RECIPE.fullmatch(header)
+    if match is None:
+        return None
+    values = iter(quoted)
+    parameters = []
+    for word in match["parameters"].split():
+        value = next(values, "").strip("'\"`") if "\0" in word else ""
+        parameter = _JUST_PARAMETER.fullmatch(word.replace("\0", ""))
+        if parameter is None:
+            return None
+        parameters.append((parameter["name"], parameter["value"] or value))
+    needs = (need["called"] or need["name"] for need in _JUST_NEED.finditer(match["needs"].partition("#")[0]))
+    return MakeTarget(name=match["name"], needs=tuple(needs), parameters=tuple(parameters))
 
 
 def _just_commands(body: Sequence[tuple[int, str]], variables: Mapping[str, str]) -> Iterator[tuple[int, str]]:
@@ -100,7 +122,7 @@ def read_taskfile(text: str) -> MakefileText:
                 commands.append((line_of_scalar(text, scalar), prefix + _expanded(command, variables)))
         needed = (scalar_text(item) or scalar_text(child_of(item, "task")) for item in items_of(child_of(node, "deps")))
         targets[name] = MakeTarget(name=name, needs=tuple(filter(None, needed)), commands=tuple(commands))
-    return MakefileText(targets=targets, default="default")
+    return MakefileText(targets=targets, default="default", is_make=False)
 
 
 def read_invoke_tasks(text: str) -> MakefileText:
@@ -116,7 +138,7 @@ def read_invoke_tasks(text: str) -> MakefileText:
         needs = tuple(_task_name(last_name(node)) for node in nodes if last_name(node))
         name = _task_name(function.name)
         targets[name] = MakeTarget(name=name, needs=needs, commands=tuple(_commands_in(function)))
-    return MakefileText(targets=targets)
+    return MakefileText(targets=targets, is_make=False)
 
 
 def _task_name(function: str) -> str:
@@ -124,17 +146,43 @@ def _task_name(function: str) -> str:
 
 
 def read_script_commands(text: str) -> tuple[tuple[int, str], ...]:
-    """Return the commands with which a Python script installs, as (line, shell text), in the order of their lines."""
+    """Return the commands with which a Python script installs, as (line, shell text), in the order of their lines.
+
+    Only those that run with the script count: not in functions that nothing calls, and none with a computed part.
+    """
     module = parse_module(text) if _INSTALLS.search(text) else None
-    commands = _commands_in(module) if module is not None else ()
-    return tuple((line, command) for line, command in commands if _INSTALLS.search(command))
+    if module is None:
+        return ()
+    functions = {node.name: node for node in ast.walk(module) if isinstance(node, ast.FunctionDef)}
+    pending: list[ast.AST] = [node for node in module.body if not isinstance(node, ast.FunctionDef | ast.ClassDef)]
+    seen: set[str] = set()
+    commands: list[tuple[int, str]] = []
+    while pending:
+        node = pending.pop()
+        commands += _commands_in(node)
+        called = {last_name(call.func) for call in ast.walk(node) if isinstance(call, ast.Call)} & functions.keys()
+        pending += [functions[name] for name in called - seen]
+        seen |= called
+    return tuple(
+        (line, command) for line, command in sorted(commands) if _INSTALLS.search(command) and "${" not in command
+    )
 
 
-def inline_requirements(text: str) -> tuple[str, ...]:
-    """Return the ``dependencies`` in the ``# /// script`` block of a Python file; https://peps.python.org/pep-0723/"""
-    match = _INLINE_METADATA.search(text)
-    lines = [line[2:] for line in match["content"].splitlines()] if match else []
-    return tuple(strings_in(read_toml("\n".join(lines)).value("dependencies")))
+def inline_requirements(text: str) -> tuple[str, ...] | None:
+    """Return the ``dependencies`` in the ``# /// script`` block of a Python file; ``None`` if it has no such block.
+
+    https://packaging.python.org/en/latest/specifications/inline-script-metadata/
+    """
+    lines = text.splitlines()
+    if "# /// script" not in lines:
+        return None
+    start = lines.index("# /// script") + 1
+    block = list(takewhile(lambda line: line.startswith("#"), lines[start : start + LINE_LIMIT]))
+    end = max((number for number, line in enumerate(block) if line.rstrip() == "# ///"), default=-1)
+    if end < 0:
+        return None
+    content = "\n".join(line.removeprefix("#").removeprefix(" ") for line in block[:end])
+    return tuple(strings_in(read_toml(content).value("dependencies")))
 
 
 def _commands_in(node: ast.AST) -> Iterator[tuple[int, str]]:
@@ -143,8 +191,9 @@ def _commands_in(node: ast.AST) -> Iterator[tuple[int, str]]:
     for call in sorted(calls, key=lambda call: (call.lineno, call.col_offset))[:CALL_LIMIT]:
         if last_name(call.func) in _RUNNING_CALLS:
             command = _command_text(call.args[0])
+            folder = next((text_of(word.value) for word in call.keywords if word.arg == "cwd"), None)
             if command:
-                yield call.lineno, command
+                yield call.lineno, f"cd {shlex.quote(folder)} && {command}" if folder else command
 
 
 def _command_text(node: ast.expr) -> str:

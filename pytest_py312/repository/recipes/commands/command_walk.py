@@ -30,7 +30,7 @@ from pytest_py312.repository.formats.commands.task_files import (
     read_script_commands,
 )
 from pytest_py312.repository.formats.requirements_file import project_name
-from pytest_py312.repository.recipes.commands.file_map import FileMap, resolve_path
+from pytest_py312.repository.recipes.commands.file_map import LINUX_FOLDERS, FileMap, resolve_path
 from pytest_py312.repository.recipes.commands.install_steps import is_judged_installer, make_step
 from pytest_py312.repository.recipes.commands.shell_paths import expand_paths
 from pytest_py312.repository.recipes.commands.text_flow import STANDARD_INPUT, TextFlow, written_requirements
@@ -42,6 +42,8 @@ FUNCTION_LIMIT = 20
 """Maximum nesting of functions of the shell."""
 COMMAND_LIMIT = 10_000
 STEP_LIMIT = 200
+COPY_LIMIT = 100
+"""Maximum number of files that one command copies."""
 LOOP_LIMIT = 500
 """Maximum number of values of a loop."""
 
@@ -51,6 +53,10 @@ _PREFIXES = frozenset({"exec", "time", "nohup", "nice", "command", "builtin", "t
 _WRAPPERS_WITH_USER = frozenset({"gosu", "su-exec", "setuidgid", "chpst"})
 _TASK_FILE_OPTIONS = frozenset({"-f", "--file", "--justfile", "-t", "--taskfile", "-c", "--collection"})
 _TASK_FOLDER_OPTIONS = frozenset({"-C", "--directory", "--dir", "--working-directory", "--search-root"})
+_TASK_QUESTIONS = frozenset(
+    {"--list", "-l", "--show", "-s", "--summary", "--help", "-h", "--version", "--dump", "--evaluate", "-n", "--dry"}
+)
+"""Options with which a runner of tasks only shows something; ``-n`` and ``-s`` are such of make, just or Task."""
 _UNCERTAIN_COMMANDS = frozenset({"command", "which", "type", "hash", "grep", "egrep", "diff", "cmp", "id", "getent"})
 _ENVIRONMENT_RUNNERS = frozenset({"poetry", "pipenv", "pdm", "uv", "rye", "hatch", "conda"})
 
@@ -131,6 +137,8 @@ class CommandWalk:
     """Names of functions of the shell that run the command in their arguments: ``run pip install a``."""
     downloads: list[str] = field(default_factory=list)
     """Addresses that commands have fetched."""
+    is_start: bool = False
+    """Whether the commands start the service, and do not only prepare its image or its tests."""
     depth: int = 0
     count: int = 0
     conditional: bool = False
@@ -358,7 +366,7 @@ class CommandWalk:
             return True
         if name in ("false", "exit") and len(words) == 1:
             return name != "false"
-        if name in TASK_RUNNERS:
+        if name in TASK_RUNNERS and ("/" not in words[0] or not self._follow_script(words)):
             self._run_tasks(name, words[1:], line)
             return True
         if name == "su":
@@ -461,32 +469,37 @@ class CommandWalk:
                 folder = resolve_path(remaining.pop(0), folder)
             elif word in ("-j", "-O") and remaining[:1] and remaining[0].isdigit():
                 remaining.pop(0)
+            elif word in _TASK_QUESTIONS:
+                return
             elif assignment:
                 variables[assignment["name"]] = assignment["value"]
             elif not word.startswith("-"):
                 targets.append(word)
         names, read = TASK_RUNNERS[runner]
-        folders = (
+        around = (
             [folder] if runner == "make" else [f"/{path}" for path in with_outer_folders(folder.lstrip("/") or ".")]
         )
-        places = (resolve_path(name, each) for each in folders for name in ((named,) if named else names))
-        task_file = next((path for place in places if (path := self.files.find(place))), None)
+        places = (resolve_path(name, each) for each in around for name in ((named,) if named else names))
+        place = next((each for each in places if self.files.find(each) is not None), "")
+        task_file = self.files.find(place) if place else None
         text = self.files.tree.read_or_none(task_file) if task_file else None
         if task_file is None or text is None or self.depth >= DEPTH_LIMIT:
-            self.limits.append(f"{self.path}:{line} runs {runner}, whose {names[-1]} is not followed")
+            if runner in ("make", "just") or task_file:  # others are names of many programs
+                self.limits.append(f"{self.path}:{line} runs {runner}, whose {names[-1]} is not followed")
             return
         parsed = read(text)
+        folder = posixpath.dirname(place) if runner in ("just", "task") else folder
         outer = (self.path, self.folder, self.variables)
         self.depth += 1
-        for target in targets or [parsed.default]:
-            for number, command in parsed.commands_of(target, variables):
-                self.path, self.folder, self.variables = task_file, folder, dict(outer[2])
+        for target, values in parsed.called(targets or [parsed.default]):
+            for number, command in parsed.commands_of(target, {**variables, **values}):
+                self.path, self.folder, self.variables = task_file, folder, {**outer[2], **values}
                 self.run(command, number)
         self.depth -= 1
         self.path, self.folder, self.variables = outer
 
     def _follow_python(self, words: Sequence[str]) -> None:
-        """Walk through the commands with which a Python script of the repository installs."""
+        """Walk through the commands with which a Python script of the repository installs when it is run."""
         script = next((word for word in words[1:] if not word.startswith("-")), "")
         path = self.files.find(resolve_path(script, self.folder)) if script.endswith(".py") else None
         text = self.files.tree.read_or_none(path) if path and script != "setup.py" else None
@@ -497,6 +510,7 @@ class CommandWalk:
         for number, command in read_script_commands(text):
             self.path = path
             self.run(command, number)
+            self.folder = outer[1]
         self.depth -= 1
         self.path, self.folder = outer
 
@@ -509,12 +523,16 @@ class CommandWalk:
             return True
         commands = self.flow.commands_of(words, command, self.folder, self._expand)
         if commands != [words]:
+            alone = replace(command, input=(), operator="")  # their input is in their words now
             for each in commands:
-                self._run_words(each, line, command)
+                self._run_words(each, line, alone)
             return True
         self._note_installer(words, location)
         output = "".join(self._expand((command.output,))[:1]) if command.output else ""
-        read = self._read_inline(words) or read_install_command(words)
+        inline = self._inline_requirements(words)
+        read = read_install_command(words if inline is None else ["pip", "install", *inline])
+        if inline is not None and not (inline and self.is_start):
+            return True  # it has an environment of its own
         if read is not None and self._install(read, words, location, output).generates:
             return True
         if read is None and words[0].rpartition("/")[2].startswith("python"):
@@ -536,14 +554,14 @@ class CommandWalk:
         name = words[0].rpartition("/")[2]
         return None if name in _UNCERTAIN_COMMANDS or (name.startswith("python") and "-c" in words) else True
 
-    def _read_inline(self, words: Sequence[str]) -> InstallCommand | None:
-        """Return what ``uv run FILE`` installs for a script that has its requirements itself."""
-        if words[0].rpartition("/")[2] not in ("uv", "pipx", "hatch") or "run" not in words:
-            return None
-        script = next((word for word in words if word.endswith(".py")), "")
-        path = self.files.find(resolve_path(script, self.folder)) if script else None
-        requirements = inline_requirements(self.files.tree.read_or_none(path) or "") if path else ()
-        return read_install_command(["pip", "install", *requirements]) if requirements else None
+    def _inline_requirements(self, words: Sequence[str]) -> tuple[str, ...] | None:
+        """Return what ``uv run FILE`` installs for a script with its own requirements; ``None`` for another command."""
+        name = words[0].rpartition("/")[2]
+        script = _started_program(words)[:1] if name == "uv" else list(words[2:3]) if name == "pipx" else []
+        path = self.files.find(resolve_path(script[0], self.folder)) if script and script[0].endswith(".py") else None
+        found = inline_requirements(self.files.tree.read_or_none(path) or "") if path and "run" in words else None
+        with_more = [more for option, more in pairwise(words) if option == "--with"]
+        return None if found is None else (*found, *with_more)
 
     def _expand(self, words: tuple[ShellWord, ...]) -> tuple[str, ...]:
         return expand_paths(words, self.variables, self.folder, self.script)
@@ -575,27 +593,40 @@ class CommandWalk:
         return read
 
     def _change_files(self, words: Sequence[str], command: ShellCommand, location: Location, output: str) -> None:
-        """Record the requirements that a command writes into a file, and the files that it copies."""
+        """Record the requirements that a command writes into a file, and the files that it copies.
+
+        Under a condition, what is there already stays.
+        """
         name = words[0].rpartition("/")[2]
         arguments = [word for word in words[1:] if not word.startswith("-")]
-        if name in ("cp", "mv", "ln") and len(arguments) == 2 and UNKNOWN not in "".join(arguments):
-            source, target = (resolve_path(word, self.folder) for word in arguments)
-            found = self.files.find(target)
-            into_folder = arguments[1].endswith("/") or (found is not None and self.files.tree.is_folder(found))
-            self.files.copy_from(self.files, source, target, into_folder=into_folder)
+        if name in ("cp", "mv", "ln") and len(arguments) > 1 and UNKNOWN not in "".join(arguments):
+            self._copy(arguments[:-1], arguments[-1])
         output = output or (arguments[0] if name == "tee" and arguments else "")
         if not output or UNKNOWN in output:
             return
         path = resolve_path(output, self.folder)
-        written = written_requirements(words, command, output, self.flow.texts)
-        appends = command.appends or (name == "tee" and "-a" in words)
-        if appends and written and self.files.find(path) is not None:
+        is_there = self.files.find(path) is not None
+        written = written_requirements(words, command, output, self.flow) if not (is_there and self.conditional) else []
+        appends = command.appends or (name == "tee" and "-a" in words) or self.conditional
+        if appends and written and is_there:
             written, appends = ["-r", path, *written], False
         read = read_install_command(["pip", "install", *written]) if written else None
         if read is not None:
             made = make_step(read, location, self.files, self.folder, {}, conditional=self.conditional)
-            for step in (*made.generated, made.step):
-                self.files.add_generated(path, step, appends=appends or step is not (made.generated or (step,))[0])
+            steps = (*made.generated, made.step)
+            for step in steps:
+                self.files.add_generated(path, step, appends=appends or step is not steps[0])
+
+    def _copy(self, sources: Sequence[str], target: str) -> None:
+        destination = resolve_path(target, self.folder)
+        found = self.files.find(destination)
+        is_folder = target.endswith(("/", "/.")) or len(sources) > 1 or destination in LINUX_FOLDERS
+        is_folder = is_folder or (found is not None and self.files.tree.is_folder(found))
+        if self.conditional and found is not None and not is_folder:
+            return
+        paths = (path for source in sources for path in self.files.expand(resolve_path(source, self.folder)))
+        for path in islice(paths, COPY_LIMIT):
+            self.files.copy_from(self.files, path, destination, into_folder=is_folder)
 
     def _separate_installer(self, words: Sequence[str]) -> str:
         """Return the requirement of a Poetry or Pipenv that this command puts into an environment of its own."""

@@ -18,6 +18,13 @@ WORKSPACE = "/repository"
 """Where the checkout is, for commands of CI and of test runners that ask for it."""
 FOLDER_LIMIT = 50
 """Maximum number of folders of an image in which requirements by path are looked for."""
+LINUX_FOLDERS = frozenset(
+    {
+        "/", "/etc", "/home", "/mnt", "/opt", "/root", "/run", "/srv", "/tmp", "/usr", "/usr/bin", "/usr/lib",
+        "/usr/local", "/usr/local/bin", "/usr/local/lib", "/usr/share", "/usr/src", "/var", "/var/lib", "/var/tmp",
+    }
+)  # fmt: skip
+"""Folders that every image has: a file that is copied there keeps its name."""
 MOUNT_LIMIT = 2_000
 """Maximum number of files and folders that are tracked in one image."""
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.core.service_patterns import matches
+from pytest_py312.repository.formats.dockerfile import is_dockerfile
 from pytest_py312.repository.recipes.base_images import base_image_folders
 from pytest_py312.repository.recipes.serverless_builds import function_folders
 from pytest_py312.repository.services.detection.entry_points import is_compose_file
@@ -154,7 +155,7 @@ def _inner_programs(plan: Plan, tree: Tree, project: str) -> Iterator[str]:
         has_program = any(name.endswith(".py") and name != "__init__.py" for name in listing.files)
         has_program = has_program or "charmcraft.yaml" in listing.files  # of Juju: its code is src/charm.py
         is_own = path != project and "requirements.txt" in listing.files and has_program and "{" not in path
-        is_own = is_own and (is_distribution or has_python_image(tree, path, listing))
+        is_own = is_own and (is_distribution or any(map(is_dockerfile, listing.files)))
         if is_own and not _is_subpackage(tree, path, listing) and not _is_documentation(tree, path, listing):
             yield path
 

@@ -147,7 +147,7 @@ def test_what_a_container_installs_at_times_is_no_part(tmp_path: Path) -> None:
         (
             {
                 "python.dockerfile": "FROM python:3.9\nRUN pip install six\n",
-                "Makefile": "image:\n\tdocker build -t $(HUB)/base:1 \\\n\t  -f python.dockerfile .\n",
+                "Makefile": "image:\n\tdocker build -t $(HUB)/base:1.0 \\\n\t  -f python.dockerfile .\n",
             },
             [("python.dockerfile:2", "six")],
         ),
@@ -163,9 +163,17 @@ def test_what_a_container_installs_at_times_is_no_part(tmp_path: Path) -> None:
             [("base/Dockerfile:3", "svc/r.txt")],
         ),
         ({"base/Dockerfile": "FROM x/base\n"}, []),
+        (
+            {
+                "ci/build.sh": "docker build -t x/base:2.0 -f old .\ndocker build -t x/base:1.0 -f new .\n",
+                "old": "FROM python:3.8\nRUN pip install flask\n",
+                "new": "FROM python:3.9\nRUN pip install six\n",
+            },
+            [("new:2", "six")],
+        ),
         ({f"{name}/base/Dockerfile": "FROM python:3.9\nRUN pip install six\n" for name in "ab"}, []),
     ],
-    ids=["folder", "end of the file", "command", "compose file", "onbuild", "of itself", "several"],
+    ids=["folder", "end of the file", "command", "compose file", "onbuild", "of itself", "tags", "several"],
 )
 def test_an_image_of_the_repository_as_base(
     tmp_path: Path, files: dict[str, str], installed: list[tuple[str, str]]
@@ -177,6 +185,69 @@ def test_an_image_of_the_repository_as_base(
     recipe = recipe_of(tmp_path, "FROM registry.example/x/base:1.0\nCOPY . .\nRUN pip install idna\n", {"r.txt": ""})
     steps = [(str(step.location), *step.arguments, *step.files) for step in recipe.steps]
     assert steps == [*installed, ("svc/Dockerfile:3", "idna")]
+
+
+@pytest.mark.parametrize("image", ["ubuntu:22.04", "alpine", "node:18"])
+def test_an_image_of_the_registry_is_no_folder_of_that_name(tmp_path: Path, image: str) -> None:
+    folder = tmp_path / "docker" / image.partition(":")[0]
+    folder.mkdir(parents=True)
+    (folder / "Dockerfile").write_text("FROM python:3.9\nRUN pip install ansible\n")
+    assert recipe_of(tmp_path, f"FROM {image}\nCOPY . .\n").steps == ()
+
+
+CONDITION = 'if [ "$(uname -m)" = arm64 ]; then'
+
+
+@pytest.mark.parametrize(
+    ("lines", "files", "is_complete"),
+    [
+        (f"RUN {CONDITION} cp b.txt a.txt; fi; pip install -r a.txt", ["a.txt"], True),
+        (f"RUN {CONDITION} echo flask > a.txt; fi; pip install -r a.txt", ["a.txt"], True),
+        ("RUN cp a.txt b.txt /tmp/ && pip install -r /tmp/a.txt", ["a.txt"], True),
+        ("RUN find . ! -name b.txt -name '*.txt' -exec pip install -r {} \\;", [], False),
+        ("RUN find . -maxdepth 1 -name '*.txt' -exec pip install -r {} \\;", ["a.txt", "b.txt"], True),
+        ("RUN cat a.txt | grep -vxFf b.txt | xargs pip install", ["a.txt"], True),
+        ("RUN find . -name 'a*.txt' | sort | xargs -n1 pip install -r", ["a.txt"], True),
+        ("RUN ls *.txt | head -n 1 | xargs pip install -r", [], False),
+        ("RUN curl -s x | xargs pip install", [], False),
+        ("RUN xargs -I{} pip install {}==1.0 < a.txt", [], False),
+        ("RUN find . -name '*.txt' | xargs -I{} {}", [], True),
+        ("RUN " + "xargs " * 1500 + "pip install six", [], True),
+        ("RUN pip install -r - < a.txt", ["a.txt"], True),
+        ("RUN just --list", [], True),
+    ],
+)
+def test_ways_to_install_of_which_a_part_is_unknown(
+    tmp_path: Path, lines: str, files: list[str], is_complete: bool
+) -> None:
+    """What a condition may change stays, and what cannot be followed makes a recipe incomplete."""
+    tree = {"a.txt": "", "b.txt": "", "sub/a.list": "", "justfile": "all:\n  pip install six\n"}
+    recipe = recipe_of(tmp_path, f"FROM python:3.11\nWORKDIR /app\nCOPY . .\n{lines}\n", tree)
+    assert [file.removeprefix("svc/") for step in recipe.steps for file in step.files] == files
+    assert recipe.is_complete is is_complete
+
+
+STAGES = """\
+FROM python:3.11 AS base
+COPY svc/ .
+RUN pip install -r a.txt
+FROM base AS test
+COPY svc/tests tests
+RUN pip install pytest
+FROM {last}
+COPY docker/entrypoint.sh /e.sh
+"""
+
+
+@pytest.mark.parametrize("last", ["base AS final", "python:3.11-slim\nCOPY --from=base /usr /usr"])
+def test_a_stage_for_tests_is_no_target_of_the_service(tmp_path: Path, last: str) -> None:
+    for name, text in {"Dockerfile": STAGES.format(last=last), "svc/a.txt": "", "svc/tests/t.py": ""}.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    recipe = read_dockerfile_recipe(Tree(tmp_path), "Dockerfile", "svc")
+    assert recipe is not None
+    assert files_of(recipe) == [("Dockerfile:3", ("svc/a.txt",))]
+    assert all("pytest" not in step.arguments for step in recipe.steps)
 
 
 TARGETS = """\

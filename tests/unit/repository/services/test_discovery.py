@@ -88,8 +88,8 @@ def test_an_image_that_starts_the_python_of_its_distribution(tmp_path: Path) -> 
         "tap/capture/send.py": "",
         "parser/Dockerfile": 'FROM alpine\nRUN apk add python3\nCOPY parser.py .\nENTRYPOINT ["python", "parser.py"]\n',
         "parser/parser.py": "",
-        "web/Dockerfile": "FROM node\nRUN apk add python3 make\nRUN npm install\nCMD npm start\n",
-        "web/setup.py": "",
+        "web/Dockerfile": "FROM node\nRUN apk add python3 make\nRUN npm install\nENTRYPOINT ./start.sh\n",
+        "web/scripts/icons.py": "",
     }
     assert [service.path for service in fleet_of(tmp_path, files).services] == ["parser", "tap", "tap/capture"]
 

@@ -41,3 +41,16 @@ def test_a_suite_that_shows_warnings_itself(caplog: pytest.LogCaptureFixture) ->
 
     assert len(warnings.filters) == count
     assert "shown" in caplog.text
+
+
+def test_an_older_state_that_a_suite_restores() -> None:
+    """pytest and suites keep the functions of the library while a test runs, and restore them afterwards."""
+    recorder = WarningRecorder("/scratch")
+    recorder.install_filters()
+    with warnings.catch_warnings(record=True):
+        recorder.install_filters()
+    recorder.install_filters()
+
+    warnings.warn("old", DeprecationWarning, stacklevel=1)
+
+    assert [text for _, text, _ in recorder._seen] == ["old"]
