@@ -4,7 +4,7 @@ import ast
 import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import takewhile
 
 from pytest_py312.repository.formats.commands.makefile import MakefileText, MakeTarget, read_makefile
@@ -218,11 +218,81 @@ def _computed_word(node: ast.expr) -> str:
     return "python" if name == "executable" else f"${{{name}}}"
 
 
-TASK_RUNNERS: Mapping[str, tuple[tuple[str, ...], Callable[[str], MakefileText]]] = {
-    "make": (("GNUmakefile", "makefile", "Makefile"), read_makefile),
-    "just": (("justfile", "Justfile", ".justfile"), read_justfile),
-    "task": (("Taskfile.yml", "taskfile.yml", "Taskfile.yaml", "taskfile.yaml", "Taskfile.dist.yml"), read_taskfile),
-    "invoke": (("tasks.py",), read_invoke_tasks),
-    "inv": (("tasks.py",), read_invoke_tasks),
-}
-"""Programs that run the commands of named tasks -> the files that they look for, and the reader of these."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TaskCall:
+    """A command that runs tasks: the file and the folder that its options name, empty for the usual ones.
+
+    ``only_asks``: it shows something and runs none.
+    """
+
+    file: str = ""
+    folder: str = ""
+    targets: tuple[str, ...] = ()
+    variables: Mapping[str, str]
+    only_asks: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TaskRunner:
+    """A program that runs the commands of named tasks.
+
+    ``names`` are the files that it looks for, ``read`` is their reader. ``is_certain``: no other program has its name.
+    """
+
+    names: tuple[str, ...]
+    read: Callable[[str], MakefileText]
+    file_options: tuple[str, ...]
+    folder_options: tuple[str, ...]
+    questions: frozenset[str]
+    searches_outer_folders: bool = True
+    runs_beside_file: bool = False
+    is_certain: bool = False
+
+    def read_call(self, words: Sequence[str]) -> TaskCall:
+        """Read the arguments of a command."""
+        file, folder = "", ""
+        targets: list[str] = []
+        variables: dict[str, str] = {}
+        remaining = list(words)
+        while remaining:
+            word = remaining.pop(0)
+            name, equals, value = word.partition("=")
+            if word in self.file_options and remaining:
+                file = remaining.pop(0)
+            elif word in self.folder_options and remaining:
+                folder = remaining.pop(0)
+            elif word in ("-j", "-O") and remaining[:1] and remaining[0].isdigit():
+                remaining.pop(0)
+            elif equals and name.isidentifier():
+                variables[name] = value
+            elif not word.startswith("-"):
+                targets.append(word)
+        only_asks = not self.questions.isdisjoint(words)
+        return TaskCall(file=file, folder=folder, targets=tuple(targets), variables=variables, only_asks=only_asks)
+
+
+_HELP = frozenset({"--help", "-h", "--version", "--list", "-l", "--dry-run", "--dry"})
+_INVOKE = TaskRunner(
+    names=("tasks.py",), read=read_invoke_tasks, file_options=("-c", "--collection"),
+    folder_options=("-r", "--search-root"), questions=_HELP | {"-R", "-V"},
+)  # fmt: skip
+TASK_RUNNERS: Mapping[str, TaskRunner] = {
+    "make": TaskRunner(
+        names=("GNUmakefile", "makefile", "Makefile"), read=read_makefile, file_options=("-f", "--file"),
+        folder_options=("-C", "--directory"), questions=_HELP - {"-l"} | {"-n", "-v"}, searches_outer_folders=False,
+        is_certain=True,
+    ),
+    "just": TaskRunner(
+        names=("justfile", "Justfile", ".justfile"), read=read_justfile, file_options=("-f", "--justfile"),
+        folder_options=("-d", "--working-directory"), runs_beside_file=True, is_certain=True,
+        questions=_HELP | {"--show", "-s", "--summary", "--dump", "--evaluate", "-n", "--choose", "--fmt", "-V"},
+    ),
+    "task": TaskRunner(
+        names=("Taskfile.yml", "taskfile.yml", "Taskfile.yaml", "taskfile.yaml", "Taskfile.dist.yml"),
+        read=read_taskfile, file_options=("-t", "--taskfile"), folder_options=("-d", "--dir"), runs_beside_file=True,
+        questions=_HELP | {"--list-all", "-a", "--summary", "-n", "--status"},
+    ),
+    "invoke": _INVOKE,
+    "inv": _INVOKE,
+}  # fmt: skip
+"""By the names of the programs."""

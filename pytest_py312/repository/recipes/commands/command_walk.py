@@ -8,7 +8,7 @@ import posixpath
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import dropwhile, islice, pairwise
+from itertools import islice, pairwise
 
 from pytest_py312.core.model.findings import Location
 from pytest_py312.core.model.fleet import InstallStep
@@ -28,6 +28,12 @@ from pytest_py312.repository.formats.commands.task_files import (
     TASK_RUNNERS,
     inline_requirements,
     read_script_commands,
+)
+from pytest_py312.repository.formats.commands.wrapped_commands import (
+    arguments_of_runner,
+    evaluate_test,
+    started_program,
+    without_wrapper,
 )
 from pytest_py312.repository.formats.requirements_file import project_name
 from pytest_py312.repository.recipes.commands.file_map import LINUX_FOLDERS, FileMap, resolve_path
@@ -49,16 +55,7 @@ LOOP_LIMIT = 500
 
 _ASSIGNMENT = re.compile(r"(?P<name>[A-Za-z_]\w*)=(?P<value>.*)", re.DOTALL | re.ASCII)
 _SHELLS = frozenset({"sh", "bash", "ash", "dash", "zsh"})
-_PREFIXES = frozenset({"exec", "time", "nohup", "nice", "command", "builtin", "then", "do", "else", "!", "{", "eval"})
-_WRAPPERS_WITH_USER = frozenset({"gosu", "su-exec", "setuidgid", "chpst"})
-_TASK_FILE_OPTIONS = frozenset({"-f", "--file", "--justfile", "-t", "--taskfile", "-c", "--collection"})
-_TASK_FOLDER_OPTIONS = frozenset({"-C", "--directory", "--dir", "--working-directory", "--search-root"})
-_TASK_QUESTIONS = frozenset(
-    {"--list", "-l", "--show", "-s", "--summary", "--help", "-h", "--version", "--dump", "--evaluate", "-n", "--dry"}
-)
-"""Options with which a runner of tasks only shows something; ``-n`` and ``-s`` are such of make, just or Task."""
 _UNCERTAIN_COMMANDS = frozenset({"command", "which", "type", "hash", "grep", "egrep", "diff", "cmp", "id", "getent"})
-_ENVIRONMENT_RUNNERS = frozenset({"poetry", "pipenv", "pdm", "uv", "rye", "hatch", "conda"})
 
 
 _POETRY_SCRIPT = re.compile(r"://\S{0,300}\bpython-poetry\b|(?:^|/)(?:get|install)-poetry\.py$")
@@ -309,7 +306,7 @@ class CommandWalk:
             if words[0] in self.runners and words[0] not in self.active:
                 if len(words) > 1:
                     self._call(words[0], ())
-                stripped = _arguments_of_runner(words)
+                stripped = arguments_of_runner(words)
             else:
                 stripped = without_wrapper(words)
             if stripped is None:
@@ -341,7 +338,10 @@ class CommandWalk:
                 self._set_arguments(arguments[count:])
             return True
         if name in ("[", "[[", "test"):
-            return self._evaluate(words[1:-1] if name != "test" else words[1:])
+            test = words[1:-1] if name != "test" else words[1:]
+            return evaluate_test(
+                test, self.unset, lambda path: self.files.find(resolve_path(path, self.folder)) is not None
+            )
         if name in ("cd", "pushd"):
             arguments = [word for word in words[1:] if word == "-" or not word.startswith("-")]
             if name == "pushd":
@@ -456,43 +456,30 @@ class CommandWalk:
         if re.search(r"install|require|dep|build|setup|bootstrap", posixpath.basename(name)):
             self.limits.append(f"{self.path}:{line} runs {name}, which is not in the repository")
 
-    def _run_tasks(self, runner: str, words: Sequence[str], line: int) -> None:
+    def _run_tasks(self, name: str, words: Sequence[str], line: int) -> None:
         """Walk through the commands of the targets of a Makefile, or of the tasks of just, Task or Invoke."""
-        folder, named, targets, variables = self.folder, "", [], {}
-        remaining = list(words)
-        while remaining:
-            word = remaining.pop(0)
-            assignment = _ASSIGNMENT.fullmatch(word)
-            if word in _TASK_FILE_OPTIONS and remaining:
-                named = remaining.pop(0)
-            elif (word in _TASK_FOLDER_OPTIONS or (word in ("-d", "-r") and runner != "make")) and remaining:
-                folder = resolve_path(remaining.pop(0), folder)
-            elif word in ("-j", "-O") and remaining[:1] and remaining[0].isdigit():
-                remaining.pop(0)
-            elif word in _TASK_QUESTIONS:
-                return
-            elif assignment:
-                variables[assignment["name"]] = assignment["value"]
-            elif not word.startswith("-"):
-                targets.append(word)
-        names, read = TASK_RUNNERS[runner]
-        around = (
-            [folder] if runner == "make" else [f"/{path}" for path in with_outer_folders(folder.lstrip("/") or ".")]
-        )
-        places = (resolve_path(name, each) for each in around for name in ((named,) if named else names))
+        runner = TASK_RUNNERS[name]
+        call = runner.read_call(words)
+        if call.only_asks:
+            return
+        folder = resolve_path(call.folder, self.folder)
+        outer_folders = (f"/{path}" for path in with_outer_folders(folder.lstrip("/") or "."))
+        searched = outer_folders if runner.searches_outer_folders else [folder]
+        names = (call.file,) if call.file else runner.names
+        places = (resolve_path(each, folder) for folder in searched for each in names)
         place = next((each for each in places if self.files.find(each) is not None), "")
         task_file = self.files.find(place) if place else None
         text = self.files.tree.read_or_none(task_file) if task_file else None
         if task_file is None or text is None or self.depth >= DEPTH_LIMIT:
-            if runner in ("make", "just") or task_file:  # others are names of many programs
-                self.limits.append(f"{self.path}:{line} runs {runner}, whose {names[-1]} is not followed")
+            if runner.is_certain or task_file:
+                self.limits.append(f"{self.path}:{line} runs {name}, whose {runner.names[-1]} is not followed")
             return
-        parsed = read(text)
-        folder = posixpath.dirname(place) if runner in ("just", "task") else folder
+        parsed = runner.read(text)
+        folder = posixpath.dirname(place) if runner.runs_beside_file else folder
         outer = (self.path, self.folder, self.variables)
         self.depth += 1
-        for target, values in parsed.called(targets or [parsed.default]):
-            for number, command in parsed.commands_of(target, {**variables, **values}):
+        for target, values in parsed.called(call.targets or [parsed.default]):
+            for number, command in parsed.commands_of(target, {**call.variables, **values}):
                 self.path, self.folder, self.variables = task_file, folder, {**outer[2], **values}
                 self.run(command, number)
         self.depth -= 1
@@ -539,7 +526,7 @@ class CommandWalk:
             self._follow_python(words)
         elif read is None:
             self._change_files(words, command, location, output)
-        started = _started_program(words)
+        started = started_program(words)
         if started != list(words) and started:
             return self._run_words(started, line, command)
         self.runs.append(
@@ -557,7 +544,7 @@ class CommandWalk:
     def _inline_requirements(self, words: Sequence[str]) -> tuple[str, ...] | None:
         """Return what ``uv run FILE`` installs for a script with its own requirements; ``None`` for another command."""
         name = words[0].rpartition("/")[2]
-        script = _started_program(words)[:1] if name == "uv" else list(words[2:3]) if name == "pipx" else []
+        script = started_program(words)[:1] if name == "uv" else list(words[2:3]) if name == "pipx" else []
         path = self.files.find(resolve_path(script[0], self.folder)) if script and script[0].endswith(".py") else None
         found = inline_requirements(self.files.tree.read_or_none(path) or "") if path and "run" in words else None
         with_more = [more for option, more in pairwise(words) if option == "--with"]
@@ -653,67 +640,7 @@ class CommandWalk:
             or any(_SETUPTOOLS_LINE.search(text) for text in texts)
         )
 
-    def _evaluate(self, words: Sequence[str]) -> bool | None:
-        """Evaluate a test; ``None`` if it cannot be known."""
-        words = [word for word in words if word not in ("]", "]]")]
-        if words[:1] == ["!"]:
-            inner = self._evaluate(words[1:])
-            return None if inner is None else not inner
-        for name in self.unset:
-            words = [word.replace(f"{UNKNOWN}${name}{UNKNOWN}", "") for word in words]
-        if any(UNKNOWN in word for word in words):
-            return None
-        if len(words) == 3 and words[1] in ("=", "==", "!="):
-            return (words[0] == words[2]) is (words[1] != "!=")
-        if len(words) == 2 and words[0] in ("-n", "-z"):
-            return bool(words[1]) is (words[0] == "-n")
-        if len(words) == 2 and words[0] in ("-f", "-e", "-s", "-d", "-r", "-x"):
-            path = resolve_path(words[1], self.folder)
-            return True if self.files.find(path) is not None else None
-        if len(words) == 1 and not words[0].startswith("-"):
-            return bool(words[0])
-        return None
-
 
 def _without_keyword(command: ShellCommand, keyword: str) -> ShellCommand:
     first = "".join(part.text for part in command.words[0]) if command.words else ""
     return replace(command, words=command.words[1:], operator=";") if first == keyword else command
-
-
-def _arguments_of_runner(words: list[str]) -> list[str] | None:
-    """Return the command in the arguments of a function, behind numbers: ``retry 5 pip install a``."""
-    rest = list(dropwhile(str.isdigit, words[1:]))
-    return rest or None
-
-
-def without_wrapper(words: Sequence[str]) -> list[str] | None:
-    """Return the command without a wrapper in front; ``None`` if there is none."""
-    name = words[0].rpartition("/")[2]
-    if name in _PREFIXES and len(words) > 1 and not words[1].startswith("-"):
-        return list(words[1:])
-    if name in ("sudo", "env", "time", "nice", "doas"):
-        remaining = list(words[1:])
-        while remaining and remaining[0].startswith("-"):
-            del remaining[: 2 if remaining[0] in ("-u", "--user", "-g", "-n", "--unset", "-C") else 1]
-        return remaining
-    if name in _WRAPPERS_WITH_USER:
-        return list(words[2:])
-    return None
-
-
-def _started_program(words: Sequence[str]) -> list[str]:
-    """Return what ``poetry run PROGRAM`` and its like start."""
-    name = words[0].rpartition("/")[2]
-    if name not in _ENVIRONMENT_RUNNERS or "run" not in words:
-        return list(words)
-    remaining = list(words[words.index("run") + 1 :])
-    takes_value = ("-n", "--name", "-p", "--prefix", "--group", "--extra", "--with", "--python", "--package",
-                   "--directory", "--project", "--with-requirements", "--with-editable", "--only-group", "--no-group",
-                   "-C", "-P")  # fmt: skip
-    while remaining and remaining[0].startswith("-"):
-        option = remaining.pop(0)
-        if option == "--":
-            break
-        if option in takes_value and remaining:
-            del remaining[0]
-    return remaining

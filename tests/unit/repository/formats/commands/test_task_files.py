@@ -111,6 +111,28 @@ def test_tasks_of_invoke() -> None:
 
 
 @pytest.mark.parametrize(
+    ("command", "targets", "only_asks"),
+    [
+        ("make -s -j 4 deps", ("deps",), False),
+        ("make -n deps", ("deps",), True),
+        ("just -s deps", ("deps",), True),
+        ("just --list", (), True),
+        ("task -s deps", ("deps",), False),
+        ("inv -l", (), True),
+    ],
+)
+def test_what_a_command_asks_a_runner_for(command: str, targets: tuple[str, ...], only_asks: bool) -> None:
+    name, *words = command.split()
+    call = TASK_RUNNERS[name].read_call(words)
+    assert (call.targets, call.only_asks) == (targets, only_asks)
+
+
+def test_files_folders_and_variables_of_a_command() -> None:
+    call = TASK_RUNNERS["make"].read_call(["-C", "sub", "-f", "Build.mk", "V=1", "all"])
+    assert (call.folder, call.file, call.variables, call.targets) == ("sub", "Build.mk", {"V": "1"}, ("all",))
+
+
+@pytest.mark.parametrize(
     ("statement", "commands"),
     [
         ("subprocess.check_call([sys.executable, '-m', 'pip', 'install', 'six'])", [(2, "python -m pip install six")]),
@@ -139,7 +161,6 @@ def test_no_script_makes_the_reader_of_its_requirements_raise(text: str) -> None
     runner=st.sampled_from(sorted(TASK_RUNNERS)),
 )
 def test_no_text_makes_a_reader_raise(text: str, runner: str) -> None:
-    _, read = TASK_RUNNERS[runner]
-    tasks = read(text)
+    tasks = TASK_RUNNERS[runner].read(text)
     lines = [line for name in tasks.targets for line, _ in tasks.commands_of(name, {})]
     assert all(1 <= line <= text.count("\n") + 2 for line in lines)
