@@ -40,7 +40,7 @@ def test_what_runs_in_an_environment(command: str, program: str) -> None:
 
 
 def test_a_function_that_runs_its_arguments_may_have_numbers_in_front() -> None:
-    assert arguments_of_runner("retry 5 2 pip install x".split()) == ["pip", "install", "x"]
+    assert arguments_of_runner(["retry", "5", "2", "pip", "install", "x"]) == ["pip", "install", "x"]
     assert arguments_of_runner(["retry"]) is None
 
 
