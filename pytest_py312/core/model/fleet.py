@@ -140,6 +140,8 @@ class InstallStep:
     """Whether it runs under a condition that cannot be evaluated."""
     exported: bool = False
     """Whether it only writes the file from which another installer installs."""
+    without_project: bool = False
+    """Whether only what the project requires is installed, and not the project."""
     unlocked: bool = False
     """Whether the lock file of the project is not where it runs, so that the newest versions are installed."""
     image_folders: tuple[tuple[str, str], ...] = field(default=(), compare=False)

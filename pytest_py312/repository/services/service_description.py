@@ -162,7 +162,9 @@ def _has_to_be_built(tree: Tree, files: ServiceFiles, recipes: Sequence[InstallR
         not own_recipes
         or any(map(_OWN_BUILD.search, texts))
         or any(project.path == files.path for step in steps for project in step.projects)
-        or any(step.project == files.path and step.tool in _BUILDING_TOOLS for step in steps)
+        or any(
+            step.project == files.path and step.tool in _BUILDING_TOOLS and not step.without_project for step in steps
+        )
     )
 
 

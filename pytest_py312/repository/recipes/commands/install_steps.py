@@ -136,6 +136,7 @@ def make_step(
             *paths.projects(local_editables, editable=True),
         ),
         project=project,
+        without_project=project is not None and not command.installs_project,
         unlocked=project is not None and _lacks_lock(command.tool, project, files, folder),
         extras=command.extras,
         groups=command.groups,

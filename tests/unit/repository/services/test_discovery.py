@@ -121,6 +121,7 @@ def test_each_sign_of_a_service_is_enough(tmp_path: Path, files: dict[str, str])
     [
         ("pip install .", "", False),
         ("uv sync", "", False),
+        ("uv sync --no-install-project", "", True),
         ("pip install -r requirements.txt", "six", True),
         ("pip install -r requirements.txt", "-e .[x]  # itself", False),
         ("pip install build six && python -m build --wheel", "", False),
