@@ -1,8 +1,8 @@
 """Find the Dockerfile of the repository from which an image is built that others are based on.
 
-A command or a compose file names the image (``docker build -t example/base docker/base``). Otherwise the folder or the
-end of the file does: ``base/Dockerfile`` and ``Dockerfile.base`` are taken for ``example/base``, but nothing for
-``ubuntu``, which is an image of the registry.
+A command, a compose file or Skaffold names the image (``docker build -t example/base docker/base``), the last one also
+for an argument of the build (``FROM ${BASE}``). Otherwise the folder or the end of the file does: ``base/Dockerfile``
+and ``Dockerfile.base`` are taken for ``example/base``, but nothing for ``ubuntu``, an image of the registry.
 """
 
 import posixpath
@@ -13,6 +13,7 @@ from functools import lru_cache
 
 from pytest_py312.repository.formats.compose import read_compose
 from pytest_py312.repository.formats.dockerfile import BuildStage, DockerfileText, is_dockerfile, read_dockerfile
+from pytest_py312.repository.formats.skaffold import SkaffoldImage, read_skaffold
 from pytest_py312.repository.tree import Tree, join_path, leaves_root
 
 DEPTH = 6
@@ -28,6 +29,7 @@ _BUILD_COMMAND = re.compile(
 _VALUE_OPTIONS = frozenset(
     {"--build-arg", "--target", "--platform", "--progress", "--network", "--cache-from", "--label"}
 )
+_SKAFFOLD = re.compile(r"skaffold[\w.-]*\.ya?ml", re.ASCII)
 _CHANGES_FOLDER = re.compile(r"^\s*(?:cd|pushd)\s", re.MULTILINE)
 
 
@@ -47,15 +49,30 @@ def python_base(tree: Tree, dockerfile: DockerfileText) -> DockerfileText | None
 
 def base_dockerfile(tree: Tree, stage: BuildStage) -> str:
     """Return the path of the Dockerfile that makes the image of a stage; empty if none does, or one of several."""
-    name, tag = _name_of(stage.image)
+    image = stage.image or _image_of_argument(tree, stage.base)
+    name, tag = _name_of(image)
     if stage.is_python or not name or name == "scratch":
         return ""
     built, by_folder = _images_of(tree)
     paths = {path for image, its_tag, path in built if image == name and tag in ("", its_tag)}
     paths = paths or {path for image, its_tag, path in built if image == name and not (tag and its_tag)}
-    if not paths and not any(image == name for image, _, _ in built) and "/" in stage.image:
+    if not paths and not any(image == name for image, _, _ in built) and "/" in image:
         paths = {path for image, _, path in by_folder if image == name}
     return next(iter(paths)) if len(paths) == 1 else ""
+
+
+def _image_of_argument(tree: Tree, base: str) -> str:
+    """Return the image that all files of Skaffold give the argument in ``FROM ${BASE}``; empty if they give several."""
+    argument = re.fullmatch(r"\$\{?(\w+)\}?", base)
+    required = [pair for image in _skaffold_images(tree) for pair in image.required] if argument else []
+    names = {name for alias, name in required if argument and alias == argument[1]}
+    return next(iter(names)) if len(names) == 1 else ""
+
+
+@lru_cache(maxsize=2)
+def _skaffold_images(tree: Tree) -> tuple[SkaffoldImage, ...]:
+    files = [path for path in tree.scan_folder(".", depth=DEPTH).files if _SKAFFOLD.fullmatch(path.rpartition("/")[2])]
+    return tuple(image for path in files for image in read_skaffold(tree.read_or_none(path) or "", path))
 
 
 @lru_cache(maxsize=2)
@@ -102,6 +119,7 @@ def _images_of(tree: Tree) -> tuple[Images, Images]:
     files = tree.scan_folder(".", depth=DEPTH).files
     scripts = [path for path in files if path.endswith((".sh", ".bash", ".yml", ".yaml", "Makefile", ".mk"))]
     built = {image for path in scripts[:FILE_LIMIT] for image in _built_images(tree, path)}
+    built |= {(*_name_of(image.name), image.dockerfile) for image in _skaffold_images(tree)}
     return frozenset(built), frozenset(image for path in _dockerfiles(tree) for image in _named_images(path))
 
 

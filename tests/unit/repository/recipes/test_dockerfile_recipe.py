@@ -195,6 +195,29 @@ def test_an_image_of_the_registry_is_no_folder_of_that_name(tmp_path: Path, imag
     assert recipe_of(tmp_path, f"FROM {image}\nCOPY . .\n").steps == ()
 
 
+SKAFFOLD = """\
+build:
+  artifacts:
+  - image: svc
+    context: svc
+    requires:
+    - {image: common, alias: BASE}
+---
+build: {artifacts: [{image: common, context: lib/common}]}
+"""
+
+
+def test_skaffold_gives_an_argument_the_image_of_another_folder(tmp_path: Path) -> None:
+    for name, text in {
+        "skaffold.yaml": SKAFFOLD,
+        "lib/common/Dockerfile": "FROM python:3.9\nRUN pip install six\n",
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    recipe = recipe_of(tmp_path, "ARG BASE\nFROM ${BASE}\nRUN pip install idna\n")
+    assert [step.arguments for step in recipe.steps] == [("six",), ("idna",)]
+
+
 CONDITION = 'if [ "$(uname -m)" = arm64 ]; then'
 
 
