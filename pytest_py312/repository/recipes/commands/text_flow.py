@@ -23,8 +23,8 @@ _FILTERS = frozenset(
     {"cat", "grep", "egrep", "fgrep", "sed", "awk", "cut", "tr", "head", "tail", "sort", "uniq", "envsubst"}
 )
 """Programs that hand on the lines of their files, or some of them."""
-_SELECTS = frozenset({"-f", "-vf", "-vxFf", "-Ff", "-vFf", "-xFf", "-vxf"})
-"""Options of grep whose file has patterns, and no lines that are handed on."""
+_PATTERN_FILE = re.compile(r"-[A-Za-z]*f")
+"""An option of grep, sed or awk whose file has patterns or a program, and no lines that are handed on."""
 _REQUIREMENTS_NAME = re.compile(r"require|\breqs?\b|\bdep(?:endencie)?s\b|\.(?:txt|in|list|pip)$", re.IGNORECASE)
 _READ_FILE = re.compile(r"\$\(\s*<\s*(?P<path>[^\s()<>|;&]+)\s*\)")
 _XARGS_VALUES = frozenset(
@@ -76,16 +76,13 @@ class TextFlow:
         return [replaced]
 
     def _filter(self, words: Sequence[str], folder: str, incoming: "TextFlow") -> None:
-        selects = bool(_SELECTS.intersection(words)) and words[0].endswith("grep")
-        places = self._existing(words[1:], folder)
-        patterns = self._existing(words[1:][:2], folder) if selects else ()
-        own = tuple(path for path in places if path not in patterns)
-        is_whole = words[0].rpartition("/")[2] in ("cat", "sort", "uniq")
-        self.texts = own or incoming.texts
-        if not own and (incoming.names or incoming.words):
-            # a part of the names that a command finds
-            self.names = incoming.names if is_whole else ((_UNKNOWN_FILE,) if incoming.names else ())
-            self.words = incoming.words if is_whole else ()
+        self.texts = self._existing(_arguments_of_filter(words), folder) or incoming.texts
+        if self.texts:
+            return
+        if words[0].rpartition("/")[2] in ("cat", "sort", "uniq"):
+            self.names, self.words = incoming.names, incoming.words
+        elif incoming.names:
+            self.names = (_UNKNOWN_FILE,)  # a part of the names
 
     def _existing(self, words: Iterable[str], folder: str) -> tuple[str, ...]:
         """Return the absolute paths of the files that ``words`` name."""
@@ -178,10 +175,17 @@ class TextFlow:
         texts: tuple[str, ...] = ()
         for command in read_shell(inner):
             words = expand(command.words)
-            if not words or words[0].rpartition("/")[2] not in _FILTERS or _SELECTS.intersection(words):
+            if not words or words[0].rpartition("/")[2] not in _FILTERS:
                 return ()
-            texts += self._existing((*words[1:], *(expand((command.input,)) if command.input else ())), folder)
+            read_too = expand((command.input,)) if command.input else ()
+            texts += self._existing((*_arguments_of_filter(words), *read_too), folder)
         return texts
+
+
+def _arguments_of_filter(words: Sequence[str]) -> list[str]:
+    """Return the arguments of a filter without the file of its patterns: ``grep -vf FILE``."""
+    option = next((at for at, word in enumerate(words) if at and _PATTERN_FILE.fullmatch(word)), len(words))
+    return [*words[1:option], *words[option + 2 :]]
 
 
 def _with_input(words: Sequence[str], texts: Sequence[str]) -> list[str]:

@@ -230,6 +230,7 @@ CONDITION = 'if [ "$(uname -m)" = arm64 ]; then'
         ("RUN find . ! -name b.txt -name '*.txt' -exec pip install -r {} \\;", [], False),
         ("RUN find . -maxdepth 1 -name '*.txt' -exec pip install -r {} \\;", ["a.txt", "b.txt"], True),
         ("RUN cat a.txt | grep -vxFf b.txt | xargs pip install", ["a.txt"], True),
+        ("RUN grep -v -f b.txt a.txt | xargs pip install", ["a.txt"], True),
         ("RUN find . -name 'a*.txt' | sort | xargs -n1 pip install -r", ["a.txt"], True),
         ("RUN ls *.txt | head -n 1 | xargs pip install -r", [], False),
         ("RUN curl -s x | xargs pip install", [], False),
