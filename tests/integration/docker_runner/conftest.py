@@ -12,6 +12,7 @@ import pytest
 
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.plan import Plan
+from pytest_py312.runners import agent
 from pytest_py312.runners.docker.container_specs import PROBE_MODULES
 from pytest_py312.runners.docker.engine import connect
 from pytest_py312.runners.docker.ping import engine_version
@@ -72,7 +73,7 @@ class Bench:
         self.probe = self.folder / "probe.py"
         self.probe.write_text(PROBE)
         for name in PROBE_MODULES:  # all are mounted
-            (self.folder / name).write_text("")
+            (self.folder / name).write_bytes(Path(agent.__file__).with_name(name).read_bytes())
 
     @property
     def repository(self) -> Path:
