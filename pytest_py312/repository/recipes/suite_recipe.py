@@ -449,9 +449,26 @@ def _is_inside(word: str, names: Collection[str]) -> bool:
     return word.strip("/") in names or any(word.startswith(f"{name}/") for name in names)
 
 
+_SHARING_OPTIONS = frozenset({"--current-env", "--no-venv", "--sitepackages"})
+_SHARING_SETTING = re.compile(r"(?im)^[ \t]*(?:sitepackages|system_site_packages)[ \t]*=[ \t]*(?:true|1|yes)\b")
+
+
+def _shares_environment(tree: Tree, folder: str, words: Sequence[str]) -> bool:
+    """Return whether tox or nox uses what is installed in the environment that it is started in."""
+    text = tree.read_or_none(join_path(folder, "tox.ini")) or "" if words[0] == "tox" else ""
+    return not _SHARING_OPTIONS.isdisjoint(words) or _SHARING_SETTING.search(text) is not None
+
+
 def _follow_runners(tree: Tree, walk: CommandWalk, service_path: str) -> None:
-    """Follow the runs of tox and nox among the commands, also those that they start themselves."""
+    """Follow the runs of tox and nox among the commands, also those that they start themselves.
+
+    They make environments of their own: what is installed beside them is no part of the tests that they run.
+    """
     seen: set[tuple[tuple[str, ...], str | None]] = set()
+    tests_itself = any(map(is_test_run, walk.runs))
+    outer_steps = [step for step in walk.steps if step.is_for_python]
+    untested: list[InstallStep] = []
+    tests_separately = False
     position = 0
     while position < len(walk.runs) and len(seen) < RUN_LIMIT:
         run = walk.runs[position]
@@ -460,10 +477,10 @@ def _follow_runners(tree: Tree, walk: CommandWalk, service_path: str) -> None:
         if not words or run.folder is None or (run.words, run.folder) in seen:
             continue
         seen.add((run.words, run.folder))
-        outer = (walk.conditional, walk.exported)
+        outer, count, earlier = (walk.conditional, walk.exported), len(walk.runs), list(walk.steps)
         walk.conditional, walk.exported = run.conditional, dict(run.environment)
         if words[0] == "tox":
-            _follow_tox(tree, words[1:], run, walk)
+            _follow_tox(tree, words[1:], run, walk, service_path)
         elif words[0] == "nox":
             path = join_path(run.folder, option_of(words, "-f", "--noxfile") or "noxfile.py")
             names = values_of(words, ("-s", "--session", "--sessions", "-e"))
@@ -471,16 +488,26 @@ def _follow_runners(tree: Tree, walk: CommandWalk, service_path: str) -> None:
             if text is not None:
                 _walk_nox(text, path, names, walk, service_path)
         walk.conditional, walk.exported = outer
+        if words[0] in ("tox", "nox") and not _shares_environment(tree, run.folder, words):
+            has_tests = any(map(is_test_run, walk.runs[count:]))
+            tests_separately = tests_separately or has_tests
+            added = [step for step in walk.steps if step not in earlier and step.is_for_python]
+            untested += [] if has_tests else added
+    if tests_separately or tests_itself:
+        unused = untested if tests_itself else [*untested, *outer_steps]
+        walk.steps = [step for step in walk.steps if step not in unused]
 
 
 def _walk_nox(text: str, path: str, names: Sequence[str], walk: CommandWalk, service_path: str) -> None:
     walk_nox(text, path, names, walk, service_path, lambda values: _chosen_value(values, service_path, ""))
 
 
-def _follow_tox(tree: Tree, words: Sequence[str], run: CommandRun, walk: CommandWalk) -> None:
+def _follow_tox(tree: Tree, words: Sequence[str], run: CommandRun, walk: CommandWalk, service_path: str) -> None:
     place = option_of(words, "-c", "--conf") or "."
     folder = join_path(run.folder or ".", place)
     folder = folder if tree.is_folder(folder) else folder.rpartition("/")[0] or "."
+    if folder != "." and not (lies_in(folder, service_path) or lies_in(service_path, folder)):
+        return  # it tests another project
     names = [name for text in values_of(words, ("-e", "--env")) for name in text.split(",") if name]
     names = names or [name for name in re.split(r"[,\s]+", walk.variables.get("TOXENV", "")) if name]
     configuration = read_tox_configuration(tree, folder)

@@ -347,6 +347,34 @@ def test_a_script_that_tests_each_service_in_its_folder(tmp_path: Path, name: st
     assert (recipe.source, recipe.limits) == (name, ())
 
 
+TOX_JOB = """\
+on: push
+jobs:
+  tests:
+    steps:
+      - run: pip install -U tox setuptools six
+      - run: tox -e lint && tox -e py
+        working-directory: services/a
+      - run: tox
+        working-directory: services/b
+"""
+
+
+@pytest.mark.parametrize(
+    ("settings", "installed"),
+    [("", ["services/a/dev.txt"]), ("sitepackages = true\n", ["setuptools six", "ruff", "services/a/dev.txt"])],
+)
+def test_tox_has_environments_of_its_own(tmp_path: Path, settings: str, installed: list[str]) -> None:
+    """What the job installs beside it is not there, nor what tox installs for another project."""
+    tox = f"[testenv]\nskip_install = true\n{settings}deps = -rdev.txt\ncommands = pytest\n"
+    tox += "[testenv:lint]\ndeps = ruff\ncommands = ruff check\n"
+    files = {".github/workflows/t.yml": TOX_JOB, "services/a/tox.ini": tox, "services/b/tox.ini": tox}
+
+    recipe = read_workflow_recipe(write(tmp_path, files), "services/a", "a")
+
+    assert [content for _, content in shown(recipe)] == installed
+
+
 FUNCTIONS = {
     "called": "install() {\n  pip install -r dev.txt\n}\ninstall\n",
     "sourced": ". ./lib.sh\ninstall_file dev.txt\n",
