@@ -395,6 +395,8 @@ def _python_path(
     if settings.python_path is not None:
         return settings.python_path
     source = ("src",) if not is_distribution and has_src_packages(files.scan.files) else ()
+    if files.scan.existing_files("charmcraft.yaml"):  # the script that starts a charm sets PYTHONPATH=lib:venv:src
+        source = tuple(name for name in ("lib", "src") if name in files.scan.folders)
     project = django_project_folder(files.scan.files, files.texts)
     variables = dict(test_recipe.environment) if test_recipe is not None else {}
     named = [path.strip("/") for path in variables.get("PYTHONPATH", "").split(":")]

@@ -1083,6 +1083,11 @@ def test_a_pyproject_that_cannot_be_parsed_stays_a_source(tmp_path: Path) -> Non
     assert "svc/pyproject.toml [project.dependencies]" in map(str, service.requirements)
 
 
+def test_a_charm_has_its_libraries_on_the_path(tmp_path: Path) -> None:
+    files = {"charmcraft.yaml": "type: charm\n", "requirements.txt": "ops\n", "src/charm.py": "", "lib/charms/x.py": ""}
+    assert service_of(tmp_path, files).python_path == ("lib", "src")
+
+
 def test_src_is_put_on_the_path_where_nothing_installs_it(tmp_path: Path) -> None:
     """A distribution is installed into the cell instead."""
     plain = fleet_of(tmp_path / "a", {"svc/requirements.txt": "", "svc/src/x/__init__.py": ""})["svc"]
