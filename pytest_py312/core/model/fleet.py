@@ -167,6 +167,8 @@ class InstallRecipe:
     """
 
     source: str
+    line: int = 0
+    """A line of ``source`` in the job or target that it is the recipe of; 0 if there is none."""
     steps: tuple[InstallStep, ...] = ()
     limits: tuple[str, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()

@@ -280,8 +280,10 @@ _NEEDS_SYSTEM = re.compile(
 
 
 def _recipe(tree: Tree, source: str, walk: CommandWalk, run: CommandRun, service_path: str) -> InstallRecipe:
+    lines = (each.location.line or 0 for each in walk.runs if each.location.path == source)
     return InstallRecipe(
         source=source,
+        line=next(lines, 0),
         steps=tuple(dict.fromkeys(walk.steps)),
         limits=tuple(dict.fromkeys(walk.limits)),
         environment=test_environment(_moved_paths(tree, run, service_path), service_path),
@@ -465,37 +467,41 @@ def _follow_runners(tree: Tree, walk: CommandWalk, service_path: str) -> None:
     They make environments of their own: what is installed beside them is no part of the tests that they run.
     """
     seen: set[tuple[tuple[str, ...], str | None]] = set()
-    tests_itself = any(map(is_test_run, walk.runs))
-    outer_steps = [step for step in walk.steps if step.is_for_python]
-    untested: list[InstallStep] = []
-    tests_separately = False
+    tests_itself, tests_separately = any(map(is_test_run, walk.runs)), False
+    around, of_tests, elsewhere = list(walk.steps), [], []
     position = 0
     while position < len(walk.runs) and len(seen) < RUN_LIMIT:
         run = walk.runs[position]
         position += 1
         words = without_python(run.words)
-        if not words or run.folder is None or (run.words, run.folder) in seen:
+        if not words or words[0] not in ("tox", "nox") or run.folder is None or (run.words, run.folder) in seen:
             continue
         seen.add((run.words, run.folder))
-        outer, count, earlier = (walk.conditional, walk.exported), len(walk.runs), list(walk.steps)
-        walk.conditional, walk.exported = run.conditional, dict(run.environment)
-        if words[0] == "tox":
-            _follow_tox(tree, words[1:], run, walk, service_path)
-        elif words[0] == "nox":
-            path = join_path(run.folder, option_of(words, "-f", "--noxfile") or "noxfile.py")
-            names = values_of(words, ("-s", "--session", "--sessions", "-e"))
-            text = tree.read_or_none(path)
-            if text is not None:
-                _walk_nox(text, path, names, walk, service_path)
+        outer, count = (walk.conditional, walk.exported), len(walk.runs)
+        walk.conditional, walk.exported, walk.steps = run.conditional, dict(run.environment), []
+        _follow_runner(tree, words, run, walk, service_path)
         walk.conditional, walk.exported = outer
-        if words[0] in ("tox", "nox") and not _shares_environment(tree, run.folder, words):
-            has_tests = any(map(is_test_run, walk.runs[count:]))
-            tests_separately = tests_separately or has_tests
-            added = [step for step in walk.steps if step not in earlier and step.is_for_python]
-            untested += [] if has_tests else added
-    if tests_separately or tests_itself:
-        unused = untested if tests_itself else [*untested, *outer_steps]
-        walk.steps = [step for step in walk.steps if step not in unused]
+        if _shares_environment(tree, run.folder, words):
+            around += walk.steps
+        elif any(map(is_test_run, walk.runs[count:])):
+            of_tests += walk.steps
+            tests_separately = True
+        else:
+            elsewhere += walk.steps
+    used = [*around, *of_tests] if tests_itself else of_tests if tests_separately else [*around, *elsewhere]
+    steps = dict.fromkeys((*around, *of_tests, *elsewhere))
+    walk.steps = [step for step in steps if step in used or not step.is_for_python]
+
+
+def _follow_runner(tree: Tree, words: Sequence[str], run: CommandRun, walk: CommandWalk, service_path: str) -> None:
+    if words[0] == "tox":
+        _follow_tox(tree, words[1:], run, walk, service_path)
+        return
+    path = join_path(run.folder or ".", option_of(words, "-f", "--noxfile") or "noxfile.py")
+    names = values_of(words, ("-s", "--session", "--sessions", "-e"))
+    text = tree.read_or_none(path)
+    if text is not None:
+        _walk_nox(text, path, names, walk, service_path)
 
 
 def _walk_nox(text: str, path: str, names: Sequence[str], walk: CommandWalk, service_path: str) -> None:

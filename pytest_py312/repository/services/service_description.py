@@ -256,7 +256,8 @@ def _with_test_job(tree: Tree, test_recipe: InstallRecipe | None, files: Service
         return files
     text = tree.read_or_none(path) or ""
     lines = [step.location.line for step in test_recipe.steps if step.location.path == path and step.location.line]
-    job = job_around(text, min(lines)) if lines else range(0)
+    line = min(lines, default=test_recipe.line)
+    job = job_around(text, line) if line else range(0)
     declared = tuple(found for found in _declarations_of_workflow(text, path) if found.line in job)
     return replace(files, workflows=(*files.workflows, declared))
 
@@ -394,7 +395,7 @@ def _python_path(
 ) -> tuple[str, ...]:
     if settings.python_path is not None:
         return settings.python_path
-    source = ("src",) if not is_distribution and has_src_packages(files.scan.files) else ()
+    source: tuple[str, ...] = ("src",) if not is_distribution and has_src_packages(files.scan.files) else ()
     if files.scan.existing_files("charmcraft.yaml"):  # the script that starts a charm sets PYTHONPATH=lib:venv:src
         source = tuple(name for name in ("lib", "src") if name in files.scan.folders)
     project = django_project_folder(files.scan.files, files.texts)

@@ -362,17 +362,23 @@ jobs:
 
 @pytest.mark.parametrize(
     ("settings", "installed"),
-    [("", ["services/a/dev.txt"]), ("sitepackages = true\n", ["setuptools six", "ruff", "services/a/dev.txt"])],
+    [
+        ("", ["services/a/dev.txt", "six"]),
+        ("sitepackages = true\n", ["setuptools six", "ruff", "six", "services/a/dev.txt"]),
+    ],
 )
 def test_tox_has_environments_of_its_own(tmp_path: Path, settings: str, installed: list[str]) -> None:
     """What the job installs beside it is not there, nor what tox installs for another project."""
-    tox = f"[testenv]\nskip_install = true\n{settings}deps = -rdev.txt\ncommands = pytest\n"
+    tox = f"[testenv]\nskip_install = true\n{settings}deps = -rdev.txt\n"
+    tox += "commands_pre = pip install six\ncommands = pytest\n"
     tox += "[testenv:lint]\ndeps = ruff\ncommands = ruff check\n"
     files = {".github/workflows/t.yml": TOX_JOB, "services/a/tox.ini": tox, "services/b/tox.ini": tox}
 
     recipe = read_workflow_recipe(write(tmp_path, files), "services/a", "a")
 
     assert [content for _, content in shown(recipe)] == installed
+    assert recipe is not None
+    assert "run: pip install -U tox" in TOX_JOB.splitlines()[recipe.line - 1]
 
 
 FUNCTIONS = {
