@@ -86,13 +86,16 @@ def read_dockerfile_recipe(
     return min(recipes, key=lambda recipe: sum(len(step.unresolved) for step in recipe.steps) + len(recipe.limits))
 
 
+_FOR_DEVELOPERS = re.compile(r"test|dev(?!ice)|lint|debug")
+"""Parts of the names of stages that are no image of production."""
 _FROM_STAGE = re.compile(r"--from=[\"']?([\w.-]+)|\bfrom=([\w.-]+)")
 
 
 def _stage_of_service(dockerfile: DockerfileText, context: str, service_path: str) -> BuildStage | None:
     """Return the stage with the service's code, where one Dockerfile has a target for each of several services.
 
-    ``None`` if the last stage has it, or if no stage that others neither build on nor copy from has it alone.
+    ``None`` if the last stage has it, or if no stage that others neither build on nor copy from has it. Those for tests
+    and for developers count as none.
     """
     sources = {stage.index: set() if stage.parent is None else {stage.parent} for stage in dockerfile.stages}
     places: dict[int, list[str]] = {stage.index: [] for stage in dockerfile.stages}
@@ -114,8 +117,9 @@ def _stage_of_service(dockerfile: DockerfileText, context: str, service_path: st
     may_have_it = any(lies_in(place, service_path) or lies_in(service_path, place) for place in of_last)
     if service_path == "." or "." in of_last or may_have_it:
         return None
-    used = {index for each in sources.values() for index in each}
-    targets = (stage for stage in dockerfile.stages if stage.index not in used)
+    built = [stage for stage in dockerfile.stages if not _FOR_DEVELOPERS.search(stage.name)]
+    used = {index for stage in built for index in sources[stage.index]}
+    targets = (stage for stage in built if stage.index not in used)
     return next(
         (stage for stage in targets if any(lies_in(place, service_path) for place in places[stage.index])), None
     )

@@ -293,6 +293,9 @@ RUN pip install *.whl
 FROM base AS second
 COPY second .
 RUN pip install six
+FROM second AS second-test
+COPY second/tests tests
+RUN pip install pytest
 FROM nginx
 COPY docker/nginx.conf /etc/nginx.conf
 """
@@ -309,7 +312,14 @@ COPY docker/nginx.conf /etc/nginx.conf
 def test_a_dockerfile_with_a_target_for_each_service(
     tmp_path: Path, service: str, installed: list[tuple[tuple[str, ...], tuple[str, ...]]]
 ) -> None:
-    files = ("first/requirements.txt", "second/app.py", "docker/nginx.conf", "shared/setup.py", "client/setup.py")
+    files = (
+        "first/requirements.txt",
+        "second/app.py",
+        "second/tests/t.py",
+        "docker/nginx.conf",
+        "shared/setup.py",
+        "client/setup.py",
+    )
     for name, text in {"Dockerfile": TARGETS, **dict.fromkeys(files, "")}.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
