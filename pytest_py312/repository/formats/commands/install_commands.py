@@ -233,6 +233,11 @@ def _pip_option(word: str) -> tuple[str, bool]:
     return name, name in _PIP_LONG_VALUES
 
 
+def takes_value(option: str) -> bool:
+    """Return whether the word behind an option of pip is its value."""
+    return _pip_option(option)[1]
+
+
 def _options(words: Sequence[str], describe: Callable[[str], tuple[str, bool]]) -> Iterator[tuple[str, str]]:
     """Yield (option, value) pairs; an argument has no option. ``describe`` says which options take a value."""
     remaining = list(words)

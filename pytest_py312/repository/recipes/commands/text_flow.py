@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from itertools import islice, takewhile
 
-from pytest_py312.repository.formats.commands.install_commands import read_install_command
+from pytest_py312.repository.formats.commands.install_commands import read_install_command, takes_value
 from pytest_py312.repository.formats.commands.shell import UNKNOWN, ShellCommand, ShellWord, read_shell
 from pytest_py312.repository.recipes.commands.file_map import FileMap, resolve_path
 
@@ -161,7 +161,7 @@ class TextFlow:
         replaced: list[str] = []
         for at, word in enumerate(words):
             is_output = len(word) > 2 and word[0] == word[-1] == UNKNOWN and word.count(UNKNOWN) == 2
-            is_argument = at > 0 and not words[at - 1].startswith("-")
+            is_argument = not takes_value(words[at - 1])
             texts = self._output_texts(word.strip(UNKNOWN), folder, expand) if is_output and is_argument else ()
             replaced += [part for text in texts for part in ("-r", text)] or [word]
         return replaced
