@@ -103,16 +103,23 @@ class DockerfileText:
     @property
     def starts_system_python(self) -> bool:
         """Whether its last stage installs the Python of its distribution, and starts it: others are built with one."""
-        stages = [self.final_stage] if self.final_stage else []
-        while stages and (parent := stages[-1].parent) is not None:
-            stages.append(self.stages[parent])
-        own = [item for item in self.instructions if any(self._is_in(stage, item) for stage in stages)]
+        stages = list(self.chain_of(self.final_stage)) if self.final_stage else []
+        own = [item for stage in stages for item in self.instructions_of(stage)]
         starts = [item.arguments for item in own if item.keyword in ("CMD", "ENTRYPOINT")]
         return any(map(_STARTS_PYTHON.search, starts)) and any(map(_installs_python, own))
 
-    def _is_in(self, stage: BuildStage, instruction: Instruction) -> bool:
-        following = self.stages[stage.index + 1].line if stage.index + 1 < len(self.stages) else float("inf")
-        return stage.line < instruction.line < following
+    def chain_of(self, stage: BuildStage) -> Iterator[BuildStage]:
+        """Yield a stage and those that it builds on, the nearest first."""
+        yield stage
+        while stage.parent is not None:
+            stage = self.stages[stage.parent]
+            yield stage
+
+    def instructions_of(self, stage: BuildStage) -> tuple[Instruction, ...]:
+        """Return the instructions of a stage, without those of the stages that it builds on."""
+        following = self.stages[stage.index + 1 : stage.index + 2]
+        end = following[0].line if following else float("inf")
+        return tuple(item for item in self.instructions if stage.line < item.line < end)
 
     @property
     def declarations(self) -> tuple[Declaration, ...]:

@@ -71,7 +71,7 @@ def _image_of_argument(tree: Tree, base: str) -> str:
 
 @lru_cache(maxsize=2)
 def _skaffold_images(tree: Tree) -> tuple[SkaffoldImage, ...]:
-    files = [path for path in tree.scan_folder(".", depth=DEPTH).files if _SKAFFOLD.fullmatch(path.rpartition("/")[2])]
+    files = [path for path in _files(tree) if _SKAFFOLD.fullmatch(path.rpartition("/")[2])]
     return tuple(image for path in files for image in read_skaffold(tree.read_or_none(path) or "", path))
 
 
@@ -116,8 +116,7 @@ def _images_of(tree: Tree) -> tuple[Images, Images]:
 
     Cached: each service asks for them.
     """
-    files = tree.scan_folder(".", depth=DEPTH).files
-    scripts = [path for path in files if path.endswith((".sh", ".bash", ".yml", ".yaml", "Makefile", ".mk"))]
+    scripts = [path for path in _files(tree) if path.endswith((".sh", ".bash", ".yml", ".yaml", "Makefile", ".mk"))]
     built = {image for path in scripts[:FILE_LIMIT] for image in _built_images(tree, path)}
     built |= {(*_name_of(image.name), image.dockerfile) for image in _skaffold_images(tree)}
     return frozenset(built), frozenset(image for path in _dockerfiles(tree) for image in _named_images(path))
@@ -125,7 +124,12 @@ def _images_of(tree: Tree) -> tuple[Images, Images]:
 
 @lru_cache(maxsize=2)
 def _dockerfiles(tree: Tree) -> tuple[str, ...]:
-    return tuple(path for path in tree.scan_folder(".", depth=DEPTH).files if is_dockerfile(path.rpartition("/")[2]))
+    return tuple(path for path in _files(tree) if is_dockerfile(path.rpartition("/")[2]))
+
+
+@lru_cache(maxsize=2)
+def _files(tree: Tree) -> tuple[str, ...]:
+    return tree.scan_folder(".", depth=DEPTH).files
 
 
 def _named_images(path: str) -> Iterator[tuple[str, str, str]]:

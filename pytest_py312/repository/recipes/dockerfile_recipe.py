@@ -97,14 +97,15 @@ def _stage_of_service(dockerfile: DockerfileText, context: str, service_path: st
     ``None`` if the last stage has it, or if no stage that others neither build on nor copy from has it. Those for tests
     and for developers count as none.
     """
-    sources = {stage.index: set() if stage.parent is None else {stage.parent} for stage in dockerfile.stages}
-    places: dict[int, list[str]] = {stage.index: [] for stage in dockerfile.stages}
-    for instruction in dockerfile.instructions:
-        index = max((stage.index for stage in dockerfile.stages if stage.line < instruction.line), default=None)
-        if index is not None:
-            copied = {name for pair in _FROM_STAGE.findall(instruction.arguments) for name in pair if name}
-            sources[index] |= {stage.index for stage in dockerfile.stages if {stage.name, str(stage.index)} & copied}
-            places[index] += [join_path(context, source) for source in sources_of_copy(instruction)]
+    sources: dict[int, set[int]] = {}
+    places: dict[int, list[str]] = {}
+    for stage in dockerfile.stages:
+        instructions = dockerfile.instructions_of(stage)
+        pairs = [pair for item in instructions for pair in _FROM_STAGE.findall(item.arguments)]
+        copied = {name for pair in pairs for name in pair if name}
+        sources[stage.index] = {each.index for each in dockerfile.stages if {each.name, str(each.index)} & copied}
+        sources[stage.index] |= set() if stage.parent is None else {stage.parent}
+        places[stage.index] = [join_path(context, source) for item in instructions for source in sources_of_copy(item)]
 
     def places_in(index: int) -> list[str]:
         pending, seen = [index], {index}
@@ -218,7 +219,7 @@ class _ImageReader:
             )  # fmt: skip
         else:
             state = self._base_state(stage)
-        for instruction in self._instructions_of(stage):
+        for instruction in self._dockerfile.instructions_of(stage):
             self._apply(instruction, state, stage)
         return state
 
@@ -241,13 +242,6 @@ class _ImageReader:
         for instruction in triggered.instructions[1:]:  # they run in the context of the image that builds on it
             reader._apply(instruction, state, triggered.stages[0])
         return replace(state, start={})  # its lines are in another file
-
-    def _instructions_of(self, stage: BuildStage) -> Iterator[Instruction]:
-        following = self._dockerfile.stages[stage.index + 1 : stage.index + 2]
-        end = following[0].line if following else float("inf")
-        for instruction in self._dockerfile.instructions:
-            if stage.line < instruction.line < end:
-                yield instruction
 
     def _apply(self, instruction: Instruction, state: _StageState, stage: BuildStage) -> None:
         if instruction.keyword == "ARG":

@@ -144,7 +144,7 @@ class TextFlow:
             return [command]
         plain = [word for word in command if word != placeholder]
         if not plain or not _installs(plain):
-            return [plain or ["true"]] if not incoming.names else [[*plain, *incoming.names] if plain else ["true"]]
+            return [[*plain, *incoming.names] if plain else ["true"]]
         if any(placeholder in word for word in plain):  # pip install {}==1.0
             return [[*(word for word in plain if placeholder not in word), _UNKNOWN_FILE]]
         if incoming.names and plain[-1] in ("-r", "--requirement"):

@@ -106,18 +106,14 @@ def _commands(tree: Tree, files: ServiceFiles) -> Iterator[StartCommand]:
 
 def _dockerfile_commands(dockerfile: DockerfileText) -> Iterator[str]:
     """Yield the effective ENTRYPOINT and CMD of the last stage, which may inherit them from parent stages."""
-    stage = dockerfile.final_stage
     instructions: dict[str, str] = {}
-    while stage is not None:
-        next_stages = dockerfile.stages[stage.index + 1 : stage.index + 2]
-        end = next_stages[0].line if next_stages else float("inf")
-        stage_instructions = {
+    for stage in dockerfile.chain_of(dockerfile.final_stage) if dockerfile.final_stage else ():
+        of_stage = {
             instruction.keyword: instruction.arguments
-            for instruction in dockerfile.instructions
-            if instruction.keyword in ("CMD", "ENTRYPOINT") and stage.line < instruction.line < end
+            for instruction in dockerfile.instructions_of(stage)
+            if instruction.keyword in ("CMD", "ENTRYPOINT")
         }
-        instructions = {**stage_instructions, **instructions}
-        stage = dockerfile.stages[stage.parent] if stage.parent is not None else None
+        instructions = {**of_stage, **instructions}
     entry_point, command = instructions.get("ENTRYPOINT", "").strip(), instructions.get("CMD", "").strip()
     if entry_point.endswith("]") and command.startswith("["):
         yield f"{entry_point[:-1]}, {command[1:]}"
