@@ -4,19 +4,17 @@ This module also determines which distributions are installed for test tools alo
 running the suite shows whether they work on the target.
 """
 
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import canonicalize_name
 
 from pytest_py312.analysis.libraries.import_graph import EnvironmentModules, ImportRoot, prefixes
 from pytest_py312.analysis.libraries.setuptools_state import SETUPTOOLS_DEPENDENT_MODULES
 from pytest_py312.analysis.libraries.summary import Likelihood
 from pytest_py312.core.model.findings import Finding, Interpreter, Location, Severity
 from pytest_py312.dependencies.installation.installed_distributions import PINNED_TOOLS
-from pytest_py312.dependencies.resolution.lock import PROJECT_NAME
+from pytest_py312.dependencies.resolution.lock import project_of
 from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
 from pytest_py312.repository.services.requirements.requirement_set import requirement_with_extras
 
@@ -80,9 +78,9 @@ def declared_requirements(
 def _required_projects(entry: StoredDistribution, extras: Collection[str], interpreter: Interpreter) -> Iterator[str]:
     for line in entry.requires:
         requirement = requirement_with_extras(line, entry.name, extras, interpreter)
-        match = re.match(PROJECT_NAME, requirement)
-        if match and _applies(requirement, interpreter):
-            yield canonicalize_name(match[1])
+        name = project_of(requirement)
+        if name and _applies(requirement, interpreter):
+            yield name
 
 
 def _applies(line: str, interpreter: Interpreter) -> bool:
@@ -129,7 +127,7 @@ def excluded_requirements(
     excluded: dict[str, ExcludedRequirement] = {}
     required: set[str] = set()
     for origin, line, is_own in lines:
-        name = _project_name(line)
+        name = project_of(line)
         if not name or (is_own and name in required):
             continue
         if _applies(line, target):
@@ -263,7 +261,7 @@ def undeclared_distributions(entries: Iterable[StoredDistribution], declared: Co
 
 
 def _requirements_of(entries: Iterable[StoredDistribution]) -> dict[str, set[str]]:
-    return {entry.name: {project for line in entry.requires if (project := _project_name(line))} for entry in entries}
+    return {entry.name: {project for line in entry.requires if (project := project_of(line))} for entry in entries}
 
 
 def closure(start: Iterable[str], requirements_of: Mapping[str, Collection[str]]) -> set[str]:
@@ -276,8 +274,3 @@ def closure(start: Iterable[str], requirements_of: Mapping[str, Collection[str]]
             reached.add(name)
             pending += requirements_of[name]
     return reached
-
-
-def _project_name(line: str) -> str:
-    match = re.match(PROJECT_NAME, line)
-    return canonicalize_name(match[1]) if match else ""

@@ -22,7 +22,7 @@ from pytest_py312.dependencies.installation.source_folders import SourceFolders
 from pytest_py312.dependencies.proofs.hash_checking import requires_hashes
 from pytest_py312.dependencies.resolution.format_control import OPTIONS as FORMAT_OPTIONS
 from pytest_py312.dependencies.resolution.format_control import read_format_control
-from pytest_py312.dependencies.resolution.lock import PROJECT_NAME, DependencyLock, ResolutionRequest
+from pytest_py312.dependencies.resolution.lock import DependencyLock, ResolutionRequest, project_of
 from pytest_py312.dependencies.resolution.lockfile_pins import lines_at_commits, pin_locations, pinned_constraints
 from pytest_py312.dependencies.resolution.uv_config import BUILD_CONSTRAINT
 from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
@@ -213,7 +213,7 @@ class RequestBuilder:
         if service.recipe is None and service.settings.requirements is None:  # they were found by their names
             sources = [source for source in sources if not is_for_development(source.path, service.path)]
         at_run_time = {item.name for item in read_requirement_set(self._plan.root, sources).entries}
-        of_trees = {_project(line) for tree in trees for line in tree.requires}
+        of_trees = {project_of(line) for tree in trees for line in tree.requires}
         if suite := service.suite:
             at_run_time.update(_suite_tools(suite))
         only_tests = required - at_run_time - of_trees - self.own_distributions(service).keys()
@@ -316,7 +316,7 @@ class RequestBuilder:
     def _without_upgraded(self, service: Service, constraints: Sequence[str]) -> list[str]:
         """Return ``constraints`` without those that keep an older version of what a command upgrades."""
         names = self._upgraded(service) if constraints else frozenset()
-        return [line for line in constraints if "==" not in line or _project(line) not in names]
+        return [line for line in constraints if "==" not in line or project_of(line) not in names]
 
     def _part(
         self, cell: Cell, group: _Group, shared: ResolutionRequest, lines: Sequence[str], position: int
@@ -350,7 +350,7 @@ class RequestBuilder:
 
     def required_by_trees(self, cell: Cell, trees: Sequence[StoredDistribution]) -> frozenset[str]:
         """Return the normalised names of the projects that built folders require, also by a computed setup.py."""
-        return frozenset(_project(line) for line in self._tree_lines(cell, trees, ()))
+        return frozenset(project_of(line) for line in self._tree_lines(cell, trees, ()))
 
     def _tree_lines(self, cell: Cell, trees: Sequence[StoredDistribution], excluded: Collection[str]) -> list[str]:
         """Return what the folders require that are built and installed with their dependencies."""
@@ -364,7 +364,7 @@ class RequestBuilder:
             dependency_lines = (
                 requirement_with_extras(line, tree.name, extras, cell.interpreter) for line in tree.requires
             )
-            lines += [line for line in dependency_lines if line and _project(line) not in excluded]
+            lines += [line for line in dependency_lines if line and project_of(line) not in excluded]
         return lines
 
     def _locals_of(self, service: Service, tree: StoredDistribution) -> list[LocalRequirement]:
@@ -494,12 +494,6 @@ def _tool_lines(service: Service, requirements: RequirementSet) -> list[str]:
     if suite is None or suite.kind is not SuiteKind.PYTEST:
         return []
     return [tool for tool in _suite_tools(suite) if tool not in names]
-
-
-def _project(line: str) -> str:
-    """Return the normalised project name of a requirement; empty if it has none."""
-    match = re.match(PROJECT_NAME, line)
-    return canonicalize_name(match[1]) if match else ""
 
 
 def _unknown_installer(service: Service) -> str:

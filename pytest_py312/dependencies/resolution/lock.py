@@ -26,6 +26,12 @@ MAX_NEWER_ATTEMPTS = 8
 _EXACT = re.compile(rf"{PROJECT_NAME}\s*(?:\[[^\]]*\])?\s*(?:===?\s*[^*,\s;]+|@\s.+)(?:\s.*|;.*)?", re.DOTALL)
 
 
+def project_of(line: str) -> str:
+    """Return the normalised name of the project that a requirement names; empty for others."""
+    match = re.match(PROJECT_NAME, line)
+    return canonicalize_name(match[1]) if match else ""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ResolutionRequest:
     """A set of requirements to resolve.
