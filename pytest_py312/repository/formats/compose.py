@@ -45,8 +45,8 @@ class ComposeService:
 
     It is built in ``context`` with the file ``dockerfile`` in ``folder``, both relative to the root and normalised.
     ``commands`` are its ``entrypoint`` and ``command``, if it has some, and ``words`` those of ``command``.
-    ``env_files`` are relative to the root as well. ``lines`` are the first and the last line of its settings, ``image``
-    the name that its image gets.
+    ``arguments`` are those of its build. ``env_files`` are relative to the root as well. ``lines`` are the first and
+    the last line of its settings, ``image`` the name that its image gets.
     """
 
     context: str
@@ -55,6 +55,7 @@ class ComposeService:
     commands: tuple[StartCommand, ...]
     words: tuple[str, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
+    arguments: tuple[tuple[str, str], ...] = ()
     env_files: tuple[str, ...] = ()
     lines: tuple[int, int] = (1, 1)
     image: str = ""
@@ -104,15 +105,18 @@ def _built_services(text: str, node: YamlNode, base_folder: str) -> Iterator[Com
         dockerfile=name or "Dockerfile",
         commands=tuple(read_argv(words) for words in command_words.values() if words is not None),
         words=tuple(command_words["command"] or ()),
-        environment=tuple(
-            (key, literal)
-            for key, value in environment_variables(_merged_value(node, "environment"))
-            if (literal := _DEFAULT.sub(r"\1", value.value))
-        ),
+        environment=_literals(_merged_value(node, "environment")),
+        arguments=tuple(pair for pair in _literals(_merged_value(build, "args")) if "$" not in pair[1]),
         env_files=tuple(posixpath.normpath(posixpath.join(base_folder, path)) for path in _paths(files)),
         lines=(_line(text, node.start), _line(text, content_end(node))),
         image=scalar_text(_merged_value(node, "image")),
     )
+
+
+def _literals(node: YamlNode | None) -> tuple[tuple[str, str], ...]:
+    """Return variables with their values, where a variable of the shell with a default has its default."""
+    pairs = ((name, _DEFAULT.sub(r"\1", value.value)) for name, value in environment_variables(node))
+    return tuple((name, literal) for name, literal in pairs if literal)
 
 
 def _paths(node: YamlNode | None) -> Iterator[str]:

@@ -5,32 +5,16 @@ for an argument of the build (``FROM ${BASE}``). Otherwise the folder or the end
 and ``Dockerfile.base`` are taken for ``example/base``, but nothing for ``ubuntu``, an image of the registry.
 """
 
-import posixpath
 import re
-import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import lru_cache
 
-from pytest_py312.repository.formats.compose import read_compose
 from pytest_py312.repository.formats.dockerfile import BuildStage, DockerfileText, is_dockerfile, read_dockerfile
-from pytest_py312.repository.formats.skaffold import SkaffoldImage, read_skaffold
-from pytest_py312.repository.tree import Tree, join_path, leaves_root
+from pytest_py312.repository.recipes.image_builds import DEPTH, files_of, image_builds
+from pytest_py312.repository.tree import Tree
 
-DEPTH = 6
-"""Levels of folders in which files are looked for."""
-FILE_LIMIT = 500
-"""Maximum number of files that are searched for commands which build images."""
 CHAIN_LIMIT = 5
 """Maximum number of images that build on each other."""
-
-_BUILD_COMMAND = re.compile(
-    r"\bdocker(?:[ \t]+buildx|[ \t]+image)?[ \t]+build\b(?P<arguments>(?:[^\n\\;&|]|\\\n|\\.)*)"
-)
-_VALUE_OPTIONS = frozenset(
-    {"--build-arg", "--target", "--platform", "--progress", "--network", "--cache-from", "--label"}
-)
-_SKAFFOLD = re.compile(r"skaffold[\w.-]*\.ya?ml", re.ASCII)
-_CHANGES_FOLDER = re.compile(r"^\s*(?:cd|pushd)\s", re.MULTILINE)
 
 
 def python_base(tree: Tree, dockerfile: DockerfileText) -> DockerfileText | None:
@@ -64,15 +48,9 @@ def base_dockerfile(tree: Tree, stage: BuildStage) -> str:
 def _image_of_argument(tree: Tree, base: str) -> str:
     """Return the image that all files of Skaffold give the argument in ``FROM ${BASE}``; empty if they give several."""
     argument = re.fullmatch(r"\$\{?(\w+)\}?", base)
-    required = [pair for image in _skaffold_images(tree) for pair in image.required] if argument else []
+    required = [pair for build in image_builds(tree) for pair in build.required] if argument else []
     names = {name for alias, name in required if argument and alias == argument[1]}
     return next(iter(names)) if len(names) == 1 else ""
-
-
-@lru_cache(maxsize=2)
-def _skaffold_images(tree: Tree) -> tuple[SkaffoldImage, ...]:
-    files = [path for path in _files(tree) if _SKAFFOLD.fullmatch(path.rpartition("/")[2])]
-    return tuple(image for path in files for image in read_skaffold(tree.read_or_none(path) or "", path))
 
 
 @lru_cache(maxsize=2)
@@ -116,20 +94,18 @@ def _images_of(tree: Tree) -> tuple[Images, Images]:
 
     Cached: each service asks for them.
     """
-    scripts = [path for path in _files(tree) if path.endswith((".sh", ".bash", ".yml", ".yaml", "Makefile", ".mk"))]
-    built = {image for path in scripts[:FILE_LIMIT] for image in _built_images(tree, path)}
-    built |= {(*_name_of(image.name), image.dockerfile) for image in _skaffold_images(tree)}
+    built = (
+        (*_name_of(image), build.dockerfile)
+        for build in image_builds(tree)
+        for image in build.images
+        if _name_of(image)[0]
+    )
     return frozenset(built), frozenset(image for path in _dockerfiles(tree) for image in _named_images(path))
 
 
 @lru_cache(maxsize=2)
 def _dockerfiles(tree: Tree) -> tuple[str, ...]:
-    return tuple(path for path in _files(tree) if is_dockerfile(path.rpartition("/")[2]))
-
-
-@lru_cache(maxsize=2)
-def _files(tree: Tree) -> tuple[str, ...]:
-    return tree.scan_folder(".", depth=DEPTH).files
+    return tuple(path for path in files_of(tree) if is_dockerfile(path.rpartition("/")[2]))
 
 
 def _named_images(path: str) -> Iterator[tuple[str, str, str]]:
@@ -137,36 +113,3 @@ def _named_images(path: str) -> Iterator[tuple[str, str, str]]:
     end = re.sub(r"dockerfile|^[._-]|[._-]$", "", name.lower()).strip("._-")
     if end or folder:
         yield (*_name_of(end or folder.rpartition("/")[2]), path)
-
-
-def _built_images(tree: Tree, path: str) -> Iterator[tuple[str, str, str]]:
-    text = tree.read_or_none(path) or ""
-    folder = path.rpartition("/")[0] or "."
-    if "compose" in path.rpartition("/")[2] and "image" in text:
-        for entry in read_compose(text, path):
-            yield (*_name_of(entry.image), join_path(entry.folder, entry.dockerfile))
-    folders = [folder] if _CHANGES_FOLDER.search(text) else [folder, "."]
-    for match in _BUILD_COMMAND.finditer(text):
-        try:
-            words = shlex.split(match["arguments"].replace("\\\n", " "))
-        except ValueError:
-            continue
-        yield from _built_by(tree, words, folders)
-
-
-def _built_by(tree: Tree, words: list[str], folders: Sequence[str]) -> Iterator[tuple[str, str, str]]:
-    """Yield the images of one command, which runs in one of ``folders``, together with the Dockerfile that is there."""
-    names, file, places = [], "", []
-    while words:
-        option, equals, value = words.pop(0).partition("=")
-        if option in ("-t", "--tag", "-f", "--file", *_VALUE_OPTIONS):
-            value = value if equals else words.pop(0) if words else ""
-            names += [value] if option in ("-t", "--tag") else []
-            file = value if option in ("-f", "--file") else file
-        elif not option.startswith("-"):
-            places.append(option)
-    for base in folders:
-        place = join_path(base, file) if file else join_path(base, *places[-1:], "Dockerfile")
-        if not leaves_root(place) and tree.is_file(place):
-            yield from ((*_name_of(name), posixpath.normpath(place)) for name in names if _name_of(name)[0])
-            return

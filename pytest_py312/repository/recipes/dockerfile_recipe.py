@@ -29,6 +29,7 @@ from pytest_py312.repository.recipes.commands.file_map import (
     resolve_path,
     sources_of_copy,
 )
+from pytest_py312.repository.recipes.image_builds import build_arguments
 from pytest_py312.repository.recipes.serverless_builds import LAMBDA_VARIABLES, lambda_step
 from pytest_py312.repository.tree import Tree, join_path, leaves_root, lies_in
 
@@ -267,6 +268,8 @@ class _ImageReader:
         defaults = dict(self._dockerfile.arguments)
         for match in re.finditer(r"([A-Za-z_]\w*)(=(?:\"[^\"]*\"|'[^']*'|\S)*)?", instruction.arguments, re.ASCII):
             value = match[2][1:] if match[2] is not None else defaults.get(match[1])
+            if re.search(rf"\$\{{?{match[1]}\b", self._text):  # builds are looked for in many files
+                value = build_arguments(self._tree, self._dockerfile.path).get(match[1], value)
             if value is None:  # a build gives it; without one it is empty
                 state.unset.update({match[1]} - state.variables.keys())
             elif match[1] not in state.environment:  # ENV takes precedence over ARG

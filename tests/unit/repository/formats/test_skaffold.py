@@ -10,7 +10,7 @@ apiVersion: skaffold/v4beta1
 build:
   artifacts:
   - image: gcr.io/x/api
-    docker: {dockerfile: docker/api.Dockerfile}
+    docker: {dockerfile: docker/api.Dockerfile, buildArgs: {REQUIREMENTS: prod.txt, TAG: '{{.TAG}}'}}
     requires:
     - {image: common, alias: COMMON_IMAGE}
     - {image: tools}
@@ -26,6 +26,7 @@ def test_images_have_their_dockerfiles_and_what_they_require() -> None:
         SkaffoldImage(
             name="gcr.io/x/api",
             dockerfile="services/api/docker/api.Dockerfile",
+            arguments=(("REQUIREMENTS", "prod.txt"),),
             required=(("COMMON_IMAGE", "common"),),
         ),
         SkaffoldImage(name="common", dockerfile="services/common/Dockerfile"),

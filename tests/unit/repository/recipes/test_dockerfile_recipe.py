@@ -207,6 +207,43 @@ build: {artifacts: [{image: common, context: lib/common}]}
 """
 
 
+@pytest.mark.parametrize(
+    ("files", "installed"),
+    [
+        ({}, "none.txt"),
+        ({"compose.yml": "services: {api: {build: {context: services/api, args: {FILE: prod.txt}}}}\n"}, "prod.txt"),
+        ({"compose.yml": "services: {api: {build: {context: services/api, args: ['FILE=prod.txt']}}}\n"}, "prod.txt"),
+        ({"compose.yml": "services: {api: {build: {context: services/api, args: {FILE: dev.txt}}}}\n"}, "none.txt"),
+        ({"compose.dev.yml": "services: {a: {build: {context: services/api, args: {FILE: prod.txt}}}}\n"}, "none.txt"),
+        ({"build.sh": "docker build --build-arg FILE=prod.txt -t api services/api\n"}, "prod.txt"),
+        ({"build.sh": "docker build --build-arg=FILE=$FILE services/api\n"}, "none.txt"),
+        (
+            {"skaffold.yaml": "build: {artifacts: [{context: services/api, docker: {buildArgs: {FILE: prod.txt}}}]}"},
+            "prod.txt",
+        ),
+        (  # one of the builds uses the default
+            {"a.sh": "docker build --build-arg FILE=prod.txt services/api\n", "b.sh": "docker build services/api\n"},
+            "none.txt",
+        ),
+    ],
+)
+def test_an_argument_that_all_builds_give_is_taken_instead_of_the_default(
+    tmp_path: Path, files: dict[str, str], installed: str
+) -> None:
+    service = tmp_path / "services/api"
+    service.mkdir(parents=True)
+    for name in ("none.txt", "prod.txt", "dev.txt"):
+        (service / name).write_text("six\n")
+    (service / "Dockerfile").write_text("FROM python:3.9\nARG FILE=none.txt\nCOPY . .\nRUN pip install -r ${FILE}\n")
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+
+    recipe = read_dockerfile_recipe(Tree(tmp_path), "services/api/Dockerfile", "services/api")
+
+    assert recipe is not None
+    assert [step.files for step in recipe.steps] == [(f"services/api/{installed}",)]
+
+
 def test_skaffold_gives_an_argument_the_image_of_another_folder(tmp_path: Path) -> None:
     for name, text in {
         "skaffold.yaml": SKAFFOLD,
