@@ -29,8 +29,8 @@ from pytest_py312.repository.services.images import service_images
 from pytest_py312.repository.services.own_distributions import find_own_distributions
 from pytest_py312.repository.services.requirements.compiled_files import compiled_for_older
 from pytest_py312.repository.services.requirements.development import unnamed_modules
-from pytest_py312.repository.services.requirements.optional import optional_requirements
 from pytest_py312.repository.services.requirements.requirement_set import read_requirement_set
+from pytest_py312.repository.services.requirements.uninstalled import optional_requirements
 from pytest_py312.repository.services.version_survey import VersionSurvey, with_all_declarations
 from pytest_py312.repository.tree import Tree
 from pytest_py312.rollout.domain.journal import JOURNAL_FILE, SCHEMA_VERSION, Journal

@@ -41,7 +41,7 @@ from pytest_py312.gate.checks.suite_coverage import (
     measure_coverage,
     uncollected_on_both,
 )
-from pytest_py312.repository.services.requirements.optional import table_that_provides
+from pytest_py312.repository.services.requirements.uninstalled import table_that_provides
 from pytest_py312.runners.suite_ids import selection_of
 from pytest_py312.runners.suite_job import START_COLLECTOR
 

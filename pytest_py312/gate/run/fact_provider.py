@@ -232,7 +232,9 @@ class FactProvider:
         return self.installer.request_builder.requirements(service)
 
     def optional_requirements(self, service: Service) -> Mapping[str, str]:
-        from pytest_py312.repository.services.requirements.optional import optional_requirements  # lazy: rarely needed
+        from pytest_py312.repository.services.requirements.uninstalled import (
+            optional_requirements,  # lazy: rarely needed
+        )
 
         return optional_requirements(Tree(self._plan.root), service)
 

@@ -7,8 +7,7 @@ from itertools import islice
 
 from pytest_py312.core.model.fleet import Declaration
 from pytest_py312.repository.declarations.declaration import VersionDeclaration, service_declarations
-from pytest_py312.repository.declarations.reader import METADATA_NAMES
-from pytest_py312.repository.declarations.summaries import VersionMetadata, read_metadata
+from pytest_py312.repository.declarations.reader import METADATA_NAMES, VersionMetadata, read_metadata, read_workflow
 from pytest_py312.repository.formats.dockerfile import DockerfileText, is_dockerfile, read_dockerfile
 from pytest_py312.repository.formats.setuptools import read_ini, read_setup_py
 from pytest_py312.repository.formats.toml import read_toml
@@ -154,12 +153,6 @@ def _workflow_pins(tree: Tree, path: str, workflows: Iterable[str], read: Set[st
 
 
 def _read_workflows(texts: Mapping[str, str]) -> tuple[tuple[VersionDeclaration, ...], ...]:
-    if not texts:
-        return ()
-    from pytest_py312.repository.declarations.summaries import (
-        read_workflow,  # loads YAML, which a fleet without workflows does not need
-    )
-
     return tuple(read_workflow(text, place) for place, text in texts.items())
 
 

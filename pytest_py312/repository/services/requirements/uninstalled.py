@@ -1,21 +1,26 @@
-"""Find the requirements files that nothing installs where the service runs, or where its tests run.
+"""Find the requirements that nothing installs where the service runs, or where its tests run: files, extras, groups.
 
 Such a file may not be installable on the target, and the service runs there all the same: what it lacks is worth a
 warning. Whether something installs a file is judged by the commands of Dockerfiles, of CI and of scripts that name it.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from pytest_py312.core.model.fleet import InstallRecipe, RequirementSource
+from packaging.utils import canonicalize_name
+
+from pytest_py312.core.model.fleet import InstallRecipe, RequirementSource, Service
 from pytest_py312.repository.formats.dockerfile import is_dockerfile
 from pytest_py312.repository.services.detection.service_files import ServiceFiles
+from pytest_py312.repository.services.requirements.sources import TABLE_READERS
 from pytest_py312.repository.tree import Tree, join_path
 
 TEXT_LIMIT = 200
 """Maximum number of files in which commands that install are looked for, of one service."""
 
+_AFFIXES = ("python-", "py", "-python", "-py")
+"""What the names of projects often have before or after the name of their module."""
 _TOOLING_WORDS = frozenset(
     {
         "doc", "docs", "documentation", "sphinx", "rtd", "readthedocs", "mkdocs", "lint", "linter", "linters",
@@ -119,3 +124,33 @@ def _installing_texts(tree: Tree, files: ServiceFiles) -> Iterator[tuple[str, st
         text = tree.read_or_none(path) if count <= TEXT_LIMIT else None
         if text is not None:
             yield path, re.sub(r"(?m)(?:^|\s)#.*$", "", text)
+
+
+def optional_requirements(tree: Tree, service: Service) -> dict[str, str]:
+    """Return the project names that only tables outside of the service's requirements have, with their table.
+
+    A test file that imports one of them cannot be collected on any Python, which says nothing about the target.
+
+    :returns: normalised project name to ``pyproject.toml [project.optional-dependencies.agent]``.
+    """
+    chosen = {(source.path, source.table) for source in (*service.requirements, *service.test_requirements)}
+    optional: dict[str, str] = {}
+    installed: set[str] = set()
+    for name, reader in TABLE_READERS.items():
+        path = join_path(service.path, name)
+        text = tree.read_or_none(path) if tree.is_file(path) else None
+        for table in reader(text, path) if text else ():
+            names = [canonicalize_name(entry.name) for entry in table.requirements.entries if entry.name]
+            if (path, table.table) in chosen:
+                installed.update(names)
+            elif table.table:
+                for project in names:
+                    optional.setdefault(project, f"{name} [{table.table}]")
+    return {project: table for project, table in optional.items() if project not in installed}
+
+
+def table_that_provides(module: str, optional: Mapping[str, str]) -> str:
+    """Return the table of ``optional`` with the project that is named like ``module``; empty if there is none."""
+    name = canonicalize_name(module.partition(".")[0])
+    prefixed = [affix + name if not affix.startswith("-") else name + affix for affix in _AFFIXES]
+    return next((optional[candidate] for candidate in (name, *prefixed) if candidate in optional), "")

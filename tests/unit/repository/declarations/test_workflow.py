@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_py312.repository.declarations.declaration import service_declarations
-from pytest_py312.repository.declarations.summaries import read_workflow
+from pytest_py312.repository.declarations.reader import read_workflow
 
 
 def read_declared(text: str) -> list[tuple[str, int | None, str | None]]:

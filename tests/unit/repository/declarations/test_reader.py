@@ -6,8 +6,7 @@ from hypothesis import strategies as st
 
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.fleet import Declaration
-from pytest_py312.repository.declarations.reader import METADATA_NAMES
-from pytest_py312.repository.declarations.summaries import read_metadata
+from pytest_py312.repository.declarations.reader import METADATA_NAMES, read_metadata
 from pytest_py312.repository.formats.version_ranges import oldest_included
 
 PLANNED = [Interpreter(3, minor) for minor in (12, 9, 11, 10)]
