@@ -29,17 +29,17 @@ def read_contracts(node: PlanNode) -> tuple[ContractSettings, ...]:
 
 def _contract(item: PlanNode) -> ContractSettings:
     readers: FieldReaders = {
-        "caller": ("first", _service),
-        "callee": ("second", _service),
-        "writer": ("first", _service),
-        "reader": ("second", _service),
-        "path": ("path", _path),
-        "at": ("at", _address),
-        "call": ("call", _action),
-        "write": ("write", _action),
-        "read": ("read", _action),
-        "format": ("format", lambda node: read.choice(node, DATA_FORMATS)),
-        "limit": ("limit", read.duration),
+        "caller": _service,
+        "callee": _service,
+        "writer": _service,
+        "reader": _service,
+        "path": _path,
+        "at": _address,
+        "call": _action,
+        "write": _action,
+        "read": _action,
+        "format": lambda node: read.choice(node, DATA_FORMATS),
+        "limit": read.duration,
     }
     members = read_table(item, tuple(readers), "contract")
     is_data = "writer" in members or "reader" in members
@@ -51,7 +51,8 @@ def _contract(item: PlanNode) -> ContractSettings:
             raise members[key].error(
                 f"applies to {kinds[0]} contracts only; this is a {kinds[1]} contract: write a separate [[contract]]"
             )
-    contract = ContractSettings(**read_values(members, readers))
+    fields = {"caller": "first", "callee": "second", "writer": "first", "reader": "second"}
+    contract = ContractSettings(**read_values(members, readers, fields))
     if not is_data and bool(contract.path) == bool(contract.call):
         raise item.error('needs a "path" of the callee or something to "call", and not both')
     if contract.at and contract.call.command and not any("{callee}" in word for word in contract.call.command):

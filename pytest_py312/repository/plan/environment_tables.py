@@ -20,25 +20,22 @@ _MAIL_SERVER = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,200}(?::[0-9]{1,5})?", re
 def read_environments(node: PlanNode) -> tuple[EnvironmentSettings, ...]:
     """Read the environments, in the order of the plan."""
     readers: FieldReaders = {
-        "after": ("after", lambda node: read.strings(node, '["test"]')),
-        "shares-target-with": ("shares_target_with", lambda node: read.strings(node, '["test"]')),
-        "engine": ("engine", lambda node: node.text('"ssh://deploy@host"')),
-        "engines": ("engines", engines),
-        "context": ("context", lambda node: node.text('"staging"')),
-        "namespace": ("namespace", namespace),
-        "prometheus": ("prometheus", _url),
-        "textfile": ("textfile", lambda node: node.text('"/var/lib/node_exporter/py312.prom"')),
-        "webhooks": ("webhooks", lambda node: tuple(_url(item) for item in node.items('["https://chat/hook"]'))),
-        "notify": (
-            "notify",
-            lambda node: tuple(
-                read.strings(item, '["tell-us", "--urgent"]') for item in node.items('[["tell-us", "--urgent"]]')
-            ),
+        "after": lambda node: read.strings(node, '["test"]'),
+        "shares-target-with": lambda node: read.strings(node, '["test"]'),
+        "engine": lambda node: node.text('"ssh://deploy@host"'),
+        "engines": engines,
+        "context": lambda node: node.text('"staging"'),
+        "namespace": namespace,
+        "prometheus": _url,
+        "textfile": lambda node: node.text('"/var/lib/node_exporter/py312.prom"'),
+        "webhooks": lambda node: tuple(_url(item) for item in node.items('["https://chat/hook"]')),
+        "notify": lambda node: tuple(
+            read.strings(item, '["tell-us", "--urgent"]') for item in node.items('[["tell-us", "--urgent"]]')
         ),
-        "slack": ("slack", _hooks),
-        "teams": ("teams", _hooks),
-        "mail": ("mail", _mail),
-        "drill": ("drill", PlanNode.flag),
+        "slack": _hooks,
+        "teams": _hooks,
+        "mail": _mail,
+        "drill": PlanNode.flag,
     }
     environments = []
     tables = node.members('prod = { after = ["test"] }')
@@ -92,12 +89,12 @@ def _hooks(node: PlanNode) -> tuple[str, ...]:
 def _mail(node: PlanNode) -> MailSettings:
     address = pattern_reader(_MAIL_ADDRESS, "an address of mail", '"team@example.com"')
     readers: FieldReaders = {
-        "to": ("to", lambda node: tuple(address(item) for item in node.items('["team@example.com"]'))),
-        "from": ("sender", address),
-        "server": ("server", pattern_reader(_MAIL_SERVER, "a host, or a host and a port", '"smtp.example.com:587"')),
-        "security": ("security", lambda node: read.choice(node, ("starttls", "tls", "none"))),
+        "to": lambda node: tuple(address(item) for item in node.items('["team@example.com"]')),
+        "from": address,
+        "server": pattern_reader(_MAIL_SERVER, "a host, or a host and a port", '"smtp.example.com:587"'),
+        "security": lambda node: read.choice(node, ("starttls", "tls", "none")),
     }
     table = read_table(node, tuple(readers), "`mail`")
     for key, example in (("to", '["team@example.com"]'), ("from", '"py312@example.com"'), ("server", '"smtp:587"')):
         required_member(node, table, key, example)
-    return MailSettings(**read_values(table, readers))
+    return MailSettings(**read_values(table, readers, {"from": "sender"}))

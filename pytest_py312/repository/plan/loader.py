@@ -50,17 +50,14 @@ def relative_change(node: PlanNode) -> float:
 
 
 _BENCHMARK_READERS: FieldReaders = {
-    "threshold": ("threshold", relative_change),
-    "thresholds": (
-        "thresholds",
-        lambda node: tuple(
-            (pattern, relative_change(member))
-            for pattern, member in node.members('{ "tests/test_speed.py::*" = 0.2 }').items()
-        ),
+    "threshold": relative_change,
+    "thresholds": lambda node: tuple(
+        (pattern, relative_change(member))
+        for pattern, member in node.members('{ "tests/test_speed.py::*" = 0.2 }').items()
     ),
-    "budget": ("budget", read.duration),
-    "unlike-builds": ("unlike_builds", PlanNode.flag),
-    "accept-inconclusive": ("accept_inconclusive", PlanNode.flag),
+    "budget": read.duration,
+    "unlike-builds": PlanNode.flag,
+    "accept-inconclusive": PlanNode.flag,
 }
 
 
@@ -75,25 +72,22 @@ def benchmark_settings(node: PlanNode) -> BenchmarkSettings:
 
 
 _SERVICE_READERS: FieldReaders = {
-    "baseline": ("baseline", read.interpreter),
-    "requirements": ("requirements", lambda node: read.relative_paths(node, "requirements.txt", allow_parent=True)),
-    "test-requirements": (
-        "test_requirements",
-        lambda node: read.relative_paths(node, "requirements-test.txt", allow_parent=True),
-    ),
-    "install": ("install", read.install_commands),
-    "test-install": ("test_install", read.install_commands),
-    "python-path": ("python_path", lambda node: read.relative_paths(node, "src", allow_parent=True)),
-    "prepare": ("prepare", read.commands),
-    "needs": ("needs", lambda node: read.relative_paths(node, "libs/common")),
-    "time-limit": ("time_limit", read.duration),
-    "memory-limit": ("memory_limit", read.memory),
-    "suite-share": ("suite_share", read.share),
-    "network": ("network", PlanNode.flag),
-    "benchmark": ("benchmark", benchmark_settings),
-    "owner": ("owner", read.one_or_more_names),
+    "baseline": read.interpreter,
+    "requirements": lambda node: read.relative_paths(node, "requirements.txt", allow_parent=True),
+    "test-requirements": lambda node: read.relative_paths(node, "requirements-test.txt", allow_parent=True),
+    "install": read.install_commands,
+    "test-install": read.install_commands,
+    "python-path": lambda node: read.relative_paths(node, "src", allow_parent=True),
+    "prepare": read.commands,
+    "needs": lambda node: read.relative_paths(node, "libs/common"),
+    "time-limit": read.duration,
+    "memory-limit": read.memory,
+    "suite-share": read.share,
+    "network": PlanNode.flag,
+    "benchmark": benchmark_settings,
+    "owner": read.one_or_more_names,
 }
-"""Key of a service -> (field of ServiceSettings, reader). ``environment`` and the keys of the suite are read apart."""
+"""The keys of a service; ``environment`` and those of the suite are read apart."""
 
 _DEFAULTS_KEYS = (*_SERVICE_READERS, "environment", *_SUITE_KEYS)
 SERVICE_KEYS = (*_DEFAULTS_KEYS, "deploy", "soak")
@@ -164,24 +158,24 @@ def plan_of(file: PlanFile, root: Path, *, today: date) -> Plan:
     target = _read_or_default(top, "target", read.interpreter, base.target)
     defaults = _read_or_default(top, "defaults", _defaults, base.defaults)
     readers: FieldReaders = {
-        "services": ("services", read.patterns),
-        "exclude": ("exclude", read.patterns),
-        "stage": ("stages", _stages),
-        "service": ("overrides", lambda node: _overrides(node, defaults)),
-        "waiver": ("waivers", lambda node: tuple(_waiver(item, today) for item in list_of_tables(node, "waiver"))),
-        "fetch-interpreters": ("fetch_interpreters", PlanNode.flag),
-        "runner": ("runner", lambda node: read.choice(node, ("auto", "local", "docker"))),
-        "isolation": ("isolation", lambda node: read.choice(node, ("cell", "interpreter"))),
-        "images": ("images", _images),
-        "image": ("image", lambda node: read.image(node, template=True)),
-        "engines": ("engines", read.engine_addresses),
-        "shared-folder": ("shared_folder", read.absolute_folder),
-        "reruns": ("reruns", lambda node: node.integer(minimum=0, maximum=100, example="2")),
-        "exclude-newer": ("exclude_newer", read.utc_timestamp),
-        "lock-hours": ("lock_hours", read.hours),
-        "build-limit": ("build_limit", read.duration),
-        "resolver": ("resolver", lambda node: read.choice(node, RESOLVERS)),
-        "build-network": ("build_network", PlanNode.flag),
+        "services": read.patterns,
+        "exclude": read.patterns,
+        "stage": _stages,
+        "service": lambda node: _overrides(node, defaults),
+        "waiver": lambda node: tuple(_waiver(item, today) for item in list_of_tables(node, "waiver")),
+        "fetch-interpreters": PlanNode.flag,
+        "runner": lambda node: read.choice(node, ("auto", "local", "docker")),
+        "isolation": lambda node: read.choice(node, ("cell", "interpreter")),
+        "images": _images,
+        "image": lambda node: read.image(node, template=True),
+        "engines": read.engine_addresses,
+        "shared-folder": read.absolute_folder,
+        "reruns": lambda node: node.integer(minimum=0, maximum=100, example="2"),
+        "exclude-newer": read.utc_timestamp,
+        "lock-hours": read.hours,
+        "build-limit": read.duration,
+        "resolver": lambda node: read.choice(node, RESOLVERS),
+        "build-network": PlanNode.flag,
     }
     return replace(
         base,
@@ -190,7 +184,7 @@ def plan_of(file: PlanFile, root: Path, *, today: date) -> Plan:
         interpreters=_interpreters(top, target),
         defaults=defaults,
         has_rollout=has_rollout,
-        **read_values(top, readers),
+        **read_values(top, readers, {"stage": "stages", "service": "overrides", "waiver": "waivers"}),
     )
 
 

@@ -5,6 +5,7 @@ load what it never uses.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -76,7 +77,7 @@ def read_rollout_settings(file: PlanFile) -> RolloutSettings:
     top = root.members("")
     deploy = read_table(top["deploy"], (*_DEPLOY_READERS, "environments"), "deploy") if "deploy" in top else {}
     soak = read_table(top["soak"], (*_SOAK_READERS, "compare", "metric"), "soak") if "soak" in top else {}
-    deploy_values = read_values(deploy, _DEPLOY_READERS)
+    deploy_values = _deploy_values(deploy)
     check_target_keys(root)
     settings = RolloutSettings(
         deploy=replace(
@@ -109,9 +110,9 @@ def _grpc(node: PlanNode) -> str | None:
 
 def _confirm_settings(node: PlanNode) -> ConfirmSettings:
     readers: FieldReaders = {
-        "probes": ("probes", count_reader(1, 100, "5")),
-        "every": ("every", read.duration),
-        "bad": ("bad", count_reader(1, 100, "4")),
+        "probes": count_reader(1, 100, "5"),
+        "every": read.duration,
+        "bad": count_reader(1, 100, "4"),
     }
     settings = replace(ConfirmSettings(), **read_values(read_table(node, tuple(readers), "confirm"), readers))
     if settings.bad > settings.probes:
@@ -154,69 +155,73 @@ def _published_port(node: PlanNode) -> str:
 
 
 _SOAK_READERS: FieldReaders = {
-    "interval": ("interval", read.duration),
-    "duration": ("duration", read.duration),
-    "initial-delay": ("initial_delay", duration_or_zero),
-    "confirm": ("confirm", _confirm_settings),
-    "consecutive-failure-limit": ("consecutive_failure_limit", count_reader(1, 10_000, "3")),
-    "failure-limit": ("failure_limit", share),
-    "inconclusive-limit": ("inconclusive_limit", count_reader(1, 10_000, "3")),
-    "consecutive-error-limit": ("consecutive_error_limit", count_reader(1, 10_000, "4")),
-    "min-requests": ("min_requests", count_reader(0, 10**9, "50")),
-    "missing": ("missing", choice_reader("inconclusive", "fail", "pass")),
-    "worker-processes": ("worker_processes", choice_reader("inconclusive", "ignore")),
-    "on-severe": ("on_severe", choice_reader("rollback", "hold")),
-    "non-critical": ("non_critical", choice_reader("hold", "rollback")),
-    "scope": ("scope", choice_reader("stage")),
-    "control": ("control", PlanNode.flag),
-    "load": ("load", read_traffic),
+    "interval": read.duration,
+    "duration": read.duration,
+    "initial-delay": duration_or_zero,
+    "confirm": _confirm_settings,
+    "consecutive-failure-limit": count_reader(1, 10_000, "3"),
+    "failure-limit": share,
+    "inconclusive-limit": count_reader(1, 10_000, "3"),
+    "consecutive-error-limit": count_reader(1, 10_000, "4"),
+    "min-requests": count_reader(0, 10**9, "50"),
+    "missing": choice_reader("inconclusive", "fail", "pass"),
+    "worker-processes": choice_reader("inconclusive", "ignore"),
+    "on-severe": choice_reader("rollback", "hold"),
+    "non-critical": choice_reader("hold", "rollback"),
+    "scope": choice_reader("stage"),
+    "control": PlanNode.flag,
+    "load": read_traffic,
 }
 _COMPARE_READERS: FieldReaders = {
-    "test": ("test", choice_reader("mann-whitney")),
-    "confidence": ("confidence", number_reader(0.5, 1, "0.98")),
-    "max-ratio": ("max_ratio", number_reader(1, 100, "1.25")),
-    "min-points": ("min_points", count_reader(8, 100_000, "36")),
-    "looks": ("looks", count_reader(1, 100, "2")),
-    "align": ("align", choice_reader("same-time")),
+    "test": choice_reader("mann-whitney"),
+    "confidence": number_reader(0.5, 1, "0.98"),
+    "max-ratio": number_reader(1, 100, "1.25"),
+    "min-points": count_reader(8, 100_000, "36"),
+    "looks": count_reader(1, 100, "2"),
+    "align": choice_reader("same-time"),
 }
 _DEPLOY_READERS: FieldReaders = {
-    "ready-timeout": ("ready_timeout", read.duration),
-    "readiness-delay": ("readiness_delay", duration_or_zero),
-    "monitor": ("monitor", duration_or_zero),
-    "drain": ("drain", duration_or_zero),
-    "retain": ("retain", count_reader(1, 1000, "5")),
-    "target": ("target", choice_reader(*TARGETS)),
-    "image": ("image", _image),
-    "container": ("container", pattern_reader(_CONTAINER, "the name of a container", '"user-service"')),
-    "port": ("port", count_reader(1, 65535, "8080")),
-    "health": ("health", url_path),
-    "grpc-health": ("grpc", _grpc),
-    "health-command": ("health_command", lambda node: read.strings(node, '["python", "check.py"]')),
-    "version": ("version", url_path),
-    "network": ("network", pattern_reader(_CONTAINER, "the name of a network", '"backend"')),
-    "deployment": ("deployment", deployment),
-    "namespace": ("namespace", namespace),
-    "needs": ("needs", _names),
-    "publish": ("publish", _published_ports),
-    "require-drill": ("require_drill", PlanNode.flag),
+    "ready-timeout": read.duration,
+    "readiness-delay": duration_or_zero,
+    "monitor": duration_or_zero,
+    "drain": duration_or_zero,
+    "retain": count_reader(1, 1000, "5"),
+    "target": choice_reader(*TARGETS),
+    "image": _image,
+    "container": pattern_reader(_CONTAINER, "the name of a container", '"user-service"'),
+    "port": count_reader(1, 65535, "8080"),
+    "health": url_path,
+    "grpc-health": _grpc,
+    "health-command": lambda node: read.strings(node, '["python", "check.py"]'),
+    "version": url_path,
+    "network": pattern_reader(_CONTAINER, "the name of a network", '"backend"'),
+    "deployment": deployment,
+    "namespace": namespace,
+    "needs": _names,
+    "publish": _published_ports,
+    "require-drill": PlanNode.flag,
 }
 _LIMIT_KEYS = ("consecutive-failure-limit", "failure-limit", "inconclusive-limit", "consecutive-error-limit")
 _METRIC_READERS: FieldReaders = {
-    "provider": ("provider", choice_reader(*PROVIDERS)),
-    "query": ("query", lambda node: node.text('"/health"')),
-    "requests": ("requests", lambda node: node.text('"sum(increase(requests_total[{window}]))"')),
-    "budget": ("budget", share),
-    "success": ("success", _condition),
-    "failure": ("failure", _condition),
-    "direction": ("direction", choice_reader("increase", "decrease", "either")),
-    "critical": ("critical", PlanNode.flag),
-    "dry-run": ("dry_run", PlanNode.flag),
-    "window": ("window", read.duration),
-    "services": ("services", _names),
+    "provider": choice_reader(*PROVIDERS),
+    "query": lambda node: node.text('"/health"'),
+    "requests": lambda node: node.text('"sum(increase(requests_total[{window}]))"'),
+    "budget": share,
+    "success": _condition,
+    "failure": _condition,
+    "direction": choice_reader("increase", "decrease", "either"),
+    "critical": PlanNode.flag,
+    "dry-run": PlanNode.flag,
+    "window": read.duration,
+    "services": _names,
 }
 _METRIC_LIMIT_READERS: FieldReaders = {
     key: _SOAK_READERS[key] for key in (*_LIMIT_KEYS, "min-requests", "missing", "confirm")
 }
+
+
+def _deploy_values(members: Mapping[str, PlanNode]) -> dict[str, Any]:
+    return read_values(members, _DEPLOY_READERS, {"grpc-health": "grpc"})
 
 
 def _compare_values(node: PlanNode) -> dict[str, Any]:
@@ -270,13 +275,13 @@ def _acceptance(node: PlanNode) -> tuple[AcceptanceSettings, ...]:
 
 def _acceptance_tests(item: PlanNode) -> AcceptanceSettings:
     readers: FieldReaders = {
-        "name": ("name", pattern_reader(_NAME, "a name of letters, digits, dots and dashes", '"end-to-end"')),
-        "command": ("command", lambda node: read.command(node, '["sh", "tests/smoke.sh"]')),
-        "pytest": ("pytest", lambda node: read.relative_path(node, "tests/e2e")),
-        "python": ("python", lambda node: node.text('".venv/bin/python"')),
-        "folder": ("folder", lambda node: read.relative_path(node, "tests")),
-        "timeout": ("timeout", read.duration),
-        "environment": ("environment", read.environment),
+        "name": pattern_reader(_NAME, "a name of letters, digits, dots and dashes", '"end-to-end"'),
+        "command": lambda node: read.command(node, '["sh", "tests/smoke.sh"]'),
+        "pytest": lambda node: read.relative_path(node, "tests/e2e"),
+        "python": lambda node: node.text('".venv/bin/python"'),
+        "folder": lambda node: read.relative_path(node, "tests"),
+        "timeout": read.duration,
+        "environment": read.environment,
     }
     members = read_table(item, tuple(readers), "acceptance")
     required_member(item, members, "name", '"end-to-end"')
@@ -303,7 +308,7 @@ def _overrides_in(item: PlanNode) -> list[tuple[str, SettingsOverrides]]:
             raise deploy["target"].error(
                 "applies to the whole plan, because it decides where the lock is kept; write it in [deploy]"
             )
-        overrides.append(("deploy", read_values(deploy, _DEPLOY_READERS)))
+        overrides.append(("deploy", _deploy_values(deploy)))
     if "soak" in members:
         soak = read_table(members["soak"], (*_SOAK_READERS, "compare"), "soak")
         overrides.append(("soak", read_values(soak, _SOAK_READERS)))

@@ -21,15 +21,15 @@ def read_traffic(node: PlanNode) -> TrafficSettings:
     :raises PlanError: a key or value is invalid.
     """
     readers: FieldReaders = {
-        "rate": ("rate", number_reader(0, 5000, "20")),
-        "path": ("path", url_path),
-        "requests": ("requests", _traffic_requests),
-        "seconds": ("seconds", read.duration),
-        "p95": ("p95", read.duration),
-        "p99": ("p99", read.duration),
-        "p999": ("p999", read.duration),
-        "errors": ("errors", share),
-        "budget": ("budget", share),
+        "rate": number_reader(0, 5000, "20"),
+        "path": url_path,
+        "requests": _traffic_requests,
+        "seconds": read.duration,
+        "p95": read.duration,
+        "p99": read.duration,
+        "p999": read.duration,
+        "errors": share,
+        "budget": share,
     }
     members = read_table(node, tuple(readers), "load")
     if "rate" not in members:
@@ -61,14 +61,14 @@ def _traffic_requests(node: PlanNode) -> tuple[TrafficRequest, ...]:
 
 def _traffic_request(node: PlanNode) -> TrafficRequest:
     readers: FieldReaders = {
-        "path": ("path", url_path),
-        "method": ("method", lambda item: read.choice(item, HTTP_METHODS)),
-        "body": ("body", lambda item: item.text("'{\"id\": 1}'")),
-        "content-type": ("content_type", pattern_reader(_CONTENT_TYPE, "a media type", '"application/json"')),
-        "weight": ("weight", count_reader(1, 1000, "3")),
-        "p95": ("p95", read.duration),
-        "p99": ("p99", read.duration),
-        "errors": ("errors", share),
+        "path": url_path,
+        "method": lambda item: read.choice(item, HTTP_METHODS),
+        "body": lambda item: item.text("'{\"id\": 1}'"),
+        "content-type": pattern_reader(_CONTENT_TYPE, "a media type", '"application/json"'),
+        "weight": count_reader(1, 1000, "3"),
+        "p95": read.duration,
+        "p99": read.duration,
+        "errors": share,
     }
     members = read_table(node, tuple(readers), "request")
     required_member(node, members, "path", '"/orders"')

@@ -378,8 +378,8 @@ def engine_addresses(node: PlanNode) -> tuple[str, ...]:
 
 
 NodeReader = Callable[[PlanNode], Any]
-FieldReaders = Mapping[str, tuple[str, NodeReader]]
-"""Key -> (field of a settings class, reader)."""
+FieldReaders = Mapping[str, NodeReader]
+"""Key of a table -> reader. The field of the settings class has the name of the key, with underscores."""
 
 
 def read_table(node: PlanNode, allowed_keys: tuple[str, ...], title: str) -> dict[str, PlanNode]:
@@ -410,5 +410,9 @@ def required_member(node: PlanNode, members: Mapping[str, PlanNode], key: str, e
     return members[key]
 
 
-def read_values(members: Mapping[str, PlanNode], readers: FieldReaders) -> dict[str, Any]:
-    return {field: reader(members[key]) for key, (field, reader) in readers.items() if key in members}
+def read_values(
+    members: Mapping[str, PlanNode], readers: FieldReaders, fields: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """Return the values of a settings class by field; ``fields`` are those whose names differ from their keys."""
+    names = {**{key: key.replace("-", "_") for key in readers}, **(fields or {})}
+    return {names[key]: reader(members[key]) for key, reader in readers.items() if key in members}
