@@ -29,7 +29,13 @@ from pytest_py312.dependencies.store.stored_distribution import StoredDistributi
 from pytest_py312.repository.formats.lockfiles import lock_format
 from pytest_py312.repository.formats.requirements_file import read_requirements
 from pytest_py312.repository.recipes.commands.index_settings import REMOTE_CONSTRAINTS
-from pytest_py312.repository.recipes.install_groups import InstallGroup, group_sources, installs_own_dependencies
+from pytest_py312.repository.recipes.commands.install_steps import installs_from
+from pytest_py312.repository.recipes.install_groups import (
+    InstallGroup,
+    group_sources,
+    installs_own_dependencies,
+    replaced_lines,
+)
 from pytest_py312.repository.recipes.recipe_sources import own_sources
 from pytest_py312.repository.services.own_distributions import find_own_distributions
 from pytest_py312.repository.services.requirements.compiled_files import read_compile_header
@@ -84,6 +90,7 @@ class RequestBuilder:
         self.folders = SourceFolders(root=plan.root, cache=cache)
         self._sets: dict[str, RequirementSet] = {}
         self._groups_by_service: dict[str, tuple[_Group, ...]] = {}
+        self._commands: dict[str, tuple[tuple[RequirementSet, ...], RequirementSet]] = {}
         self._own: dict[str, Mapping[str, str]] = {}
         self._omitted: dict[str, frozenset[str]] = {}
         self._lock = threading.Lock()
@@ -279,6 +286,7 @@ class RequestBuilder:
         # those that do not build are reported as such, and not as missing from the index
         tree_names = {tree.name for tree in trees} | self.own_distributions(cell.service).keys()
         excluded = {*without, *tree_names, *unavailable}
+        replaced = self.replaced(cell, trees)
         shared = ResolutionRequest(
             lines=(),
             constraints=(
@@ -295,13 +303,13 @@ class RequestBuilder:
         )
         groups = self._groups(cell.service)
         parts = [
-            self._part(cell, group, shared, _entry_lines(group, changed or {}, excluded), position)
+            self._part(cell, group, shared, _entry_lines(group, changed or {}, excluded, replaced), position)
             for position, group in enumerate(groups)
         ]
         usual = (part for part in reversed(parts) if not part.no_deps and not part.provided)
         main = next(usual, replace(shared, position=len(parts)))
         tools = _tool_lines(cell.service, requirements)
-        of_trees = self._tree_lines(cell, trees, {*tree_names, *unavailable})
+        of_trees = [line for line in self._tree_lines(cell, trees, {*tree_names, *unavailable}) if line not in replaced]
         # what only a built tree requires has no lines of its own, but the constraints of its command
         empty = [part for part in parts if part.position != main.position and not part.lines]
         missing = dict.fromkeys((main.missing, *(part.missing for part in empty), _unknown_installer(cell.service)))
@@ -366,6 +374,42 @@ class RequestBuilder:
             )
             lines += [line for line in dependency_lines if line and project_of(line) not in excluded]
         return lines
+
+    def replaced(self, cell: Cell, trees: Sequence[StoredDistribution]) -> frozenset[str]:
+        """Return the requirements of test commands that a later command replaces, or that production contradicts.
+
+        A job may install several projects one after the other, and then run the tests of all of them. What production
+        requires stays as it is; so does what a command installs together with something of the service.
+        """
+        sets, of_service = self._test_commands(cell.service)
+        if not sets:
+            return frozenset()
+        elsewhere = [tree for tree in trees if not self.folders.is_built_from(cell.service.path, tree)]
+        lines: list[list[str]] = []
+        for read_set in (*sets, of_service):
+            paths = [local.path for local in read_set.locals if not local.no_deps]
+            installed = [tree for tree in elsewhere if any(self.folders.is_built_from(path, tree) for path in paths)]
+            lines.append([*(item.text for item in read_set.entries), *self._tree_lines(cell, installed, ())])
+        own = [tree for tree in trees if tree not in elsewhere]
+        return replaced_lines([*lines[:-1], [*lines[-1], *self._tree_lines(cell, own, ())]])
+
+    def _test_commands(self, service: Service) -> tuple[tuple[RequirementSet, ...], RequirementSet]:
+        """Return what each command requires that installs for the tests and nothing of the service, and all the rest.
+
+        They are in their order.
+        """
+        with self._lock:
+            if service.name not in self._commands:
+                steps = service.test_recipe.steps if service.test_recipe is not None else ()
+                apart: dict[int, list[RequirementSource]] = {}
+                others = list(service.requirements)
+                for source in service.test_requirements:
+                    step = steps[source.step - 1] if 0 < source.step <= len(steps) else None
+                    is_apart = step is not None and not source.constraints and not installs_from(step, service.path)
+                    (apart.setdefault(source.step, []) if is_apart else others).append(source)
+                sets = tuple(self._read(service, apart[step]) for step in sorted(apart))
+                self._commands[service.name] = sets, self._read(service, others)
+            return self._commands[service.name]
 
     def _locals_of(self, service: Service, tree: StoredDistribution) -> list[LocalRequirement]:
         """Return the requirements by path that a built folder or archive fulfils."""
@@ -467,15 +511,18 @@ def _suite_tools(suite: Suite) -> tuple[str, ...]:
     return ("pytest", "pytest-django") if django else ("pytest",)
 
 
-def _entry_lines(group: _Group, changed: Mapping[LocatedEntry, str], excluded: Collection[str]) -> list[str]:
+def _entry_lines(
+    group: _Group, changed: Mapping[LocatedEntry, str], excluded: Collection[str], replaced: Collection[str]
+) -> list[str]:
     """Return the lines of requirements for a resolver, with the specifiers of ``changed``.
 
     :param excluded: names of projects that are left out. A folder of the repository that is installed by its path is
         no project of the index.
+    :param replaced: requirements that a later command replaces.
     """
     lines = []
     for item in (*group.requirements.entries, *group.kept_lines):
-        if item.name not in excluded:
+        if item.name not in excluded and item.text not in replaced:
             hashes = "".join(f" --hash={file_hash}" for file_hash in item.entry.hashes)
             lines.append(_with_specifier(item, changed[item]) if item in changed else item.text + hashes)
     return lines

@@ -121,7 +121,7 @@ def requirement_deviations(
 
     :param trees: names of the distributions that were built from folders of the repository.
     :param alone: names of those that are installed without what they require, as with ``pip install --no-deps``.
-    :param left_out: projects that the service's own installers leave out.
+    :param left_out: projects that the service's own installers leave out, or replace later.
     """
     versions = {distribution.name: distribution.version for distribution in distributions}
     deviations = []
@@ -175,7 +175,7 @@ def incomplete_reason(
     :param expected: the distributions of the lock, and what the interpreter's own environments have.
     :param required_lines: the requirements of the service's files.
     :param alone: names of the distributions that are installed without what they require.
-    :param left_out: projects that the service's own installers leave out although others require them.
+    :param left_out: projects that the service's own installers leave out, or replace, although others require them.
     """
     tree_names = {tree.name for tree in trees}
     wanted = [item for item in expected if item.name not in tree_names]

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -168,7 +169,8 @@ def _table_row(service: Service) -> tuple[str, ...]:
 
 
 def _relative_to_service(text: str, service: Service) -> str:
-    return text.replace(f"{service.path}/", "") if service.path != "." else text
+    """Return a text with the paths in the service's folder relative to it."""
+    return re.sub(rf"(?<![\w./-]){re.escape(service.path)}/", "", text) if service.path != "." else text
 
 
 def _format_declaration(declaration: Declaration) -> str:

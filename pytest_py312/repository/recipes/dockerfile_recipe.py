@@ -29,6 +29,7 @@ from pytest_py312.repository.recipes.commands.file_map import (
     resolve_path,
     sources_of_copy,
 )
+from pytest_py312.repository.recipes.commands.install_steps import installs_from
 from pytest_py312.repository.recipes.image_builds import build_arguments
 from pytest_py312.repository.recipes.serverless_builds import LAMBDA_VARIABLES, lambda_step
 from pytest_py312.repository.tree import Tree, join_path, leaves_root, lies_in
@@ -152,12 +153,6 @@ def _of_one_environment(steps: tuple[InstallStep, ...], service_path: str) -> tu
     if not environment:
         return steps
     return tuple(step for step in steps if step.environment in ("", environment))
-
-
-def installs_from(step: InstallStep, folder: str) -> bool:
-    """Whether a step installs a file or project in ``folder``."""
-    places = [*step.files, *(project.path for project in step.projects), *filter(None, [step.project])]
-    return any(lies_in(place, folder) for place in places)
 
 
 @dataclass(slots=True)

@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
 from pytest_py312.core.model.fleet import InstallSettings, RequirementSource, Service
 from pytest_py312.repository.recipes.commands.index_settings import REMOTE_CONSTRAINTS
 
@@ -58,6 +61,48 @@ def group_sources(
         )
         for key in dict.fromkeys((*groups, *tests))
         if (members := [*groups.get(key, ()), *tests.get(key, ())])
+    )
+
+
+def replaced_lines(commands: Sequence[Sequence[str]]) -> frozenset[str]:
+    """Return the requirements that a later one of several commands replaces, as pip does one after the other.
+
+    ``pip install ./a`` with ``x==1``, and then ``pip install ./b`` with ``x>=2``: the first is met no longer. Only
+    exact versions are compared, and only requirements without markers.
+
+    :param commands: the requirements (PEP 508) of each command, in their order.
+    """
+    in_force: dict[str, Requirement] = {}
+    replaced: set[str] = set()
+    for lines in commands:
+        new = {line: requirement for line in lines if (requirement := _plain_requirement(line)) is not None}
+        for line, earlier in list(in_force.items()):
+            if not all(_may_be_both_met(earlier, later) for later in new.values()):
+                replaced.add(line)
+                del in_force[line]
+        in_force |= new
+        replaced -= new.keys()
+    return frozenset(replaced)
+
+
+def _plain_requirement(line: str) -> Requirement | None:
+    try:
+        requirement = Requirement(line)
+    except InvalidRequirement:
+        return None
+    return requirement if requirement.marker is None and requirement.url is None else None
+
+
+def _may_be_both_met(first: Requirement, second: Requirement) -> bool:
+    """Whether they are of different projects, or the exact version of one fits to the other, or neither has one."""
+    if canonicalize_name(first.name) != canonicalize_name(second.name):
+        return True
+    pairs = ((first.specifier, second.specifier), (second.specifier, first.specifier))
+    return all(
+        other.contains(each.version, prereleases=True)
+        for one, other in pairs
+        for each in one
+        if each.operator == "==" and not each.version.endswith(".*")
     )
 
 

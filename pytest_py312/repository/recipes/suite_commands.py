@@ -5,9 +5,11 @@ import re
 from collections.abc import Sequence
 
 from pytest_py312.repository.recipes.commands.command_walk import CommandRun
-from pytest_py312.repository.tree import join_path, lies_in
+from pytest_py312.repository.recipes.pytest_settings import settings_in_folder
+from pytest_py312.repository.tree import Tree, join_path, lies_in
 
 _TEST_PROGRAMS = frozenset({"pytest", "py.test", "nosetests", "nose2", "trial", "stestr", "unittest", "ward", "green"})
+_PYTEST_PROGRAMS = frozenset({"pytest", "py.test"})
 _TEST_SCRIPT = re.compile(
     r"(?:run[-_]?(?:all[-_]?)?)?(?:unit)?tests?(?:[-_]\w+)*\.py|\w+_tests?\.py", re.IGNORECASE | re.ASCII
 )
@@ -80,6 +82,26 @@ def _is_script_of_tests(words: Sequence[str]) -> bool:
         elif option == "-c":
             return False
     return bool(remaining) and _TEST_SCRIPT.fullmatch(posixpath.basename(remaining[0])) is not None
+
+
+def collects_around(run: CommandRun, tree: Tree, service_path: str) -> bool:
+    """Whether a command runs pytest in a folder above the service, for all tests below, or for those of a folder.
+
+    If pytest has ``testpaths`` there, one of them has to be in the service.
+    """
+    folder = run.folder
+    if folder is None or service_path == "." or folder == service_path or not is_test_run(run):
+        return False
+    words = without_python(run.words)
+    if _PYTEST_PROGRAMS.isdisjoint(map(posixpath.basename, words)):
+        return False
+    places = (join_path(folder, word) for word in words[1:] if not word.startswith("-"))
+    named = [place for place in places if tree.is_folder(place) or tree.is_file(place)]
+    if not named:
+        testpaths = [join_path(folder, path) for path in settings_in_folder(tree, folder).testpaths]
+        if testpaths:
+            return any(lies_in(path, service_path) for path in testpaths)
+    return any(place == "." or lies_in(service_path, place) for place in named or [folder])
 
 
 def starts_runner(run: CommandRun) -> bool:

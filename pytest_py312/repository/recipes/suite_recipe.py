@@ -10,8 +10,10 @@ from pytest_py312.core.model.fleet import InstallRecipe, InstallStep
 from pytest_py312.repository.formats.commands.shell import UNKNOWN
 from pytest_py312.repository.recipes.commands.command_walk import CommandRun, CommandWalk
 from pytest_py312.repository.recipes.commands.file_map import WORKSPACE, FileMap, resolve_path
+from pytest_py312.repository.recipes.commands.install_steps import installs_from
 from pytest_py312.repository.recipes.nox_sessions import walk_nox
 from pytest_py312.repository.recipes.suite_commands import (
+    collects_around,
     is_test_of,
     is_test_run,
     option_of,
@@ -67,17 +69,24 @@ _OTHER_PURPOSE = re.compile(
 """Names of workflows and jobs whose runs of tests are not those of each change, or whose requirements are others."""
 
 
-def read_workflow_recipe(tree: Tree, service_path: str, service_name: str) -> InstallRecipe | None:
+def read_workflow_recipe(
+    tree: Tree, service_path: str, service_name: str, *, around: bool = False
+) -> InstallRecipe | None:
     """Return what a job installs that runs the service's tests; ``None`` if there is none.
 
     Of several jobs one with a matrix of Pythons counts before one without, and one that is named as tests before the
     others.
+
+    :param around: whether a job of GitHub counts that installs the service, and then runs the tests of all that is in a
+        folder above it.
     """
-    for folder in dict.fromkeys((".", service_path)):
+    for folder in dict.fromkeys((".",) if around else (".", service_path)):
         for path, job in sorted(jobs_of_workflows(tree, folder), key=lambda item: _job_order(*item)):
-            recipe = _recipe_of_job(tree, path, job, service_path, service_name, folder)
+            recipe = _recipe_of_job(tree, path, job, service_path, service_name, folder, around=around)
             if recipe is not None and any(step.is_for_python for step in recipe.steps):
                 return recipe
+    if around:
+        return None
     return _read_gitlab_recipe(tree, service_path, service_name) or _read_circleci_recipe(
         tree, service_path, service_name
     )
@@ -355,19 +364,35 @@ def test_environment(variables: Iterable[tuple[str, str]], service_path: str) ->
 
 
 def _recipe_of_job(
-    tree: Tree, path: str, job: "WorkflowJob", service_path: str, service_name: str, folder: str
+    tree: Tree,
+    path: str,
+    job: "WorkflowJob",
+    service_path: str,
+    service_name: str,
+    folder: str,
+    *,
+    around: bool = False,
 ) -> InstallRecipe | None:
-    """Return what a job installs if it runs tests of the service."""
+    """Return what a job installs if it runs tests of the service.
+
+    :param around: whether it installs the service and runs the tests of all that is in a folder above it.
+    """
+
+    def tests_service(run: CommandRun) -> bool:
+        return collects_around(run, tree, service_path) if around else is_test_of(run, service_path)
+
     walk = new_walk(tree, path, folder)
     needed, known_runs = 0, 0
     for _ in walk_job(walk, job, service_path, service_name, folder):
-        if any(is_test_of(run, service_path) or starts_runner(run) for run in walk.runs[known_runs:]):
+        if any(tests_service(run) or starts_runner(run) for run in walk.runs[known_runs:]):
             needed = len(walk.steps)
         known_runs = len(walk.runs)
     del walk.steps[needed:]  # what is installed after the last run of tests is for something else
     _follow_runners(tree, walk, service_path)
-    tests = [run for run in walk.runs if is_test_of(run, service_path)]
-    return _recipe(tree, path, walk, tests[0], service_path) if walk.steps and tests else None
+    tests = [run for run in walk.runs if tests_service(run)]
+    if not tests or not walk.steps or (around and not any(installs_from(step, service_path) for step in walk.steps)):
+        return None
+    return _recipe(tree, path, walk, tests[0], service_path)
 
 
 def walk_job(

@@ -2,7 +2,7 @@
 
 import posixpath
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
 from itertools import islice
@@ -14,7 +14,8 @@ from pytest_py312.repository.formats.dockerfile import is_dockerfile, read_docke
 from pytest_py312.repository.formats.functions.serverless import LAMBDA_CODE
 from pytest_py312.repository.recipes.commands.command_walk import CommandWalk
 from pytest_py312.repository.recipes.commands.file_map import FileMap, resolve_path
-from pytest_py312.repository.recipes.dockerfile_recipe import installs_from, read_dockerfile_recipe
+from pytest_py312.repository.recipes.commands.install_steps import installs_from
+from pytest_py312.repository.recipes.dockerfile_recipe import read_dockerfile_recipe
 from pytest_py312.repository.recipes.serverless_builds import read_handler_recipe, read_serverless_recipe
 from pytest_py312.repository.recipes.suite_recipe import (
     jobs_of_workflows,
@@ -167,16 +168,19 @@ def read_planned_recipe(
 
 def find_test_recipe(tree: Tree, files: ServiceFiles, name: str) -> InstallRecipe | None:
     """Return the recipe of the service's tests; ``None`` if no CI, tox, nox or Makefile says what they are run with."""
-    for recipe in (
-        read_workflow_recipe(tree, files.path, name),
-        read_runner_recipe(tree, files.path),
-        read_makefile_recipe(tree, files.path),
-        read_script_recipe(tree, files.path, files.nested_folders),
-        read_outer_tox_recipe(tree, files.path),
-    ):
-        if recipe is not None and any(step.is_for_python for step in recipe.steps):
-            return _of_own_environment(tree, recipe, files.path)
-    return None
+    path = files.path
+    readers: tuple[Callable[[], InstallRecipe | None], ...] = (
+        lambda: read_workflow_recipe(tree, path, name),
+        lambda: read_runner_recipe(tree, path),
+        lambda: read_makefile_recipe(tree, path),
+        lambda: read_script_recipe(tree, path, files.nested_folders),
+        lambda: read_outer_tox_recipe(tree, path),
+        lambda: read_workflow_recipe(tree, path, name, around=True),
+    )
+    recipes = (read() for read in readers)
+    used = (recipe for recipe in recipes if recipe is not None and any(step.is_for_python for step in recipe.steps))
+    recipe = next(used, None)
+    return _of_own_environment(tree, recipe, path) if recipe is not None else None
 
 
 def _of_own_environment(tree: Tree, recipe: InstallRecipe, path: str) -> InstallRecipe:

@@ -321,7 +321,7 @@ def _requirement_sources(
     elif settings.test_install is not None:
         tests = _with_own_tables(plan, tree, files, installed_sources(tree, test_recipe, files.path))
     else:
-        installed, added = with_recipe(tree, inferred.tests, test_recipe, files.path)
+        installed, added = with_recipe(tree, inferred.tests, test_recipe, files.path, of_tests=True)
         tests = _with_own_tables(plan, tree, files, (*installed, *added))
         clauses.append(describe_completion(added, test_recipe) if test_recipe else inferred.assumption)
     places = {(source.path, source.table, source.arguments, source.constraints) for source in run_time}

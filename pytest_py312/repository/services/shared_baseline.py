@@ -89,7 +89,11 @@ def describe_assumed_baselines(services: Sequence[Service]) -> Iterator[str]:
 
 
 def _running_declaration(declarations: Sequence[VersionDeclaration], plan: Plan) -> VersionDeclaration | None:
-    """Return the oldest version that runs, of images and runtimes before that of jobs and environments."""
+    """Return the oldest version that runs, of images and runtimes before that of jobs and environments.
+
+    Of those that a job or an environment is tested on one after the other, it is the newest before the target: that one
+    has the fewest differences.
+    """
     usable = [
         declaration
         for declaration in declarations
@@ -113,4 +117,8 @@ def _running_declaration(declarations: Sequence[VersionDeclaration], plan: Plan)
         )
     ]
     candidates = last_images or usable
+    if candidates and all(candidate.role is DeclarationRole.LIST_ITEM for candidate in candidates):
+        versions = {candidate.version or plan.target for candidate in candidates}
+        newest = max(versions - {plan.target}, default=plan.target)
+        candidates = [candidate for candidate in candidates if candidate.version == newest]
     return min(candidates, key=lambda one: (one.version or plan.target, one.path, one.start), default=None)

@@ -17,9 +17,9 @@ from pytest_py312.core.model.fleet import PLATFORMS, RequirementSource, Service
 from pytest_py312.core.text import join_names
 from pytest_py312.repository.formats.setuptools import read_ini
 from pytest_py312.repository.formats.toml import read_toml, strings_in
+from pytest_py312.repository.recipes.pytest_settings import INI_FILES
 from pytest_py312.repository.services.detection.packaging import find_distribution, poetry_folders_outside
 from pytest_py312.repository.services.detection.service_files import imported_names
-from pytest_py312.repository.services.detection.suites import INI_FILES
 from pytest_py312.repository.services.detection.unread_service import read_or_mark
 from pytest_py312.repository.services.requirements.requirement_set import read_requirement_set
 from pytest_py312.repository.tree import Tree, join_path, leaves_root, lies_in

@@ -118,6 +118,9 @@ class _Reader:
             code = value(code_key)
             is_image = scalar_text(value("PackageType")) == "Image"
             folder = code_folder(scalar_text(code), self.folder) if isinstance(code, YamlScalar) else ""
+            is_beside = code is None and code_key == "CodeUri" and value("InlineCode") is None
+            if is_beside:  # the place of the archive is added at the release
+                folder = self.folder or "."
             if is_image or not folder or not scalar_text(value("Runtime")).startswith("python"):
                 continue
             layers = tuple(self._layers(value("Layers"), resources))
@@ -125,7 +128,7 @@ class _Reader:
             yield ServerlessFunction(
                 folder=folder,
                 module=handler_module(scalar_text(value("Handler"))),
-                builds=(own_build, *(layer.build for layer in layers)),
+                builds=(*(() if is_beside else (own_build,)), *(layer.build for layer in layers)),
                 line=self._line(value("Runtime")),
                 layers=tuple(layer.modules for layer in layers),
             )

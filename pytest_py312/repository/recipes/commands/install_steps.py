@@ -20,7 +20,7 @@ from pytest_py312.repository.recipes.commands.index_settings import (
     is_fetched,
     read_index_settings,
 )
-from pytest_py312.repository.tree import Tree, join_path, matching_folders, with_outer_folders
+from pytest_py312.repository.tree import Tree, join_path, lies_in, matching_folders, with_outer_folders
 
 INSTALLERS = frozenset(
     {
@@ -258,12 +258,19 @@ def _is_local(text: str, paths: _Paths) -> bool:
     if text.startswith((".", "/", "~", "file:")) or _ARCHIVE.search(text):
         return True
     path = text.partition("[")[0]
-    return "/" in path and paths.files.find(resolve_path(path, paths.folder)) is not None
+    place = resolve_path(path, paths.folder)
+    return "/" in path and bool(paths.files.find(place) is not None or paths.files.find_generated(place))
 
 
 def _name_of(text: str) -> str:
     match = _NAME.match(text)
     return re.sub(r"[-_.]+", "-", match[0]).lower() if match else ""
+
+
+def installs_from(step: InstallStep, folder: str) -> bool:
+    """Whether a step installs a file or project in ``folder``."""
+    places = [*step.files, *(project.path for project in step.projects), *filter(None, [step.project])]
+    return any(lies_in(place, folder) for place in places)
 
 
 def is_judged_installer(text: str) -> bool:

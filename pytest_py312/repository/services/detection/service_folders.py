@@ -169,8 +169,13 @@ def _is_inside_other_folder(path: str) -> bool:
 
 
 def _is_program(tree: Tree, path: str, listing: FolderListing, functions: Mapping[str, str]) -> bool:
-    """Return whether a folder in one of those has code with requirements at run time; a tool, an image as well."""
-    if not TOOL_FOLDERS.isdisjoint(path.split("/")) and not has_python_image(tree, path, listing):
+    """Return whether a folder in one of those has code with requirements at run time.
+
+    A tool has an image as well, or is a distribution with tests of its own.
+    """
+    is_tool = not TOOL_FOLDERS.isdisjoint(path.split("/"))
+    is_tested = _is_distribution(tree, path) and not _TEST_FOLDERS.isdisjoint(listing.folders)
+    if is_tool and not is_tested and not has_python_image(tree, path, listing):
         return False
     return has_own_code(tree, path, ()) and (path in functions or is_installable(tree, path))
 

@@ -2,24 +2,25 @@
 
 import posixpath
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence, Set
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from itertools import pairwise
 
 from pytest_py312.core.model.fleet import Service
 from pytest_py312.core.model.plan import Suite, SuiteKind
-from pytest_py312.core.text import split_words
 from pytest_py312.repository.formats.setuptools import read_ini
-from pytest_py312.repository.formats.toml import read_toml, strings_in
-from pytest_py312.repository.tree import Tree, join_path, lies_in
-
-INI_FILES = ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg")
-"""In pytest's own order: the first file with a section for pytest applies."""
+from pytest_py312.repository.recipes.pytest_settings import (
+    PytestSettings,
+    ignored_paths,
+    read_pytest_settings,
+    setting_words,
+    settings_in_folder,
+)
+from pytest_py312.repository.tree import Tree, lies_in
 
 _POSITIONAL_ARGUMENTS = re.compile(r"\{(?:posargs|\[\])(?::([^{}]*(?:\{\w+\}[^{}]*)*))?\}")
 _TEST_FOLDERS = ("tests", "test")
-_DJANGO_SETTINGS_KEY = "DJANGO_SETTINGS_MODULE"
 _DJANGO_SETTINGS_VALUE = re.compile(r"""["']DJANGO_SETTINGS_MODULE["']\]?\s*[,=]\s*["']([\w.]+)["']""")
 _NON_TEST_FOLDERS = frozenset(
     {"scripts", "tools", "examples", "example", "docs", "doc", "vendor", "third_party", "build", "dist", "benchmarks"}
@@ -35,25 +36,7 @@ _VALUE_OPTIONS = frozenset(
 )  # fmt: skip
 """Options of pytest and its common plugins that take the next word as their value."""
 
-_IGNORING = ("--ignore", "--ignore-glob")
-
 _VENDORED_FOLDERS = frozenset({"vendor", "vendored", "_vendor", "third_party", "third-party"})
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PytestSettings:
-    """The service's own pytest configuration. ``source`` is empty if there is none."""
-
-    source: str = ""
-    testpaths: tuple[str, ...] = ()
-    python_files: tuple[str, ...] = ("test_*.py", "*_test.py")
-    import_mode: bool = False
-    django_settings: str = ""
-    """The Django settings module for pytest-django."""
-    ignored: tuple[str, ...] = ()
-    """Patterns of the paths that ``addopts`` ignores."""
-    skipped_folders: tuple[str, ...] = ("*.egg", ".*", "_darcs", "build", "CVS", "dist", "node_modules", "venv")
-    """Patterns of folders that are not searched: ``norecursedirs``."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -133,38 +116,9 @@ def django_project_folder(files: Sequence[str], texts_of: Mapping[str, str]) -> 
     return containing.pop() if len(containing) == 1 else ""
 
 
-def read_pytest_settings(texts_of: Mapping[str, str]) -> PytestSettings:
-    """Read the settings that pytest would use."""
-    for name in INI_FILES:
-        text = texts_of.get(name)
-        if text is None:
-            continue
-        values = _toml_settings(name, text) if name.endswith(".toml") else _ini_settings(name, text)
-        if values is None:
-            continue
-        options = values.get("addopts", ())
-        return PytestSettings(
-            source=name,
-            testpaths=values.get("testpaths", ()),
-            python_files=values.get("python_files") or ("test_*.py", "*_test.py"),
-            ignored=tuple(_ignored_paths(options)),
-            skipped_folders=values.get("norecursedirs") or PytestSettings().skipped_folders,
-            import_mode=any(option.startswith("--import-mode") for option in options),
-            # the INI reader converts keys to lower case
-            django_settings=next((" ".join(values[key]) for key in values if key.upper() == _DJANGO_SETTINGS_KEY), ""),
-        )
-    return PytestSettings()
-
-
 def settings_of_suite(tree: Tree, service: Service) -> PytestSettings:
     """Return the settings of the folder in which the suite of a service runs."""
     return settings_in_folder(tree, (service.suite.folder if service.suite is not None else "") or service.path)
-
-
-def settings_in_folder(tree: Tree, folder: str) -> PytestSettings:
-    """Return the settings for pytest that the files of a folder hold."""
-    texts = {name: tree.read_or_none(join_path(folder, name)) for name in INI_FILES}
-    return read_pytest_settings({name: text for name, text in texts.items() if text is not None})
 
 
 def collected_files(paths: Sequence[str], arguments: Sequence[str], settings: PytestSettings) -> list[str]:
@@ -173,7 +127,7 @@ def collected_files(paths: Sequence[str], arguments: Sequence[str], settings: Py
     These are test files, and each ``conftest.py`` around them. ``testpaths`` count if ``arguments`` name no path, and
     if there is anything.
     """
-    ignored = (*settings.ignored, *_ignored_paths(arguments))
+    ignored = (*settings.ignored, *ignored_paths(arguments))
     candidates = [
         path
         for path in paths
@@ -209,39 +163,6 @@ def _is_in_folder(path: str, patterns: Sequence[str]) -> bool:
         for count, part in enumerate(parts, 1)
         for pattern in patterns
     )
-
-
-def _ignored_paths(options: Sequence[str]) -> Iterator[str]:
-    for option, word in pairwise(("", *options)):
-        name, _, value = word.partition("=")
-        if name in _IGNORING or option in _IGNORING:
-            yield posixpath.normpath(value if name in _IGNORING else word)
-
-
-def _toml_settings(name: str, text: str) -> dict[str, tuple[str, ...]] | None:
-    toml = read_toml(text)
-    if name == "pyproject.toml":
-        pytest_table = toml.value("tool", "pytest")
-        table = pytest_table.get("ini_options", pytest_table) if isinstance(pytest_table, dict) else None
-    else:
-        table = toml.value("pytest") or {}
-    if not isinstance(table, dict):
-        return None
-    return {key: _setting_words(value) for key, value in table.items()}
-
-
-def _ini_settings(name: str, text: str) -> dict[str, tuple[str, ...]] | None:
-    ini = read_ini(text)
-    section = "tool:pytest" if name == "setup.cfg" else "pytest"
-    if section not in ini.sections:
-        return {} if name.endswith("pytest.ini") else None
-    return {key: _setting_words(value) for key, value in ini.sections[section].items()}
-
-
-def _setting_words(value: object) -> tuple[str, ...]:
-    if isinstance(value, str):
-        return tuple(split_words(value))
-    return strings_in(value)
 
 
 def _is_test(path: str, patterns: Sequence[str]) -> bool:
@@ -286,7 +207,7 @@ def _commanded_paths(tox_text: str, present: Set[str], folders: Collection[str])
     if ini.get("testenv", "changedir", "change_dir"):
         return ()
     for line in commands.splitlines():
-        words = _setting_words(_POSITIONAL_ARGUMENTS.sub(r"\1", line).replace("{toxinidir}/", ""))
+        words = setting_words(_POSITIONAL_ARGUMENTS.sub(r"\1", line).replace("{toxinidir}/", ""))
         start = next(
             (number for number, word in enumerate(words) if word.rpartition("/")[2] in ("pytest", "py.test")), None
         )

@@ -129,16 +129,21 @@ def _poetry_groups(text: str) -> frozenset[str]:
 
 
 def with_recipe(
-    tree: Tree, detected: Sequence[RequirementSource], recipe: InstallRecipe | None, service_path: str
+    tree: Tree,
+    detected: Sequence[RequirementSource],
+    recipe: InstallRecipe | None,
+    service_path: str,
+    *,
+    of_tests: bool = False,
 ) -> tuple[tuple[RequirementSource, ...], tuple[RequirementSource, ...]]:
     """Return the sources that the recipe installs, and those of ``detected`` that complete them.
 
     They are completed if there is no recipe, if it could not be followed to its end, and if it installs neither files
-    nor projects.
+    nor projects. Tests are run with what their commands name: ``pip install pytest moto``.
     """
     installed = installed_sources(tree, recipe, service_path)
     is_known = recipe is not None and recipe.is_complete
-    if is_known and any(not source.arguments and not source.constraints for source in installed):
+    if is_known and any(not source.constraints and (of_tests or not source.arguments) for source in installed):
         return installed, ()
     places = {(source.path, source.table) for source in installed}
     return installed, tuple(source for source in detected if (source.path, source.table) not in places)

@@ -852,7 +852,7 @@ def test_a_shared_file_gives_the_baseline_of_a_service_that_declares_none(
     ("files", "source"),
     [
         ({".python-version": "3.10\n", "tox.ini": "[tox]\nenvlist = py39\n"}, ".python-version:1"),
-        ({"tox.ini": "[tox]\nenvlist = py310, py311\n"}, "tox.ini:2"),
+        ({"tox.ini": "[tox]\nenvlist = py39, py310, py312\n"}, "tox.ini:2"),  # the newest before the target
         (
             {
                 ".github/workflows/ci.yml": "jobs:\n  t:\n    steps:\n    - uses: actions/setup-python@v5\n"
