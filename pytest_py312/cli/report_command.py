@@ -10,9 +10,9 @@ from pytest_py312.core.directories import STATE_FOLDER, path_in_checkout
 from pytest_py312.core.errors import OptionError, did_you_mean
 from pytest_py312.core.text import escape_terminal
 from pytest_py312.gate.history.history_store import HistoryStore
+from pytest_py312.gate.history.stored_runs import FILE_NAME, RunStore, StoredRun
 from pytest_py312.gate.reports import FORMAT_OF_ENDING, FORMATS, format_of_file, render
 from pytest_py312.gate.reports.run_verdict import summarize
-from pytest_py312.gate.run.stored_runs import FILE_NAME, RunStore, StoredRun
 
 
 def report(options: argparse.Namespace) -> int:

@@ -26,12 +26,12 @@ from pytest_py312.gate.checks import CHECKS
 from pytest_py312.gate.checks.check import Check, CheckResult, CheckTraits
 from pytest_py312.gate.fixes.verification_run import is_second_run
 from pytest_py312.gate.history.history_store import HistoryStore
+from pytest_py312.gate.history.stored_runs import RunStore
 from pytest_py312.gate.report_files import ReportWriter
 from pytest_py312.gate.reports import terminal
 from pytest_py312.gate.reports.run_verdict import not_run_reasons, summarize
 from pytest_py312.gate.run.assembly import GateAssembly
 from pytest_py312.gate.run.run_report import RunResults
-from pytest_py312.gate.run.stored_runs import RunStore
 from pytest_py312.gate.run.tasks import CheckTask, select_cells, select_services, tasks_of, unproven_tasks
 from pytest_py312.plugin.command_line import (
     RunOptions,

@@ -21,9 +21,9 @@ from pytest_py312.core.model.shards import RunIdentity, ShardPart, WorkUnit
 from pytest_py312.core.serialization import decode, encode
 from pytest_py312.core.text import format_duration, pluralize
 from pytest_py312.gate.checks.check import CheckTraits
+from pytest_py312.gate.history.stored_runs import pack_report
 from pytest_py312.gate.reports import format_of_file
 from pytest_py312.gate.run.assembly import GateAssembly
-from pytest_py312.gate.run.stored_runs import pack_report
 from pytest_py312.gate.sharding.documents import tool_identity
 from pytest_py312.gate.sharding.estimates import count_test_files, weighed_items
 from pytest_py312.gate.sharding.packing import TasksByService, divide, item_key, loads_of, tasks_of_part, units_of

@@ -6,12 +6,12 @@ server does.
 
 import posixpath
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
-from pytest_py312.core.model.fleet import Cell
+from pytest_py312.core.model.fleet import Cell, StartModule
 from pytest_py312.core.model.measurements import InterpreterBuild, StartImport
 from pytest_py312.runners.placeholders import (
     missing_variables,
@@ -100,6 +100,30 @@ def import_start_modules(
                     without_placeholders=plain.get(name, "") if given else "",
                 )
     return imports
+
+
+def import_in_batches(
+    runner: Runner, job: ProbeJob, modules: Sequence[StartModule], *, after: Sequence[str] = (), alone: bool = False
+) -> Mapping[str, StartImport]:
+    """Import modules one after the other, in one process for each folder; map each to how its import ended.
+
+    :param job: that of :func:`start_job`. What a process did not reach is missing in the result.
+    :param after: modules that are imported first, whether they can be or not: an application configures Django.
+    :param alone: whether each module has a process of its own.
+    """
+    folders: dict[tuple[str, str], list[str]] = {}
+    for module in modules:
+        folders.setdefault((module.folder, module.name if alone else ""), []).append(module.name)
+    batches = [{"folder": folder, "before": list(after), "modules": names} for (folder, _), names in folders.items()]
+    request = {**job.request, "modules": [], "batches": batches}
+    records = runner.run(replace(job, identifier=f"{job.identifier}-later", request=request)).records
+    return {
+        str(record.get("module")): StartImport(
+            detail="" if record.get("ok") is True else str(record.get("detail") or "no reason was reported")
+        )
+        for record in records
+        if record.get("event") == "import"
+    }
 
 
 def _import_modules(runner: Runner, job: ProbeJob) -> dict[str, StartImport]:

@@ -175,6 +175,7 @@ def parse_suite_run(result: ProbeResult, cell: Cell, versions: Mapping[str, str]
         warnings=tuple(records.warnings),
         versions=versions,
         started_modules=records.started_modules,
+        imported_files=records.imported_files,
     )
 
 
@@ -214,6 +215,7 @@ class _SuiteRecords:
         self.start_error = ""
         self.exit_code: object = None
         self.started_modules: tuple[str, ...] | None = None
+        self.imported_files: tuple[str, ...] = ()
         self._ids = SuiteIds()
         self._is_started = False
 
@@ -239,6 +241,8 @@ class _SuiteRecords:
             self._add_exit(record)
         elif event == "started_modules" and isinstance(record.get("names"), list):
             self.started_modules = tuple(map(str, record["names"]))
+            files = record.get("files")
+            self.imported_files = tuple(map(str, files)) if isinstance(files, list) else ()
 
     def _add_exit(self, record: Mapping[str, Any]) -> None:
         self.exit_code = record.get("code")

@@ -9,7 +9,7 @@ import pytest
 from pytest_py312.core.model.findings import Location
 from pytest_py312.core.model.fleet import Cell, InstallRecipe, InstallStep, StartModule
 from pytest_py312.core.model.plan import Suite, SuiteKind
-from pytest_py312.runners.start_job import import_start_modules, start_job
+from pytest_py312.runners.start_job import import_in_batches, import_start_modules, start_job
 from tests.integration.gate_runs import gate
 from tests.integration.test_probe import Cells
 from tests.support.fakes import cell_of, service, service_tree
@@ -126,6 +126,26 @@ def test_what_a_suite_imports_of_the_start_is_recorded(cells: Cells, interpreter
     run = cells.suite(interpreter, files, of)
     assert [result.outcome for result in run.results.values()] == ["passed"]
     assert run.started_modules == ("deep", "pkg.inner")
+    assert {"inside/src/deep.py", "pkg/inner.py", "test_a.py"} <= set(run.imported_files)
+
+
+@pytest.mark.parametrize("interpreter", ["3.9", "3.12"])
+def test_modules_are_imported_one_after_the_other(cells: Cells, interpreter: str) -> None:
+    """One that fails says why, one after which the process has ended has no result, and each may be tried alone."""
+    cell = cell_of(interpreter, service(suite=None))
+    root = service_tree(cells.folder / "repository" / cell.service.path, FILES).parents[1]
+    build, environment = cells.runner.find_interpreter(cell.interpreter), cells.environment(interpreter)
+    job = start_job(cell, build, environment, root=root, built=False)
+    modules = [StartModule(name=name) for name in ("good", "pkg.inner", "broken", "ends", "empty")]
+    modules.append(StartModule(name="deep", folder="inside/src"))
+
+    together = import_in_batches(cells.runner, job, modules, after=["serves"])
+    alone = import_in_batches(cells.runner, job, modules, alone=True)
+
+    missing = "ModuleNotFoundError: No module named 'no_such_module'"
+    results = {name: imported.last_line for name, imported in together.items()}
+    assert results == {"good": "", "pkg.inner": "", "broken": missing, "deep": ""}
+    assert {name: imported.last_line for name, imported in alone.items()} == {**results, "empty": ""}
 
 
 def test_distutils_of_setuptools_needs_a_pth_file(cells: Cells) -> None:

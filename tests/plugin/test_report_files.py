@@ -13,8 +13,8 @@ from pytest_py312.core.model.report import Report
 from pytest_py312.gate import report_files
 from pytest_py312.gate.fixes.verification_run import SECOND_RUN_VARIABLE
 from pytest_py312.gate.history.history_store import HistoryStore
+from pytest_py312.gate.history.stored_runs import RunStore
 from pytest_py312.gate.reports import FORMAT_OF_ENDING
-from pytest_py312.gate.run.stored_runs import RunStore
 from tests.plugin.gate_helpers import IDS, Faked
 
 SCHEMA = json.loads((Path(__file__).parents[1] / "data/sarif-schema-2.1.0.json").read_text(encoding="utf-8"))

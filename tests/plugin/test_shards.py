@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pytest_py312.gate.run.stored_runs import unpack_report
+from pytest_py312.gate.history.stored_runs import unpack_report
 from tests.plugin.gate_helpers import IDS, PLAN, Faked
 from tests.plugin.test_mistakes import mistake
 from tests.support.fakes import service_tree

@@ -124,6 +124,8 @@ class FakeFacts:
     installations: Mapping[str, Installation] = field(default_factory=dict)
     started: Mapping[str, Mapping[str, str | StartImport]] = field(default_factory=dict)
     """Interpreter -> module -> how its import ended, or the traceback only."""
+    later: Mapping[str, str] = field(default_factory=dict)
+    """Module -> the traceback with which its import fails on the target only."""
     required: RequirementSet = field(default_factory=RequirementSet)
     inspections: Mapping[str, AnalysisResult] = field(default_factory=dict)
     library_inspections: Mapping[str, AnalysisResult] = field(default_factory=dict)
@@ -155,6 +157,9 @@ class FakeFacts:
     def start_imports(self, cell: Cell) -> Mapping[str, StartImport]:
         started = self.started.get(str(cell.interpreter), {})
         return {name: StartImport(detail=how) if isinstance(how, str) else how for name, how in started.items()}
+
+    def later_failures(self, cell: Cell, imported_files: frozenset[str]) -> Mapping[str, StartImport]:
+        return {name: StartImport(detail=how) for name, how in self.later.items() if name not in imported_files}
 
     def repair(self, cell: Cell, findings: Sequence[Finding]) -> list[Finding]:
         """Return the findings without repairs."""

@@ -12,8 +12,8 @@ from pytest_py312.core.model.plan import Plan
 from pytest_py312.core.model.report import Report
 from pytest_py312.core.model.shards import RunIdentity, ShardPart, WorkUnit
 from pytest_py312.core.serialization import content_digest
+from pytest_py312.gate.history.stored_runs import pack_report
 from pytest_py312.gate.reports.json_report import render
-from pytest_py312.gate.run.stored_runs import pack_report
 from pytest_py312.gate.sharding.documents import tool_identity
 from tests.support.fakes import service
 from tests.support.report_samples import PY39, PY312, finding, report_of

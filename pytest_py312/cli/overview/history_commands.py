@@ -19,7 +19,7 @@ from pytest_py312.gate.history.documents import DocumentFault, NoReport, PartOfR
 from pytest_py312.gate.history.history_store import FILE_NAME as HISTORY_FILE
 from pytest_py312.gate.history.history_store import HistoryStore, past_run_of
 from pytest_py312.gate.history.records import read_record
-from pytest_py312.gate.run.stored_runs import FILE_NAME as RUNS_FILE
+from pytest_py312.gate.history.stored_runs import FILE_NAME as RUNS_FILE
 
 PIPE_WIDTH = 100
 """Columns of what is not printed to a terminal."""

@@ -222,6 +222,8 @@ class SuiteRun:
     """What was installed: normalised project name to version."""
     started_modules: tuple[str, ...] | None = None
     """The modules among those which the service is started with that the suite has imported; ``None``: not known."""
+    imported_files: tuple[str, ...] = ()
+    """The files of the service that its process has imported, relative to the service."""
 
     @property
     def counts(self) -> dict[str, int]:

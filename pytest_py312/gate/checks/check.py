@@ -67,6 +67,13 @@ class Facts(Protocol):
         """
         ...
 
+    def later_failures(self, cell: Cell, imported_files: frozenset[str]) -> Mapping[str, StartImport]:
+        """Map the modules that can be imported on the baseline only to how their import ended here.
+
+        These are the modules that the service imports once it runs, without those in ``imported_files``.
+        """
+        ...
+
     def repair(self, cell: Cell, findings: Sequence[Finding]) -> list[Finding]:
         """Return ``findings`` of a blocked set with verified changes as remedies, as far as there are some."""
         ...

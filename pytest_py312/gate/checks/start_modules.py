@@ -56,10 +56,10 @@ def start_findings(
             message=f"{_command_of(module)} cannot be imported on {cell.interpreter}: {_error(imported)}"
             f"{how_imported(cell)}",
             severity=Severity.ERROR if is_new else Severity.NOTE,
-            remedy=_remedy(imported, *installations)
+            remedy=remedy_of_import(imported, *installations)
             if is_new
             else "install what it needs as the image does, or set what it reads with `environment` in the plan",
-            location=_location_in(imported.detail, cell.service.path),
+            location=location_in(imported.detail, cell.service.path),
             names=(module.name,),
             detail=imported.detail,
             preexisting=not is_new and not cell.is_baseline,
@@ -167,7 +167,7 @@ def _is_broken(module: StartModule, last_line: str) -> bool:
     return _IMPORT_ERRORS.match(last_line) is not None and not (missing and missing["module"] == package)
 
 
-def _remedy(imported: StartImport, installation: Installation, baseline: Installation) -> str:
+def remedy_of_import(imported: StartImport, installation: Installation, baseline: Installation) -> str:
     """Return what to require if the installed projects lack a module that those of the baseline have.
 
     If a module that is the cause fails by itself with the same error, that has to be fixed.
@@ -181,7 +181,7 @@ def _remedy(imported: StartImport, installation: Installation, baseline: Install
         return ""
     package, versions = missing["module"].partition(".")[0], installed_versions(baseline)
     project = next((name for name, modules in sorted(baseline.environment.modules.items()) if package in modules), "")
-    if not project or project not in versions:
+    if not project or project not in versions or versions[project] == installed_versions(installation).get(project):
         return ""
     if "." in missing["module"]:
         return f"require a version of {project} that has {missing['module']}, as {project}=={versions[project]} does"
@@ -197,7 +197,7 @@ def _command_of(module: StartModule) -> str:
     return f"`python -m {module.name}`" if module.is_program else f"{module.name}, with which the service is started,"
 
 
-def _location_in(detail: str, service: str) -> Location | None:
+def location_in(detail: str, service: str) -> Location | None:
     """Return the innermost place of the service's own code in a traceback. Its copy is in a folder ``repository``."""
     folder = "/repository/" if service == "." else f"/repository/{service}/"
     for frame in reversed(list(_FRAME.finditer(detail))):

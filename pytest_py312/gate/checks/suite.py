@@ -21,6 +21,7 @@ from pytest_py312.gate.checks.failure_hints import (
     with_changed_library,
     with_source_remedy,
 )
+from pytest_py312.gate.checks.later_imports import later_import_findings
 from pytest_py312.gate.checks.start_modules import start_imports, unproven_start
 from pytest_py312.gate.checks.suite_comparison import (
     PairedRuns,
@@ -71,7 +72,7 @@ class SuiteCheck:
     """
 
     name = "suite"
-    codes: tuple[str, ...] = ("PY250", "PY401", "PY402", "PY403", "PY404", "PY405", "PY406", "PY407")
+    codes: tuple[str, ...] = ("PY250", "PY401", "PY402", "PY403", "PY404", "PY405", "PY406", "PY407", "PY408")
 
     def run(self, cell: Cell, facts: Facts) -> CheckResult:
         if cell.service.suite is None:
@@ -112,6 +113,8 @@ def _errored(cell: Cell, reason: str, findings: Iterable[Finding] = ()) -> Outco
 def _without_suite(cell: Cell, facts: Facts) -> Outcome:
     """Return that nothing can be checked: once for a service, on the newest interpreter."""
     service, reason = cell.service, cell.service.settings.suite_skip_reason
+    if findings := list(later_import_findings(cell, facts)):
+        return _outcome(cell, findings)
     if not reason and cell.interpreter == facts.cells(service)[-1].interpreter:
         return _errored(cell, f"{_NO_TESTS}: {_SUITE_REMEDY}")
     return Outcome.skipped(
@@ -311,6 +314,7 @@ def _judge_against_baseline(cell: Cell, run: SuiteRun, facts: Facts) -> CheckRes
     findings += _nonblocking_findings(cell, comparison, run, facts)
     findings += _unpaired_findings(cell, pairs)
     findings += _removed_after_warning(cell, facts, run, worse=bool(comparison.newly_failing or comparison.missing))
+    findings += later_import_findings(cell, facts, run.imported_files)
     return rerun.result(_outcome(cell, findings), comparison)
 
 

@@ -17,8 +17,8 @@ from pytest_py312.core.serialization import decode, encode
 from pytest_py312.gate.history.documents import DocumentFault
 from pytest_py312.gate.history.records import record_of
 from pytest_py312.gate.history.run_history import history_table
+from pytest_py312.gate.history.stored_runs import RunStore, StoredRun
 from pytest_py312.gate.reports.json_report import to_document
-from pytest_py312.gate.run.stored_runs import RunStore, StoredRun
 
 FILE_NAME = "history.sqlite"
 SCHEMA = "CREATE TABLE IF NOT EXISTS past_runs (id TEXT PRIMARY KEY, ended TEXT NOT NULL, document TEXT NOT NULL);"

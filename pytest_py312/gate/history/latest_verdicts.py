@@ -17,7 +17,7 @@ from pytest_py312.core.model.readiness import (
 from pytest_py312.core.model.report import Checkout
 from pytest_py312.gate.history.documents import DocumentFault
 from pytest_py312.gate.history.history_store import record_of_report
-from pytest_py312.gate.run.stored_runs import RunStore
+from pytest_py312.gate.history.stored_runs import RunStore
 
 
 def stored_records(state_folder: Path) -> Iterator[RunRecord]:

@@ -288,6 +288,7 @@ SARIF_RULES: Mapping[str, SarifRule] = {
          "Use a form that both versions support."),
         ("PY406", "Tests whose ids differ in every run", "Give their parameters fixed ids."),
         ("PY407", "Test files that cannot be collected on either side", "Install what they import."),
+        ("PY408", "A module that is imported later cannot be imported", "Fix what it does at its import."),
         ("PY501", "A benchmark of the service is slower on the target", "Profile it on both Pythons."),
         ("PY502", "A benchmark is inconclusive", "Measure more pairs, as the message says."),
         ("PY503", "Import, start, memory or tests take more than on the baseline", "See whether it matters."),

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
     from pytest_py312.gate.benchmarks.service_benchmarks import BenchmarkRunner
     from pytest_py312.gate.run.image_builds import ImageBuilds
+    from pytest_py312.gate.run.import_trials import ImportTrials
     from pytest_py312.repository.services.images import ImageCheckResult
     from pytest_py312.repository.services.version_survey import DeclaredVersions, VersionSurvey
 
@@ -48,6 +49,7 @@ WROTE_TO_ENVIRONMENT = (
 )
 
 # what is shared by all workers
+_IMPORT_TRIALS: "Work[ImportTrials]" = Work("import trials")
 _START_IMPORTS: Work[Mapping[str, StartImport]] = Work("start")
 _BENCHMARKS: "Work[BenchmarkResults]" = Work("speeds")
 _SUITE_RUN: Work[SuiteRun] = Work("run")
@@ -276,6 +278,17 @@ class FactProvider:
         if any(imported.is_unfinished for imported in imports.values()):
             self.installer.locks.mark_undetermined(cell)
         return imports
+
+    def later_failures(self, cell: Cell, imported_files: frozenset[str]) -> Mapping[str, StartImport]:
+        return self._components.run(_IMPORT_TRIALS, self._import_trials).failures(cell, imported_files)
+
+    def _import_trials(self) -> "ImportTrials":
+        from pytest_py312.gate.run.import_trials import ImportTrials
+
+        return ImportTrials(
+            root=self._plan.root, runner=self._runner, read=self._read_source, installation=self.installation,
+            start_imports=self.start_imports,
+        )  # fmt: skip
 
     def builds_without_compiler(self, installation: Installation, distribution: "StoredDistribution") -> bool:
         return self.installer.builds_without_compiler(installation, distribution)

@@ -13,7 +13,7 @@ from pytest_py312.core.model.report import Report
 from pytest_py312.core.model.shards import RunIdentity, ShardPart, WorkUnit
 from pytest_py312.core.serialization import content_digest
 from pytest_py312.gate.history.documents import DocumentFault, parse_document, read_content
-from pytest_py312.gate.run.stored_runs import unpack_report
+from pytest_py312.gate.history.stored_runs import unpack_report
 from pytest_py312.gate.sharding.packing import MAX_PARTS
 from pytest_py312.runners.fingerprints import code_digest
 

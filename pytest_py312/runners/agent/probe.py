@@ -16,7 +16,8 @@ Requests (key ``kind``):
   imports them is recorded), ``ports`` (a folder: see shared_ports.py), ``test_limit`` (seconds for one test).
 * ``imports``: import each of ``modules`` and record the result. With ``without_pth``, no .pth file is processed.
 * ``start``: import ``modules`` (name, folder in the service, kind) from the service's own code; also ``prepare``,
-  ``service``, ``folders``, ``python_path``, ``installed``, ``distribution`` and ``without_pth``.
+  ``service``, ``folders``, ``python_path``, ``installed``, ``distribution`` and ``without_pth``. With ``batches``, each
+  is imported by one process in its ``folder``: first the names in ``before``, whatever happens, then its ``modules``.
 * ``benchmark``: see benchmark_probe.py in the same folder.
 """
 
@@ -49,6 +50,7 @@ NOT_COPIED = {
     ".git", ".hg", ".svn", ".venv", "node_modules", "__pycache__", ".tox", ".nox", ".mypy_cache", ".pytest_cache",
     ".ruff_cache", ".hypothesis", ".py312", ".eggs",
 }  # fmt: skip
+IMPORTED_FILES_LIMIT = 5000
 FOLLOWED_LINKS_LIMIT = 1000
 """Links of one copied folder that are replaced by what they point to; links to folders of links would have no end."""
 
@@ -336,6 +338,21 @@ def imported_start_modules(request: Request) -> set[str]:
     return {name for name, is_imported in imported.items() if is_imported}
 
 
+def imported_files(request: Request) -> set[str]:
+    """Return the files of the service that this process has imported, relative to it, also installed copies of them."""
+    service = os.path.realpath(os.path.join(request["scratch"], "repository", request["service"]))
+    packages = os.path.realpath(folders_of_run(request)["<site-packages>"])
+    modules = [getattr(module, "__dict__", None) for module in list(sys.modules.values())]
+    named = [module.get("__file__") for module in modules if type(module) is dict]
+    files = {os.path.realpath(file) for file in named if type(file) is str and file.endswith(".py")}
+    imported = {os.path.relpath(file, service) for file in files if _is_below(file, service)}
+    for file in files:
+        inner = os.path.relpath(file, packages) if _is_below(file, packages) else ""
+        copies = (inner, os.path.join("src", inner)) if inner else ()
+        imported.update(copy for copy in copies if os.path.isfile(os.path.join(service, copy)))
+    return imported
+
+
 class WarningRecorder:
     """Counter of warnings by text and place, including those that the suite's filters ignore.
 
@@ -445,6 +462,7 @@ class PytestRecorder:
         self._warnings = WarningRecorder(os.path.join(request["scratch"], "repository"))
         self._request = request
         self._imported: set[str] = set()
+        self._files: set[str] = set()
         self._runs_tests = False
         self._limit = agent_module("time_limit").TimeLimit(request.get("test_limit", 0), _fail_by_pytest)
         self.tests = 0
@@ -501,13 +519,15 @@ class PytestRecorder:
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         self._records.add("collected", count=len(session.items))
         self._imported = imported_start_modules(self._request)  # a test may remove modules
+        self._files = imported_files(self._request)
 
     def pytest_sessionfinish(self) -> None:
         for nodeid in list(self._open):
             self._close(nodeid)
         if self._runs_tests:
             names = sorted(self._imported | imported_start_modules(self._request))
-            self._records.add("started_modules", names=names)
+            files = sorted(self._files | imported_files(self._request))
+            self._records.add("started_modules", names=names, files=files[:IMPORTED_FILES_LIMIT])
         self._warnings.write(self._records)
 
     def _close(self, nodeid: str) -> None:
@@ -695,7 +715,8 @@ def run_unittest(request: Request, records: Records) -> int:
     runner = unittest.TextTestRunner(resultclass=Recording, verbosity=1)  # type: ignore[arg-type]  # typeshed wants a callable of its protocol
     program = unittest.main(module=None, argv=["python -m unittest", *arguments], testRunner=runner, exit=False)
     records.add("collected", count=program.result.testsRun)
-    records.add("started_modules", names=sorted(imported_start_modules(request)))
+    files = sorted(imported_files(request))[:IMPORTED_FILES_LIMIT]
+    records.add("started_modules", names=sorted(imported_start_modules(request)), files=files)
     warning_recorder.write(records)
     return 0 if program.result.wasSuccessful() else 1
 
@@ -841,11 +862,8 @@ def import_alone(name: str, kind: str = "module", *, without_pth: bool = False, 
     """Import a module in a fresh process. Raises ``subprocess.TimeoutExpired``."""
     import subprocess
 
-    version = "%d.%d" % sys.version_info[:2]
-    site = os.path.join(sys.prefix, "lib", "python" + version, "site-packages")
-    installed = [item for item in os.environ.get("PY312_PATH", "").split(os.pathsep) if item]
     done = subprocess.run(
-        [sys.executable, *(["-S"] if without_pth else []), "-c", IMPORT_SCRIPT, name, kind, site, *installed],
+        [sys.executable, *(["-S"] if without_pth else []), "-c", IMPORT_SCRIPT, name, kind, *folders_without_site()],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -854,6 +872,68 @@ def import_alone(name: str, kind: str = "module", *, without_pth: bool = False, 
         timeout=IMPORT_TIME_LIMIT if folder else None,
     )
     return done.returncode == 0, tail(done.stderr.decode("utf-8", "replace")) or "exit code %d" % done.returncode
+
+
+def folders_without_site() -> list[str]:
+    """Return the folders of the environment that are on the path where ``site`` is not loaded."""
+    version = "%d.%d" % sys.version_info[:2]
+    installed = [item for item in os.environ.get("PY312_PATH", "").split(os.pathsep) if item]
+    return [os.path.join(sys.prefix, "lib", "python" + version, "site-packages"), *installed]
+
+
+BATCH_SCRIPT = """\
+import importlib, json, os, sys, traceback
+if sys.flags.no_site:
+    import site
+    sys.path += sys.argv[2:]
+    site.setquit()
+    site.sethelper()
+with open(sys.argv[1]) as file:
+    batch = json.load(file)
+for name in batch["before"]:
+    try:
+        importlib.import_module(name)
+    except BaseException:
+        pass
+for name in batch["modules"]:
+    detail = ""
+    try:
+        importlib.import_module(name)
+    except BaseException:
+        detail = traceback.format_exc() or "no reason was given"
+    with open(batch["results"], "a") as file:
+        file.write(json.dumps([name, detail]) + "\\n")
+"""
+BATCH_TIME_LIMIT = 120
+
+
+def import_batch(request: Request, records: Records, batch: Mapping[str, Any], service: str) -> None:
+    """Import modules one after the other in one process; those that it does not reach have no record."""
+    import subprocess
+
+    folder = os.path.normpath(os.path.join(service, batch["folder"]))
+    place = os.path.join(request["scratch"], "batch.json")
+    results = os.path.join(request["scratch"], "batch.jsonl")
+    with open(place, "w") as file:
+        json.dump({"before": batch["before"], "modules": batch["modules"], "results": results}, file)
+    with open(results, "w"):
+        pass
+    site = ["-S"] if request.get("without_pth") else []
+    with suppress(subprocess.TimeoutExpired):
+        subprocess.run(
+            [sys.executable, *site, "-c", BATCH_SCRIPT, place, *folders_without_site()],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            check=False,
+            cwd=folder,
+            timeout=BATCH_TIME_LIMIT,
+        )
+    with open(results) as file:
+        for line in file:
+            with suppress(ValueError):
+                name, detail = json.loads(line)
+                records.add("import", module=name, ok=not detail, detail=tail(detail))
 
 
 # ---- what the service is started with
@@ -867,6 +947,8 @@ def run_start(request: Request, records: Records) -> int:
     prepare_paths(request, service)
     if not run_prepare(request, records, service):
         return 1
+    for batch in request.get("batches", []):
+        import_batch(request, records, batch, service)
     without_pth = bool(request.get("without_pth"))
     for module in request["modules"]:
         name, folder = module["name"], os.path.normpath(os.path.join(service, module["folder"]))

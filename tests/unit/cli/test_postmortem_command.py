@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pytest_py312.core.errors import OptionError
-from pytest_py312.gate.run.stored_runs import RunStore
+from pytest_py312.gate.history.stored_runs import RunStore
 from tests.support.fakes import service
 from tests.support.report_samples import PY39, PY310, PY312, judged, report_of
 from tests.unit.rollout.shells import CONTRACT, STAGES, Shell, shell_in

@@ -6,8 +6,8 @@ import pytest
 
 from pytest_py312.cli.main import main
 from pytest_py312.core.model.report import Report
+from pytest_py312.gate.history.stored_runs import RunStore
 from pytest_py312.gate.reports import render
-from pytest_py312.gate.run.stored_runs import RunStore
 from tests.support.report_samples import PY312, finding, judged, report_of
 
 FAILED = report_of(judged(finding()))

@@ -10,8 +10,8 @@ import pytest
 from pytest_py312.core import clock
 from pytest_py312.core.errors import OptionError
 from pytest_py312.core.model.report import Report
+from pytest_py312.gate.history.stored_runs import RunStore
 from pytest_py312.gate.reports.json_report import render
-from pytest_py312.gate.run.stored_runs import RunStore
 from tests.support.fakes import service
 from tests.support.report_samples import PY39, PY310, PY312, finding, judged, report_of
 from tests.unit.rollout.shells import PLAN, STAGES, Shell, shell_in

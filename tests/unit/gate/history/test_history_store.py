@@ -14,7 +14,7 @@ from pytest_py312.core.model.shards import ShardPart
 from pytest_py312.gate.history import history_store
 from pytest_py312.gate.history.history_store import FILE_NAME, HistoryStore
 from pytest_py312.gate.history.run_history import TITLES
-from pytest_py312.gate.run.stored_runs import RunStore
+from pytest_py312.gate.history.stored_runs import RunStore
 from tests.support.history_samples import BLOCKED
 from tests.support.report_samples import finding, judged, report_of
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from pytest_py312.core.model.readiness import BenchmarkRecord, RunRecord
 from pytest_py312.core.model.report import Checkout
 from pytest_py312.gate.history.latest_verdicts import gate_knowledge, newest_first, stored_records
-from pytest_py312.gate.run.stored_runs import RunStore
+from pytest_py312.gate.history.stored_runs import RunStore
 from pytest_py312.rollout.reporting.roadmap.stage_readiness import stage_readiness, step_before_deployment
 from tests.support.fakes import cell_of
 from tests.support.history_samples import BLOCKED, IMP, INCOMPLETE, run_record, service_record

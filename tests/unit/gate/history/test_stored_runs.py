@@ -14,9 +14,9 @@ from pytest_py312.core.model.measurements import InterpreterBuild, PastCompariso
 from pytest_py312.core.model.plan import Stage, Waiver, with_resolution
 from pytest_py312.core.model.report import Checkout, Report, ReportSection, RolloutReport
 from pytest_py312.core.model.shards import RunIdentity, ShardPart, WorkUnit
+from pytest_py312.gate.history import stored_runs
+from pytest_py312.gate.history.stored_runs import MAX_RUNS, RunStore
 from pytest_py312.gate.reports import FORMAT_OF_ENDING, render
-from pytest_py312.gate.run import stored_runs
-from pytest_py312.gate.run.stored_runs import MAX_RUNS, RunStore
 from tests.support.fakes import service
 from tests.support.report_samples import PY39, PY310, PY312, errored, finding, judged, report_of, speed
 

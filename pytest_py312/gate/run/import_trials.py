@@ -1,0 +1,89 @@
+"""Try what a service imports only once it runs, on the baseline and on another interpreter."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pytest_py312.analysis.files.source_reader import ScannedSource
+from pytest_py312.analysis.libraries.later_imports import SETTINGS_SUFFIXES, files_of_module, later_imports
+from pytest_py312.core.model.fleet import Cell, Service, StartModule
+from pytest_py312.core.model.measurements import StartImport
+from pytest_py312.dependencies.installation.result import Installation
+from pytest_py312.repository.tree import Tree, join_path
+from pytest_py312.runners.runner import ProbeJob, Runner
+from pytest_py312.runners.start_job import import_in_batches, start_job
+
+SETTINGS_LIMIT = 100
+"""Maximum number of files with settings that are read of one service."""
+SETTINGS_DEPTH = 5
+CONFIRMED_LIMIT = 20
+"""Maximum number of failing modules that are tried in processes of their own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportTrials:
+    """What it takes to try modules. ``read`` returns ``None`` for a service whose source could not be read."""
+
+    root: Path
+    runner: Runner
+    read: Callable[[Service], ScannedSource | None]
+    installation: Callable[[Cell], Installation]
+    start_imports: Callable[[Cell], Mapping[str, StartImport]]
+
+    def failures(self, cell: Cell, imported_files: frozenset[str]) -> Mapping[str, StartImport]:
+        """Return the modules that can be imported on the baseline only, and how their import ended in ``cell``.
+
+        What fails among others is tried in a process of its own on both sides.
+
+        :param imported_files: files of the service that its suite has imported here, relative to it.
+        """
+        modules = self._modules(cell, imported_files)
+        baseline_job, job = self._job(cell.baseline_cell), self._job(cell)
+        if not modules or baseline_job is None or job is None:
+            return {}
+        applications = [module.name for module in cell.service.start_modules if module.is_own and not module.is_program]
+        earlier = import_in_batches(self.runner, baseline_job, modules, after=applications)
+        modules = [module for module in modules if module.name in earlier and not earlier[module.name].detail]
+        here = import_in_batches(self.runner, job, modules, after=applications) if modules else {}
+        failing = [module for module in modules if module.name in here and here[module.name].detail][:CONFIRMED_LIMIT]
+        if not failing:
+            return {}
+        confirmed = import_in_batches(self.runner, job, failing, after=applications, alone=True)
+        earlier = import_in_batches(self.runner, baseline_job, failing, after=applications, alone=True)
+        return {
+            name: imported
+            for name, imported in confirmed.items()
+            if imported.detail and name in earlier and not earlier[name].detail
+        }
+
+    def _modules(self, cell: Cell, imported_files: frozenset[str]) -> Sequence[StartModule]:
+        source = self.read(cell.service)
+        if source is None:
+            return ()
+        modules = later_imports(source.facts, source.contents, self._settings(cell.service), cell.service)
+        failing = self.installation(cell).imports or {}
+        return [
+            module
+            for module in modules
+            if (module.is_own and not imported_files & files_of_module(module))
+            or (not module.is_own and not failing.get(module.name.partition(".")[0]))
+        ]
+
+    def _settings(self, service: Service) -> Mapping[str, str]:
+        tree = Tree(self.root)
+        files = tree.scan_folder(service.path, depth=SETTINGS_DEPTH).files
+        names = [name for name in files if name.endswith(SETTINGS_SUFFIXES)]
+        return {name: tree.read_or_none(join_path(service.path, name)) or "" for name in names[:SETTINGS_LIMIT]}
+
+    def _job(self, cell: Cell) -> ProbeJob | None:
+        """Return the job of imports in a cell, with placeholders for what the start of the service lacks there."""
+        installation = self.installation(cell)
+        if installation.environment is None or installation.build is None:
+            return None
+        unstarted = replace(cell, service=replace(cell.service, start_modules=()))
+        folder = installation.environment.folder
+        job = start_job(unstarted, installation.build, folder, root=self.root, built=installation.built)
+        started = self.start_imports(cell.baseline_cell).values()
+        given = {name: value for imported in started for name, value in imported.placeholders}
+        variables = {**dict(cell.service.declared_variables), **given, **dict(job.variables)}
+        return replace(job, variables=tuple(variables.items()))
