@@ -11,6 +11,7 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from itertools import chain
 
 from pytest_py312.core.model.fleet import PLATFORMS, RequirementSource, Service
@@ -24,6 +25,8 @@ from pytest_py312.repository.services.detection.unread_service import read_or_ma
 from pytest_py312.repository.services.requirements.requirement_set import read_requirement_set
 from pytest_py312.repository.tree import Tree, join_path, leaves_root, lies_in
 
+LAYER_DEPTH = 5
+"""Levels of folders in which the content of layers is looked for."""
 MAX_PACKAGES = 20
 """Packages outside of a service that its suite gets."""
 _METADATA_FILES = ("pyproject.toml", "setup.cfg", "setup.py")
@@ -51,7 +54,7 @@ def with_shared_packages(tree: Tree, services: Sequence[Service]) -> list[Servic
         return packages_by_folder.get(folder, {})
 
     def complete(service: Service) -> Service:
-        in_image = _packages_in_image(tree, service)
+        in_image = {**_packages_in_layers(tree, service), **_packages_in_image(tree, service)}
         known = in_image if service.suite is None else {**beside(service), **packages, **in_image}
         return _with_packages(tree, service, known) if known and _may_need(service) else service
 
@@ -117,6 +120,33 @@ def _with_layers(service: Service) -> Service:
         python_path=tuple(dict.fromkeys((*service.python_path, *path))),
         settings=replace(settings, needs=tuple(layers)),
     )
+
+
+def _packages_in_layers(tree: Tree, service: Service) -> dict[str, tuple[str, str]]:
+    """Map the modules of all layers in the repository to their root and folder, for a function of AWS Lambda.
+
+    Its template may name a layer by a parameter, or by its address of a former deployment. A layer has its modules in
+    ``python``; a module that several of them have is left out.
+    """
+    if service.recipe is None or not any(step.tool in PLATFORMS for step in service.recipe.steps):
+        return {}
+    places = [(name, (root, join_path(root, name))) for root in layer_roots(tree) for name in _modules_in(tree, root)]
+    names = [name for name, _ in places]
+    return {name: place for name, place in places if names.count(name) == 1}
+
+
+def _modules_in(tree: Tree, root: str) -> Iterator[str]:
+    """Yield the folders with modules in the content of a layer, whatever else is beside these."""
+    for name in tree.list_folder(root).folders:
+        if name.isidentifier() and any(file.endswith(".py") for file in tree.list_folder(join_path(root, name)).files):
+            yield name
+
+
+@lru_cache(maxsize=2)
+def layer_roots(tree: Tree) -> tuple[str, ...]:
+    """Return the folders that may be the content of a layer. Cached: each function asks for them."""
+    folders = tree.scan_folder(".", depth=LAYER_DEPTH).folders
+    return tuple(folder for folder in folders if posixpath.basename(folder) == "python")
 
 
 def _may_need(service: Service) -> bool:

@@ -137,3 +137,27 @@ def test_folders_that_a_plugin_of_poetry_packs_are_on_the_path(
         for path in [path]
         if path
     ]
+
+
+@pytest.mark.parametrize(
+    ("layers", "needs"),
+    [
+        ({"layer/python/common/util.py": "", "layer/python/common/requirements.txt": ""}, ("layer/python/common",)),
+        ({"layer/python/other/util.py": ""}, ()),
+        ({"layer/python/common/util.py": "", "old/python/common/util.py": ""}, ()),
+        ({"layer/common/util.py": ""}, ()),
+    ],
+)
+def test_a_layer_that_a_template_names_by_a_parameter(
+    tmp_path: Path, layers: dict[str, str], needs: tuple[str, ...]
+) -> None:
+    """It is the only one in the repository that has the module."""
+    template = (
+        "Resources:\n  F:\n    Type: AWS::Serverless::Function\n    Properties:\n      CodeUri: services/a\n"
+        "      Runtime: python3.9\n      Handler: main.handler\n"
+        '      Layers: ["{{resolve:ssm:/common/layer}}"]\n'
+    )
+    service = first_service(
+        tmp_path, {"template.yaml": template, "services/a/main.py": "from common import util\n", **layers}
+    )
+    assert (service.settings.needs, service.python_path) == (needs, ("../../layer/python",) * len(needs))
