@@ -362,11 +362,16 @@ def _sorted_unique(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def find_first_bad(comparison: SuiteComparison, runs: Sequence[SuiteRun]) -> dict[str, Interpreter]:
-    """Map each regression to the first interpreter that has it, of ``runs`` (ascending, including the target)."""
+    """Map each regression to the first interpreter that has it, of ``runs`` (ascending, including the target).
+
+    A test that is skipped on the target may have another id on an interpreter before: it is not missing there.
+    """
     first_interpreters: dict[str, Interpreter] = {}
+    on_target = {name for run in runs if run.interpreter == comparison.target for name in run.results}
     for name in (*comparison.newly_failing, *comparison.missing):
         for run in runs:
-            is_bad = ran_badly(run, name) if name in comparison.missing else _is_broken(run, name)
+            may_be_absent = name in comparison.missing and (name in run.results or name not in on_target)
+            is_bad = ran_badly(run, name) if may_be_absent else _is_broken(run, name)
             if is_bad or run.interpreter == comparison.target:
                 first_interpreters[name] = run.interpreter
                 break

@@ -325,6 +325,16 @@ def test_a_file_that_an_intermediate_interpreter_loses_is_bad_from_there() -> No
     assert find_first_bad(compare_runs("s", baseline_run, target_run), [between, target_run]) == {A: Interpreter(3, 10)}
 
 
+def test_a_test_that_has_another_id_on_an_intermediate_interpreter_is_not_missing_there() -> None:
+    runs = sides(cases({"K.A": "passed"}), cases({"1": "skipped"}))
+    pairs = pair_runs(*runs, repeating(*runs), 2)
+    between = [run_of(cases({"K.A": "passed"}), "3.10"), run_of(cases({"1": "passed"}), "3.11")]
+
+    first = compare_runs("s", pairs.baseline, pairs.target)
+
+    assert find_first_bad(first, [*between, pairs.target]) == dict.fromkeys(cases({"1": ""}), NEW)
+
+
 # ---- what holds for all runs
 
 ENDS = st.sampled_from(("passed", "failed", "error", "skipped", "xfailed", "xpassed"))
