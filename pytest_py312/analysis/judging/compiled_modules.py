@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pytest_py312.analysis.judging.evidence import Evidence, version_label
 from pytest_py312.analysis.judging.packaging import IMPORT_ERRORS
 from pytest_py312.analysis.judging.reachability import Reachability
-from pytest_py312.analysis.judging.vendored import package_of
+from pytest_py312.analysis.judging.unused_files import package_of
 from pytest_py312.analysis.scanner.facts.facts import FileFacts, ModuleImport
 from pytest_py312.core.model.findings import Finding, Location, Severity
 

@@ -21,7 +21,7 @@ from pytest_py312.analysis.judging.compiler_messages import NOT_CHECKED
 from pytest_py312.analysis.judging.evidence import Evidence
 from pytest_py312.analysis.judging.judge import judge_files
 from pytest_py312.analysis.judging.shadowed_modules import find_shadowing_modules, shadowing_findings, shadowing_queries
-from pytest_py312.analysis.judging.vendored import mark_unused_vendored
+from pytest_py312.analysis.judging.unused_files import mark_unused_files
 from pytest_py312.analysis.linking.link import link_files
 from pytest_py312.analysis.oracle import typeshed
 from pytest_py312.analysis.oracle.oracle import Oracle
@@ -240,7 +240,7 @@ class _Batch:
         programs = [program.name for program in cell.service.programs if program.is_module]
         compiled = find_compiled_modules(self._sources()[cell.service.path].compiled, read.contents)
         findings = (*findings, *compiled_module_findings(compiled, facts, evidence))
-        findings = mark_unused_vendored(findings, facts, read.contents, evidence, programs)
+        findings = mark_unused_files(findings, facts, read.contents, evidence, programs, folder=cell.service.path)
         findings = (*findings, *shadowing_findings(self._shadowing_modules(cell.service), evidence))
         findings = tuple(map(_changeable, findings))
         if cell.service.baseline >= target:

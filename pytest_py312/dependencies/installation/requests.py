@@ -15,11 +15,12 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from pytest_py312.core.model.fleet import Cell, LocalProject, RequirementSource, Service
+from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.model.plan import Plan, Suite, SuiteKind
 from pytest_py312.dependencies.diagnosis.remote_constraints import ConstraintsFetcher, address_for
 from pytest_py312.dependencies.installation.installed_distributions import decisiveness
 from pytest_py312.dependencies.installation.source_folders import SourceFolders
-from pytest_py312.dependencies.proofs.hash_checking import requires_hashes
+from pytest_py312.dependencies.proofs.hash_checking import applies_on, requires_hashes
 from pytest_py312.dependencies.resolution.format_control import OPTIONS as FORMAT_OPTIONS
 from pytest_py312.dependencies.resolution.format_control import read_format_control
 from pytest_py312.dependencies.resolution.lock import DependencyLock, ResolutionRequest, project_of
@@ -487,9 +488,10 @@ class RequestBuilder:
             pins.append(replace(pin, line=line) if hashes and pin.version else pin)
         return replace(lock, pins=tuple(pins))
 
-    def source_trees(self, service: Service) -> tuple[str, ...]:
-        """Return the folders (relative to the root) that are built and installed."""
-        required = [item.path for item in self.requirements(service).locals]
+    def source_trees(self, service: Service, build: InterpreterBuild | None = None) -> tuple[str, ...]:
+        """Return the folders and archives (relative to the root) that are built and installed, on ``build`` or any."""
+        local_requirements = self.requirements(service).locals
+        required = [item.path for item in local_requirements if build is None or applies_on(item.marker, build)]
         required = [path for path in (*required, *self.own_distributions(service).values()) if path != service.path]
         return tuple(dict.fromkeys([*required, *([service.path] if _needs_build(service) else [])]))
 

@@ -54,7 +54,7 @@ class SourceTrees:
         """Return the source trees of a cell; ``None`` if one is not built, since its requirements are unknown then."""
         trees = [
             self._store.get_tree(*self._request_builder.folders.source_copy(folder), build)
-            for folder in self._request_builder.source_trees(cell.service)
+            for folder in self._request_builder.source_trees(cell.service, build)
         ]
         if requires_service(trees, cell.service):
             trees.append(self._store.get_tree(*self._request_builder.folders.source_copy(cell.service.path), build))
@@ -71,7 +71,7 @@ class SourceTrees:
         """
         distributions, findings = [], []
         unbuilt: dict[str, TreeBuild] = {}
-        folders = list(self._request_builder.source_trees(cell.service))
+        folders = list(self._request_builder.source_trees(cell.service, build))
         for folder in folders:
             if folder in without:
                 continue
@@ -105,6 +105,9 @@ class SourceTrees:
         return self._single_flight.run(_TREE_BUILD.of(key, build.digest), built)
 
     def _own_build_finding(self, finding: Finding, folder: str, cell: Cell) -> Finding:
+        if folder.endswith(".whl"):
+            required = self._request_builder.requirements(cell.service).locals
+            return replace(finding, location=next((item.location for item in required if item.path == folder), None))
         subject = "the service itself" if folder == cell.service.path else folder
         reason = finding.message.rpartition("fails to build: ")[2]
         text = Tree(self._plan.root).read_or_none(join_path(folder, "pyproject.toml")) or ""

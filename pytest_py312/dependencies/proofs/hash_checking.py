@@ -44,7 +44,7 @@ def unhashed_findings(
     """
     available = _preinstalled_names(versions, build)
     for requirements in installs:
-        entries = [entry for entry in requirements.entries if _applies(entry.entry.marker, build)]
+        entries = [entry for entry in requirements.entries if applies_on(entry.entry.marker, build)]
         if requires_hashes(requirements):
             hashed = {item.name for item in (*entries, *requirements.constraints) if _has_hash(item)}
             for entry in entries:
@@ -143,7 +143,7 @@ def _environment(build: InterpreterBuild, extra: str) -> dict[str, str]:
     return {"python_version": str(build.interpreter), "python_full_version": build.version, "extra": extra}
 
 
-def _applies(marker: str, build: InterpreterBuild) -> bool:
+def applies_on(marker: str, build: InterpreterBuild) -> bool:
     """Whether a marker holds on ``build``; one that cannot be evaluated does not, as the resolver rejects it."""
     if not marker:
         return True

@@ -101,6 +101,9 @@ class ResolutionRequest:
         return self.location_of(name) or dict(self.locked).get(name)
 
 
+_WHEEL_FILE = re.compile(r"/[^/\s]+\.whl(?=[#?\s]|$)")
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pin:
     """One distribution of a lock. ``line`` is the installer's input: ``name==version`` or ``name @ url``.
@@ -113,6 +116,11 @@ class Pin:
     line: str
     from_source: bool = False
     index: str = ""
+
+    @property
+    def is_wheel_file(self) -> bool:
+        """Whether ``line`` names a wheel by its path or URL: it is installed as it is, nothing is built."""
+        return _WHEEL_FILE.search(self.line) is not None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -37,6 +37,7 @@ from pytest_py312.dependencies.store.install_failures import (
     BuildFailureCache,
     HashMismatch,
     raise_unless_installed,
+    refuse_unfit_wheel,
     require_permitted_sources,
     unfinished_build,
 )
@@ -305,11 +306,15 @@ class DistributionStore:
     ) -> StoredDistribution:
         """Build and install the source tree ``source``, a folder in the cache; ``key`` identifies its content.
 
+        A wheel is installed as it is.
+
         :raises Unresolvable, Undetermined: as :meth:`fill`.
         """
         distribution = self.get_tree(source, key, build)
         if distribution is None:
             pin = self._tree_pin(source, key)
+            if pin.is_wheel_file:
+                refuse_unfit_wheel(source.name, build)
             self._build_source(pin, build, ResolutionRequest(lines=()), limit, tree=_tree_of(source, key))
             distribution = self.get_tree(source, key, build)
         if distribution is None:
@@ -351,7 +356,8 @@ class DistributionStore:
         (work / "uv.toml").write_text(self._settings(tuple(pins[0].index.splitlines()), build), encoding="utf-8")
         inside = self._runner.path_inside
         environment, requirements = work / "environment", work / "requirements.txt"
-        confinement = confinement_of(self._runner) if any(pin.from_source for pin in pins) else None
+        is_built = any(pin.from_source and not pin.is_wheel_file for pin in pins)
+        confinement = confinement_of(self._runner) if is_built else None
         try:
             lines = [pins[0].index, *(pin.line for pin in pins)]
             if confinement is not None:
@@ -460,7 +466,7 @@ class DistributionStore:
                 modules=top_level_modules(staging / "lib"),
                 requires_python=str(metadata["Requires-Python"] or ""),
                 requires=tuple(str(line) for line in metadata.get_all("Requires-Dist") or ()),
-                from_source=pin.from_source,
+                from_source=pin.from_source and not pin.is_wheel_file,
             )
             facts = asdict(distribution) | {"folder": "", "prefix": self._runner.path_inside(environment)}
             facts |= {

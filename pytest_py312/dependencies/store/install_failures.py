@@ -15,7 +15,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from packaging.utils import canonicalize_name
+from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+from packaging.version import InvalidVersion
 
 from pytest_py312.core import clock
 from pytest_py312.core.files import write_json_atomically
@@ -141,6 +142,29 @@ def raise_unless_installed(result: CommandResult, request: ResolutionRequest, bu
     raise Undetermined(
         f"installing failed: {shorten(error_text.removeprefix('error: '), 400) or f'exit code {result.exit_code}'}"
     )
+
+
+def refuse_unfit_wheel(file: str, build: InterpreterBuild) -> None:
+    """Refuse a wheel that its file name tags for another Python, as pip does.
+
+    The platform is not compared: it is the same on all Pythons, and an installation says what does not fit.
+
+    :raises Unresolvable: it is for another Python.
+    """
+    from packaging.tags import compatible_tags, cpython_tags  # 4 ms, and few repositories have wheels
+
+    try:
+        tags = parse_wheel_filename(file)[3]
+    except (InvalidWheelFilename, InvalidVersion):
+        return
+    version = (build.interpreter.major, build.interpreter.minor)
+    own = f"cp{version[0]}{version[1]}"
+    fitting = (*cpython_tags(version, [own], ["any"]), *compatible_tags(version, own, ["any"]))
+    accepted = {(tag.interpreter, tag.abi) for tag in fitting}
+    if not any((tag.interpreter, tag.abi) in accepted for tag in tags):
+        message = f"{file} is a wheel for another Python, so pip refuses it on {build.interpreter}"
+        remedy = f"require a wheel for {build.interpreter}"
+        raise Unresolvable([Finding(code="PY104", message=message, remedy=remedy)])
 
 
 def _hash_mismatch_finding(name: str, request: ResolutionRequest) -> Finding:

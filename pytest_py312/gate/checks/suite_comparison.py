@@ -4,7 +4,7 @@ Pure, except for the argument ``rerun``, which runs some tests of one side once 
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 
 from pytest_py312.core.model.findings import Interpreter
@@ -133,6 +133,10 @@ def confirm_regressions(
     )
 
 
+_SidesIds = tuple[tuple[str, ...], tuple[str, ...]]
+"""Ids that only the baseline has, and ids that only the target has."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class PairedRuns:
     """Two runs in which the same test has the same id, as far as that can be known.
@@ -144,35 +148,30 @@ class PairedRuns:
     baseline: SuiteRun
     target: SuiteRun
     rerun: Rerun
-    unpaired: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = field(default_factory=dict)
+    unpaired: Mapping[str, _SidesIds] = field(default_factory=dict)
 
 
 def pair_runs(baseline: SuiteRun, target: SuiteRun, rerun: Rerun, reruns: int) -> PairedRuns:
-    """Give tests the same id on both sides whose parameters only contain different versions or differ in every run.
+    """Give each test of the baseline the id that it has on the target.
 
-    An id that names the version of its interpreter is paired with that of the other side. For the others, that have
-    ids which only one side has on both sides, the function is run once more on the baseline: if its ids are the same
-    there again, they are real, and those that the target lacks are missing. Otherwise they differ in every run, so that
-    no rerun could find them again, and the tests of the function are compared by number.
+    An id that names the version of its interpreter is paired with that of the other side. Functions of which each side
+    has ids that the other has not are run once more on the baseline. If their ids are the same there again, they are
+    real: those of both sides are paired by their place if they can only be the same cases, otherwise those that the
+    target lacks are missing. Ids that differ in every run could not be selected for a rerun, and the tests of their
+    function are compared by number.
     """
     renamed = _paired_by_version(baseline, target)
-    target = _rename(target, renamed)
-    suspected = _one_sided_ids(baseline, target)
-    first_rerun = _renaming(rerun, renamed, target.interpreter)
-    if not suspected or reruns == 0:
-        return PairedRuns(baseline=baseline, target=target, rerun=first_rerun)
-    again = rerun(baseline.interpreter, 1, _sorted_unique(suspected))
-    unstable = {
-        function: ids
-        for function, ids in suspected.items()
-        if not again.complete or not set(ids[0]).issubset(again.results)
-    }
+    suspected = _one_sided_ids(_rename(baseline, renamed), target)
+    unstable = _unstable(suspected, baseline, rerun) if suspected and reruns else {}
+    renamed |= _paired_by_place(_rename(baseline, renamed), target, suspected.keys() - unstable.keys())
+    baseline = _rename(baseline, renamed)
+    rerun = _renaming(rerun, renamed, baseline.interpreter)
     if not unstable:
-        return PairedRuns(baseline=baseline, target=target, rerun=first_rerun)
+        return PairedRuns(baseline=baseline, target=target, rerun=rerun)
     paired = frozenset(baseline.results).intersection(target.results)
 
     def rerun_by_number(interpreter: Interpreter, attempt: int, select: tuple[str, ...]) -> SuiteRun:
-        return _number_tests(first_rerun(interpreter, attempt, select), unstable, paired)
+        return _number_tests(rerun(interpreter, attempt, select), unstable, paired)
 
     return PairedRuns(
         baseline=_number_tests(baseline, unstable, paired),
@@ -182,7 +181,17 @@ def pair_runs(baseline: SuiteRun, target: SuiteRun, rerun: Rerun, reruns: int) -
     )
 
 
-def _one_sided_ids(baseline: SuiteRun, target: SuiteRun) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
+def _unstable(suspected: Mapping[str, _SidesIds], baseline: SuiteRun, rerun: Rerun) -> dict[str, _SidesIds]:
+    """Return those of the functions that have other ids when they are run again on the baseline."""
+    again = rerun(baseline.interpreter, 1, _sorted_unique(suspected))
+    return {
+        function: ids
+        for function, ids in suspected.items()
+        if not again.complete or not set(ids[0]).issubset(again.results)
+    }
+
+
+def _one_sided_ids(baseline: SuiteRun, target: SuiteRun) -> dict[str, _SidesIds]:
     """Return the functions of which each side has tests that the other has not, with their ids."""
     groups: dict[str, tuple[set[str], set[str]]] = {}
     for index, (side, other) in enumerate(((baseline, target), (target, baseline))):
@@ -198,7 +207,7 @@ def _one_sided_ids(baseline: SuiteRun, target: SuiteRun) -> dict[str, tuple[tupl
 
 
 def _paired_by_version(baseline: SuiteRun, target: SuiteRun) -> dict[str, str]:
-    """Map ids of the target to those of the baseline that are equal except for the version of their interpreter."""
+    """Map ids of the baseline to those of the target that are equal except for the version of their interpreter."""
     renamed: dict[str, str] = {}
     for ids in _one_sided_ids(baseline, target).values():
         without_version: dict[str, list[str]] = {}
@@ -207,8 +216,49 @@ def _paired_by_version(baseline: SuiteRun, target: SuiteRun) -> dict[str, str]:
         for name in ids[1]:
             candidates = without_version.get(_without_version(name, target.interpreter), [])
             if candidates:
-                renamed[name] = candidates.pop(0)
+                renamed[candidates.pop(0)] = name
     return renamed
+
+
+def _paired_by_place(baseline: SuiteRun, target: SuiteRun, functions: Set[str]) -> dict[str, str]:
+    """Map ids of the baseline to those of the target of functions whose cases only have other ids there.
+
+    Such a function has as many cases on both sides, and what both sides have is at the same place: a case that one side
+    lacks would move those after it. ``HTTPStatus.OK`` is ``200`` in ids since 3.11.
+    """
+    baseline_cases, target_cases = (_cases_of(run, functions) for run in (baseline, target))
+    renamed: dict[str, str] = {}
+    for function in functions:
+        if len(baseline_cases[function]) != len(target_cases[function]):
+            continue
+        pairs = list(zip(baseline_cases[function], target_cases[function], strict=True))
+        if all(
+            old.id == new.id
+            or (old.id not in target.results and new.id not in baseline.results and _may_be_same_case(old, new))
+            for old, new in pairs
+        ):
+            renamed |= {old.id: new.id for old, new in pairs if old.id != new.id}
+    return renamed
+
+
+def _cases_of(run: SuiteRun, functions: Set[str]) -> dict[str, list[TestResult]]:
+    """Return the parametrized tests of each function, in the order in which they ran."""
+    cases: dict[str, list[TestResult]] = {function: [] for function in functions}
+    for name, result in run.results.items():
+        function = function_of(name)
+        if function in cases and function != name:
+            cases[function].append(result)
+    return cases
+
+
+def _may_be_same_case(baseline: TestResult, target: TestResult) -> bool:
+    """Return whether no regression can be lost by pairing them: if neither passes, both have the same reason."""
+    return baseline.is_passing or target.is_passing or _kind_of_failure(baseline) == _kind_of_failure(target)
+
+
+def _kind_of_failure(result: TestResult) -> tuple[str, str]:
+    """Return the outcome with the class of the exception or the reason of a skip."""
+    return result.outcome, exception_line(result.detail).removeprefix("Skipped: ").partition(":")[0]
 
 
 def _without_version(name: str, interpreter: Interpreter) -> str:
@@ -226,16 +276,16 @@ def _rename(run: SuiteRun, names: Mapping[str, str]) -> SuiteRun:
     return replace(run, results={name: replace(result, id=name) for name, result in results.items()})
 
 
-def _renaming(rerun: Rerun, names: Mapping[str, str], target: Interpreter) -> Rerun:
-    """Return ``rerun`` for ids of the baseline that the target knows by another name."""
+def _renaming(rerun: Rerun, names: Mapping[str, str], baseline: Interpreter) -> Rerun:
+    """Return ``rerun`` for ids of the target that the baseline knows by another name."""
     if not names:
         return rerun
-    target_names = {name: target_name for target_name, name in names.items()}
+    baseline_names = {name: baseline_name for baseline_name, name in names.items()}
 
     def rerun_renamed(interpreter: Interpreter, attempt: int, select: tuple[str, ...]) -> SuiteRun:
-        if interpreter != target:
+        if interpreter != baseline:
             return rerun(interpreter, attempt, select)
-        selected = _sorted_unique(selection_of(target_names.get(name, name)) or name for name in select)
+        selected = _sorted_unique(selection_of(baseline_names.get(name, name)) or name for name in select)
         return _rename(rerun(interpreter, attempt, selected), names)
 
     return rerun_renamed
@@ -312,11 +362,16 @@ def _sorted_unique(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def find_first_bad(comparison: SuiteComparison, runs: Sequence[SuiteRun]) -> dict[str, Interpreter]:
-    """Map each regression to the first interpreter that has it, of ``runs`` (ascending, including the target)."""
+    """Map each regression to the first interpreter that has it, of ``runs`` (ascending, including the target).
+
+    A test that is skipped on the target may have another id on an interpreter before: it is not missing there.
+    """
     first_interpreters: dict[str, Interpreter] = {}
+    on_target = {name for run in runs if run.interpreter == comparison.target for name in run.results}
     for name in (*comparison.newly_failing, *comparison.missing):
         for run in runs:
-            is_bad = ran_badly(run, name) if name in comparison.missing else _is_broken(run, name)
+            may_be_absent = name in comparison.missing and (name in run.results or name not in on_target)
+            is_bad = ran_badly(run, name) if may_be_absent else _is_broken(run, name)
             if is_bad or run.interpreter == comparison.target:
                 first_interpreters[name] = run.interpreter
                 break

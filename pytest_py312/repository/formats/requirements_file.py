@@ -82,6 +82,7 @@ class LocalPath:
     path: str
     editable: bool = False
     extras: tuple[str, ...] = ()
+    marker: str = ""
     line: int
     raw: str
 
@@ -299,7 +300,7 @@ def parse_requirement(
     url = parsed.url or ""
     extras = tuple(sorted(parsed.extras))
     if url and (url.startswith("file:") or not _URL.match(_VCS.sub("", url))):
-        return LocalPath(path=_path_of(url), extras=extras, line=line, raw=raw)
+        return LocalPath(path=_path_of(url), extras=extras, marker=marker, line=line, raw=raw)
     variables = tuple(dict.fromkeys(_VARIABLE.findall(raw)))
     return RequirementEntry(
         text=pep508_text, name=name, extras=extras, specifier=specifier, marker=marker, url=url, line=line, raw=raw,
@@ -333,14 +334,15 @@ def _with_project_name(text: str) -> str:
 
 
 def _local_path(text: str, line: int, raw: str) -> LocalPath | None:
-    without_marker = text.partition(";")[0].strip()
+    without_marker, _, marker = (part.strip() for part in text.partition(";"))
     if _URL.match(_VCS.sub("", without_marker)) and not without_marker.startswith("file:"):
         return None
     match = _PATH.fullmatch(without_marker)
     if match and not re.search(r"\s@|[=!]=|\0", without_marker):
-        return LocalPath(path=_path_of(match["path"]), extras=_extras(match["extras"] or ""), line=line, raw=raw)
+        path, extras = _path_of(match["path"]), _extras(match["extras"] or "")
+        return LocalPath(path=path, extras=extras, marker=marker, line=line, raw=raw)
     if _ARCHIVE.search(without_marker) and not re.search(r"[\s<>\0]", without_marker):
-        return LocalPath(path=without_marker, line=line, raw=raw)
+        return LocalPath(path=without_marker, marker=marker, line=line, raw=raw)
     return None
 
 

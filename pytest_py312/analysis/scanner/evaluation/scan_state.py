@@ -129,6 +129,8 @@ class ScanState:
     """Names whose truth is tested and that may be XML elements, with guard and function."""
     element_names: set[tuple[str, Any]] = field(default_factory=set)
     """Names that are used like XML elements, with their function."""
+    installed_hooks: dict[int, list[Value]] = field(default_factory=dict)
+    """Line -> what it adds to ``sys.meta_path`` or ``sys.path_hooks``."""
     unhashable_defaults: list[tuple[OwnClass, ast.AnnAssign]] = field(default_factory=list)
     false_flags: set[str] = field(default_factory=set)
     hasattr_checked: set[str] = field(default_factory=set)
@@ -302,10 +304,11 @@ class ScanState:
         """Return whether the file uses requests_mock, whose requests have a property ``called_once``."""
         return any(module_import.module.partition(".")[0] == "requests_mock" for module_import in self.imports)
 
-    def uses_import_hooks(self) -> bool:
-        """Return whether the file uses ``sys.meta_path`` or ``sys.path_hooks``."""
-        hooks = ("meta_path", "path_hooks")
-        return any(reference.module == "sys" and reference.path.startswith(hooks) for reference in self.references)
+    def import_hooks(self) -> list[Value]:
+        """Return what the file may add to ``sys.meta_path`` or ``sys.path_hooks``; a use of these may add anything."""
+        paths = ("meta_path", "path_hooks")
+        lines = {use.line for use in self.references if use.module == "sys" and use.path.startswith(paths)}
+        return [value for line in sorted(lines) for value in self.installed_hooks.get(line, [UNKNOWN])]
 
     def add_rule_match(self, rule: str, node: Any, detail: str = "", *, sure: bool = True) -> None:
         if self.fixed_position is None:

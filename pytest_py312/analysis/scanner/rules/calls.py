@@ -319,6 +319,10 @@ def _bool_builtin(scan: ScanState, node: ast.Call, _value: Value, arguments: Arg
         operators.check_truth(scan, node.args[0], arguments[0])
 
 
+def _install_hook(scan: ScanState, node: ast.Call, value: Value, arguments: Arguments) -> None:
+    scan.installed_hooks.setdefault(node.func.end_lineno or 0, []).append(arguments[-1] if arguments else UNKNOWN)
+
+
 _CALL_RULES: dict[str, ArgumentRule] = {
     **argument_rules.ARGUMENT_RULES,
     **dict.fromkeys(
@@ -330,6 +334,10 @@ _CALL_RULES: dict[str, ArgumentRule] = {
     "asyncio.get_event_loop": _event_loop,
     "asyncio.get_event_loop_policy().get_event_loop": _event_loop,
     "asyncio.set_event_loop": _set_event_loop,
+    **dict.fromkeys(
+        (f"sys.{path}.{method}" for path in ("meta_path", "path_hooks") for method in ("append", "insert")),
+        _install_hook,
+    ),
     "builtins.str": _str_of_enum,
     "builtins.print": _str_of_enum,
     **dict.fromkeys(("datetime.datetime.fromisoformat", "datetime.date.fromisoformat"), newer_features.iso_text),

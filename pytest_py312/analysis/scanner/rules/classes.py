@@ -305,6 +305,19 @@ def _check_finder(scan: ScanState, method: ast.FunctionDef, own: OwnClass, bases
     if own.get("find_spec") is not None or own.foreign_bases():
         return
     arguments = len(method.args.posonlyargs) + len(method.args.args)
-    uses_hooks = scan.uses_import_hooks()
-    if bases & FINDER_CLASSES or (uses_hooks and arguments in (1, 2, 3)):
+    may_be_hook = arguments in (1, 2, 3) and any(_may_be_finder(hook, own) for hook in scan.import_hooks())
+    if bases & FINDER_CLASSES or may_be_hook:
         scan.add_rule_match("find-module-hook", method, method.name)
+
+
+def _may_be_finder(hook: Value, own: OwnClass) -> bool:
+    """Return whether imports may ask ``own`` for a module if ``hook`` is added to ``sys.meta_path``.
+
+    A hook that is no finder by itself may hand on to any other class.
+    """
+    if hook.kind not in (OBJECT, CLASS) or hook.data.foreign_bases():
+        return True
+    finder: OwnClass = hook.data
+    if finder.get("find_spec") is not None:
+        return False
+    return own in finder.own_mro() or not any(map(finder.get, OLD_FINDER_METHODS))

@@ -24,6 +24,7 @@ from pytest_py312.repository.formats.lockfiles import (
 )
 from pytest_py312.repository.formats.requirements_file import (
     IncludedFile,
+    LocalPath,
     RequirementCollector,
     RequirementEntry,
     RequirementsText,
@@ -63,6 +64,7 @@ class LocalRequirement:
     extras: tuple[str, ...]
     editable: bool
     location: Location
+    marker: str = ""
     no_deps: bool = False
     """Whether it is installed without its dependencies."""
 
@@ -322,7 +324,7 @@ class _RequirementSetBuilder:
                 self.duplicates.append(located)
         for local in parsed.local_paths:
             where = Location(path=parsed.path, line=local.line)
-            self._add_local(local.path, local.extras, local.editable, where, folder)
+            self._add_local(local, where, folder)
         for option in parsed.options:
             where = Location(path=parsed.path, line=option.line)
             located_option = LocatedOption(name=option.name, value=option.value, location=where)
@@ -352,10 +354,8 @@ class _RequirementSetBuilder:
         else:
             self._read_file(target, inner, where, include_chain, None, folder)
 
-    def _add_local(
-        self, path: str, extras: tuple[str, ...], editable: bool, where: Location, folder: str | None
-    ) -> None:
-        path = self._relative_path(path, where)
+    def _add_local(self, required: LocalPath, where: Location, folder: str | None) -> None:
+        path = self._relative_path(required.path, where)
         # pip resolves such a path in its working directory. Where that is not known, it is the file's folder, or the
         # nearest one above in which there is such a project
         own = posixpath.dirname(where.path) or "."
@@ -368,11 +368,18 @@ class _RequirementSetBuilder:
             self._add_problem(path, f"{target} does not exist.", where)
         else:
             local = LocalRequirement(
-                path=target, extras=extras, editable=editable, location=where, no_deps=self.no_deps
+                path=target,
+                extras=required.extras,
+                editable=required.editable,
+                location=where,
+                marker=required.marker,
+                no_deps=self.no_deps,
             )
-            earlier = self.locals.setdefault((target, extras), local)
-            if earlier.no_deps and not local.no_deps:
-                self.locals[(target, extras)] = local
+            earlier = self.locals.setdefault((target, required.extras), local)
+            self.locals[(target, required.extras)] = replace(
+                local if earlier.no_deps and not local.no_deps else earlier,
+                marker=local.marker if local.marker == earlier.marker else "",
+            )
 
     def _relative_path(self, path: str, where: Location) -> str:
         """Return an absolute path relative to the folder of the file that has it, if it is inside of the root or, in an

@@ -23,7 +23,7 @@ from pytest_py312.dependencies.store.stored_distribution import StoredDistributi
 from pytest_py312.repository.plan.loader import default_plan
 from pytest_py312.repository.services.discovery import discover
 from pytest_py312.repository.services.requirements.requirement_set import RequirementSet
-from tests.support.fakes import cell_of, service_tree
+from tests.support.fakes import build_of, cell_of, service_tree
 
 SETUP = """\
 from setuptools import setup
@@ -119,6 +119,18 @@ def test_a_project_of_the_repository_is_built_and_not_requested_from_the_index(
     assert builder.source_trees(service) == ("acme",)
     lines = [line for line in request.lines if not line.startswith("pytest")]
     assert lines == (["six==1.16.0", "idna", "wheel"] if is_built else ["six==1.16.0"])
+
+
+def test_a_wheel_by_its_path_is_required_where_its_marker_applies(tmp_path: Path) -> None:
+    names = [f"acme-1.0-cp3{minor}-cp3{minor}-any.whl" for minor in (11, 12)]
+    lines = [f"./{names[0]} ; python_version < '3.12'\n", f"acme @ file:./{names[1]} ; python_version >= '3.12'\n"]
+    root = service_tree(tmp_path, {"r.txt": "".join(lines), **dict.fromkeys(names, "")})
+    service = replace(cell_of("3.12").service, requirements=(RequirementSource(path="r.txt"),), test_requirements=())
+    builder = RequestBuilder(plan=Plan(root=root), cache=root / "cache")
+
+    assert builder.source_trees(service) == tuple(names)
+    assert builder.source_trees(service, build_of("3.11")) == (names[0],)
+    assert builder.source_trees(service, build_of("3.12")) == (names[1],)
 
 
 @pytest.mark.parametrize("interpreter", ["3.9", "3.10", "3.12"])

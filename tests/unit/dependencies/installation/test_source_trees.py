@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pytest_py312.core.concurrency import SingleFlight
-from pytest_py312.core.model.findings import Finding
+from pytest_py312.core.model.findings import Finding, Location
 from pytest_py312.core.model.fleet import Distribution
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.dependencies.installation.source_trees import SourceTrees, requires_service
@@ -53,7 +53,7 @@ def test_a_build_that_fails_names_its_limited_requirements(tmp_path: Path, requi
         raise failure
 
     folders = SimpleNamespace(source_copy=lambda folder: (tmp_path, folder))
-    request_builder: Any = SimpleNamespace(source_trees=lambda of: [of.path], folders=folders)
+    request_builder: Any = SimpleNamespace(source_trees=lambda of, build: [of.path], folders=folders)
     store: Any = SimpleNamespace(install_tree=refuse)
     trees = SourceTrees(
         plan=Plan(root=tmp_path), request_builder=request_builder, store=store, single_flight=SingleFlight(None)
@@ -64,3 +64,26 @@ def test_a_build_that_fails_names_its_limited_requirements(tmp_path: Path, requi
     assert distributions == []
     assert finding.message == "the service itself does not build on 3.12: No module named 'distutils'"
     assert finding.remedy == f"{remedy}fix its setup so that it builds there"
+
+
+def test_a_wheel_that_does_not_fit_is_reported_where_it_is_required(tmp_path: Path) -> None:
+    cell, path = cell_of("3.12"), "wheels/acme-1.0-cp311-cp311-any.whl"
+    refusal = Unresolvable([Finding(code="PY104", message="it is for another Python")])
+
+    def refuse(*_: object) -> StoredDistribution:
+        raise refusal
+
+    service_tree(tmp_path, {path: ""})
+    place = Location(path="requirements.txt", line=3)
+    required = SimpleNamespace(locals=[SimpleNamespace(path=path, location=place)])
+    request_builder: Any = SimpleNamespace(
+        source_trees=lambda of, build: [path],
+        requirements=lambda of: required,
+        folders=SimpleNamespace(source_copy=lambda folder: (tmp_path, folder)),
+    )
+    store: Any = SimpleNamespace(install_tree=refuse)
+    trees = SourceTrees(
+        plan=Plan(root=tmp_path), request_builder=request_builder, store=store, single_flight=SingleFlight(None)
+    )
+
+    assert trees.build(cell, build_of("3.12")) == ([], [replace(refusal.findings[0], location=place)])

@@ -549,6 +549,60 @@ def test_interpreters_build_a_tree_in_copies_of_their_own(tmp_path: Path) -> Non
     assert kept.get_tree(source, "key", build_of("3.9")) is not None
 
 
+@dataclass(kw_only=True)
+class InstallingWheel(Installing):
+    """A runner that confines builds, and installs ``acme`` from a wheel that is named by its path."""
+
+    @property
+    def confines(self) -> bool:
+        return True
+
+    def run_confined(self, build: InterpreterBuild, command: object) -> CommandResult:
+        raise AssertionError("a wheel was built")
+
+    def _install(self, site: Path, name: str, version: str) -> None:
+        if name.endswith(".whl"):
+            super()._install(site, "acme", "1")
+
+
+WHEEL = "acme-1-cp39.cp312-cp39.cp312-any.whl"
+
+
+@pytest.mark.parametrize("interpreter", ["3.9", "3.12"])
+def test_a_wheel_of_the_repository_is_installed_as_it_is(tmp_path: Path, interpreter: str) -> None:
+    wheel = tmp_path / "sources" / "key" / WHEEL
+    kept = DistributionStore(cache=tmp_path, runner=InstallingWheel())
+
+    stored = kept.install_tree(wheel, "key", build_of(interpreter))
+
+    assert (stored.name, stored.from_source, stored.is_of_repository) == ("acme", False, True)
+
+
+def test_a_wheel_at_a_url_is_installed_as_it_is(tmp_path: Path) -> None:
+    url = f"https://example.org/{WHEEL}"
+    runner = InstallingWheel()
+    pin = Pin(name="acme", version="", line=url, from_source=True)
+
+    DistributionStore(cache=tmp_path, runner=runner).fill([pin], BUILD, ResolutionRequest(lines=()))
+
+    assert len(installs(runner)) == 1
+
+
+def test_a_wheel_for_another_python_is_refused(tmp_path: Path) -> None:
+    runner = InstallingWheel()
+    kept = DistributionStore(cache=tmp_path, runner=runner)
+
+    with pytest.raises(Unresolvable) as refused:
+        kept.install_tree(tmp_path / "sources" / "key" / WHEEL, "key", build_of("3.11"))
+
+    (finding,) = refused.value.findings
+    assert (finding.code, finding.message) == (
+        "PY104",
+        f"{WHEEL} is a wheel for another Python, so pip refuses it on 3.11",
+    )
+    assert runner.tools == []
+
+
 def changed_file(made: DistributionStore) -> Path:
     entry = made.get(NUMPY, BUILD)
     assert entry is not None

@@ -7,7 +7,7 @@ import pytest
 from pytest_py312.core import clock
 from pytest_py312.core.model.findings import Finding, Location
 from pytest_py312.dependencies.resolution.lock import Pin, ResolutionRequest, Undetermined, Unresolvable
-from pytest_py312.dependencies.store.install_failures import BuildFailureCache
+from pytest_py312.dependencies.store.install_failures import BuildFailureCache, refuse_unfit_wheel
 from pytest_py312.dependencies.system.build_tools import NETWORK, MissingTool
 from tests.support.fakes import build_of
 
@@ -116,3 +116,29 @@ def test_a_damaged_file_is_ignored(failed: BuildFailureCache, tmp_path: Path, da
     file.write_text(damage)
 
     assert raised_text(failed) == ""
+
+
+@pytest.mark.parametrize(
+    ("tags", "refused"),
+    [
+        ("py3-none-any", []),
+        ("py2.py3-none-any", []),
+        ("cp38-abi3-manylinux_2_17_x86_64", []),
+        ("cp311-cp311-manylinux_2_17_x86_64", ["3.9", "3.12"]),
+        ("cp312-cp312-win_amd64", ["3.9", "3.11"]),
+        ("cp312-abi3-any", ["3.9", "3.11"]),
+        ("py311-none-any", ["3.9"]),
+        ("py2-none-any", ["3.9", "3.11", "3.12"]),
+        ("no-tags", []),
+    ],
+)
+def test_a_wheel_is_refused_by_the_tags_of_its_name(tags: str, refused: list[str]) -> None:
+    """What is no name of a wheel is left to the installer, and so is a wheel for another platform."""
+    refusing = []
+    for interpreter in ("3.9", "3.11", "3.12"):
+        try:
+            refuse_unfit_wheel(f"acme-1.0-{tags}.whl", build_of(interpreter))
+        except Unresolvable:
+            refusing.append(interpreter)
+
+    assert refusing == refused

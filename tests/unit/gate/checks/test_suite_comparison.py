@@ -325,6 +325,16 @@ def test_a_file_that_an_intermediate_interpreter_loses_is_bad_from_there() -> No
     assert find_first_bad(compare_runs("s", baseline_run, target_run), [between, target_run]) == {A: Interpreter(3, 10)}
 
 
+def test_a_test_that_has_another_id_on_an_intermediate_interpreter_is_not_missing_there() -> None:
+    runs = sides(cases({"K.A": "passed"}), cases({"1": "skipped"}))
+    pairs = pair_runs(*runs, repeating(*runs), 2)
+    between = [run_of(cases({"K.A": "passed"}), "3.10"), run_of(cases({"1": "passed"}), "3.11")]
+
+    first = compare_runs("s", pairs.baseline, pairs.target)
+
+    assert find_first_bad(first, [*between, pairs.target]) == dict.fromkeys(cases({"1": ""}), NEW)
+
+
 # ---- what holds for all runs
 
 ENDS = st.sampled_from(("passed", "failed", "error", "skipped", "xfailed", "xpassed"))
@@ -459,8 +469,11 @@ def test_what_cannot_be_paired_is_known() -> None:
 
 
 def test_a_real_id_that_the_target_lacks_is_missing() -> None:
-    """On the baseline it is the same in each run, so another one on the target is another test."""
-    baseline, target = sides({"t.py::test_r[imp]": "passed"}, {"t.py::test_r[new]": "passed"})
+    """On the baseline it is the same in each run, and the one that only the target has is at another place."""
+    baseline, target = sides(
+        {"t.py::test_r[imp]": "passed", "t.py::test_r[io]": "passed"},
+        {"t.py::test_r[io]": "passed", "t.py::test_r[new]": "passed"},
+    )
 
     found = paired_groups(baseline, target, repeating(baseline, target))
 
@@ -473,7 +486,75 @@ def test_an_id_with_the_version_of_its_interpreter_is_paired(text: str) -> None:
     new = f"t.py::test_r[{text.format('3.12', '312', '3, 12')}]"
     baseline, target = sides({old: "passed"}, {new: "failed"})
 
-    assert paired_groups(baseline, target, repeating(baseline, target)) == {"newly_failing": (old,)}
+    assert paired_groups(baseline, target, repeating(baseline, target)) == {"newly_failing": (new,)}
+
+
+def cases(outcomes: dict[str, str]) -> dict[str, str]:
+    return {f"t.py::test_r[{parameters}]": outcome for parameters, outcome in outcomes.items()}
+
+
+@pytest.mark.parametrize(
+    ("baseline", "target", "expected"),
+    [
+        ({"HTTPStatus.OK": "passed"}, {"200": "passed"}, {}),
+        ({"a": "passed", "K.A": "passed", "b": "passed"}, {"a": "passed", "1": "passed", "b": "passed"}, {}),
+        ({"TimeoutError": "passed", "timeout": "passed"}, {"TimeoutError0": "passed", "TimeoutError1": "passed"}, {}),
+        ({"K.A": "passed", "K.B": "passed"}, {"1": "passed", "2": "failed"}, {"newly_failing": ["2"]}),
+        ({"K.A": "passed", "K.B": "passed"}, {"1": "passed", "2": "skipped"}, {"missing": ["2"]}),
+        ({"K.A": "skipped"}, {"1": "failed"}, {"newly_failing": ["1"]}),
+        ({"K.A": "failed", "K.B": "passed"}, {"1": "failed", "2": "passed"}, {"failing_on_both": ["1"]}),
+        ({"K.A": "failed"}, {"1": "passed"}, {"fixed": ["1"]}),
+        # as many ids, but not at the same place; not as many
+        ({"old": "passed", "a": "passed"}, {"a": "passed", "new": "passed"}, {"missing": ["old"]}),
+        ({"K.A": "passed", "K.B": "passed"}, {"1": "passed"}, {"missing": ["K.A", "K.B"]}),
+        ({"K.A": "passed"}, {"1": "passed", "2": "passed"}, {"missing": ["K.A"]}),
+    ],
+)
+def test_cases_with_other_ids_on_the_target_are_paired_by_their_place(
+    baseline: dict[str, str], target: dict[str, str], expected: dict[str, list[str]]
+) -> None:
+    runs = sides(cases(baseline), cases(target))
+
+    assert paired_groups(*runs, repeating(*runs)) == {
+        kind: tuple(cases(dict.fromkeys(ids, ""))) for kind, ids in expected.items()
+    }
+
+
+def test_a_paired_case_is_not_new() -> None:
+    runs = sides(cases({"K.A": "passed"}), cases({"1": "passed"}))
+
+    pairs = pair_runs(*runs, repeating(*runs), 2)
+
+    assert compare_runs("s", pairs.baseline, pairs.target).new == ()
+
+
+@pytest.mark.parametrize(
+    ("baseline_detail", "target_detail", "outcome"),
+    [
+        ("E   OSError: no database", "E   TypeError: no keyword", "failed"),
+        ("Skipped: no database", "Skipped: not on 3.12", "skipped"),
+    ],
+)
+def test_cases_in_another_order_hide_no_regression(baseline_detail: str, target_detail: str, outcome: str) -> None:
+    """What does not pass on either side may be two cases, if it has another reason."""
+    a, b, one, two = cases(dict.fromkeys(("K.A", "K.B", "1", "2"), ""))
+    baseline = run_of({a: outcome, b: "passed"}, "3.9", details={a: baseline_detail})
+    target = run_of({two: outcome, one: "passed"}, "3.12", details={two: target_detail})
+
+    assert paired_groups(baseline, target, repeating(baseline, target))["missing"] == (b,)
+
+
+def test_a_paired_case_is_rerun_by_its_own_id_on_each_side() -> None:
+    runs = sides(cases({"K.A": "passed"}), cases({"1": "failed"}))
+    rerun = repeating(*runs)
+
+    paired_groups(*runs, rerun)
+
+    assert {(on, *select) for on, _, select in rerun.asked} == {
+        ("3.9", "t.py::test_r"),
+        ("3.9", "t.py::test_r[K.A]"),
+        ("3.12", "t.py::test_r[1]"),
+    }
 
 
 def test_ids_with_the_versions_of_both_are_left_alone() -> None:

@@ -102,6 +102,38 @@ def test_a_finder_is_matched_where_imports_are_hooked() -> None:
     assert rules_of(f"{finder}    def find_spec(self, name, path=None): ...\nsys.meta_path.append(Finder())\n") == []
 
 
+NEW_FINDER = "class New:\n    def find_spec(self, name, path=None, target=None): ...\n"
+OLD_FINDER = "class Old:\n    def find_module(self, name, path=None): ...\n"
+
+
+@pytest.mark.parametrize(
+    ("installation", "is_matched"),
+    [
+        ("sys.meta_path.append(New())", False),
+        ("sys.meta_path.insert(0, New)", False),
+        ("new = New()\nsys.meta_path.append(new)", False),
+        ("class Newer(New): ...\nsys.meta_path.append(Newer())", False),
+        ("class Newer(Old, New): ...\nsys.meta_path.append(Newer())", False),
+        ("def install():\n    sys.meta_path.append(New())", False),
+        ("sys.meta_path.append(Old())", True),
+        ("sys.path_hooks.append(Old)", True),
+        ("sys.meta_path.append(New())\nsys.meta_path.append(Old())", True),
+        ("sys.meta_path.append(New()); sys.meta_path.append(unknown)", True),
+        ("class Older(Old): ...\nsys.meta_path.append(Older())", True),
+        ("class Proxy:\n    def __getattr__(self, name): ...\nsys.meta_path.append(Proxy())", True),
+        ("class Other(Unknown):\n    def find_spec(self): ...\nsys.meta_path.append(Other())", True),
+        ("def install(finder):\n    sys.meta_path.append(finder)", True),
+        ("sys.meta_path.append(New() if x else Old())", True),
+        ("sys.meta_path[:0] = [New()]", True),
+        ("from sys import meta_path\nmeta_path.append(New())", True),
+        ("sys.meta_path += [New()]", True),
+        ("sys.meta_path.append(New())\nprint(sys.meta_path)", True),
+    ],
+)
+def test_only_a_finder_that_may_be_installed_is_matched(installation: str, is_matched: bool) -> None:
+    assert rules_of(f"{NEW_FINDER}{OLD_FINDER}{installation}\n") == (["find-module-hook"] if is_matched else [])
+
+
 @pytest.mark.parametrize(
     ("default", "is_reported"), [("x: int = None", True), ("x: typing.Optional[int] = None", False)]
 )

@@ -117,6 +117,21 @@ def test_a_local_path_starts_in_the_nearest_folder_that_has_such_a_project(
     assert len(found.problems) == (not expected)
 
 
+@pytest.mark.parametrize(
+    ("second", "marker"),
+    [
+        ("", "python_version < '3.12'"),
+        ("./acme ; python_version < '3.12'\n", "python_version < '3.12'"),
+        ("./acme\n", ""),
+        ("./acme ; sys_platform == 'linux'\n", ""),
+    ],
+)
+def test_a_local_distribution_has_a_marker_if_all_lines_have_it(tmp_path: Path, second: str, marker: str) -> None:
+    files = {"r.txt": f"./acme ; python_version < '3.12'\n{second}", "acme/setup.py": ""}
+
+    assert [local.marker for local in read(tmp_path, files, "r.txt").locals] == [marker]
+
+
 def test_a_local_distribution_is_found_from_the_file_that_names_it(tmp_path: Path) -> None:
     """Its path is relative to the root."""
     found = read(tmp_path, {"svc/r.txt": "-e ../libs/common[db]\n", "libs/common/setup.py": ""}, "svc/r.txt")

@@ -1,4 +1,4 @@
-"""Vendored files block where an import reaches them, and not where none does."""
+"""Vendored files and data of tests block where an import reaches them, and not where none does."""
 
 from collections.abc import Mapping
 
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_py312.analysis.judging.evidence import Evidence
-from pytest_py312.analysis.judging.vendored import is_vendored, mark_unused_vendored
+from pytest_py312.analysis.judging.unused_files import is_test_data, is_vendored, mark_unused_files
 from pytest_py312.analysis.scanner.facts.stdlib_queries import InterpreterAnswers
 from pytest_py312.analysis.scanner.scan import scan_text
 from pytest_py312.core.model.findings import Finding, Location, Severity
@@ -31,11 +31,11 @@ def blocking(files: Mapping[str, str], target: tuple[int, int] = (3, 12), progra
     findings = [
         Finding(code="PY201", message="module 'imp' was removed", location=Location(path=path, line=1))
         for path in texts
-        if path in (SIX, OLD) or path.endswith("/inner/commands.py")
+        if path in (SIX, OLD) or path.endswith(("/inner/commands.py", "/data/old.py", "/plugin.py"))
     ]
     answers = (InterpreterAnswers(version=version, answers={}, origin="a test") for version in ((3, 9), target))
     evidence = Evidence(baseline=next(answers), target=next(answers))
-    marked = mark_unused_vendored(findings, facts, contents, evidence, programs)
+    marked = mark_unused_files(findings, facts, contents, evidence, programs, folder="svc")
     return {str(found.location.path) for found in marked if found.location and found.severity is Severity.ERROR}
 
 
@@ -94,6 +94,62 @@ def test_a_module_that_a_start_command_runs_blocks() -> None:
 def test_other_folders_are_not_vendored() -> None:
     assert is_vendored("svc/third_party/a/b.py")
     assert not is_vendored("svc/app/vendor.py")
+
+
+DATA = "svc/tests/data/old.py"
+PLUGIN = "svc/tests/fixtures/plugin.py"
+READS = "import ast\nfrom pathlib import Path\nast.parse((Path(__file__).parent / 'data' / 'old.py').read_text())\n"
+RUNS = "import runpy\nrunpy.run_path(path)\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "used"),
+    [
+        ({}, set()),
+        ({"svc/tests/test_a.py": READS}, set()),
+        ({"svc/tests/test_a.py": "from .data import old\n"}, {DATA}),
+        ({"svc/tests/test_a.py": "from tests.data.old import x\n"}, {DATA}),
+        ({"svc/tests/test_a.py": "def test_a():\n    import old\n"}, {OLD, DATA}),
+        ({"svc/tests/test_a.py": "pytest_plugins = ['tests.fixtures.plugin']\n"}, {PLUGIN}),
+        ({"svc/tests/test_a.py": "x = 'tests.data.old.Settings'\n"}, {DATA}),
+        ({"svc/tests/test_a.py": "x = 'python -m tests.data.old --all'\n"}, {DATA}),
+        ({"svc/tests/test_a.py": READS, "svc/app/run.py": RUNS}, {DATA}),
+        ({"svc/tests/test_a.py": "x = f'{HERE}/data/*.py'\nsubprocess.run(x)\n"}, {DATA}),
+        ({"svc/tests/test_a.py": "x = Path('fixtures').glob('*')\n", "svc/tests/conftest.py": RUNS}, {PLUGIN}),
+        ({"svc/tests/test_a.py": "from tests.fixtures import plugin\n", PLUGIN: READS + RUNS}, {PLUGIN, DATA}),
+        ({"svc/tests/test_a.py": "cursor.execute(x, 'data')\n"}, set()),
+        ({"svc/tests/data/test_old.py": "from . import old\n"}, {DATA}),
+    ],
+)
+def test_data_of_tests_blocks_only_where_something_imports_or_runs_it(files: Mapping[str, str], used: set[str]) -> None:
+    data = {DATA: "import asyncore\n", PLUGIN: "import asyncore\n", "svc/tests/data/__init__.py": ""}
+    assert blocking({**data, **files}) == used
+
+
+def test_what_a_start_command_runs_is_no_data() -> None:
+    assert blocking({DATA: "import asyncore\n"}, programs=("tests.data.old",)) == {DATA}
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("svc/tests/data/old.py", True),
+        ("svc/app/tests/unit/resources/deep/old.py", True),
+        ("svc/pkg/testdata/old.py", True),
+        ("svc/tests/old.py", False),
+        ("svc/data/old.py", False),
+        ("svc/data/tests/old.py", False),
+        ("svc/tests/data/test_old.py", False),
+        ("svc/tests/data/conftest.py", False),
+        ("svc/tests/data/old.so", False),
+    ],
+)
+def test_data_of_tests_is_known_by_its_folders(path: str, expected: bool) -> None:
+    assert is_test_data(path, "svc") is expected
+
+
+def test_a_service_may_lie_among_the_data_of_tests_above_it() -> None:
+    assert not is_test_data("tests/data/svc/app/old.py", "tests/data/svc")
 
 
 @given(st.text(max_size=60))

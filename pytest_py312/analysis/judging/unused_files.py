@@ -1,17 +1,21 @@
-"""Tell vendored files that nothing of a service imports from those that it uses. Pure.
+"""Tell vendored files and data of tests that nothing of a service imports from those that it uses. Pure.
 
 A vendored copy of another project often has parts for Pythons and situations that the service never meets. What no
 import reaches from the service's own files, its tests included, cannot break it. In doubt a file counts as used: by any
 import that ends like its path, and by all in a file that imports by name and mentions the folder. A file that only adds
 the folder to ``sys.path`` imports nothing: what is imported from there ends like a path below it. It counts as such a
 file if another one imports by name, and what it puts first is found by installed projects as well.
+
+Python files among the data of tests may be text that a test only parses. They count as used if a file names them with
+dots, or names them or a folder of theirs where any file runs other files or imports by name.
 """
 
 import re
 import sys
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 from pytest_py312.analysis.judging.evidence import Evidence
 from pytest_py312.analysis.judging.reachability import Reachability
@@ -24,6 +28,26 @@ VENDOR_FOLDERS = frozenset(
         "_third_party", "third-party",
     }
 )  # fmt: skip
+_TEST_FOLDERS = frozenset({"tests", "test"})
+_DATA_FOLDERS = frozenset(
+    {
+        "data", "fixtures", "fixture", "resources", "samples", "sample", "examples", "inputs", "input", "expected",
+        "snapshots", "golden", "corpus", "cases", "assets", "files",
+    }
+)  # fmt: skip
+"""Folders of data if they lie in a folder of tests."""
+_TEST_DATA_FOLDERS = frozenset({"testdata", "test_data", "test-data"})
+_COLLECTED = re.compile(r"(?:conftest|test.*|.*_tests?)\.py")
+"""What pytest or unittest may collect. If a suite collects other files as well, it fails where they break."""
+_RUNS_FILES = re.compile(
+    rb"\bexec(?:file|_module|[lv]\w*)?\(|\b(?:system|spawn\w*|posix_spawn|[Pp]open)\(|subprocess|sys\.executable|pexpect|"
+    rb"runpy|import_module|__import__|importlib\.(?:util|machinery)|SourceFileLoader|load_source|pkgutil|sys\.path|"
+    rb"syspath_prepend|pytest_plugins|pytester|testdir|entry_points|from_pyfile|alembic|DagBag"
+)
+"""What a file contains that may run a file, or import a module without an import statement."""
+_QUOTED = re.compile(rb"""(?<=["'/])[\w.-]+(?=["'/])""")
+_DOTTED = re.compile(rb"[\w-]+(?:\.[\w-]+)+")
+
 _BY_NAME = (b"import_module", b"__import__", b"runpy", b"spec_from_file_location")
 _DYNAMIC = (*_BY_NAME, b"entry_points")
 """What a file contains that may import a module without an import statement."""
@@ -40,25 +64,37 @@ def is_vendored(path: str) -> bool:
     return not VENDOR_FOLDERS.isdisjoint(path.split("/")[:-1])
 
 
-def mark_unused_vendored(
+def is_test_data(path: str, folder: str = ".") -> bool:
+    """Whether a module lies among the data of the tests in ``folder``, and its name is not that of a test."""
+    *folders, name = path.removeprefix(f"{folder}/").split("/")
+    below_tests = next((folders[at:] for at, each in enumerate(folders) if each in _TEST_FOLDERS), [])
+    in_data = not _DATA_FOLDERS.isdisjoint(below_tests) or not _TEST_DATA_FOLDERS.isdisjoint(folders)
+    return in_data and name.endswith(".py") and _COLLECTED.fullmatch(name) is None
+
+
+def mark_unused_files(
     findings: Sequence[Finding],
     files: Sequence[FileFacts],
     contents: Mapping[str, bytes],
     evidence: Evidence,
     programs: Collection[str] = (),
+    folder: str = ".",
 ) -> tuple[Finding, ...]:
-    """Return ``findings``, with errors in vendored files that nothing imports on the target as warnings.
+    """Return ``findings``, with errors in vendored files and test data that nothing uses on the target as warnings.
 
     :param programs: dotted names of modules that the service's start commands run.
+    :param folder: that of the service.
     """
     suspected = {
-        finding.location.path
+        path
         for finding in findings
-        if finding.severity is Severity.ERROR and finding.location is not None and is_vendored(finding.location.path)
+        if finding.severity is Severity.ERROR
+        and finding.location is not None
+        and _is_foreign(path := finding.location.path, folder)
     }
     if not suspected:
         return tuple(findings)
-    unused = suspected - _used_files(files, contents, evidence, programs)
+    unused = suspected - _used_files(files, contents, evidence, programs, folder)
     return tuple(_as_unused(finding) if finding.location and finding.location.path in unused else finding
                  for finding in findings)  # fmt: skip
 
@@ -66,44 +102,75 @@ def mark_unused_vendored(
 def _as_unused(finding: Finding) -> Finding:
     if finding.severity is not Severity.ERROR:
         return finding
-    message = f"{finding.message} (in a vendored file that nothing of the service imports)"
+    is_of_vendor = finding.location is not None and is_vendored(finding.location.path)
+    kind = "a vendored file" if is_of_vendor else "a file of test data"
+    message = f"{finding.message} (in {kind} that nothing of the service imports)"
     return replace(finding, severity=Severity.WARNING, message=message)
 
 
+def _is_foreign(path: str, folder: str) -> bool:
+    """Whether a file is the service's own code only if something uses it."""
+    return is_vendored(path) or is_test_data(path, folder)
+
+
 def _used_files(
-    files: Sequence[FileFacts], contents: Mapping[str, bytes], evidence: Evidence, programs: Collection[str]
+    files: Sequence[FileFacts],
+    contents: Mapping[str, bytes],
+    evidence: Evidence,
+    programs: Collection[str],
+    folder: str,
 ) -> set[str]:
-    """Return the files of the service itself, and the vendored ones that they import."""
-    vendored: dict[str, list[tuple[_Parts, FileFacts]]] = {}
+    """Return the files of the service itself, and those vendored or among test data that they use."""
+    foreign: dict[str, list[tuple[_Parts, FileFacts]]] = {}
     for facts in files:
-        if is_vendored(facts.path):
+        if _is_foreign(facts.path, folder):
             parts = _module_parts(facts.path)
-            vendored.setdefault(parts[-1], []).append((parts, facts))
-    used = {facts.path for facts in files if not is_vendored(facts.path)}
+            foreign.setdefault(parts[-1], []).append((parts, facts))
+    used = {facts.path for facts in files if not _is_foreign(facts.path, folder)}
     pending = deque(facts for facts in files if facts.path in used)
-    any_dynamic = any(word in contents.get(path, b"") for path in used for word in _BY_NAME)
+    any_dynamic = any(
+        word in contents.get(facts.path, b"") for facts in files if not is_vendored(facts.path) for word in _BY_NAME
+    )
 
     def use(names: _Parts) -> None:
-        for parts, facts in vendored.get(names[-1], ()):
+        for parts, facts in foreign.get(names[-1], ()):
             if facts.path not in used and parts[-len(names) :] == names:
                 used.add(facts.path)
                 pending.append(facts)
 
     for program in programs:
         use(tuple(program.split(".")))
+    data = [facts for facts in files if facts.path not in used and is_test_data(facts.path, folder)]
     while pending:
         facts = pending.popleft()
         for names in _imported(facts, evidence):
             use(names)
         depth = 0 if is_vendored(facts.path) else _depth_of_use(contents.get(facts.path, b""), any_dynamic=any_dynamic)
         if depth:
-            mentioned = {folder for folder in VENDOR_FOLDERS if folder.encode() in contents[facts.path]}
-            for candidates in vendored.values():
+            mentioned = {name for name in VENDOR_FOLDERS if name.encode() in contents[facts.path]}
+            for candidates in foreign.values():
                 for parts, candidate in candidates:
                     if candidate.path not in used and _is_within(parts, mentioned, depth):
                         used.add(candidate.path)
                         pending.append(candidate)
+        unused_data = [candidate for candidate in data if candidate.path not in used]
+        if unused_data and not pending:
+            pending.extend(_named_data(unused_data, [contents.get(path, b"") for path in used], folder))
+            used.update(candidate.path for candidate in pending)
     return used
+
+
+def _named_data(data: Iterable[FileFacts], contents: Sequence[bytes], folder: str) -> Iterator[FileFacts]:
+    """Yield the test data that ``contents`` name, and may run or import without an import statement."""
+    quoted = {name for content in contents for name in _QUOTED.findall(content)}
+    dotted = [text.split(b".") for text in {*quoted, *(text for each in contents for text in _DOTTED.findall(each))}]
+    pairs = {pair for names in dotted for pair in pairwise(names)}
+    runs_files = any(map(_RUNS_FILES.search, contents))
+    for facts in data:
+        parts = [part.encode() for part in _module_parts(facts.path.removeprefix(f"{folder}/"))]
+        is_named = (parts[-1], b"py") in pairs or not quoted.isdisjoint(parts)
+        if not pairs.isdisjoint(pairwise(parts)) or (runs_files and is_named):
+            yield facts
 
 
 def _depth_of_use(content: bytes, *, any_dynamic: bool) -> int:
