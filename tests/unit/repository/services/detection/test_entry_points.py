@@ -87,6 +87,13 @@ def test_the_lines_of_compose_files_above_that_start_a_service(tmp_path: Path) -
         ("python api/main.py", ["main.py", "src/api/main.py"], [("main", "src/api", True)]),
         ("python api/main.py", ["main.py", "web/main.py"], [("main", ".", True)]),
         ("python /app/main.py", ["main.py", "app/main.py"], [("main", ".", True)]),
+        ('["python", "-c", "from app.worker import main; main()"]', ["app/worker.py"], [("app.worker", ".", False)]),
+        ("python -m $MODULE\nENV MODULE=app.worker", ["app/worker.py"], [("app.worker", ".", True)]),
+        ('["flask", "run"]\nENV FLASK_APP app.web', ["app/web.py", "app.py"], [("app.web", ".", False)]),
+        ("flask run", ["src/wsgi.py"], [("wsgi", "src", False)]),
+        ("sh -c 'flask db upgrade && python app.py'", ["app.py"], [("app", ".", True)]),
+        ("flask --app src/web.py run", ["src/web.py"], [("web", "src", False)]),
+        ("flask --app src/web.py run", ["src/__init__.py", "src/web.py"], [("src.web", ".", False)]),
     ],
 )
 def test_the_modules_of_the_service_that_start_it(
@@ -117,3 +124,26 @@ def test_options_of_servers_are_start_modules(
     programs_in(tmp_path, {"svc/Dockerfile": f"{IMAGE}CMD {command}\n", "svc/b.py": "", **own}, "svc")
     (service,) = discover(Plan(root=tmp_path)).services
     assert [(module.name, module.folder, module.is_own) for module in service.start_modules] == modules
+
+
+def test_a_console_script_of_the_service_is_started_by_its_module(tmp_path: Path) -> None:
+    files = {
+        "svc/Dockerfile": f'{IMAGE}RUN pip install .\nCMD ["ops", "--all"]\n',
+        "svc/pyproject.toml": '[project]\nname = "svc"\n[project.scripts]\nops = "app.ops:main"\nx = "app.x:main"\n',
+        "svc/src/app/ops.py": "",
+    }
+    assert programs_in(tmp_path, files, "svc") == ["ops", "app.ops"]
+    (service,) = discover(Plan(root=tmp_path)).services
+    assert [(module.name, module.folder) for module in service.start_modules] == [("app.ops", "src")]
+
+
+def test_variables_of_images_and_compose_files(tmp_path: Path) -> None:
+    files = {
+        "shop/Dockerfile": "FROM python:3.11 AS base\nARG NAME=worker\nENV A=shop.$NAME\n"
+        'FROM base\nENV B="x" PORT=80\nENTRYPOINT ["./start.sh"]\n',
+        "shop/start.sh": "python -m $A\npython -m ${B:-y}\n",
+        "compose.yml": "services:\n  a: {build: shop, environment: {C: shop.purge}, command: sh -c 'python -m $$C'}\n",
+        "shop/.flaskenv": "FLASK_APP=shop.web\n",
+        "shop/Procfile": "web: flask run\n",
+    }
+    assert programs_in(tmp_path, files) == ["shop.worker", "x", "flask", "shop.web", "shop.purge"]
