@@ -19,6 +19,7 @@ from pytest_py312.repository.formats.commands.server_options import (
 from pytest_py312.repository.formats.dockerfile import DockerfileText
 from pytest_py312.repository.formats.start_commands import StartCommand, read_command
 from pytest_py312.repository.recipes.serverless_builds import handler_programs
+from pytest_py312.repository.services.detection.additional_programs import django_command, managed_commands
 from pytest_py312.repository.services.detection.service_files import ServiceFiles, is_production_dockerfile
 from pytest_py312.repository.tree import Tree, join_path, lies_in, with_outer_folders
 
@@ -41,7 +42,12 @@ def started_programs(tree: Tree, files: ServiceFiles, scripts: Sequence[tuple[st
     commands = _commands(tree, files, variables)
     programs = (program for command in commands for program in _programs_of(tree, files, command, variables))
     handlers = handler_programs(tree, files.path, files.nested_folders)
-    return tuple(islice(dict.fromkeys(_with_modules(chain(programs, handlers), dict(scripts))), MAX_PROGRAMS))
+    needed = dict.fromkeys(_with_modules(chain(programs, handlers), dict(scripts)))
+    managed = (program for command in managed_commands(tree, files, variables)
+               for program in _programs_of(tree, files, command, variables))  # fmt: skip
+    additional = (replace(program, is_additional=True) for program in _with_modules(managed, dict(scripts)))
+    others = (program for program in additional if replace(program, is_additional=False) not in needed)
+    return tuple(islice(dict.fromkeys(chain(needed, others)), MAX_PROGRAMS))
 
 
 def _with_modules(programs: Iterable[Program], scripts: Mapping[str, str]) -> Iterator[Program]:
@@ -97,7 +103,7 @@ def start_modules(programs: Sequence[Program], files: ServiceFiles) -> tuple[Sta
         if ordered and (len(ordered) == 1 or _depth(ordered[0]) < _depth(ordered[1])):
             module = _start_module(program, ordered[0], present)
         elif program.is_option and not ordered:
-            module = StartModule(name=program.name, is_own=False)
+            module = StartModule(name=program.name, is_own=False, is_additional=program.is_additional)
         else:
             continue
         modules.append(module)
@@ -107,8 +113,8 @@ def start_modules(programs: Sequence[Program], files: ServiceFiles) -> tuple[Sta
 
 def _start_module(program: Program, folder: str, present: Sequence[str]) -> StartModule:
     """Return the module of a program. What an application names by its file may be in a package: that is climbed."""
-    name = program.name
-    while program.is_application and program.folder and folder != "." and f"{folder}/__init__.py" in present:
+    name, is_named_by_file = program.name, program.is_application and program.folder and not program.is_script
+    while is_named_by_file and folder != "." and f"{folder}/__init__.py" in present:
         folder, _, package = f"./{folder}".rpartition("/")
         folder, name = join_path(".", folder), f"{package}.{name}"
     return StartModule(
@@ -223,9 +229,16 @@ def _programs_of(
     for one in (command, *scripts):
         yield from one.programs
         for call in one.calls:
+            if command_module := django_command(call, files):
+                yield command_module
             yield from map(_option_program, modules_of_options(call.name, call.arguments))
             for name in configuration_names(call.name, call.arguments):
                 for path in _outermost_named(files.scan.files, name):
+                    folder, _, file = path.rpartition("/")
+                    yield Program(
+                        name=file.removesuffix(".py"), is_module=True, is_application=True, is_script=True,
+                        is_additional=True, folder=folder,
+                    )  # fmt: skip
                     text = tree.read_or_none(join_path(files.path, path)) or ""
                     yield from map(_option_program, modules_of_configuration(text))
 
