@@ -237,8 +237,9 @@ class Program:
 
     ``is_application``: a server imports the module (``uvicorn NAME:app``). ``is_option``: an option of its command
     says so (``gunicorn -k gevent``). ``is_script``: the module is run as a file (``python FOLDER/NAME.py``), in a
-    ``folder`` below the working folder of the command if that says it. ``is_additional``: something else than the
-    service's own start command runs it, such as cron: what fails in the same way on the baseline says nothing of it.
+    ``folder`` below the working folder of the command if that says it; without ``is_module`` the file has no suffix.
+    ``is_additional``: something else than the service's own start command runs it, such as cron: what fails in the same
+    way on the baseline says nothing of it.
     """
 
     name: str

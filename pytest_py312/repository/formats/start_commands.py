@@ -348,7 +348,7 @@ def _module_of_python(words: Sequence[str], variables: Mapping[str, str]) -> Ite
                 yield script
                 yield ProgramCall(name=f"{script.name}.py", arguments=tuple(words[index + 1 :]))
             elif _PYTHON_COMMAND.fullmatch(name := word.rpartition("/")[2]):
-                yield Program(name=name)
+                yield Program(name=name, is_script=True, folder=_folder_of(word.removesuffix(name)))
             return
 
 
@@ -371,12 +371,13 @@ def _imported_by(text: str) -> Iterator[Program]:
 
 
 def _script_program(word: str) -> Program | None:
-    """Return the program of a Python file; ``setup.py`` starts no service.
-
-    Where an image has the folder of an absolute path is not analyzed.
-    """
+    """Return the program of a Python file; ``setup.py`` starts no service."""
     script = _PYTHON_FILE.fullmatch(word)
     if script is None or script["name"] == "setup":
         return None
-    folder = "" if word.startswith("/") else posixpath.normpath(script["folder"]).strip("./")
-    return Program(name=script["name"], is_module=True, is_script=True, folder=folder)
+    return Program(name=script["name"], is_module=True, is_script=True, folder=_folder_of(script["folder"]))
+
+
+def _folder_of(folder: str) -> str:
+    """Return a folder of a command; where an image has that of an absolute path is not analyzed."""
+    return "" if folder.startswith("/") else posixpath.normpath(folder).strip("./")

@@ -4,12 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_py312.core.model.fleet import Program
 from pytest_py312.repository.formats.start_commands import StartCommand, read_command, without_wrapper
 
 
 def shown(command: StartCommand) -> list[str]:
     return [
-        f"{one.name}.py" if one.is_script else f"-m {one.name}" if one.is_module else one.name
+        f"{one.name}{'.py' * one.is_module}" if one.is_script else f"-m {one.name}" if one.is_module else one.name
         for one in command.programs
     ]
 
@@ -122,3 +123,11 @@ def test_the_variables_with_which_a_command_is_run() -> None:
 def test_a_wrapper_is_removed(command: str, inner: str | None) -> None:
     found = without_wrapper(command.split())
     assert (None if found is None else " ".join(found)) == inner
+
+
+@pytest.mark.parametrize(
+    ("text", "folder"),
+    [("python jobs/purge --all", "jobs"), ("python ./purge", ""), ("cd /srv && exec python /srv/jobs/purge", "")],
+)
+def test_a_file_without_a_suffix_has_the_folder_that_the_command_names(text: str, folder: str) -> None:
+    assert read_command(text).programs == (Program(name="purge", is_script=True, folder=folder),)
