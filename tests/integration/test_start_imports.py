@@ -37,6 +37,10 @@ FILES = {
     "unknown.py": "import sys\nHERE = '.'\nsys.path.append(HERE + '/inside/src')\nimport deep\n",
     "settings.py": "import os\nA, B = os.environ['BUCKET'], int(os.environ['port'])\nC = os.getenv('PREFIX') + A\n",
     "database.py": "import os\nURL = os.environ['DATABASE_URL']\nraise ConnectionError(URL)\n",
+    "gunicorn.conf.py": "import logging\nworkers = undefined\n",
+    "manage.py": "import os\nos.environ.setdefault('DJANGO_SETTINGS_MODULE', 'settings')\n",
+    "django/__init__.py": "import os\ndef setup():\n    os.environ['READY'] = os.environ['DJANGO_SETTINGS_MODULE']\n",
+    "shop/management/commands/purge.py": "import os\nassert os.environ['READY'] == 'settings'\n",
     "broken-paths.py": "import sys\nsys.path.append('cmd')\nimport no_such_module\n",
 }
 
@@ -84,6 +88,13 @@ def test_scripts_are_imported_as_files(cells: Cells, interpreter: str) -> None:
     scripts = [StartModule(name=name, is_program=True, is_script=True) for name in names]
     missing = "ModuleNotFoundError: No module named 'no_such_module'"
     assert imports(cells, interpreter, *scripts) == ["", "", "", "", "", missing]
+
+
+@pytest.mark.parametrize("interpreter", ["3.9", "3.12"])
+def test_files_are_executed_and_commands_of_django_have_its_settings(cells: Cells, interpreter: str) -> None:
+    file = StartModule(name="gunicorn.conf", is_script=True)
+    command = StartModule(name="shop.management.commands.purge")
+    assert imports(cells, interpreter, file, command) == ["NameError: name 'undefined' is not defined", ""]
 
 
 def test_what_cannot_be_imported_is_reported(cells: Cells) -> None:

@@ -3,14 +3,16 @@
 import ast
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from textwrap import dedent
 
 from pytest_py312.analysis.scanner.facts.stdlib_names import is_stdlib_module
 from pytest_py312.repository.declarations.reader import MAKEFILE_NAMES, is_program_settings
+from pytest_py312.repository.formats.commands.managed_programs import cron_commands, is_crontab
 from pytest_py312.repository.formats.commands.python_commands import PythonCommand, read_python_commands
 from pytest_py312.repository.formats.dockerfile import is_dockerfile, read_dockerfile
+from pytest_py312.repository.formats.functions.inline_code import has_inline_code, read_inline_code
 from pytest_py312.repository.formats.text_positions import blanked
 from pytest_py312.repository.services.detection.entry_points import is_compose_file
 
@@ -37,28 +39,35 @@ _FIRST_ITEM = "0,"
 """A statement cannot be indented, but the second item of a tuple can be at any column."""
 
 
-def may_embed_python(name: str) -> bool:
-    """Return whether a file of this name may contain Python without being Python."""
+def may_embed_python(path: str) -> bool:
+    """Return whether a file at this path may contain Python without being Python."""
+    name = path.rpartition("/")[2]
     return (
         name.endswith((*_COMMAND_SUFFIXES, *_CYTHON_SUFFIXES, *_YAML_SUFFIXES))
         or name in _COMMAND_FILES
         or is_dockerfile(name)
         or is_program_settings(name)
+        or is_crontab(path)
     )
 
 
-def embedded_python(text: str, name: str) -> str:
-    """Return the Python in the file ``name``, on the lines where it is; empty if it has none.
+def embedded_python(text: str, path: str) -> str:
+    """Return the Python in the file at ``path``, on the lines where it is; empty if it has none.
 
     Of Cython these are the imports of standard modules that are not indented. Other files have commands: each becomes
     the list of its words, at its column, which the scanner reads like the argument of ``subprocess.run``.
     """
-    if name.endswith(_YAML_SUFFIXES) and not (is_compose_file(name) or _is_manifest(text)):
-        return ""
+    name = path.rpartition("/")[2]
     if name.endswith(_CYTHON_SUFFIXES):
         lines = dict(_cython_imports(text))
+    elif name.endswith(_YAML_SUFFIXES) and has_inline_code(text):
+        lines = dict(_command_lists(tuple(read_inline_code(text))))
+    elif name.endswith(_YAML_SUFFIXES) and not (is_compose_file(name) or _is_manifest(text)):
+        return ""
     else:
-        lines = dict(_command_lists(_of_python_stages(text, name) if is_dockerfile(name) else text))
+        text = _of_python_stages(text, name) if is_dockerfile(name) else text
+        text = cron_commands(text) if is_crontab(path) else text
+        lines = dict(_command_lists(read_python_commands(text)))
     return "".join(f"{lines.get(number, '')}\n" for number in range(1, max(lines, default=0) + 1))
 
 
@@ -87,8 +96,7 @@ def _of_python_stages(text: str, path: str) -> str:
     return "\n".join(lines)
 
 
-def _command_lists(text: str) -> Iterator[tuple[int, str]]:
-    commands = read_python_commands(text)
+def _command_lists(commands: Sequence[PythonCommand]) -> Iterator[tuple[int, str]]:
     if len({command.minor for command in commands if command.minor}) > 1:  # it works with several Pythons
         commands = tuple(command for command in commands if not command.minor)
     for number, of_line in groupby(commands, key=lambda command: command.line):

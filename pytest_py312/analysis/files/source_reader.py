@@ -20,8 +20,14 @@ FILE_LIMIT = 2 * 1024**2
 PYTHON_SUFFIXES = (".py", ".pyw")
 PYTHON_COMMAND_SUFFIXES = (".wsgi", ".cgi")
 """Suffixes of scripts that a web server runs. A ``.wsgi`` is always Python; a ``.cgi`` needs a line that says so."""
-_PYTHON_LINE = re.compile(rb"#![^\r\n]*?[/ \t]python(?:3(?:\.\d+)?)?(?=[ \t\r\n]|\Z)")
-"""The first line of a script of Python. One for ``python2`` is never run by a Python 3."""
+_PYTHON_LINE = re.compile(
+    rb"#![^\r\n]*?[/ \t](?:python(?:3(?:\.\d+)?)?(?=[ \t\r\n]|\Z)"
+    rb"|(?:ba|da)?sh[ \t]*\r?\n(?:'{4}|\"{2}:\"|'{3}:')[ \t]*exec[ \t][^\r\n]*?python3?[ \t])"
+)
+"""The first line of a script of Python, or the first two of one that a shell hands to it, as a string for Python.
+
+One for ``python2`` is never run by a Python 3.
+"""
 _SHELL_LINE = re.compile(rb"#![^\r\n]*?[/ \t](?:ba|da|k|z)?sh(?=[ \t\r\n]|\Z)")
 _FIRST_LINE = 256
 """Bytes at the start of a file that are read to see whether it is a script; Linux reads as many."""
@@ -51,6 +57,8 @@ class SourceFolder:
     """Where files elsewhere start it: no other lines of these count."""
     nested_services: tuple[str, ...] = ()
     """Folders of other services inside of this one. Their source is excluded."""
+    scripts: tuple[str, ...] = ()
+    """Ends of the paths of files without a suffix that commands run with Python: ``python jobs/purge``."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,11 +90,21 @@ class ScannedSource:
 class _FolderModules:
     """The modules and scripts in each folder of a service. Paths are relative to the root."""
 
-    def __init__(self, service: str, files: Sequence[str], starts: Mapping[str, bytes]) -> None:
-        """``starts``: the beginnings of those files whose names do not say whether they are scripts."""
+    def __init__(
+        self, service: str, files: Sequence[str], starts: Mapping[str, bytes], scripts: Sequence[str] = ()
+    ) -> None:
+        """Sort the files of a folder.
+
+        :param starts: the beginnings of those files whose names do not say whether they are scripts.
+        :param scripts: the ends of the paths of those that commands run with Python.
+        """
         prefix = "" if service == "." else f"{service}/"
         modules = [prefix + name for name in files if name.endswith(PYTHON_SUFFIXES)]
-        self.sources = [*modules, *(prefix + name for name, start in starts.items() if _is_python(name, start))]
+        run = _run_scripts(scripts, starts)
+        self.sources = [
+            *modules,
+            *(prefix + name for name, start in starts.items() if name in run or _is_python(name, start)),
+        ]
         self._names: dict[str, set[str]] = {}
         for path in modules:
             folder, _, name = path.rpartition("/")
@@ -139,6 +157,17 @@ def _shell_scripts(starts: Mapping[str, Mapping[str, bytes]]) -> frozenset[str]:
     )
 
 
+def _run_scripts(scripts: Sequence[str], starts: Mapping[str, bytes]) -> set[str]:
+    """Return the outermost file without a suffix for each script; none that is compressed or not for Python."""
+    run = set()
+    for script in scripts:
+        names = [name for name in starts if "." not in _base_name(name) and f"/{name}".endswith(f"/{script}")]
+        for name in sorted(names, key=lambda name: (name.count("/"), name))[:1]:
+            if not starts[name].startswith((b"#!", b"PK")) and b"\0" not in starts[name]:
+                run.add(name)
+    return run
+
+
 def _is_python(name: str, start: bytes) -> bool:
     """Return whether a script is Python, by its name or its first line, such as ``bin/manage``."""
     return name.endswith(".wsgi") or _PYTHON_LINE.match(start) is not None
@@ -147,7 +176,7 @@ def _is_python(name: str, start: bytes) -> bool:
 def _embedded_tasks(texts: Iterable[tuple[str, str]], local_modules: frozenset[str]) -> Iterator[ScanTask]:
     """Yield the Python in Dockerfiles, scripts of a shell and other files that are not Python themselves."""
     for path, text in texts:
-        content = embedded_python(text, _base_name(path)).encode()
+        content = embedded_python(text, path).encode()
         if content:
             key = facts_key(content, local_modules)
             yield ScanTask(key=key, path=path, content=content, local_modules=local_modules)
@@ -217,7 +246,10 @@ class SourceReader:
         scans = self._list_folders(folder)
         unread = [(path, TOO_MANY_FILES) for path, scan in scans.items() if not scan.complete]
         starts = {path: self._starts(path, scan.files) for path, scan in scans.items()}
-        modules = {path: _FolderModules(path, scan.files, starts[path]) for path, scan in scans.items()}
+        modules = {
+            path: _FolderModules(path, scan.files, starts[path], folder.scripts if path == folder.path else ())
+            for path, scan in scans.items()
+        }
         roots = {*folder.roots, *scans, *(path.rpartition("/")[0] or "." for path in list(scans)[1:])}
         shared = frozenset(
             name
@@ -249,7 +281,7 @@ class SourceReader:
         files = [join_path(path, name) for path, scan in scans.items() for name in scan.files]
         starts["."] = starts.get(".", {}) | self._starts(".", folder.files)
         of_shell = _shell_scripts(starts)
-        embedding = [path for path in (*files, *folder.files) if path in of_shell or may_embed_python(_base_name(path))]
+        embedding = [path for path in (*files, *folder.files) if path in of_shell or may_embed_python(path)]
         texts = chain(self._texts(embedding), self._texts_of_lines(folder.started_above))
         for task in _embedded_tasks(texts, shared):
             tasks.setdefault(task.path, task)

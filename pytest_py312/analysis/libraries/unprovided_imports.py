@@ -98,10 +98,11 @@ def _starting_files(files: Sequence[FileFacts], service: Service, modules: Modul
     started = {
         join_path(service.path, module.folder, f"{module.name}.py")
         for module in service.start_modules
-        if module.is_script
+        if module.is_script and not module.is_additional
     }
     for program in service.programs:
-        for name in (program.name, f"{program.name}.__main__") if program.is_module and not program.is_script else ():
+        is_needed = program.is_module and not (program.is_script or program.is_additional)
+        for name in (program.name, f"{program.name}.__main__") if is_needed else ():
             facts = modules.find(name, f"{service.path}/")
             if facts is not None:
                 started.add(facts.path)

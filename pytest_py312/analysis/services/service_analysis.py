@@ -32,7 +32,7 @@ from pytest_py312.analysis.scanner.gc_pause import gc_paused
 from pytest_py312.analysis.services.analysis_cache import AnalysisCache, analysis_key
 from pytest_py312.core.concurrency import SingleFlight, Work
 from pytest_py312.core.model.findings import Finding, Interpreter, Severity
-from pytest_py312.core.model.fleet import Cell, Service, cells_of
+from pytest_py312.core.model.fleet import Cell, Program, Service, cells_of
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.repository.tree import join_path
@@ -427,12 +427,17 @@ def _mark_preexisting(findings: Sequence[Finding]) -> tuple[Finding, ...]:
 
 def _changeable(finding: Finding) -> Finding:
     """Return the finding without its changes if it is in a file that is not Python, which no editor here rewrites."""
-    is_embedded = finding.location is not None and may_embed_python(finding.location.path.rpartition("/")[2])
+    is_embedded = finding.location is not None and may_embed_python(finding.location.path)
     return replace(finding, changes=()) if is_embedded and finding.changes else finding
 
 
 def _has_syntax_error(messages: Sequence[CompilerMessage]) -> bool:
     return any(complaint.is_error for complaint in messages)
+
+
+def _is_bare(program: Program) -> bool:
+    """Return whether Python runs a file without a suffix."""
+    return program.is_script and not program.is_module
 
 
 def _source_folder(service: Service) -> SourceFolder:
@@ -443,6 +448,7 @@ def _source_folder(service: Service) -> SourceFolder:
         path=service.path,
         roots=tuple(join_path(service.path, root) for root in (".", *roots)),
         needs=service.settings.needs,
+        scripts=tuple(join_path(program.folder, program.name) for program in service.programs if _is_bare(program)),
         files=tuple(path for path in recipe_files if not path.startswith(prefix)),
         started_above=service.started_above,
         nested_services=service.nested_folders,

@@ -10,6 +10,8 @@ AWS_LAMBDA = "AWS Lambda"
 GOOGLE_FUNCTIONS = "Google Cloud Functions"
 PLATFORMS = (AWS_LAMBDA, GOOGLE_FUNCTIONS)
 """What runs functions, and has packages of its own: in place of the tool of an install step."""
+DJANGO_COMMANDS = ".management.commands."
+"""What is in the name of a module with a command of Django, which needs its settings."""
 _SITE_FOLDER = re.compile(r"/lib/python3[.]?\d*/(?:site|dist)-packages/?$")
 
 # ---- the fleet: what discovery has read from the repository
@@ -235,7 +237,9 @@ class Program:
 
     ``is_application``: a server imports the module (``uvicorn NAME:app``). ``is_option``: an option of its command
     says so (``gunicorn -k gevent``). ``is_script``: the module is run as a file (``python FOLDER/NAME.py``), in a
-    ``folder`` below the working folder of the command if that says it.
+    ``folder`` below the working folder of the command if that says it; without ``is_module`` the file has no suffix.
+    ``is_additional``: something else than the service's own start command runs it, such as cron: what fails in the same
+    way on the baseline says nothing of it.
     """
 
     name: str
@@ -243,6 +247,7 @@ class Program:
     is_application: bool = False
     is_option: bool = False
     is_script: bool = False
+    is_additional: bool = False
     folder: str = ""
 
 
@@ -261,6 +266,7 @@ class StartModule:
 
     ``is_program``: it is run with ``python -m``, or as a file if ``is_script``. Otherwise a server imports it.
     ``is_own``: it is a module of the service. Otherwise an option of the server names it (``gunicorn -k gevent``).
+    ``is_additional``: only what fails on the target and not on the baseline counts.
     """
 
     name: str
@@ -268,11 +274,14 @@ class StartModule:
     is_program: bool = False
     is_own: bool = True
     is_script: bool = False
+    is_additional: bool = False
 
     @property
     def kind(self) -> str:
-        """How a cell imports it."""
-        return "script" if self.is_script else "program" if self.is_program else "module"
+        """How a cell imports it: a ``file`` is executed, of a ``script`` what runs when it is imported."""
+        if self.is_script:
+            return "script" if self.is_program else "file"
+        return "command" if DJANGO_COMMANDS in self.name else "program" if self.is_program else "module"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -51,6 +51,8 @@ def start_findings(
         if not imported.detail or (not module.is_own and (installations[0].imports or {}).get(module.name)):
             continue  # the latter is a PY105
         is_new = not cell.is_baseline and _is_regression(imported, baseline.get(module.name))
+        if module.is_additional and not is_new:
+            continue
         yield Finding(
             code="PY117",
             message=f"{_command_of(module)} cannot be imported on {cell.interpreter}: {_error(imported)}"
@@ -86,7 +88,7 @@ def unproven_start(
                 f"{_command_of(module)} imports on {cell.interpreter} only with a value for {names}, which it does not "
                 f"need on {cell.service.baseline}. Set it with `environment` in the plan if production sets it"
             )
-        if not imported.detail or _is_regression(imported, earlier):
+        if not imported.detail or module.is_additional or _is_regression(imported, earlier):
             continue
         where = f"{_how_on_baseline(earlier)} {cell.service.baseline}"
         text = f"{_command_of(module)} cannot be imported: {_error(imported)} ({where}), and "
@@ -193,7 +195,8 @@ def _command_of(module: StartModule) -> str:
     if not module.is_own:
         return f"{module.name}, which an option of the start command names,"
     if module.is_script:
-        return f"`python {'' if module.folder == '.' else f'{module.folder}/'}{module.name}.py`"
+        file = f"{'' if module.folder == '.' else f'{module.folder}/'}{module.name}.py"
+        return f"`python {file}`" if module.is_program else f"{file}, which the server reads at its start,"
     return f"`python -m {module.name}`" if module.is_program else f"{module.name}, with which the service is started,"
 
 

@@ -189,7 +189,7 @@ def _small_share_reason(cell: Cell, run: SuiteRun, other_run: SuiteRun, coverage
 
 def _unproven_start_reason(cell: Cell, run: SuiteRun, facts: Facts) -> str:
     """Return the reason if the target's suite does not import what the service is started with, and it cannot be."""
-    own = {module.name for module in cell.service.start_modules if module.is_own}
+    own = {module.name for module in cell.service.start_modules if module.is_own and not module.is_additional}
     if cell != facts.cells(cell.service)[-1] or own.issubset(run.started_modules or ()):
         return ""
     imports, baseline = (start_imports(each, facts)[0] for each in (cell, cell.baseline_cell))

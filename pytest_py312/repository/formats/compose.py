@@ -99,13 +99,18 @@ def _built_services(text: str, node: YamlNode, base_folder: str) -> Iterator[Com
     place, _, name = scalar_text(_merged_value(build, "dockerfile")).rpartition("/")
     command_words = {key: _words(_merged_value(node, key)) for key in ("entrypoint", "command")}
     files = _merged_value(node, "env_file")
+    environment = dict(_literals(_merged_value(node, "environment")))
     yield ComposeService(
         context=context,
         folder=posixpath.normpath(posixpath.join(context, place)),
         dockerfile=name or "Dockerfile",
-        commands=tuple(read_argv(words) for words in command_words.values() if words is not None),
+        commands=tuple(
+            read_argv([word.replace("$$", "$") for word in words], environment)
+            for words in command_words.values()
+            if words is not None
+        ),
         words=tuple(command_words["command"] or ()),
-        environment=_literals(_merged_value(node, "environment")),
+        environment=tuple(environment.items()),
         arguments=tuple(pair for pair in _literals(_merged_value(build, "args")) if "$" not in pair[1]),
         env_files=tuple(posixpath.normpath(posixpath.join(base_folder, path)) for path in _paths(files)),
         lines=(_line(text, node.start), _line(text, content_end(node))),

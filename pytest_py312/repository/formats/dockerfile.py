@@ -6,7 +6,7 @@ them, here-documents, ``ARG`` before the first ``FROM``, ``${X:-default}``, stag
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
@@ -25,6 +25,7 @@ MAX_INSTRUCTION_LENGTH = 50_000
 _HEREDOC = re.compile(r"<<-?(?P<quote>[\"']?)(?P<end>[A-Za-z_]\w*)(?P=quote)")
 _HEREDOC_KEYWORDS = frozenset({"RUN", "COPY", "ADD"})
 _NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+_ENVIRONMENT_PAIR = re.compile(r"([A-Za-z_]\w*)=((?:\"(?:[^\"\\]|\\.)*\"|'[^']*'|\\.|[^\s\"'])*)", re.ASCII)
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)(?:=(\"[^\"]*\"|'[^']*'|\S*))?")
 _DOCKERFILE = re.compile(
     r"(?:(?:Docker|Container)file(?:[._-].+)?|.+\.(?:Docker|Container)file|[\w-]+Dockerfile)", re.IGNORECASE
@@ -107,6 +108,19 @@ class DockerfileText:
         own = [item for stage in stages for item in self.instructions_of(stage)]
         starts = [item.arguments for item in own if item.keyword in ("CMD", "ENTRYPOINT")]
         return any(map(_STARTS_PYTHON.search, starts)) and any(map(_installs_python, own))
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables that its last stage sets for what it starts."""
+        environment: dict[str, str] = {}
+        arguments: dict[str, str] = {}
+        for stage in reversed(list(self.chain_of(self.final_stage))) if self.final_stage else ():
+            for instruction in self.instructions_of(stage):
+                if instruction.keyword == "ARG":
+                    arguments.update(_assignments(instruction.arguments))
+                elif instruction.keyword == "ENV":
+                    environment.update(environment_pairs(instruction.arguments, {**arguments, **environment}))
+        return environment
 
     def chain_of(self, stage: BuildStage) -> Iterator[BuildStage]:
         """Yield a stage and those that it builds on, the nearest first."""
@@ -242,6 +256,22 @@ def _assignments(text: str) -> Iterator[tuple[str, str]]:
     for match in _ASSIGNMENT.finditer(text):
         if match[2] is not None:
             yield match[1], match[2].strip("\"'")
+
+
+def environment_pairs(arguments: str, variables: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield the pairs of ``ENV A=1 B="2"`` or ``ENV A 1``."""
+    if "=" not in arguments.split(" ", 1)[0]:
+        name, _, value = arguments.strip().partition(" ")
+        yield name, substitute_variables(value.strip().strip("\"'"), variables)[0]
+        return
+    for match in _ENVIRONMENT_PAIR.finditer(arguments):
+        yield match[1], substitute_variables(without_quotes(match[2]), variables)[0]
+
+
+def without_quotes(value: str) -> str:
+    """Return a value without its quotation marks, which may be those of parts of it."""
+    parts: Sequence[str] = re.findall(r"\"(?:[^\"\\]|\\.)*\"|'[^']*'|\\.|[^\s\"'\\]+", value)
+    return "".join(part[1:-1] if part[:1] in "\"'" else part.removeprefix("\\") for part in parts)
 
 
 def _instructions(text: str) -> Iterator[Instruction]:

@@ -3,7 +3,7 @@
 import json
 import posixpath
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from pytest_py312.core.model.findings import Location
@@ -12,8 +12,10 @@ from pytest_py312.repository.formats.dockerfile import (
     BuildStage,
     DockerfileText,
     Instruction,
+    environment_pairs,
     read_dockerfile,
     substitute_variables,
+    without_quotes,
 )
 from pytest_py312.repository.formats.image_reference import is_lambda_image
 from pytest_py312.repository.recipes.base_images import CHAIN_LIMIT, base_dockerfile
@@ -39,7 +41,6 @@ BASE_LIMIT = 10
 """Maximum number of images of the repository that one image builds on or copies from."""
 _ARCHIVES = (".pyz", ".zip", ".pex")
 """Ends of the names of applications in one file, such as those of ``python -m zipapp``."""
-_ENVIRONMENT_PAIR = re.compile(r"([A-Za-z_]\w*)=((?:\"(?:[^\"\\]|\\.)*\"|'[^']*'|\\.|[^\s\"'])*)", re.ASCII)
 _MADE_FOLDERS = re.compile(r"\bmkdir[ \t]+(?P<folders>[^;&|\r\n]{1,1000})")
 _RUN_LIMIT = 20_000
 _RUN_FLAG = re.compile(r"(?:\s|\\\n)*--(?P<name>mount|network|security)(?:=(?P<value>\S*))?")
@@ -243,7 +244,7 @@ class _ImageReader:
         if instruction.keyword == "ARG":
             self._declare_arguments(instruction, state)
         elif instruction.keyword == "ENV":
-            pairs = dict(_environment_pairs(instruction.arguments, state.variables))
+            pairs = dict(environment_pairs(instruction.arguments, state.variables))
             state.variables.update(pairs)
             state.environment.update(pairs)
         elif instruction.keyword == "WORKDIR":
@@ -268,7 +269,7 @@ class _ImageReader:
             if value is None:  # a build gives it; without one it is empty
                 state.unset.update({match[1]} - state.variables.keys())
             elif match[1] not in state.environment:  # ENV takes precedence over ARG
-                state.variables[match[1]] = substitute_variables(_unquoted(value), state.variables)[0]
+                state.variables[match[1]] = substitute_variables(without_quotes(value), state.variables)[0]
 
     # ---- files
 
@@ -476,18 +477,3 @@ def _raw_lines(text: str, instruction: Instruction) -> str:
         else:
             lines[number] = line.rstrip() if line.rstrip().endswith("\\") else line
     return "\n".join(lines) + body.replace("\r\n", "\n")
-
-
-def _environment_pairs(arguments: str, variables: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Yield the pairs of ``ENV A=1 B="2"`` or ``ENV A 1``."""
-    if "=" not in arguments.split(" ", 1)[0]:
-        name, _, value = arguments.strip().partition(" ")
-        yield name, substitute_variables(value.strip().strip("\"'"), variables)[0]
-        return
-    for match in _ENVIRONMENT_PAIR.finditer(arguments):
-        yield match[1], substitute_variables(_unquoted(match[2]), variables)[0]
-
-
-def _unquoted(value: str) -> str:
-    parts: Sequence[str] = re.findall(r"\"(?:[^\"\\]|\\.)*\"|'[^']*'|\\.|[^\s\"'\\]+", value)
-    return "".join(part[1:-1] if part[:1] in "\"'" else part.removeprefix("\\") for part in parts)

@@ -94,7 +94,7 @@ def describe_service(
     )
     suite, suite_clause = _choose_suite(tree, files, settings, test_recipe)
     required = _requirements(plan, tree, files, settings, recipe, test_recipe, is_tested=suite is not None)
-    programs = started_programs(tree, files)
+    programs = started_programs(tree, files, distribution.scripts if distribution is not None else ())
     variables = read_declared_variables(tree, path)
     clauses = [*baseline.assumptions, *required.clauses, suite_clause]
     if suite is not None:

@@ -814,7 +814,15 @@ if sys.flags.no_site:
     site.setquit()
     site.sethelper()
 spec = None
-if kind == "script":
+if kind == "command" and os.path.exists("manage.py"):
+    import re
+    with open("manage.py", "rb") as file:
+        settings = re.search(rb"DJANGO_SETTINGS_MODULE., *.([\\w.]+)", file.read())
+    if settings:
+        os.environ.setdefault("DJANGO_SETTINGS_MODULE", settings.group(1).decode())
+    import django
+    django.setup()
+if kind in ("script", "file"):
     file, name = os.path.abspath(name + ".py"), "__mp_main__"
     spec = importlib.util.spec_from_file_location(name, file)
 elif kind == "program":
@@ -829,7 +837,7 @@ text = b""
 if spec is not None and spec.origin and spec.origin.endswith(".py"):
     with open(spec.origin, "rb") as file:
         text = file.read()
-if text and (b"__main__" not in text or name.endswith(".__main__")):
+if text and kind != "file" and (b"__main__" not in text or name.endswith(".__main__")):
     variables = {
         "__name__": name, "__package__": name.rpartition(".")[0], "__file__": spec.origin, "__builtins__": __builtins__,
     }
@@ -843,7 +851,7 @@ if text and (b"__main__" not in text or name.endswith(".__main__")):
                 if is_import:
                     raise
                 break
-elif kind == "script":
+elif kind in ("script", "file"):
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
 else:
@@ -851,7 +859,8 @@ else:
 """
 """Imports a module. Of a program (``python -m``, or a script) that runs whatever imports it, only the imports are
 executed, and what changes ``sys.path`` for them: after a change that needs more, nothing is known. A script has the
-name that a process of ``multiprocessing`` gives it: a package beside it may have its own.
+name that a process of ``multiprocessing`` gives it: a package beside it may have its own. A file is executed as a
+whole. A command of Django is imported with the settings that ``manage.py`` names.
 
 Without ``site`` no ``.pth`` file is processed: the folders of the environment are on the path, as with PYTHONPATH.
 """

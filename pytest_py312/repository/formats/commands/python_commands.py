@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from textwrap import dedent
 
 from pytest_py312.repository.formats.text_positions import blanked
 
@@ -20,7 +21,8 @@ _MAX_LINE = 1_000
 """Characters of a line in front of a command, and behind it, that are looked at."""
 _PROGRAM = (
     r"(?P<program>(?:[\w.${}()-]{0,80}/){0,8}python(?:3(?:\.(?P<minor>\d{1,2}))?)?(?![\w.-])"
-    r"|\$\{?PYTHON3?(?::-[^}\s]{0,60})?\}?|\$\(PYTHON3?\))"
+    r"|\$\{?PYTHON3?(?::-[^}\s]{0,60})?\}?|\$\(PYTHON3?\)"
+    r"|\$(?:(?P<variable>[A-Za-z_]\w{0,60})|\{(?P<braced>[A-Za-z_]\w{0,60})\}|\((?P<of_make>[A-Za-z_]\w{0,60})\)))"
 )
 _BLANK = r"""(?:[ \t,]|\\\r?\n|\r?\n[ \t]{0,60}-[ \t])"""
 """What separates words: also in JSON, and in a list of YAML with an item on each line."""
@@ -28,12 +30,29 @@ _VALUE_OPTION = rf"""[WX]["']?{_BLANK}{{1,40}}["']?[\w.:=/-]{{1,60}}"""
 _OPTIONS = rf"""(?:{_BLANK}{{1,40}}["']?-(?:{_VALUE_OPTION}|[A-Za-bd-ln-z]{{1,8}})["']?){{0,8}}"""
 _COMMAND = re.compile(
     rf"""(?<![\w.$-]){_PROGRAM}["']?{_OPTIONS}{_BLANK}{{0,40}}(?:
-      (?<=[\s,\\])["']?-[A-Za-bd-ln-z]{{0,8}}m["']?{_BLANK}{{0,40}}["']?(?P<module>[A-Za-z_][\w.]{{0,200}})
-    | (?<=[\s,\\])["']?-[A-Za-bd-ln-z]{{0,8}}c["']?{_BLANK}{{0,40}}(?P<quote>\\?"|')
+      (?<=[\s,\\])["']?-[A-Za-bd-ln-z]{{0,8}}m["']?{_BLANK}{{0,40}}["']?(?:
+        (?P<module>[A-Za-z_][\w.]{{0,200}})
+        | \$[{{(]?(?P<named>[A-Za-z_]\w{{0,60}})(?::?[-=](?P<default>[A-Za-z_][\w.]{{0,200}}))?)
+    | (?<=[\s,\\])["']?-[A-Za-bd-ln-z]{{0,8}}c["']?(?:
+        {_BLANK}{{0,40}}(?P<quote>\\?"|')
+        | (?P<plain>[ \t]{{0,9}}\r?\n(?P<indentation>[ \t]{{0,60}})-[ \t]{{1,9}}
+            (?:(?P<block>[|>])[+-]?[ \t]{{0,9}}\r?\n|(?=[A-Za-z_@(])))
+        | (?P<flow>,[ \t]{{0,9}}(?=[A-Za-z_@(])))
     | (?:-(?:[ \t][^\r\n<|;&]{{0,100}})?)?<<-?[ \t]{{0,9}}(?P<literal>\\|["']?)(?P<end>[A-Za-z_]\w{{0,40}})[^\r\n]*\r?\n
     )""",
     re.ASCII | re.VERBOSE,
 )
+_ASSIGNMENT = re.compile(
+    r"^[ \t]*(?:(?:export|readonly|local|declare|ENV)[ \t]+)?(?P<name>[A-Za-z_]\w{0,60})[ \t]{0,9}[:?]?=[ \t]{0,9}"
+    r"(?P<quote>[\"']?)(?:\$\{\w{1,60}:?[-=])?(?P<value>[\w./-]{1,200})\}?(?P=quote)[ \t]*;?[ \t]*\r?$",
+    re.MULTILINE | re.ASCII,
+)
+_ITEM_END = (re.compile(r"[ \t]#|\r?\n|\Z"), re.compile(r"[,\]\r\n]|\Z"))
+"""The end of an item of YAML without quotation marks: in a block, and between brackets."""
+_MAX_BLOCK = 20_000
+"""Characters of an item of several lines."""
+_PYTHON_NAME = re.compile(r"(?:.*/)?python(?:3(?:\.\d{1,2})?)?", re.ASCII)
+_MODULE_NAME = re.compile(r"[A-Za-z_]\w*(?:\.\w+)*", re.ASCII)
 _COMMENT_LINE = re.compile(r"^[ \t]*#(?!!).*$", re.MULTILINE)
 _DEFINITION = re.compile(r"^define[ \t][^\n]*\n(?:(?!define[ \t]|endef).*\n){0,500}endef", re.MULTILINE)
 _PRINTED_QUOTATION = re.compile(
@@ -95,17 +114,24 @@ def read_python_commands(text: str) -> tuple[PythonCommand, ...]:
 def _commands(text: str) -> Iterator[PythonCommand]:
     ends = _ends_of_documents(text)
     text = _without_printed_text(text, ends)
+    variables = _variables_in(text)
     line, counted, position = 1, 0, 0
     while match := _COMMAND.search(text, position):
         position = match.end()
         start_of_line = text.rfind("\n", 0, match.start()) + 1
         leading_text = _leading_text(text, match, start_of_line)
         line, counted = line + text.count("\n", counted, match.start()), match.start()
-        if not _is_command(leading_text):
+        program = match["variable"] or match["braced"] or match["of_make"]
+        if not _is_command(leading_text) or (program and not _PYTHON_NAME.fullmatch(variables.get(program, ""))):
+            continue
+        module = match["module"] or (variables.get(match["named"]) or match["default"] if match["named"] else "") or ""
+        if match["named"] and not _MODULE_NAME.fullmatch(module):
             continue
         code, end = "", match.end()
         if match["quote"]:
             code, end = _quoted(text, match.end(), match["quote"])
+        elif match["plain"] or match["flow"]:
+            code, end = _yaml_item(text, match)
         elif match["end"]:
             code, end = _here_document(text, match, ends)
         position = max(position, end)
@@ -115,10 +141,18 @@ def _commands(text: str) -> Iterator[PythonCommand]:
         yield PythonCommand(
             line=line,
             column=match.start() - start_of_line + 1,
-            module=(match["module"] or "").rstrip("."),
+            module=module.rstrip("."),
             code=code,
             minor=match["minor"] or "",
         )
+
+
+def _variables_in(text: str) -> dict[str, str]:
+    """Return the variables that the text gives one literal value, or default, and no other."""
+    values: defaultdict[str, set[str]] = defaultdict(set)
+    for match in _ASSIGNMENT.finditer(text) if "$" in text else ():
+        values[match["name"]].add(match["value"])
+    return {name: next(iter(own)) for name, own in values.items() if len(own) == 1}
 
 
 # ---- what is a command
@@ -213,6 +247,23 @@ def _quoted(text: str, start: int, quote: str) -> tuple[str, int]:
         return "", -1
     content = text[start:end]
     return (content if quote == "'" else _expanded(content)), end + len(quote)
+
+
+def _yaml_item(text: str, match: re.Match[str]) -> tuple[str, int]:
+    """Return the item of a list of YAML that begins at the end of a match, without quotation marks; and its end."""
+    start = match.end()
+    if not match["block"]:
+        end = _ITEM_END[bool(match["flow"])].search(text, start).start()  # type: ignore[union-attr]  # matches at the end
+        return text[start:end], end
+    lines = []
+    end = start
+    for line in text[start : start + _MAX_BLOCK].splitlines(keepends=True):
+        if line.strip() and not line.startswith(match["indentation"] + " "):
+            break
+        lines.append(line)
+        end += len(line)
+    code = dedent("".join(lines))
+    return (code if match["block"] == "|" else code.replace("\n", " ")), end
 
 
 def _here_document(text: str, match: re.Match[str], ends: Mapping[str, Sequence[tuple[int, int]]]) -> tuple[str, int]:

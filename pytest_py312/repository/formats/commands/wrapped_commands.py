@@ -1,12 +1,10 @@
-"""Read what wrappers such as ``sudo``, ``env`` and ``poetry run`` start, and tests of the shell. Pure."""
+"""Read what ``poetry run`` and functions that run their arguments start, and tests of the shell. Pure."""
 
 from collections.abc import Callable, Collection, Sequence
 from itertools import dropwhile
 
 from pytest_py312.repository.formats.commands.shell import UNKNOWN
 
-_PREFIXES = frozenset({"exec", "time", "nohup", "nice", "command", "builtin", "then", "do", "else", "!", "{", "eval"})
-_WRAPPERS_WITH_USER = frozenset({"gosu", "su-exec", "setuidgid", "chpst"})
 _ENVIRONMENT_RUNNERS = frozenset({"poetry", "pipenv", "pdm", "uv", "rye", "hatch", "conda"})
 
 
@@ -39,21 +37,6 @@ def arguments_of_runner(words: list[str]) -> list[str] | None:
     """Return the command in the arguments of a function, behind numbers: ``retry 5 pip install a``."""
     rest = list(dropwhile(str.isdigit, words[1:]))
     return rest or None
-
-
-def without_wrapper(words: Sequence[str]) -> list[str] | None:
-    """Return the command without a wrapper in front; ``None`` if there is none."""
-    name = words[0].rpartition("/")[2]
-    if name in _PREFIXES and len(words) > 1 and not words[1].startswith("-"):
-        return list(words[1:])
-    if name in ("sudo", "env", "time", "nice", "doas"):
-        remaining = list(words[1:])
-        while remaining and remaining[0].startswith("-"):
-            del remaining[: 2 if remaining[0] in ("-u", "--user", "-g", "-n", "--unset", "-C") else 1]
-        return remaining
-    if name in _WRAPPERS_WITH_USER:
-        return list(words[2:])
-    return None
 
 
 def started_program(words: Sequence[str]) -> list[str]:

@@ -33,9 +33,9 @@ from pytest_py312.repository.formats.commands.wrapped_commands import (
     arguments_of_runner,
     evaluate_test,
     started_program,
-    without_wrapper,
 )
 from pytest_py312.repository.formats.requirements_file import project_name
+from pytest_py312.repository.formats.start_commands import without_wrapper
 from pytest_py312.repository.recipes.commands.file_map import LINUX_FOLDERS, FileMap, resolve_path
 from pytest_py312.repository.recipes.commands.install_steps import is_judged_installer, make_step
 from pytest_py312.repository.recipes.commands.shell_paths import expand_paths

@@ -4,7 +4,8 @@ The handlers of serverless functions are imported as those of servers are.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from pytest_py312.repository.formats.commands.server_options import (
 from pytest_py312.repository.formats.dockerfile import DockerfileText
 from pytest_py312.repository.formats.start_commands import StartCommand, read_command
 from pytest_py312.repository.recipes.serverless_builds import handler_programs
+from pytest_py312.repository.services.detection.additional_programs import django_command, managed_commands
 from pytest_py312.repository.services.detection.service_files import ServiceFiles, is_production_dockerfile
 from pytest_py312.repository.tree import Tree, join_path, lies_in, with_outer_folders
 
@@ -31,11 +33,30 @@ _GUNICORN_VARIABLE = re.compile(r"(?<!\w)GUNICORN_CMD_ARGS=(?:\"[^\"\n]*\"|'[^'\
 _PROCFILE_LINE = re.compile(r"^[\w-]+[ \t]*:(?P<command>.*)$", re.MULTILINE | re.ASCII)
 
 
-def started_programs(tree: Tree, files: ServiceFiles) -> tuple[Program, ...]:
-    """Return the programs that the service starts, without duplicates; they need not be Python."""
-    programs = (program for command in _commands(tree, files) for program in _programs_of(tree, files, command))
+def started_programs(tree: Tree, files: ServiceFiles, scripts: Sequence[tuple[str, str]] = ()) -> tuple[Program, ...]:
+    """Return the programs that the service starts, without duplicates; they need not be Python.
+
+    :param scripts: the console scripts of the service itself, with what they call (``package.module:function``).
+    """
+    variables = _variables_of(tree, files)
+    commands = _commands(tree, files, variables)
+    programs = (program for command in commands for program in _programs_of(tree, files, command, variables))
     handlers = handler_programs(tree, files.path, files.nested_folders)
-    return tuple(islice(dict.fromkeys(chain(programs, handlers)), MAX_PROGRAMS))
+    needed = dict.fromkeys(_with_modules(chain(programs, handlers), dict(scripts)))
+    managed = (program for command in managed_commands(tree, files, variables)
+               for program in _programs_of(tree, files, command, variables))  # fmt: skip
+    additional = (replace(program, is_additional=True) for program in _with_modules(managed, dict(scripts)))
+    others = (program for program in additional if replace(program, is_additional=False) not in needed)
+    return tuple(islice(dict.fromkeys(chain(needed, others)), MAX_PROGRAMS))
+
+
+def _with_modules(programs: Iterable[Program], scripts: Mapping[str, str]) -> Iterator[Program]:
+    """Yield programs, and behind each console script of the service the module that it imports."""
+    for program in programs:
+        yield program
+        module = "" if program.is_module else scripts.get(program.name, "").partition(":")[0].strip()
+        if module:
+            yield replace(program, name=module, is_module=True, is_application=True)
 
 
 def started_above(tree: Tree, files: ServiceFiles) -> tuple[FileLines, ...]:
@@ -67,7 +88,7 @@ def start_modules(programs: Sequence[Program], files: ServiceFiles) -> tuple[Sta
     for program in programs:
         if not program.is_module:
             continue
-        inner = program.name.replace(".", "/")
+        inner = program.name if program.is_script else program.name.replace(".", "/")
         names = (
             (f"{inner}.py",) if program.is_script else (f"{inner}.py", f"{inner}/__init__.py", f"{inner}/__main__.py")
         )
@@ -80,26 +101,57 @@ def start_modules(programs: Sequence[Program], files: ServiceFiles) -> tuple[Sta
         named = {folder for folder in matching if program.folder and f"/{folder}".endswith(f"/{program.folder}")}
         ordered = sorted(named or matching, key=_depth)
         if ordered and (len(ordered) == 1 or _depth(ordered[0]) < _depth(ordered[1])):
-            is_program = not program.is_application
-            modules.append(
-                StartModule(name=program.name, folder=ordered[0], is_program=is_program, is_script=program.is_script)
-            )
+            module = _start_module(program, ordered[0], present)
         elif program.is_option and not ordered:
-            modules.append(StartModule(name=program.name, is_own=False))
-    return tuple(dict.fromkeys(modules))
+            module = StartModule(name=program.name, is_own=False, is_additional=program.is_additional)
+        else:
+            continue
+        modules.append(module)
+    needed = {module.name for module in modules if not module.is_additional}  # imports are reported by name
+    return tuple(module for module in dict.fromkeys(modules) if not (module.is_additional and module.name in needed))
+
+
+def _start_module(program: Program, folder: str, present: Sequence[str]) -> StartModule:
+    """Return the module of a program. What an application names by its file may be in a package: that is climbed."""
+    name, is_named_by_file = program.name, program.is_application and program.folder and not program.is_script
+    while is_named_by_file and folder != "." and f"{folder}/__init__.py" in present:
+        folder, _, package = f"./{folder}".rpartition("/")
+        folder, name = join_path(".", folder), f"{package}.{name}"
+    return StartModule(
+        name=name,
+        folder=folder,
+        is_program=not program.is_application,
+        is_script=program.is_script,
+        is_additional=program.is_additional,
+    )
 
 
 def _depth(folder: str) -> int:
     return 0 if folder == "." else folder.count("/") + 1
 
 
-def _commands(tree: Tree, files: ServiceFiles) -> Iterator[StartCommand]:
+def _variables_of(tree: Tree, files: ServiceFiles) -> dict[str, str]:
+    """Return the variables that all programs of the service have: of its images, and of what flask reads."""
+    variables: dict[str, str] = {}
+    if files.scan.existing_files(".flaskenv"):
+        from pytest_py312.repository.formats.compose import read_env_file  # loads YAML, which few services need here
+
+        variables.update(read_env_file(tree.read_or_none(join_path(files.path, ".flaskenv")) or ""))
     for dockerfile in files.dockerfiles:
         if is_production_dockerfile(dockerfile.path, files.path):
-            yield from map(read_command, (*_dockerfile_commands(dockerfile), *_gunicorn_arguments(dockerfile)))
+            variables.update(dockerfile.environment)
+    return variables
+
+
+def _commands(tree: Tree, files: ServiceFiles, variables: Mapping[str, str]) -> Iterator[StartCommand]:
+    for dockerfile in files.dockerfiles:
+        if is_production_dockerfile(dockerfile.path, files.path):
+            of_image = {**variables, **dockerfile.environment}
+            for text in (*_dockerfile_commands(dockerfile), *_gunicorn_arguments(dockerfile)):
+                yield read_command(text, variables=of_image)
     if files.scan.existing_files("Procfile"):
         for process in _PROCFILE_LINE.finditer(tree.read_or_none(join_path(files.path, "Procfile")) or ""):
-            yield read_command(process["command"])
+            yield read_command(process["command"], variables=variables)
     for _, entry in _compose_entries(tree, files):
         yield from entry.commands
 
@@ -165,19 +217,28 @@ def _builds_service(files: ServiceFiles, context: str, folder: str) -> bool:
     return is_own(folder) or (context == files.path and is_own(context))
 
 
-def _programs_of(tree: Tree, files: ServiceFiles, command: StartCommand) -> Iterator[Program]:
+def _programs_of(
+    tree: Tree, files: ServiceFiles, command: StartCommand, variables: Mapping[str, str]
+) -> Iterator[Program]:
     """Yield the programs of a command, and of the service's shell scripts and configuration files that it names."""
     scripts = [
-        read_command(tree.read_or_none(join_path(files.path, path)) or "", is_script=True)
+        read_command(tree.read_or_none(join_path(files.path, path)) or "", is_script=True, variables=variables)
         for name in command.shell_scripts
         for path in _outermost_named(files.scan.files, name)
     ]
     for one in (command, *scripts):
         yield from one.programs
         for call in one.calls:
+            if command_module := django_command(call, files):
+                yield command_module
             yield from map(_option_program, modules_of_options(call.name, call.arguments))
             for name in configuration_names(call.name, call.arguments):
                 for path in _outermost_named(files.scan.files, name):
+                    folder, _, file = path.rpartition("/")
+                    yield Program(
+                        name=file.removesuffix(".py"), is_module=True, is_application=True, is_script=True,
+                        is_additional=True, folder=folder,
+                    )  # fmt: skip
                     text = tree.read_or_none(join_path(files.path, path)) or ""
                     yield from map(_option_program, modules_of_configuration(text))
 

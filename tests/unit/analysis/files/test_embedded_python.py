@@ -39,6 +39,12 @@ def modules(text: str, name: str) -> list[tuple[str, int, int]]:
         ("start.sh", 'python -c "import $pkg; import imp"\n', [("imp", 1, 1)]),
         ("job.yaml", "kind: J\n  containers:\n  - command:\n    - python\n    - -m\n    - smtpd\n", [("smtpd", 4, 7)]),
         ("values.yaml", "command: python -m smtpd\n", []),
+        ("job.yaml", "kind: J\ncontainers:\n- exec:\n  - python\n  - -c\n  - |\n    import imp\n", [("imp", 4, 5)]),
+        ("crontab", "# x\n0 3 * * * root python -c 'import imp'\n", [("imp", 2, 16)]),
+        ("etc/cron.d/purge", "0 3 * * * root python -m smtpd\n", [("smtpd", 1, 16)]),
+        ("crontab", "python -m smtpd\n", []),
+        ("template.yaml", "Resources:\n  A:\n    Properties:\n      Runtime: python3.9\n      InlineCode: |\n"
+         "        import imp\n", [("imp", 6, 1)]),
         ("fast.pyx", '"""\nimport asyncore\n"""\nimport imp\n', [("imp", 4, 8)]),
         ("fast.pyx", "cimport cython\nimport imp\nfrom distutils import log as a, util # x\n", [
             ("imp", 2, 8), ("distutils", 3, 6), ("distutils", 3, 23), ("distutils", 3, 33),

@@ -64,6 +64,8 @@ def test_all_python_files_of_a_service_are_read_and_none_of_its_environments(tmp
         ("bin/manage", "#!/opt/venv/bin/python", True),
         ("cgi-bin/hello.cgi", "#!/usr/bin/python3", True),
         ("app.wsgi", "import os", True),
+        ("bin/nightly", "#!/bin/sh\n''''exec python \"$0\" \"$@\" # '''", True),
+        ("bin/nightly", '#!/bin/sh\nexec python "$0"', False),
         ("bin/manage", "#!/usr/bin/env python2", False),  # no Python 3 runs it
         ("bin/manage", "#!/usr/bin/python2.7", False),
         ("bin/manage", "#!/bin/sh", False),
@@ -85,6 +87,21 @@ def test_scripts_of_python_are_read_whatever_their_name(
         f"{SERVICE.path}/{path}" for path in ("bin/other.py", *([name] if is_read else []))
     )
     assert not is_read or asked(source, name) == {"imp"} | ({"os"} if name == "app.wsgi" else set())
+
+
+def test_files_that_commands_run_with_python_are_read(tmp_path: Path) -> None:
+    files = {
+        "jobs/purge": "import imp\n", "old/jobs/purge": "import cgi\n", "jobs/other": "import cgi\n",
+        "bin/start": "#!/bin/sh\n", "bin/app": "PK\x03\x04", "bin/x": "a\0b", "run": "import pipes\n",
+    }  # fmt: skip
+    fleet(tmp_path, files)
+    reader = SourceReader(root=tmp_path / "repository", cache=tmp_path / "cache", processes=1)
+
+    scripts = ("jobs/purge", "bin/start", "bin/app", "bin/x", "run", "missing")
+    source = reader.read([replace(SERVICE, scripts=scripts)])[SERVICE.path]
+
+    assert sorted(source.contents) == [f"{SERVICE.path}/{name}" for name in ("jobs/purge", "run")]
+    assert asked(source, "jobs/purge") == {"imp"}
 
 
 def test_a_script_is_no_module(tmp_path: Path) -> None:

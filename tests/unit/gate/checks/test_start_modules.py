@@ -45,6 +45,36 @@ def test_code_that_can_be_imported_on_neither_side_proves_nothing() -> None:
     assert "app.main" in outcome.reason
 
 
+@pytest.mark.parametrize(
+    ("target", "baseline", "status", "codes"),
+    [
+        (NO_MODULE, "", Status.FAILED, ["PY117"]),
+        (NO_MODULE, NO_MODULE, Status.PASSED, []),
+        (NO_DATABASE, NO_DATABASE, Status.PASSED, []),
+    ],
+)
+def test_what_something_else_starts_counts_only_if_the_target_breaks_it(
+    target: str, baseline: str, status: Status, codes: list[str]
+) -> None:
+    """A job of cron may run on another machine, with what it needs there."""
+    job = StartModule(name="purge", is_program=True, is_script=True, is_additional=True)
+    facts = FakeFacts(started={"3.12": {"purge": target}, "3.9": {"purge": baseline}})
+
+    outcome = DependencyCheck().run(cell_of("3.12", service(start_modules=(job,))), facts).outcome
+
+    assert outcome.status is status
+    assert [finding.code for finding in outcome.findings] == codes
+
+
+def test_a_configuration_file_is_called_by_its_name() -> None:
+    file = StartModule(name="gunicorn.conf", folder="conf", is_script=True, is_additional=True)
+    facts = FakeFacts(started={"3.12": {"gunicorn.conf": NO_MODULE}, "3.9": {"gunicorn.conf": ""}})
+
+    (finding,) = DependencyCheck().run(cell_of("3.12", service(start_modules=(file,))), facts).outcome.findings
+
+    assert finding.message.startswith("conf/gunicorn.conf.py, which the server reads at its start, cannot be imported")
+
+
 def test_a_script_is_called_as_it_is_run() -> None:
     script = StartModule(name="main", folder="src", is_program=True, is_script=True)
     facts = FakeFacts(started={"3.12": {"main": NO_MODULE}, "3.9": {"main": NO_MODULE}})

@@ -53,6 +53,14 @@ def shown(command: PythonCommand) -> str:
         ('CMD ["sh", "-c", "python -c \\"import imp\\" && x"]', ["1:19 import imp"]),
         ("command:\n  - python3\n  - -m\n  - smtpd\n", ["2:5 -m smtpd"]),
         ('args:\n- "python"\n- "-c"\n- "import imp"\n', ["2:4 import imp"]),
+        ("  - python\n  - -c\n  - import imp # x\n  - b\n", ["1:5 import imp"]),
+        ("  - python\n  - -c\n  - |\n    import imp\n\n    print(1)\n  a: b\n", ["1:5 import imp\n\nprint(1)\n"]),
+        ("  - python\n  - -c\n  - >-\n    import imp;\n    print(1)\n", ["1:5 import imp; print(1) "]),
+        ("command: [python, -c, import imp, b]", ["1:11 import imp"]),
+        ('MODULE=${NAME:-smtpd}\nexec timeout 1 python -m "$MODULE" -n', ["2:16 -m smtpd"]),
+        ("python -m ${MODULE:-smtpd}", ["1:1 -m smtpd"]),
+        ("PY=${PYTHON:-python}\n\"$PY\" -c 'import imp'\nexec ${PY} -m cgi", ["2:2 import imp", "3:6 -m cgi"]),
+        ("PY ?= python3\nrun:\n\t$(PY) -m imp", ["3:2 -m imp"]),
     ],
 )
 def test_commands_that_run_python(text: str, commands: list[str]) -> None:
@@ -94,10 +102,22 @@ def test_commands_that_run_python(text: str, commands: list[str]) -> None:
         "python3 -c 'import imp' >/dev/null 2>&1\nif [ $? -ne 0 ]; then pip install x; fi",
         "python3 - <<'PY' || echo skipped\nimport imp\nPY\n",
         "python -c 'import imp' 2>/dev/null && return 0",
+        "python -m $MODULE",
+        "MODULE=imp\nMODULE=cgi\npython -m $MODULE",
+        "MODULE=../x\npython -m $MODULE",
+        "PY=ruby\n$PY -m imp",
+        "$PY -m imp",
+        "- sh\n- -c\n- import imp\n",
     ],
 )
 def test_text_that_runs_no_python_or_whose_failure_is_expected(text: str) -> None:
     assert read_python_commands(text) == ()
+
+
+@given(st.text(alphabet="python -cm=:$PY{}()\n\"'|>[], ", max_size=200))
+def test_no_variable_or_list_makes_it_raise(text: str) -> None:
+    for command in read_python_commands(text):
+        assert not (command.module and command.code)
 
 
 @given(st.text(alphabet="python -cmuW'\"<EOF\n\\$[],;|#/3.", max_size=200))

@@ -7,23 +7,7 @@ from pytest_py312.repository.formats.commands.wrapped_commands import (
     arguments_of_runner,
     evaluate_test,
     started_program,
-    without_wrapper,
 )
-
-
-@pytest.mark.parametrize(
-    ("command", "inner"),
-    [
-        ("sudo -u app pip install x", "pip install x"),
-        ("env -i pip install x", "pip install x"),
-        ("gosu app pip install x", "pip install x"),
-        ("exec pip install x", "pip install x"),
-        ("pip install x", None),
-    ],
-)
-def test_a_wrapper_is_removed(command: str, inner: str | None) -> None:
-    found = without_wrapper(command.split())
-    assert (None if found is None else " ".join(found)) == inner
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,13 @@ def test_the_lines_of_compose_files_above_that_start_a_service(tmp_path: Path) -
         ("python api/main.py", ["main.py", "src/api/main.py"], [("main", "src/api", True)]),
         ("python api/main.py", ["main.py", "web/main.py"], [("main", ".", True)]),
         ("python /app/main.py", ["main.py", "app/main.py"], [("main", ".", True)]),
+        ('["python", "-c", "from app.worker import main; main()"]', ["app/worker.py"], [("app.worker", ".", False)]),
+        ("python -m $MODULE\nENV MODULE=app.worker", ["app/worker.py"], [("app.worker", ".", True)]),
+        ('["flask", "run"]\nENV FLASK_APP app.web', ["app/web.py", "app.py"], [("app.web", ".", False)]),
+        ("flask run", ["src/wsgi.py"], [("wsgi", "src", False)]),
+        ("sh -c 'flask db upgrade && python app.py'", ["app.py"], [("app", ".", True)]),
+        ("flask --app src/web.py run", ["src/web.py"], [("web", "src", False)]),
+        ("flask --app src/web.py run", ["src/__init__.py", "src/web.py"], [("src.web", ".", False)]),
     ],
 )
 def test_the_modules_of_the_service_that_start_it(
@@ -105,9 +112,10 @@ def test_the_modules_of_the_service_that_start_it(
          [("gunicorn.workers.ggevent", ".", False)]),
         ("gunicorn app:app -k shop.own.Worker", {"src/shop/own.py": ""}, [("shop.own", "src", True)]),
         ("gunicorn app:app", {"conf/gunicorn.conf.py": "worker_class = 'gevent'\n"},
-         [("gunicorn.workers.ggevent", ".", False)]),
+         [("gunicorn.conf", "conf", True), ("gunicorn.workers.ggevent", ".", False)]),
+        ("gunicorn app:app", {"conf/gunicorn.conf.py": "", "conf/__init__.py": ""}, [("gunicorn.conf", "conf", True)]),
         ("./run.sh", {"run.sh": "exec gunicorn -c web.py app:app\n", "web.py": "threads = 4\n"},
-         [("gunicorn.workers.gthread", ".", False)]),
+         [("web", ".", True), ("gunicorn.workers.gthread", ".", False)]),
     ],
 )  # fmt: skip
 def test_options_of_servers_are_start_modules(
@@ -117,3 +125,77 @@ def test_options_of_servers_are_start_modules(
     programs_in(tmp_path, {"svc/Dockerfile": f"{IMAGE}CMD {command}\n", "svc/b.py": "", **own}, "svc")
     (service,) = discover(Plan(root=tmp_path)).services
     assert [(module.name, module.folder, module.is_own) for module in service.start_modules] == modules
+
+
+def test_a_console_script_of_the_service_is_started_by_its_module(tmp_path: Path) -> None:
+    files = {
+        "svc/Dockerfile": f'{IMAGE}RUN pip install .\nCMD ["ops", "--all"]\n',
+        "svc/pyproject.toml": '[project]\nname = "svc"\n[project.scripts]\nops = "app.ops:main"\nx = "app.x:main"\n',
+        "svc/src/app/ops.py": "",
+    }
+    assert programs_in(tmp_path, files, "svc") == ["ops", "app.ops"]
+    (service,) = discover(Plan(root=tmp_path)).services
+    assert [(module.name, module.folder) for module in service.start_modules] == [("app.ops", "src")]
+
+
+def test_variables_of_images_and_compose_files(tmp_path: Path) -> None:
+    files = {
+        "shop/Dockerfile": "FROM python:3.11 AS base\nARG NAME=worker\nENV A=shop.$NAME\n"
+        'FROM base\nENV B="x" PORT=80\nENTRYPOINT ["./start.sh"]\n',
+        "shop/start.sh": "python -m $A\npython -m ${B:-y}\n",
+        "compose.yml": "services:\n  a: {build: shop, environment: {C: shop.purge}, command: sh -c 'python -m $$C'}\n",
+        "shop/.flaskenv": "FLASK_APP=shop.web\n",
+        "shop/Procfile": "web: flask run\n",
+    }
+    assert programs_in(tmp_path, files) == ["shop.worker", "x", "flask", "shop.web", "shop.purge"]
+
+
+MANAGED = {
+    "svc/Dockerfile": f'{IMAGE}CMD ["python", "-m", "shop.web"]\n',
+    "svc/supervisord.conf": "[program:web]\ncommand=python -m shop.web\n[program:a]\ncommand=./run.sh\n",
+    "svc/run.sh": "exec python -m shop.queue\n",
+    "svc/deploy/worker.service": "[Service]\nExecStart=/srv/venv/bin/python -m shop.worker\n",
+    "svc/crontab": "0 3 * * * root cd /srv && python /srv/jobs/purge.py\n",
+    "svc/k8s/job.yaml": "kind: CronJob\ncontainers:\n- command: [python, -m, shop.nightly]\n",
+    "svc/k8s/dev/job.yaml": "kind: CronJob\ncontainers:\n- command: [python, -m, shop.dev]\n",
+    "svc/tests/crontab": "0 3 * * * python -m shop.dev\n",
+    **{f"svc/shop/{name}.py": "" for name in ("web", "worker", "nightly", "queue", "dev")},
+    "svc/jobs/purge.py": "",
+}
+
+
+def test_what_else_starts_programs_of_the_service(tmp_path: Path) -> None:
+    """What fails there on the baseline as well says nothing: a machine of its own may have what it needs."""
+    programs_in(tmp_path, MANAGED, "svc")
+    (service,) = discover(Plan(root=tmp_path)).services
+    assert {module.name: module.is_additional for module in service.start_modules} == {
+        "shop.web": False, "shop.queue": True, "shop.worker": True, "purge": True, "shop.nightly": True,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("command", "modules"),
+    [
+        ("python manage.py purge --all", [("web.shop.management.commands.purge", "src")]),
+        ("./manage.py --traceback purge", [("web.shop.management.commands.purge", "src")]),
+        ("python -m django purge", [("web.shop.management.commands.purge", "src")]),
+        ("python manage.py twice", []),
+        ("python manage.py migrate", []),
+        ("python other.py purge", []),
+    ],
+)
+def test_commands_of_django_are_modules(tmp_path: Path, command: str, modules: list[tuple[str, str]]) -> None:
+    folder = "svc/src/web/shop/management/commands"
+    files = {
+        "svc/Dockerfile": f"{IMAGE}CMD gunicorn x\n",
+        "svc/crontab": f"0 3 * * * {command}\n",
+        f"{folder}/purge.py": "",
+        f"{folder}/twice.py": "",
+        "svc/src/other/management/commands/twice.py": "",
+        "svc/src/web/__init__.py": "",
+        "svc/src/web/shop/__init__.py": "",
+    }
+    programs_in(tmp_path, files, "svc")
+    (service,) = discover(Plan(root=tmp_path)).services
+    assert [(module.name, module.folder) for module in service.start_modules] == modules
+    assert all(module.kind == "command" and module.is_additional for module in service.start_modules)
