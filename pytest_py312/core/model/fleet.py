@@ -177,6 +177,10 @@ class InstallRecipe:
     """Commands, in the service's folder, that make folders and copy templates for the tests."""
     ignored_tests: tuple[str, ...] = ()
     """Folders or files, relative to the service, that the run of the tests leaves out: they need what is running."""
+    warning_options: tuple[str, ...] = ()
+    """The values of ``-W`` of the interpreter that runs the tests."""
+    pytest_warnings: tuple[str, ...] = ()
+    """The values of ``-W`` of pytest in the run of the tests."""
     python_path: tuple[str, ...] = ()
     """The folders of ``PYTHONPATH`` in the image."""
     packages: tuple[str, ...] = ()

@@ -3,6 +3,7 @@
 import posixpath
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 
 from pytest_py312.repository.recipes.commands.command_walk import CommandRun
 from pytest_py312.repository.recipes.pytest_settings import settings_in_folder
@@ -49,6 +50,31 @@ def without_python(words: Sequence[str]) -> tuple[str, ...]:
     if words and re.fullmatch(r"python[\d.]*", posixpath.basename(words[0])) and words[1:2] == ("-m",):
         words = words[2:]
     return (posixpath.basename(words[0]), *words[1:]) if words else ()
+
+
+_WARNING_OPTION = re.compile(r"(?:-W|--pythonwarnings=)(.+)", re.DOTALL)
+
+
+def warning_options(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the values of ``-W`` of the interpreter in a run of tests, and those of pytest."""
+    is_python = re.fullmatch(r"python[\d.]*", posixpath.basename(words[0])) is not None
+    end = 1
+    while is_python and end < len(words) and words[end].startswith("-") and words[end] != "-m":
+        end += 2 if words[end] in ("-W", "-X") else 1
+    names = [posixpath.basename(word) for word in words]
+    start = next((number for number, name in enumerate(names) if name in _PYTEST_PROGRAMS), len(words))
+    return _warnings_in(words[1:end]), _warnings_in(words[start:])
+
+
+def _warnings_in(words: Sequence[str]) -> list[str]:
+    values = []
+    for option, word in pairwise(("", *words)):
+        match = _WARNING_OPTION.fullmatch(word)
+        if option in ("-W", "--pythonwarnings"):
+            values.append(word)
+        elif match:
+            values.append(match[1])
+    return values
 
 
 def is_test_run(run: CommandRun) -> bool:

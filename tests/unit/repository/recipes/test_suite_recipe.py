@@ -575,11 +575,34 @@ commands = pytest tests
 def test_variables_of_tox(tmp_path: Path) -> None:
     """Of a job that starts it the tests get what tox passes on."""
     tree = write(tmp_path, {"services/a/tox.ini": TOX_VARIABLES})
-    own = {"A_URL": "redis://fake", "DATA": "tests/data", "OLD": "none"}
+    own = {"A_URL": "redis://fake", "DATA": "tests/data", "OLD": "none", "PYTHONWARNINGS": "error"}
     assert variables_of(read_runner_recipe(tree, "services/a")) == own
     workflow = "env: {MODE_A: x, OTHER: x}\njobs: {t: {steps: [{run: tox, working-directory: services/a}]}}\n"
     tree = write(tmp_path, {".github/workflows/t.yml": workflow})
     assert variables_of(read_workflow_recipe(tree, "services/a", "a")) == {**own, "MODE_A": "x"}
+
+
+@pytest.mark.parametrize(
+    ("command", "of_python", "of_pytest"),
+    [
+        ("pytest services/a", (), ()),
+        ("python -W error -m pytest -q services/a", ("error",), ()),
+        ("python3 -X dev -Werror -W 'ignore:old api' -m pytest services/a", ("error", "ignore:old api"), ()),
+        ("pytest -W error::DeprecationWarning services/a", (), ("error::DeprecationWarning",)),
+        ("poetry run pytest services/a -Werror --pythonwarnings=default", (), ("error", "default")),
+        ("python -W error -m coverage run -m pytest services/a -W default", ("error",), ("default",)),
+        ("python -W error services/a/run_tests.py -W x", ("error",), ()),
+        ("python -W $FILTER -m pytest services/a -W '$(cat x)'", (), ()),
+    ],
+)
+def test_the_options_for_warnings_of_a_run_of_tests(
+    tmp_path: Path, command: str, of_python: tuple[str, ...], of_pytest: tuple[str, ...]
+) -> None:
+    workflow = f'jobs: {{t: {{steps: [{{run: pip install -r services/a/dev.txt}}, {{run: "{command}"}}]}}}}\n'
+    tree = write(tmp_path, {".github/workflows/t.yml": workflow})
+    recipe = read_workflow_recipe(tree, "services/a", "a")
+    assert recipe is not None
+    assert (recipe.warning_options, recipe.pytest_warnings) == (of_python, of_pytest)
 
 
 def test_variables_of_tox_toml(tmp_path: Path) -> None:
