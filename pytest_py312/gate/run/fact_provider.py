@@ -333,7 +333,7 @@ class FactProvider:
         production = separate_production(cell.service)
         if production is None:
             return self._without_setuptools_of_tests(result, analyzer, cell)
-        from pytest_py312.analysis.libraries.service_imports import is_test  # lazy: few services need it
+        from pytest_py312.analysis.files.file_kinds import is_test  # lazy: few services need it
 
         def is_in_test(finding: Finding) -> bool:
             path = finding.location.path if finding.location is not None else ""
@@ -364,7 +364,7 @@ class FactProvider:
         of_production = self._locked_versions(replace(cell, service=production), is_installed=is_installed)
         if of_production is None or "setuptools" in of_production:
             return result
-        from pytest_py312.analysis.libraries.service_imports import is_runtime_file  # lazy: few services need it
+        from pytest_py312.analysis.files.file_kinds import is_runtime_file  # lazy: few services need it
 
         def is_at_run_time(finding: Finding) -> bool:
             return finding.location is not None and is_runtime_file(finding.location.path, cell.service.path)
