@@ -251,6 +251,15 @@ class Program:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class InterpreterVariable:
+    """A variable for the interpreter that production sets, and where. Values of ``-W`` are those of PYTHONWARNINGS."""
+
+    name: str
+    value: str
+    location: Location
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class FileLines:
     """Lines of a file of the repository, from ``first`` to ``last``, which count from 1."""
 
@@ -321,6 +330,8 @@ class Service:
     """The variables of the container in which a compose file runs its tests."""
     declared_variables: tuple[tuple[str, str], ...] = ()
     """Variables that compose files and templates of ``.env`` files declare: values for what its program lacks."""
+    interpreter_variables: tuple[InterpreterVariable, ...] = ()
+    """Variables for the interpreter that runs it, by its images, compose files and start commands."""
     separate_tests: bool = False
     """Whether its tests run with other versions than production has, in an environment without what production
     installs."""

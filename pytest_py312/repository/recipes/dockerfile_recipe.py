@@ -243,7 +243,7 @@ class _ImageReader:
         if instruction.keyword == "ARG":
             self._declare_arguments(instruction, state)
         elif instruction.keyword == "ENV":
-            pairs = dict(_environment_pairs(instruction.arguments, state.variables))
+            pairs = dict(environment_pairs(instruction.arguments, state.variables))
             state.variables.update(pairs)
             state.environment.update(pairs)
         elif instruction.keyword == "WORKDIR":
@@ -478,7 +478,7 @@ def _raw_lines(text: str, instruction: Instruction) -> str:
     return "\n".join(lines) + body.replace("\r\n", "\n")
 
 
-def _environment_pairs(arguments: str, variables: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+def environment_pairs(arguments: str, variables: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Yield the pairs of ``ENV A=1 B="2"`` or ``ENV A 1``."""
     if "=" not in arguments.split(" ", 1)[0]:
         name, _, value = arguments.strip().partition(" ")

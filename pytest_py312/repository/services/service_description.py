@@ -19,6 +19,7 @@ from pytest_py312.repository.recipes.recipe_sources import own_sources
 from pytest_py312.repository.services.detection.baseline import find_baseline
 from pytest_py312.repository.services.detection.declared_variables import DeclaredVariables, read_declared_variables
 from pytest_py312.repository.services.detection.entry_points import start_modules, started_above, started_programs
+from pytest_py312.repository.services.detection.interpreter_variables import read_interpreter_variables
 from pytest_py312.repository.services.detection.packaging import (
     find_distribution,
     has_src_packages,
@@ -86,8 +87,9 @@ def describe_service(
     recipe, test_recipe = _recipes(plan, tree, files, bare)
     if distribution is not None and _has_to_be_built(tree, files, (recipe, test_recipe)):
         distribution = replace(distribution, static=False)
+    image_files = _with_image(tree, files, recipe)
     baseline = find_baseline(
-        _with_image(tree, files, recipe),
+        image_files,
         settings,
         plan,
         partial(_runtime_of, tree, path, recipe),
@@ -130,6 +132,9 @@ def describe_service(
         test_recipe=test_recipe,
         test_variables=(*warnings, *variables.of_tests),
         declared_variables=variables.others,
+        interpreter_variables=read_interpreter_variables(
+            tree, image_files, recipe.source if recipe is not None else ""
+        ),
         separate_tests=required.separate_tests,
     )
 
