@@ -181,6 +181,8 @@ class InstallRecipe:
     """The values of ``-W`` of the interpreter that runs the tests."""
     pytest_warnings: tuple[str, ...] = ()
     """The values of ``-W`` of pytest in the run of the tests."""
+    further_tests: tuple[str, ...] = ()
+    """Commands beside that run which test the service as well, and which a cell does not repeat."""
     python_path: tuple[str, ...] = ()
     """The folders of ``PYTHONPATH`` in the image."""
     packages: tuple[str, ...] = ()

@@ -14,6 +14,7 @@ from pytest_py312.repository.recipes.commands.install_steps import installs_from
 from pytest_py312.repository.recipes.nox_sessions import walk_nox
 from pytest_py312.repository.recipes.suite_commands import (
     collects_around,
+    is_further_test,
     is_test_of,
     is_test_run,
     option_of,
@@ -41,6 +42,8 @@ RUN_LIMIT = 50
 
 SESSION_LIMIT = 100
 """Maximum number of sessions of nox, and of targets of a Makefile, that are tried."""
+_SHOWN_LENGTH = 80
+"""Characters of a command that a sentence names."""
 VARIABLE_LIMIT = 100
 """Maximum number of variables of a suite."""
 
@@ -298,6 +301,7 @@ _NEEDS_SYSTEM = re.compile(
 def _recipe(tree: Tree, source: str, walk: CommandWalk, run: CommandRun, service_path: str) -> InstallRecipe:
     lines = (each.location.line or 0 for each in walk.runs if each.location.path == source)
     of_python, of_pytest = (tuple(filterfalse(_UNKNOWN_VALUE.search, each)) for each in warning_options(run.words))
+    further = [each for each in walk.runs if each is not run and is_further_test(each, tree, service_path)]
     return InstallRecipe(
         source=source,
         line=next(lines, 0),
@@ -308,6 +312,7 @@ def _recipe(tree: Tree, source: str, walk: CommandWalk, run: CommandRun, service
         ignored_tests=tuple(dict.fromkeys(_ignored_tests(run, walk.runs, service_path))),
         warning_options=of_python,
         pytest_warnings=of_pytest,
+        further_tests=tuple(dict.fromkeys(" ".join(each.words)[:_SHOWN_LENGTH] for each in further)),
     )
 
 

@@ -99,6 +99,7 @@ def describe_service(
     test_run = None if suite is None else _test_run(tree, files, bare, test_recipe)
     if suite is not None and settings.suite is None and test_run is not None:
         suite = _with_warning_options(suite, test_run)
+        suite_clause = "; it ".join(filter(None, (suite_clause, _further_tests_clause(test_run))))
     required = _requirements(plan, tree, files, settings, recipe, test_recipe, is_tested=suite is not None)
     programs = started_programs(tree, files)
     variables = read_declared_variables(tree, path)
@@ -202,6 +203,14 @@ def _warning_clauses(suite: Suite, run: InstallRecipe | None, variables: Sequenc
     shown = [*(f"{name}={value}" for name, value in variables), *(f"-W {value}" for value in options)]
     if run is not None and shown:
         yield f"is tested with {join_names(shown)}, as in {run.source}"
+
+
+def _further_tests_clause(run: InstallRecipe) -> str:
+    """Return what else tests the service, as a clause; empty if nothing does."""
+    commands = [f"`{command}`" for command in run.further_tests]
+    verb, pronoun = ("is", "it") if len(commands) == 1 else ("are", "them")
+    end = f"which {verb} not run here: the proof does not include {pronoun}"
+    return f"is also tested with {join_names(commands)} ({run.source}), {end}" if commands else ""
 
 
 def _variable_clauses(test_recipe: InstallRecipe | None, declared: DeclaredVariables) -> Iterator[str]:

@@ -605,6 +605,36 @@ def test_the_options_for_warnings_of_a_run_of_tests(
     assert (recipe.warning_options, recipe.pytest_warnings) == (of_python, of_pytest)
 
 
+UNITTEST = "import unittest\nclass A(unittest.TestCase):\n    def test_a(self): pass\n"
+CONTRACT = "python -m unittest discover -t . -s tests/contract"
+
+
+@pytest.mark.parametrize(
+    ("commands", "files", "further"),
+    [
+        (["pytest"], {}, []),
+        (["pytest tests", "behave"], {}, ["behave"]),
+        (["pytest tests", "python -m doctest app/paths.py"], {}, ["python -m doctest app/paths.py"]),
+        (["pytest tests", "coverage run -m behave features"], {}, ["coverage run -m behave features"]),
+        (["pytest tests", "python scripts/smoke.py"], {"scripts/smoke.py": ""}, ["python scripts/smoke.py"]),
+        (["pytest tests", "python scripts/smoke.py"], {}, []),
+        (["python -m unittest", CONTRACT], {"tests/contract/test_a.py": ""}, [CONTRACT]),
+        (["python -m unittest", CONTRACT], {"tests/contract/test_a.py": UNITTEST}, []),
+        (["pytest tests/unit", "pytest tests/contract", "ruff check", "python latest.py"], {"latest.py": ""}, []),
+        (["pytest tests", "docker run a behave", "cd ../b && behave"], {}, []),
+        (["pytest tests", "python tests/test_a.py"], {"tests/test_a.py": ""}, []),
+    ],
+)
+def test_commands_that_test_the_service_as_well(
+    tmp_path: Path, commands: list[str], files: dict[str, str], further: list[str]
+) -> None:
+    makefile = "".join(["test:\n", "\tpip install -r dev.txt\n", *(f"\t{command}\n" for command in commands)])
+    written = {f"services/a/{name}": text for name, text in files.items()}
+    recipe = read_makefile_recipe(write(tmp_path, {"services/a/Makefile": makefile, **written}), "services/a")
+    assert recipe is not None
+    assert list(recipe.further_tests) == further
+
+
 def test_variables_of_tox_toml(tmp_path: Path) -> None:
     text = """\
 env_list = ["py312"]

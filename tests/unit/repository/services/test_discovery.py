@@ -1475,6 +1475,24 @@ def test_a_suite_has_the_variable_for_warnings_of_its_run(tmp_path: Path, files:
     assert clause in fleet.assumptions
 
 
+@pytest.mark.parametrize(
+    ("further", "sentence"),
+    [
+        ("", ""),
+        ("\tbehave\n", "`behave` (svc/Makefile), which is not run here: the proof does not include it."),
+        (
+            "\tbehave\n\trobot x\n",
+            "`behave`, `robot x` (svc/Makefile), which are not run here: the proof does not include them.",
+        ),
+    ],
+)
+def test_what_else_tests_a_service_is_an_assumption(tmp_path: Path, further: str, sentence: str) -> None:
+    files = {"svc/requirements.txt": "", "svc/tests/test_a.py": "def test_a(): pass\n"}
+    fleet = fleet_of(tmp_path, {**files, "svc/Makefile": f"test:\n\tpytest tests\n{further}"})
+    expected = [f"svc is also tested with {sentence}"] if sentence else []
+    assert [text for text in fleet.assumptions if " also tested with " in text] == expected
+
+
 def test_options_of_the_plan_are_all_that_a_suite_has(tmp_path: Path) -> None:
     files = {"svc/requirements.txt": "", "svc/Makefile": "test:\n\tpython -W error -m pytest -W error\n"}
     planned = Suite(kind=SuiteKind.PYTEST, arguments=("checks",))
