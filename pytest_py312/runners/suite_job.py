@@ -74,6 +74,8 @@ def suite_job(
     # the baseline may run different tests at the same time, for two interpreters
     selection_digest = f"-{zlib.crc32(chr(0).join(select).encode('utf-8', 'surrogatepass')):08x}" if select else ""
     purpose = f"suite-{attempt}{selection_digest}{'-changed' if replaced else ''}"
+    variables = dict(environment_of_tests(service))
+    python_warnings = variables.pop("PYTHONWARNINGS", "")  # for the suite, not for the probe
     contents = {path: base64.b64encode(content).decode() for path, content in (replaced or {}).items()}
     return ProbeJob(
         identifier=f"{cell.identifier}-{purpose}",
@@ -87,8 +89,9 @@ def suite_job(
             "around": around or {},
             "test_limit": settings.time_limit * TEST_SHARE,
             "replaced": contents,
+            "python_warnings": python_warnings,
         },
-        variables=(("PYTHONHASHSEED", str(attempt)), *environment_of_tests(service)),
+        variables=(("PYTHONHASHSEED", str(attempt)), *variables.items()),
         time_limit=settings.time_limit,
         memory_limit=settings.memory_limit,
         network=settings.network,
@@ -115,6 +118,7 @@ def _probe_request(service: Service, *, built: bool) -> dict[str, Any]:
         "junit": suite.junit,
         "import_mode": suite.import_mode,
         "working_folder": suite.folder,
+        "warning_options": list(suite.warning_options),
         "prepare": [
             *(list(argv) for argv in (service.test_recipe.prepare if service.test_recipe else ())),
             *(list(argv) for argv in service.settings.prepare),

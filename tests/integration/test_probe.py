@@ -14,7 +14,7 @@ from uv import find_uv_bin
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.fleet import Distribution, Service
 from pytest_py312.core.model.measurements import SuiteRun
-from pytest_py312.core.model.plan import Suite, SuiteKind
+from pytest_py312.core.model.plan import ServiceSettings, Suite, SuiteKind
 from pytest_py312.core.process import ExitReason
 from pytest_py312.dependencies.resolution.lock import ResolutionRequest
 from pytest_py312.dependencies.resolution.uv_resolver import UvResolver
@@ -827,3 +827,52 @@ def test_a_cell_that_cannot_be_started_is_reported(cells: Cells, tmp_path: Path)
 
     assert done.exit_reason is ExitReason.NOT_STARTED
     assert "could not be started" in done.failure
+
+
+WARNING_TESTS = """\
+import os, subprocess, sys, unittest, warnings
+
+CHILD = "import warnings; warnings.warn('old', DeprecationWarning)"
+
+class TestWarnings(unittest.TestCase):
+    def test_quiet(self):
+        pass
+
+    def test_warns(self):
+        warnings.warn("old", DeprecationWarning)
+
+    def test_child(self):
+        assert subprocess.call([sys.executable, "-c", CHILD]) == 0
+
+    def test_fork(self):
+        child = os.fork()
+        if child == 0:
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+"""
+
+
+@pytest.mark.parametrize("interpreter", TOGETHER)
+@pytest.mark.parametrize("kind", [SuiteKind.PYTEST, SuiteKind.UNITTEST])
+@pytest.mark.parametrize(
+    ("variable", "options", "failed"),
+    [
+        ("", (), set()),
+        ("error", (), {"test_warns", "test_child"}),
+        ("error::DeprecationWarning", (), {"test_warns", "test_child"}),
+        ("", ("error",), {"test_warns"}),
+        ("error", ("default",), {"test_child"}),
+    ],
+)
+def test_a_suite_for_which_warnings_are_errors(
+    cells: Cells, interpreter: str, kind: SuiteKind, variable: str, options: tuple[str, ...], failed: set[str]
+) -> None:
+    """As ``python -W error -m pytest`` does it: only the variable is for processes that a test starts."""
+    settings = ServiceSettings(environment=(("PYTHONWARNINGS", variable),))
+    arguments = ("tests",) if kind is SuiteKind.PYTEST else ("discover", "-s", "tests")
+    of = service(suite=Suite(kind=kind, arguments=arguments, warning_options=options), settings=settings)
+    run = cells.suite(interpreter, {"tests/test_old.py": WARNING_TESTS}, of)
+    ends = {name.rpartition(".")[2].rpartition(":")[2]: result.outcome for name, result in run.results.items()}
+    assert run.complete, run.incomplete_reason
+    assert {name for name, outcome in ends.items() if outcome in ("failed", "error")} == failed
+    assert len(ends) == 4

@@ -43,7 +43,20 @@ def compiler_findings(facts: FileFacts, evidence: Evidence) -> Iterator[Finding]
     for compiler_message in target_messages:
         if not compiler_message.is_error:
             message = f"{target} warns: {compiler_message.message}"
-            yield _finding(facts, compiler_message, "PY221", message, Severity.WARNING)
+            finding = _finding(facts, compiler_message, "PY221", message, Severity.WARNING)
+            yield (
+                finding
+                if baseline_messages is None
+                else evidence.warning_filters.as_error(
+                    finding, compiler_message.category, _category_of_same(compiler_message, baseline_messages)
+                )
+            )
+
+
+def _category_of_same(compiler_message: CompilerMessage, others: Sequence[CompilerMessage]) -> str:
+    """Return the category of the same message of another compiler, which may quote the source otherwise."""
+    start = compiler_message.message.split()[:2]
+    return next((other.category for other in others if other.message.split()[:2] == start), "")
 
 
 def _errors(messages: Sequence[CompilerMessage]) -> list[CompilerMessage]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from pytest_py312.analysis.judging.warning_filters import WarningFilters
 from pytest_py312.analysis.scanner.facts.facts import Reference
 from pytest_py312.analysis.scanner.facts.stdlib_queries import (
     CompilerMessage,
@@ -31,6 +32,9 @@ class Evidence:
     target_messages: Mapping[str, Sequence[CompilerMessage]] = field(default_factory=dict)
     without_pth: str = ""
     """The place that installs the service into a folder whose .pth files do not run; empty if they do."""
+    without_shim: str = ""
+    """The place that turns off the ``distutils`` of setuptools (SETUPTOOLS_USE_DISTUTILS); empty if none does."""
+    warning_filters: WarningFilters = field(default_factory=WarningFilters)
 
     def baseline_answer(self, module: str, path: str) -> StdlibAnswer:
         return self.baseline.answers.get(StdlibQuery(module=module, path=path), NO_ANSWER)

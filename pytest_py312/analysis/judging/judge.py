@@ -29,6 +29,7 @@ from pytest_py312.analysis.judging.replacements import attach_changes
 from pytest_py312.analysis.judging.rule_table import NEW_FEATURES, RULES, NewFeature, RulePhase
 from pytest_py312.analysis.judging.signatures import call_findings
 from pytest_py312.analysis.judging.suppressions import apply_ignores
+from pytest_py312.analysis.judging.warning_filters import WARNING_ERRORS
 from pytest_py312.analysis.scanner.facts.facts import ANY_NAME, Call, FileFacts, Reference, ReferenceKind, RuleMatch
 from pytest_py312.analysis.scanner.facts.stdlib_names import DISTINCTIVE_METHODS
 from pytest_py312.analysis.scanner.facts.stdlib_queries import StdlibAnswer, StdlibQuery
@@ -259,7 +260,7 @@ class _FileJudge:
         replacement = replacements.replacement_of(name)
         removal = find_removal(answer.warning)
         removed = str(removal.release) if removal else replacement.removed if replacement else ""
-        yield Finding(
+        finding = Finding(
             code="PY220",
             message=f"{name} is deprecated{f' and will be removed in {removed}' if removed else ''}",
             remedy=replacement.remedy if replacement is not None else answer.warning,
@@ -269,6 +270,15 @@ class _FileJudge:
             names=(name,),
             detail=answer.warning,
         )
+        baseline = self.evidence.baseline_answer(reference.module, reference.path)
+        is_new = not baseline.warning or not self.on_baseline.may_run(reference.guard, reference.binding_guard)
+        yield self._as_error(finding, reference.guard, is_new=is_new)
+
+    def _as_error(self, finding: Finding, guard: int, *, is_new: bool) -> Finding:
+        """Return a deprecation that is new on the target as an error, if production raises its warning there."""
+        if not is_new or self.on_target.is_caught(guard, WARNING_ERRORS):
+            return finding
+        return self.evidence.warning_filters.as_error(finding, "DeprecationWarning")
 
     def _uses_setuptools_distutils(self, reference: Reference) -> bool:
         """Return whether the import most likely gets the distutils of setuptools, which does not warn."""
@@ -310,7 +320,7 @@ class _FileJudge:
             return
         if fact.rule == "bool-invert" and self._compiler_warns("Bitwise inversion"):
             return
-        yield Finding(
+        finding = Finding(
             code=target_phase.code,
             message=target_phase.message.format(fact.detail),
             remedy=rule.remedy.format(fact.detail),
@@ -319,6 +329,7 @@ class _FileJudge:
             location=Location(path=self.path, line=fact.line, column=fact.column),
             names=(fact.detail,) if fact.detail else (),
         )
+        yield self._as_error(finding, fact.guard, is_new=is_change) if target_phase.code == "PY220" else finding
 
     def _new_feature_findings(self, fact: RuleMatch, feature: NewFeature) -> Iterator[Finding]:
         """Report code that runs on the baseline and needs a later release."""

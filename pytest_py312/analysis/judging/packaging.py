@@ -81,7 +81,7 @@ class CellDistributions:
     def distutils_finding(self, reference: Reference, path: str, evidence: Evidence) -> Finding:
         """Return the finding about an import of ``distutils``, which the target's standard library lacks."""
         setuptools = self.locked_version("setuptools")
-        lacks_shim = bool(evidence.without_pth) and not _TEST_FILE.search(path)
+        lacks_shim = bool(evidence.without_pth or evidence.without_shim) and not _TEST_FILE.search(path)
         is_provided = setuptools >= SETUPTOOLS_WITH_DISTUTILS if setuptools is not None else self.contains("setuptools")
         name = f"{reference.module}.{reference.path}" if reference.path else reference.module
         builds = path.rpartition("/")[2] in BUILD_SCRIPTS
@@ -92,6 +92,9 @@ class CellDistributions:
             message += (
                 "; setuptools provides a replacement by a .pth file, and none runs in the folder that "
                 f"{evidence.without_pth} installs into"
+                if evidence.without_pth
+                else f"; setuptools provides a replacement, which SETUPTOOLS_USE_DISTUTILS in {evidence.without_shim} "
+                "turns off"
             )
         elif is_provided:
             which = f"setuptools {setuptools}" if setuptools is not None else "setuptools"

@@ -15,6 +15,7 @@ from pytest_py312.analysis.judging.evidence import (
     version_label,
 )
 from pytest_py312.analysis.judging.reachability import Reachability
+from pytest_py312.analysis.judging.warning_filters import WARNING_ERRORS
 from pytest_py312.analysis.scanner.facts.facts import Reference
 from pytest_py312.analysis.scanner.facts.stdlib_queries import Signature, StdlibAnswer, StdlibQuery
 from pytest_py312.core.model.findings import Finding, Severity
@@ -31,7 +32,11 @@ def call_findings(
     target_answer = evidence.target_answer(reference.module, reference.path)
     guards = (reference.guard, reference.binding_guard)
     if target_answer.signature is not None and on_target.may_run(*guards):
-        yield from _deprecated_parameters(path, reference, target_answer.signature)
+        is_raised = not on_target.is_caught(reference.guard, WARNING_ERRORS)
+        for parameter, finding in _deprecated_parameters(path, reference, target_answer.signature):
+            of_baseline = baseline_answer.signature.deprecated if baseline_answer.signature is not None else ()
+            is_new = is_raised and parameter not in dict(of_baseline)
+            yield evidence.warning_filters.as_error(finding, "DeprecationWarning") if is_new else finding
         caught = on_target.is_caught(reference.guard, CALL_ERRORS)
         if baseline_answer.signature is not None and not caught:
             yield from _refused_arguments(path, reference, baseline_answer.signature, target_answer.signature, evidence)
@@ -141,7 +146,8 @@ def _first_release_refusing(reference: Reference, keyword: str, evidence: Eviden
     return ""
 
 
-def _deprecated_parameters(path: str, reference: Reference, signature: Signature) -> Iterator[Finding]:
+def _deprecated_parameters(path: str, reference: Reference, signature: Signature) -> Iterator[tuple[str, Finding]]:
+    """Yield the deprecated parameters that a call passes, each with its finding."""
     if reference.call is None:
         return
     warnings_by_parameter = dict(signature.deprecated)
@@ -149,7 +155,7 @@ def _deprecated_parameters(path: str, reference: Reference, signature: Signature
     name = dotted_name(reference.module, reference.path)
     for parameter in passed:
         if parameter in warnings_by_parameter:
-            yield Finding(
+            finding = Finding(
                 code="PY220",
                 message=f"parameter '{parameter}' of {name} is deprecated",
                 remedy=warnings_by_parameter[parameter] or f"remove {parameter}",
@@ -159,3 +165,4 @@ def _deprecated_parameters(path: str, reference: Reference, signature: Signature
                 names=(f"{name}({parameter})",),
                 detail=warnings_by_parameter[parameter],
             )
+            yield parameter, finding

@@ -9,7 +9,7 @@ import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from pytest_py312.analysis.libraries.service_imports import is_runtime_file
+from pytest_py312.analysis.files.file_kinds import is_runtime_file
 from pytest_py312.analysis.linking.link import ModuleIndex
 from pytest_py312.analysis.scanner.facts.facts import FileFacts, ModuleImport
 from pytest_py312.analysis.scanner.facts.stdlib_names import is_stdlib_module

@@ -14,6 +14,7 @@ from typing import Any
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from pytest_py312.analysis.files.file_kinds import is_runtime_file
 from pytest_py312.analysis.files.newer_syntax import NewerSyntaxScanner
 from pytest_py312.analysis.files.source_reader import ScannedSource
 from pytest_py312.analysis.judging.evidence import Evidence
@@ -39,7 +40,6 @@ from pytest_py312.analysis.libraries.reader import LibraryReader, names_only_sum
 from pytest_py312.analysis.libraries.service_imports import (
     NeighborModules,
     external_imports,
-    is_runtime_file,
     own_module_names,
     used_files,
 )

@@ -6,17 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pytest_py312.analysis.libraries.summary import ModuleKind
+from pytest_py312.analysis.files.file_kinds import module_kind
 
 MAX_FILES = 50_000
 """Files considered per distribution."""
 
-_TEST_FOLDERS = frozenset({"test", "tests"})
-_TEST_MODULE = re.compile(r"conftest|tests|test_.*|.*_tests?")
-_VENDOR_FOLDERS = frozenset(
-    {"_vendor", "vendor", "vendored", "_vendored", "_vendored_packages", "extern", "externals", "_externals",
-     "third_party", "thirdparty", "_third_party"}
-)  # fmt: skip
 _EXTENSION_MODULE = re.compile(r"([A-Za-z_]\w*)(?:\.[\w-]+)*\.(?:so|pyd)")
 
 
@@ -64,16 +58,6 @@ def classify(paths: Iterable[str]) -> DistributionFiles:
         elif match := _EXTENSION_MODULE.fullmatch(name):
             compiled.append(_join_dotted(package, match[1]))
     return DistributionFiles(modules=tuple(modules), compiled=tuple(compiled))
-
-
-def module_kind(path: str) -> str:
-    """Return whether a file belongs to the distribution itself, to its tests, or to a vendored copy."""
-    *folders, name = path.split("/")
-    if not _VENDOR_FOLDERS.isdisjoint(folders):
-        return ModuleKind.VENDORED
-    if not _TEST_FOLDERS.isdisjoint(folders) or _TEST_MODULE.fullmatch(name.removesuffix(".py")):
-        return ModuleKind.TESTS
-    return ModuleKind.OWN
 
 
 def _join_dotted(package: str, name: str) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from pytest_py312.analysis.files.file_kinds import ModuleKind
 from pytest_py312.analysis.files.newer_syntax import NewerSyntaxScanner, has_syntax_error
 from pytest_py312.analysis.files.parallel_scan import FileScanner, ScanTask, facts_key, scanner_version
 from pytest_py312.analysis.libraries.import_graph import prefixes
@@ -22,7 +23,6 @@ from pytest_py312.analysis.libraries.module_files import ModuleFile, classify, l
 from pytest_py312.analysis.libraries.summarize import module_imports, queries_of, summarize
 from pytest_py312.analysis.libraries.summary import (
     DistributionSummary,
-    ModuleKind,
     ModuleSummary,
     from_document,
     to_document,

@@ -3,39 +3,20 @@
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
+from pytest_py312.analysis.files.file_kinds import is_runtime_file
 from pytest_py312.analysis.libraries.import_context import likely_imports
 from pytest_py312.analysis.libraries.import_graph import ImportRoot
-from pytest_py312.analysis.libraries.module_files import module_kind
-from pytest_py312.analysis.libraries.summary import Likelihood, ModuleKind
+from pytest_py312.analysis.libraries.summary import Likelihood
 from pytest_py312.analysis.linking.link import ModuleIndex
 from pytest_py312.analysis.scanner.facts.facts import FileFacts, ModuleImport
 from pytest_py312.analysis.scanner.facts.stdlib_names import is_stdlib_module
 from pytest_py312.core.model.fleet import Cell, Service
 from pytest_py312.repository.tree import Tree, join_path, leaves_root
 
-NON_RUNTIME_FOLDERS = frozenset(
-    {"alembic", "bench", "benchmark", "benchmarks", "ci", "demo", "demos", "deploy", "deployment", "dev", "doc", "docs",
-     "example", "examples", "hack", "k8s", "migrations", "notebooks", "sample", "samples", "script", "scripts", "tool",
-     "tools", "utils_dev"}
-)  # fmt: skip
-"""Folders of programs that do not run in production."""
-TOOL_FILES = frozenset({"conftest.py", "fabfile.py", "locustfile.py", "noxfile.py", "setup.py", "tasks.py"})
 ENTRY_POINT_FILES = frozenset(
     {"__main__.py", "app.py", "asgi.py", "main.py", "manage.py", "run.py", "server.py", "wsgi.py"}
 )
 """Files that start a service."""
-
-
-def is_test(path: str) -> bool:
-    """Return whether a file of a service is part of its tests."""
-    return module_kind(path) == ModuleKind.TESTS or path.rpartition("/")[2] == "conftest.py"
-
-
-def is_runtime_file(path: str, service: str) -> bool:
-    """Return whether a file runs in production, judged by its name and its folders."""
-    relative_path = path if service == "." else path.removeprefix(f"{service}/")
-    *folders, name = relative_path.split("/")
-    return not is_test(relative_path) and name not in TOOL_FILES and NON_RUNTIME_FOLDERS.isdisjoint(folders)
 
 
 def external_imports(

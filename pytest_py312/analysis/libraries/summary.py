@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pytest_py312.analysis.files.file_kinds import ModuleKind
 from pytest_py312.analysis.scanner.facts.facts import FileFacts, pack, unpack
 
 
@@ -20,16 +21,6 @@ class Likelihood:
     """Under a condition that cannot be evaluated, or where a failure is caught."""
     AT_IMPORT = 2
     """Whenever the module is imported."""
-
-
-class ModuleKind:
-    """Which part of a distribution a module belongs to."""
-
-    OWN = ""
-    TESTS = "tests"
-    """Tests that are installed with it."""
-    VENDORED = "vendored"
-    """A copy of another project."""
 
 
 Position = tuple[int, int]

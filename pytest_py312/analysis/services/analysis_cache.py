@@ -65,6 +65,7 @@ def analysis_key(
         code_digest(),
         sys.version,
         f"{cell.interpreter} {cell.service.baseline} {cell.service.runs_without_pth or ''}",
+        list(map(str, cell.service.interpreter_variables)),
         [build.digest for build in builds],
         [(task.key, task.path) for task in source.tasks],
         source.unread,

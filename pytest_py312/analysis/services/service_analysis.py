@@ -2,7 +2,7 @@
 
 The files of all services are scanned together, and each interpreter is queried once for all of them. The target's
 compiler reads every file; the baseline's compiler reads those that the target rejects and those that may use newer
-syntax.
+syntax, and where production may turn warnings into errors those about which the target warns.
 """
 
 import threading
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from pytest_py312.analysis.files.embedded_python import may_embed_python
+from pytest_py312.analysis.files.file_kinds import is_runtime_file
 from pytest_py312.analysis.files.newer_syntax import NewerSyntaxScanner, has_syntax_error, may_use_new_syntax
 from pytest_py312.analysis.files.source_reader import ScannedSource, SourceFiles, SourceFolder, SourceReader
 from pytest_py312.analysis.judging.compiled_modules import compiled_module_findings, find_compiled_modules
@@ -22,6 +23,7 @@ from pytest_py312.analysis.judging.evidence import Evidence
 from pytest_py312.analysis.judging.judge import judge_files
 from pytest_py312.analysis.judging.shadowed_modules import find_shadowing_modules, shadowing_findings, shadowing_queries
 from pytest_py312.analysis.judging.unused_files import mark_unused_files
+from pytest_py312.analysis.judging.warning_filters import WarningFilters, filters_in_code
 from pytest_py312.analysis.linking.link import link_files
 from pytest_py312.analysis.oracle import typeshed
 from pytest_py312.analysis.oracle.oracle import Oracle
@@ -227,6 +229,8 @@ class _Batch:
             baseline_messages=_messages_of(read, self._compiler_messages(baseline)),
             target_messages=_messages_of(read, self._compiler_messages(target)),
             without_pth=str(cell.service.runs_without_pth or ""),
+            without_shim=_without_shim(cell.service),
+            warning_filters=_warning_filters(cell.service, read),
         )
         findings = judge_files(facts, evidence, lock=lock, declared=declared)
         if any(finding.code in CODES_WITH_RELEASE for finding in findings):
@@ -404,9 +408,35 @@ class _Batch:
                 files |= {
                     path: content
                     for path, content in contents.items()
-                    if _has_syntax_error(target_messages.get(path, ())) or may_use_new_syntax(content)
+                    if _has_syntax_error(target_messages.get(path, ()))
+                    or may_use_new_syntax(content)
+                    or (service.interpreter_variables and target_messages.get(path))
                 }
         return self._oracle.prepare_compilation(files, build) if files else dict
+
+
+def _without_shim(service: Service) -> str:
+    """Return the place that turns off the ``distutils`` of setuptools; empty if there is none.
+
+    https://setuptools.pypa.io/en/latest/deprecated/distutils-legacy.html
+    """
+    variables = (each for each in service.interpreter_variables if each.name == "SETUPTOOLS_USE_DISTUTILS")
+    return next((str(each.location) for each in variables if each.value not in ("", "local")), "")
+
+
+def _warning_filters(service: Service, read: ScannedSource) -> WarningFilters:
+    """Return what production does with warnings, and the files in which it does so."""
+    variables = tuple(variable for variable in service.interpreter_variables if variable.name == "PYTHONWARNINGS")
+    ends = (".py", "/__init__.py", "/__main__.py")
+    places = (join_path(module.folder, module.name.replace(".", "/")) for module in service.start_modules)
+    started = {join_path(service.path, place + end) for place in places for end in ends} & read.contents.keys()
+    of_code = tuple(each for path in sorted(started) for each in filters_in_code(path, read.contents[path]))
+    files = read.contents if variables or of_code else {}
+    return WarningFilters(
+        variables=variables,
+        files={path: text for path, text in files.items() if is_runtime_file(path, service.path)},
+        of_code=of_code,
+    )
 
 
 def _messages_of(read: ScannedSource, messages: MessagesByFile) -> MessagesByFile:

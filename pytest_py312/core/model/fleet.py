@@ -179,6 +179,12 @@ class InstallRecipe:
     """Commands, in the service's folder, that make folders and copy templates for the tests."""
     ignored_tests: tuple[str, ...] = ()
     """Folders or files, relative to the service, that the run of the tests leaves out: they need what is running."""
+    warning_options: tuple[str, ...] = ()
+    """The values of ``-W`` of the interpreter that runs the tests."""
+    pytest_warnings: tuple[str, ...] = ()
+    """The values of ``-W`` of pytest in the run of the tests."""
+    further_tests: tuple[str, ...] = ()
+    """Commands beside that run which test the service as well, and which a cell does not repeat."""
     python_path: tuple[str, ...] = ()
     """The folders of ``PYTHONPATH`` in the image."""
     packages: tuple[str, ...] = ()
@@ -249,6 +255,15 @@ class Program:
     is_script: bool = False
     is_additional: bool = False
     folder: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InterpreterVariable:
+    """A variable for the interpreter that production sets, and where. Values of ``-W`` are those of PYTHONWARNINGS."""
+
+    name: str
+    value: str
+    location: Location
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -326,6 +341,8 @@ class Service:
     """The variables of the container in which a compose file runs its tests."""
     declared_variables: tuple[tuple[str, str], ...] = ()
     """Variables that compose files and templates of ``.env`` files declare: values for what its program lacks."""
+    interpreter_variables: tuple[InterpreterVariable, ...] = ()
+    """Variables for the interpreter that runs it, by its images, compose files and start commands."""
     separate_tests: bool = False
     """Whether its tests run with other versions than production has, in an environment without what production
     installs."""

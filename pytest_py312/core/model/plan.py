@@ -29,7 +29,7 @@ class Suite:
     ``arguments`` are appended to the command of the kind (paths, options). For ``COMMAND`` they are the whole command
     line, and ``junit`` is the JUnit file that it writes, relative to the service. ``import_mode`` is pytest's
     ``--import-mode`` if the suite needs one (test files with the same name in several folders without ``__init__.py``),
-    else empty.
+    else empty. ``warning_options`` are the values of ``-W`` of the interpreter that runs it (``error``).
     """
 
     kind: SuiteKind
@@ -37,6 +37,7 @@ class Suite:
     junit: str = ""
     import_mode: str = ""
     folder: str = ""
+    warning_options: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

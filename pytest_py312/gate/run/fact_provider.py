@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from itertools import filterfalse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,7 @@ from pytest_py312.dependencies.store.distribution_store import DistributionStore
 from pytest_py312.dependencies.store.environments import EnvironmentStore
 from pytest_py312.gate.run.state import StateFile
 from pytest_py312.repository.services.requirements.requirement_set import RequirementSet
-from pytest_py312.repository.services.requirements.sources import separate_production
+from pytest_py312.repository.services.requirements.sources import production_service, separate_production
 from pytest_py312.repository.tree import Tree
 from pytest_py312.runners.runner import CellUnavailable, Runner, further_cells
 from pytest_py312.runners.suite_job import run_suite, suite_job
@@ -344,8 +345,8 @@ class FactProvider:
         result = self._analyze_with_versions_of(cell.service, analyzer, cell)
         production = separate_production(cell.service)
         if production is None:
-            return result
-        from pytest_py312.analysis.libraries.service_imports import is_test  # lazy: few services need it
+            return self._without_setuptools_of_tests(result, analyzer, cell)
+        from pytest_py312.analysis.files.file_kinds import is_test  # lazy: few services need it
 
         def is_in_test(finding: Finding) -> bool:
             path = finding.location.path if finding.location is not None else ""
@@ -354,6 +355,35 @@ class FactProvider:
         of_production = self._analyze_with_versions_of(production, analyzer, cell)
         findings = [finding for finding in of_production.findings if not is_in_test(finding)]
         return replace(of_production, findings=(*findings, *filter(is_in_test, result.findings)))
+
+    def _without_setuptools_of_tests(
+        self, result: "AnalysisResult", analyzer: "ServiceAnalyzer", cell: Cell
+    ) -> "AnalysisResult":
+        """Judge what runs in production without setuptools, if only tests bring it.
+
+        If it is not known what production installs on its own, the findings stay those of the set with the tests.
+        """
+        production, is_installed = production_service(cell.service), cell in self.installed_cells
+        versions = dict(self._locked_versions(cell, is_installed=is_installed) or {})
+        if production is None or not versions.pop("setuptools", ""):
+            return result
+        directly = self.installer.request_builder.directly_required
+        if "setuptools" in directly(production):
+            return result
+        without = analyzer.analyze(cell, versions, directly(cell.service))
+        if without.findings == result.findings:
+            return result
+        self.installer.locks.mark_undetermined(cell)  # the set of production alone is no part of the outcome's key
+        of_production = self._locked_versions(replace(cell, service=production), is_installed=is_installed)
+        if of_production is None or "setuptools" in of_production:
+            return result
+        from pytest_py312.analysis.files.file_kinds import is_runtime_file  # lazy: few services need it
+
+        def is_at_run_time(finding: Finding) -> bool:
+            return finding.location is not None and is_runtime_file(finding.location.path, cell.service.path)
+
+        findings = [*filter(is_at_run_time, without.findings), *filterfalse(is_at_run_time, result.findings)]
+        return replace(result, findings=tuple(findings))
 
     def _analyze_with_versions_of(
         self, installed: Service, analyzer: "ServiceAnalyzer", cell: Cell

@@ -3,6 +3,7 @@
 import posixpath
 import re
 from collections.abc import Sequence
+from itertools import islice, pairwise
 
 from pytest_py312.repository.recipes.commands.command_walk import CommandRun
 from pytest_py312.repository.recipes.pytest_settings import settings_in_folder
@@ -17,6 +18,10 @@ _TEST_MODULE = re.compile(r"(?:\w+\.)*(?:tests?|test_\w+|\w+_tests?|run_?tests?)
 """``tests``, ``tests.unit``, ``app.tests.run``, ``app.test_all``."""
 _TEST_COMMANDS = frozenset({"test", "pytest", "nosetests", "trial"})
 """Commands of ``setup.py`` and ``manage.py`` that run tests."""
+_OTHER_TESTS = frozenset({"behave", "doctest", "lettuce", "radish", "robot", "tavern-ci", "xdoctest"})
+_FURTHER_SCRIPT = re.compile(r"smoke|(?<![a-z])tests?(?![a-z])|e2e|acceptance", re.IGNORECASE)
+_TEST_DEPTH = 8
+_TEST_CASE = re.compile(r"^[ \t]*class[ \t]+\w+[ \t]*\([ \t]*[^)\s]|\bload_tests\b", re.MULTILINE)
 _OTHER_SYSTEMS = frozenset({"docker", "docker-compose", "podman", "kubectl", "echo", "pip", "ssh", "act"})
 
 
@@ -51,6 +56,31 @@ def without_python(words: Sequence[str]) -> tuple[str, ...]:
     return (posixpath.basename(words[0]), *words[1:]) if words else ()
 
 
+_WARNING_OPTION = re.compile(r"(?:-W|--pythonwarnings=)(.+)", re.DOTALL)
+
+
+def warning_options(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the values of ``-W`` of the interpreter in a run of tests, and those of pytest."""
+    is_python = re.fullmatch(r"python[\d.]*", posixpath.basename(words[0])) is not None
+    end = 1
+    while is_python and end < len(words) and words[end].startswith("-") and words[end] != "-m":
+        end += 2 if words[end] in ("-W", "-X") else 1
+    names = [posixpath.basename(word) for word in words]
+    start = next((number for number, name in enumerate(names) if name in _PYTEST_PROGRAMS), len(words))
+    return _warnings_in(words[1:end]), _warnings_in(words[start:])
+
+
+def _warnings_in(words: Sequence[str]) -> list[str]:
+    values = []
+    for option, word in pairwise(("", *words)):
+        match = _WARNING_OPTION.fullmatch(word)
+        if option in ("-W", "--pythonwarnings"):
+            values.append(word)
+        elif match:
+            values.append(match[1])
+    return values
+
+
 def is_test_run(run: CommandRun) -> bool:
     """Return whether a command runs tests, of whatever."""
     words = without_python(run.words)
@@ -82,6 +112,41 @@ def _is_script_of_tests(words: Sequence[str]) -> bool:
         elif option == "-c":
             return False
     return bool(remaining) and _TEST_SCRIPT.fullmatch(posixpath.basename(remaining[0])) is not None
+
+
+def is_further_test(run: CommandRun, tree: Tree, service_path: str) -> bool:
+    """Whether a command tests the service in a way that its suite does not repeat.
+
+    These are programs for other kinds of tests, scripts of tests, and unittest in a folder without tests for it, which
+    fails since 3.12: what is in other folders is collected with the suite.
+    """
+    words = without_python(run.words)
+    if not words or words[0] in _OTHER_SYSTEMS or run.folder is None:
+        return False
+    places = [join_path(run.folder, word) for word in run.words[1:] if not word.startswith("-")]
+    if not any(lies_in(place, service_path) for place in (run.folder, *places)):
+        return False
+    names = {posixpath.basename(word) for word in words}
+    if "unittest" in names:
+        return "discover" in names and not _has_test_cases(tree, join_path(run.folder, _start_of_discovery(words)))
+    if not _OTHER_TESTS.isdisjoint(names):
+        return True
+    script = next((place for place in places if place.endswith(".py")), "")
+    name = posixpath.basename(script)
+    is_collected = name.startswith("test_") or name.endswith("_test.py")
+    is_started = words[0] == name or re.fullmatch(r"python[\d.]*", words[0]) is not None
+    return is_started and not is_collected and _FURTHER_SCRIPT.search(name) is not None and tree.is_file(script)
+
+
+def _start_of_discovery(words: Sequence[str]) -> str:
+    following = words[words.index("discover") + 1 :][:1]
+    return option_of(words, "-s", "--start-directory") or next((word for word in following if word[:1] != "-"), ".")
+
+
+def _has_test_cases(tree: Tree, folder: str) -> bool:
+    """Return whether unittest may find tests in a folder: a class with a base, or ``load_tests``."""
+    files = islice((file for file in tree.scan_folder(folder, depth=_TEST_DEPTH).files if file.endswith(".py")), 200)
+    return any(_TEST_CASE.search(tree.read_or_none(join_path(folder, file)) or "") for file in files)
 
 
 def collects_around(run: CommandRun, tree: Tree, service_path: str) -> bool:

@@ -3,7 +3,7 @@
 import posixpath
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import filterfalse, islice
 from typing import TYPE_CHECKING
 
 from pytest_py312.core.model.fleet import InstallRecipe, InstallStep
@@ -14,11 +14,13 @@ from pytest_py312.repository.recipes.commands.install_steps import installs_from
 from pytest_py312.repository.recipes.nox_sessions import walk_nox
 from pytest_py312.repository.recipes.suite_commands import (
     collects_around,
+    is_further_test,
     is_test_of,
     is_test_run,
     option_of,
     starts_runner,
     values_of,
+    warning_options,
     without_python,
 )
 from pytest_py312.repository.recipes.tox_environments import (
@@ -40,6 +42,8 @@ RUN_LIMIT = 50
 
 SESSION_LIMIT = 100
 """Maximum number of sessions of nox, and of targets of a Makefile, that are tried."""
+_SHOWN_LENGTH = 80
+"""Characters of a command that a sentence names."""
 VARIABLE_LIMIT = 100
 """Maximum number of variables of a suite."""
 
@@ -48,7 +52,7 @@ _PYTHON_FACTOR = re.compile(r"(?:^|-)py(?:thon)?3\.?(\d{1,2})(?:-|$)", re.ASCII)
 _VERSION = re.compile(r"\d{1,6}(?:\.\d{1,6}){0,4}(?:\.\*)?", re.ASCII)
 _VARIABLE = re.compile(r"[A-Za-z_]\w{0,200}", re.ASCII)
 _MACHINE_VARIABLES = re.compile(
-    r"(?:PYTHON(?!PATH$)|LD_|DYLD_|PIP_|UV_|TOX|NOX|POETRY_|PDM_|PIPENV_|HATCH_|CONDA|COV_|COVERAGE|CODECOV|GITHUB_|"
+    r"(?:PYTHON(?!PATH$|WARNINGS$)|LD_|DYLD_|PIP_|UV_|TOX|NOX|POETRY_|PDM_|PIPENV_|HATCH_|CONDA|COV_|COVERAGE|CODECOV|GITHUB_|"
     r"RUNNER_|ACTIONS_|DOCKER_|BUILDKIT_|SSH_|PRE_COMMIT|PY312_|PYTEST_|PATH$|HOME$|PWD$|OLDPWD$|USER$|LOGNAME$|SHELL$|"
     r"TMP$|TEMP$|TMPDIR$|CI$|VIRTUAL_ENV|XDG_|FORCE_COLOR$|PY_COLORS$|NO_COLOR$|TERM$)"
 )
@@ -70,7 +74,7 @@ _OTHER_PURPOSE = re.compile(
 
 
 def read_workflow_recipe(
-    tree: Tree, service_path: str, service_name: str, *, around: bool = False
+    tree: Tree, service_path: str, service_name: str, *, around: bool = False, needs_steps: bool = True
 ) -> InstallRecipe | None:
     """Return what a job installs that runs the service's tests; ``None`` if there is none.
 
@@ -79,13 +83,16 @@ def read_workflow_recipe(
 
     :param around: whether a job of GitHub counts that installs the service, and then runs the tests of all that is in a
         folder above it.
+    :param needs_steps: whether only a job counts that installs something for Python; otherwise one of GitHub.
     """
     for folder in dict.fromkeys((".",) if around else (".", service_path)):
         for path, job in sorted(jobs_of_workflows(tree, folder), key=lambda item: _job_order(*item)):
-            recipe = _recipe_of_job(tree, path, job, service_path, service_name, folder, around=around)
-            if recipe is not None and any(step.is_for_python for step in recipe.steps):
+            recipe = _recipe_of_job(
+                tree, path, job, service_path, service_name, folder, around=around, needs_steps=needs_steps
+            )
+            if recipe is not None and (not needs_steps or any(step.is_for_python for step in recipe.steps)):
                 return recipe
-    if around:
+    if around or not needs_steps:
         return None
     return _read_gitlab_recipe(tree, service_path, service_name) or _read_circleci_recipe(
         tree, service_path, service_name
@@ -128,8 +135,11 @@ def _read_circleci_recipe(tree: Tree, service_path: str, service_name: str) -> I
     return None
 
 
-def read_makefile_recipe(tree: Tree, service_path: str) -> InstallRecipe | None:
-    """Return what the first target of a Makefile installs that runs the service's tests; ``None`` if there is none."""
+def read_makefile_recipe(tree: Tree, service_path: str, *, needs_steps: bool = True) -> InstallRecipe | None:
+    """Return what the first target of a Makefile installs that runs the service's tests; ``None`` if there is none.
+
+    :param needs_steps: whether only a target counts that installs something.
+    """
     for folder in dict.fromkeys((service_path, ".")):
         path = join_path(folder, "Makefile")
         text = tree.read_or_none(path)
@@ -138,7 +148,7 @@ def read_makefile_recipe(tree: Tree, service_path: str) -> InstallRecipe | None:
             walk.run_argv(("make", target[1]), 1)
             _follow_runners(tree, walk, service_path)
             tests = [run for run in walk.runs if is_test_of(run, service_path)]
-            if walk.steps and tests:
+            if tests and (walk.steps or not needs_steps):
                 return _recipe(tree, path, walk, tests[0], service_path)
     return None
 
@@ -290,6 +300,8 @@ _NEEDS_SYSTEM = re.compile(
 
 def _recipe(tree: Tree, source: str, walk: CommandWalk, run: CommandRun, service_path: str) -> InstallRecipe:
     lines = (each.location.line or 0 for each in walk.runs if each.location.path == source)
+    of_python, of_pytest = (tuple(filterfalse(_UNKNOWN_VALUE.search, each)) for each in warning_options(run.words))
+    further = [each for each in walk.runs if each is not run and is_further_test(each, tree, service_path)]
     return InstallRecipe(
         source=source,
         line=next(lines, 0),
@@ -298,6 +310,9 @@ def _recipe(tree: Tree, source: str, walk: CommandWalk, run: CommandRun, service
         environment=test_environment(_moved_paths(tree, run, service_path), service_path),
         prepare=tuple(islice(_preparations(tree, walk.runs, service_path), VARIABLE_LIMIT)),
         ignored_tests=tuple(dict.fromkeys(_ignored_tests(run, walk.runs, service_path))),
+        warning_options=of_python,
+        pytest_warnings=of_pytest,
+        further_tests=tuple(dict.fromkeys(" ".join(each.words)[:_SHOWN_LENGTH] for each in further)),
     )
 
 
@@ -372,6 +387,7 @@ def _recipe_of_job(
     folder: str,
     *,
     around: bool = False,
+    needs_steps: bool = True,
 ) -> InstallRecipe | None:
     """Return what a job installs if it runs tests of the service.
 
@@ -390,7 +406,11 @@ def _recipe_of_job(
     del walk.steps[needed:]  # what is installed after the last run of tests is for something else
     _follow_runners(tree, walk, service_path)
     tests = [run for run in walk.runs if tests_service(run)]
-    if not tests or not walk.steps or (around and not any(installs_from(step, service_path) for step in walk.steps)):
+    if (
+        not tests
+        or (needs_steps and not walk.steps)
+        or (around and not any(installs_from(step, service_path) for step in walk.steps))
+    ):
         return None
     return _recipe(tree, path, walk, tests[0], service_path)
 

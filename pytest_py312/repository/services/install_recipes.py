@@ -183,6 +183,15 @@ def find_test_recipe(tree: Tree, files: ServiceFiles, name: str) -> InstallRecip
     return _of_own_environment(tree, recipe, path) if recipe is not None else None
 
 
+def find_test_run(tree: Tree, files: ServiceFiles, name: str) -> InstallRecipe | None:
+    """Return the recipe of a run of the service's tests for which nothing is installed; ``None`` if there is none."""
+    return (
+        read_workflow_recipe(tree, files.path, name, needs_steps=False)
+        or read_runner_recipe(tree, files.path)
+        or read_makefile_recipe(tree, files.path, needs_steps=False)
+    )
+
+
 def _of_own_environment(tree: Tree, recipe: InstallRecipe, path: str) -> InstallRecipe:
     """Return the recipe without what Poetry and the like install for other projects, if they do so for the service.
 

@@ -19,6 +19,7 @@ from pytest_py312.repository.recipes.recipe_sources import own_sources
 from pytest_py312.repository.services.detection.baseline import find_baseline
 from pytest_py312.repository.services.detection.declared_variables import DeclaredVariables, read_declared_variables
 from pytest_py312.repository.services.detection.entry_points import start_modules, started_above, started_programs
+from pytest_py312.repository.services.detection.interpreter_variables import read_interpreter_variables
 from pytest_py312.repository.services.detection.packaging import (
     find_distribution,
     has_src_packages,
@@ -32,6 +33,7 @@ from pytest_py312.repository.services.detection.suites import django_project_fol
 from pytest_py312.repository.services.install_recipes import (
     find_production_recipe,
     find_test_recipe,
+    find_test_run,
     read_planned_recipe,
 )
 from pytest_py312.repository.services.requirements.compiled_files import compiled_from, read_compile_header
@@ -85,20 +87,26 @@ def describe_service(
     recipe, test_recipe = _recipes(plan, tree, files, bare)
     if distribution is not None and _has_to_be_built(tree, files, (recipe, test_recipe)):
         distribution = replace(distribution, static=False)
+    image_files = _with_image(tree, files, recipe)
     baseline = find_baseline(
-        _with_image(tree, files, recipe),
+        image_files,
         settings,
         plan,
         partial(_runtime_of, tree, path, recipe),
         partial(_with_test_job, tree, test_recipe),
     )
     suite, suite_clause = _choose_suite(tree, files, settings, test_recipe)
+    test_run = None if suite is None else _test_run(tree, files, bare, test_recipe)
+    if suite is not None and settings.suite is None and test_run is not None:
+        suite = _with_warning_options(suite, test_run)
+        suite_clause = "; it ".join(filter(None, (suite_clause, _further_tests_clause(test_run))))
     required = _requirements(plan, tree, files, settings, recipe, test_recipe, is_tested=suite is not None)
     programs = started_programs(tree, files, distribution.scripts if distribution is not None else ())
     variables = read_declared_variables(tree, path)
     clauses = [*baseline.assumptions, *required.clauses, suite_clause]
+    warnings = _warnings_of(test_run) if test_run is not test_recipe else ()
     if suite is not None:
-        clauses += _variable_clauses(test_recipe, variables)
+        clauses += [*_variable_clauses(test_recipe, variables), *_warning_clauses(suite, test_run, warnings)]
     if plan.stages and stage is None:
         clauses.append("is in no stage of the plan; it counts as stage 0")
     if not files.scan.complete:
@@ -123,8 +131,11 @@ def describe_service(
         start_modules=start_modules(programs, files),
         recipe=recipe,
         test_recipe=test_recipe,
-        test_variables=variables.of_tests,
+        test_variables=(*warnings, *variables.of_tests),
         declared_variables=variables.others,
+        interpreter_variables=read_interpreter_variables(
+            tree, image_files, recipe.source if recipe is not None else ""
+        ),
         separate_tests=required.separate_tests,
     )
 
@@ -166,6 +177,40 @@ def _has_to_be_built(tree: Tree, files: ServiceFiles, recipes: Sequence[InstallR
             step.project == files.path and step.tool in _BUILDING_TOOLS and not step.without_project for step in steps
         )
     )
+
+
+def _test_run(
+    tree: Tree, files: ServiceFiles, bare: Service, test_recipe: InstallRecipe | None
+) -> InstallRecipe | None:
+    """Return how the tests are run: with what is installed for them or, if the plan says that or nobody, by itself."""
+    is_planned = bare.settings.test_install is not None
+    return find_test_run(tree, files, bare.name) if test_recipe is None or is_planned else test_recipe
+
+
+def _warnings_of(run: InstallRecipe | None) -> tuple[tuple[str, str], ...]:
+    """Return the variable for warnings with which tests are run."""
+    return tuple(pair for pair in (run.environment if run is not None else ()) if pair[0] == "PYTHONWARNINGS")
+
+
+def _with_warning_options(suite: Suite, run: InstallRecipe) -> Suite:
+    """Return the suite with the options for warnings of a run of its tests."""
+    of_pytest = [f"-W{value}" for value in run.pytest_warnings if suite.kind is SuiteKind.PYTEST]
+    return replace(suite, arguments=(*suite.arguments, *of_pytest), warning_options=run.warning_options)
+
+
+def _warning_clauses(suite: Suite, run: InstallRecipe | None, variables: Sequence[tuple[str, str]]) -> Iterator[str]:
+    options = dict.fromkeys((*suite.warning_options, *(run.pytest_warnings if run is not None else ())))
+    shown = [*(f"{name}={value}" for name, value in variables), *(f"-W {value}" for value in options)]
+    if run is not None and shown:
+        yield f"is tested with {join_names(shown)}, as in {run.source}"
+
+
+def _further_tests_clause(run: InstallRecipe) -> str:
+    """Return what else tests the service, as a clause; empty if nothing does."""
+    commands = [f"`{command}`" for command in run.further_tests]
+    verb, pronoun = ("is", "it") if len(commands) == 1 else ("are", "them")
+    end = f"which {verb} not run here: the proof does not include {pronoun}"
+    return f"is also tested with {join_names(commands)} ({run.source}), {end}" if commands else ""
 
 
 def _variable_clauses(test_recipe: InstallRecipe | None, declared: DeclaredVariables) -> Iterator[str]:

@@ -13,7 +13,8 @@ Requests (key ``kind``):
   ``around`` (further files: path to content in base64), ``replaced`` (the same, in place of what was copied),
   ``python_path``, ``installed`` (source roots that act as installed), ``distribution`` (name, version, scripts,
   plugins: metadata of a service that is not built), ``started_modules`` (name, folder and kind: whether the suite
-  imports them is recorded), ``ports`` (a folder: see shared_ports.py), ``test_limit`` (seconds for one test).
+  imports them is recorded), ``ports`` (a folder: see shared_ports.py), ``test_limit`` (seconds for one test),
+  ``python_warnings`` (the value of PYTHONWARNINGS), ``warning_options`` (values of the interpreter's ``-W``).
 * ``imports``: import each of ``modules`` and record the result. With ``without_pth``, no .pth file is processed.
 * ``start``: import ``modules`` (name, folder in the service, kind) from the service's own code; also ``prepare``,
   ``service``, ``folders``, ``python_path``, ``installed``, ``distribution`` and ``without_pth``. With ``batches``, each
@@ -311,8 +312,23 @@ def run_suite(request: Request, records: Records) -> int:
         return 1
     if request.get("ports"):
         agent_module("shared_ports").wait_for_ports(request["ports"])
+    apply_warning_options(request)
     runners = {"pytest": run_pytest, "unittest": run_unittest, "command": run_command}
     return runners[request["runner"]](request, records)
+
+
+def apply_warning_options(request: Request) -> None:
+    """Filter warnings as an interpreter does that is started so; processes that it starts inherit only the variable.
+
+    This process starts without: what it imports for itself must not fail by a warning.
+    """
+    variable, options = request.get("python_warnings") or "", request.get("warning_options") or []
+    if variable:
+        os.environ["PYTHONWARNINGS"] = variable
+    if request["runner"] == "command":
+        return  # another process, with its own options
+    sys.warnoptions += [*filter(None, variable.split(",")), *options]
+    warnings._processoptions(sys.warnoptions)  # type: ignore[attr-defined]  # private, in 3.8 to 3.14
 
 
 def imported_start_modules(request: Request) -> set[str]:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pytest_py312.core.model.fleet import Distribution, InstallRecipe
 from pytest_py312.core.model.measurements import SuiteWarning
-from pytest_py312.core.model.plan import ServiceSettings
+from pytest_py312.core.model.plan import ServiceSettings, Suite, SuiteKind
 from pytest_py312.core.process import ExitReason
 from pytest_py312.runners.runner import ProbeJob
 from pytest_py312.runners.start_job import start_job
@@ -45,6 +45,14 @@ def test_variables_of_the_platform_are_there_and_the_plan_goes_before_them() -> 
     assert dict(job_of(of=of).variables) == expected
     start = start_job(cell_of("3.12", of), build_of(), Path("/environment"), root=Path("/repository"), built=False)
     assert dict(start.variables) == expected
+
+
+def test_the_variable_for_warnings_is_for_the_suite_and_not_for_the_probe() -> None:
+    settings = ServiceSettings(environment=(("PYTHONWARNINGS", "error"), ("OTHER", "1")))
+    suite = Suite(kind=SuiteKind.PYTEST, warning_options=("default",))
+    job = job_of(of=service(settings=settings, suite=suite))
+    assert dict(job.variables) == {"PYTHONHASHSEED": "0", "OTHER": "1"}
+    assert (job.request["python_warnings"], job.request["warning_options"]) == ("error", ["default"])
 
 
 def test_each_attempt_and_each_selection_of_tests_has_its_own_identifier() -> None:

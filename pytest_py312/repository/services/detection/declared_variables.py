@@ -21,6 +21,8 @@ _TEMPLATES = (
     ".env.example", ".env.sample", ".env.template", ".env.dist", ".env.default", ".env.defaults", ".env.test",
     "example.env", "sample.env", "template.env", ".template.env", ".example.env", ".sample.env",
 )  # fmt: skip
+_WARNINGS = "PYTHONWARNINGS"
+"""No program lacks it."""
 
 Variables = tuple[tuple[str, str], ...]
 
@@ -46,7 +48,7 @@ def read_declared_variables(tree: Tree, path: str) -> DeclaredVariables:
     return DeclaredVariables(
         source=tests[0] if tests is not None else "",
         of_tests=_of_service(_variables_of(tree, tests[1]), path) if tests is not None else (),
-        others=_of_service(others, path),
+        others=_of_service({name: value for name, value in others.items() if name != _WARNINGS}, path),
     )
 
 

@@ -63,7 +63,7 @@ def started_above(tree: Tree, files: ServiceFiles) -> tuple[FileLines, ...]:
     """Return the lines in which compose files above the service's folder start it."""
     return tuple(
         FileLines(path=path, first=entry.lines[0], last=entry.lines[1])
-        for path, entry in _compose_entries(tree, files)
+        for path, entry in compose_entries(tree, files)
         if entry.commands and not lies_in(path, files.path)
     )
 
@@ -72,7 +72,7 @@ def installing_commands_of_compose(tree: Tree, files: ServiceFiles) -> tuple[tup
     """Return the commands that install before they start the service, with their places in compose files."""
     return tuple(
         (Location(path=path, line=entry.lines[0]), entry.words)
-        for path, entry in _compose_entries(tree, files)
+        for path, entry in compose_entries(tree, files)
         if any("install" in word for word in entry.words)
     )
 
@@ -147,16 +147,16 @@ def _commands(tree: Tree, files: ServiceFiles, variables: Mapping[str, str]) -> 
     for dockerfile in files.dockerfiles:
         if is_production_dockerfile(dockerfile.path, files.path):
             of_image = {**variables, **dockerfile.environment}
-            for text in (*_dockerfile_commands(dockerfile), *_gunicorn_arguments(dockerfile)):
+            for text in (*dockerfile_commands(dockerfile), *_gunicorn_arguments(dockerfile)):
                 yield read_command(text, variables=of_image)
     if files.scan.existing_files("Procfile"):
         for process in _PROCFILE_LINE.finditer(tree.read_or_none(join_path(files.path, "Procfile")) or ""):
             yield read_command(process["command"], variables=variables)
-    for _, entry in _compose_entries(tree, files):
+    for _, entry in compose_entries(tree, files):
         yield from entry.commands
 
 
-def _dockerfile_commands(dockerfile: DockerfileText) -> Iterator[str]:
+def dockerfile_commands(dockerfile: DockerfileText) -> Iterator[str]:
     """Yield the effective ENTRYPOINT and CMD of the last stage, which may inherit them from parent stages."""
     instructions: dict[str, str] = {}
     for stage in dockerfile.chain_of(dockerfile.final_stage) if dockerfile.final_stage else ():
@@ -194,11 +194,13 @@ def _compose_files(tree: Tree, path: str) -> Iterator[str]:
                 yield join_path(folder, name)
 
 
-def _compose_entries(tree: Tree, files: ServiceFiles) -> Iterator[tuple[str, "ComposeService"]]:
-    """Yield what compose files build of the service and may start, with the path of the file."""
+def compose_entries(
+    tree: Tree, files: ServiceFiles, words: Sequence[str] = ("command", "entrypoint")
+) -> Iterator[tuple[str, "ComposeService"]]:
+    """Yield what compose files build of the service, with the path of the file, if one of ``words`` is in its text."""
     for path in _compose_files(tree, files.path):
         text = tree.read_or_none(path) or ""
-        if "command" in text or "entrypoint" in text:
+        if any(word in text for word in words):
             from pytest_py312.repository.formats.compose import read_compose  # loads YAML, which few services need here
 
             for entry in read_compose(text, path):
@@ -224,7 +226,7 @@ def _programs_of(
     scripts = [
         read_command(tree.read_or_none(join_path(files.path, path)) or "", is_script=True, variables=variables)
         for name in command.shell_scripts
-        for path in _outermost_named(files.scan.files, name)
+        for path in outermost_named(files.scan.files, name)
     ]
     for one in (command, *scripts):
         yield from one.programs
@@ -233,7 +235,7 @@ def _programs_of(
                 yield command_module
             yield from map(_option_program, modules_of_options(call.name, call.arguments))
             for name in configuration_names(call.name, call.arguments):
-                for path in _outermost_named(files.scan.files, name):
+                for path in outermost_named(files.scan.files, name):
                     folder, _, file = path.rpartition("/")
                     yield Program(
                         name=file.removesuffix(".py"), is_module=True, is_application=True, is_script=True,
@@ -247,7 +249,7 @@ def _option_program(module: str) -> Program:
     return Program(name=module, is_module=True, is_application=True, is_option=True)
 
 
-def _outermost_named(paths: Sequence[str], name: str) -> Iterator[str]:
+def outermost_named(paths: Sequence[str], name: str) -> Iterator[str]:
     """Yield the outermost file with that name. Where an image copies it to is not analyzed."""
     matching = [path for path in paths if path.rpartition("/")[2] == name]
     yield from sorted(matching, key=lambda path: (path.count("/"), path))[:1]

@@ -29,6 +29,16 @@ def test_what_the_lock_provides(module: str, lock: dict[str, str], severity: Sev
     assert [(one.code, one.severity) for one in found] == ([("PY209", severity)] if severity else [])
 
 
+@pytest.mark.parametrize(("path", "severity"), [("main.py", Severity.ERROR), ("tests/test_a.py", Severity.WARNING)])
+def test_production_may_turn_off_the_distutils_of_setuptools(path: str, severity: Severity) -> None:
+    (finding,) = judge_texts(
+        {path: "import distutils.util\n"}, lock={"setuptools": "70.0"}, without_shim="Dockerfile:2"
+    )
+
+    assert finding.severity is severity
+    assert ("which SETUPTOOLS_USE_DISTUTILS in Dockerfile:2 turns off" in finding.message) is (path == "main.py")
+
+
 @pytest.mark.parametrize(
     ("module", "declared", "severity"),
     [

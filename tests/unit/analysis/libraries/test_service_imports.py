@@ -2,12 +2,9 @@
 
 from pathlib import Path
 
-import pytest
-
 from pytest_py312.analysis.libraries.service_imports import (
     NeighborModules,
     external_imports,
-    is_runtime_file,
     own_module_names,
     run_time_imports,
     used_files,
@@ -73,22 +70,6 @@ def test_files_that_start_the_service_or_are_imported_are_used() -> None:
         "services/user-service/internal/tables.py",
         "shared/events.py",
     }
-
-
-@pytest.mark.parametrize(
-    ("path", "expected"),
-    [
-        ("services/a/app/main.py", True),
-        ("services/a/test_main.py", False),
-        ("services/a/tests/helpers.py", False),
-        ("services/a/scripts/seed.py", False),
-        ("services/a/setup.py", False),
-        ("services/a/conftest.py", False),
-        ("services/a/app/tasks/clean.py", True),
-    ],
-)
-def test_tests_and_tools_are_not_run_time_files(path: str, expected: bool) -> None:
-    assert is_runtime_file(path, "services/a") is expected
 
 
 def test_a_folder_without_python_is_no_module(tmp_path: Path) -> None:

@@ -674,6 +674,47 @@ def test_source_is_judged_with_the_versions_that_it_runs_with(
     assert [finding.message for finding in findings] == ["setuptools" if of_tests else "six"]
 
 
+@pytest.mark.parametrize(
+    ("file", "production", "message"),
+    [
+        ("app.py", {"six": "1.16.0"}, "missing"),
+        ("app.py", {"six": "1.16.0", "setuptools": "68.0.0"}, "provided"),
+        ("app.py", None, "provided"),
+        ("tests/test_app.py", {"six": "1.16.0"}, "provided"),
+        ("tools/release/noxfile.py", {"six": "1.16.0"}, "provided"),
+    ],
+)
+@pytest.mark.parametrize("interpreter", ["3.9", "3.10", "3.12"])
+def test_setuptools_that_only_tests_require_does_not_count_for_production(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    interpreter: str,
+    file: str,
+    production: dict[str, str] | None,
+    message: str,
+) -> None:
+    separate_tree(tmp_path)
+    gate, together = gate_on(*INTERPRETERS, root=tmp_path), replace(SEPARATE, separate_tests=False)
+    facts = gate.facts
+
+    def cached(cell: Cell) -> DependencyLock | None:
+        is_whole = bool(cell.service.test_requirements)
+        return None if production is None and not is_whole else lock_of_set(cell, production or {}, {"setuptools": "1"})
+
+    monkeypatch.setattr(facts.installer.locks, "cached", cached)
+    place = Location(path=f"{together.path}/{file}", line=1)
+
+    class Analyzer:
+        def analyze(self, cell: Cell, lock: Mapping[str, str], declared: Sequence[str]) -> AnalysisResult:
+            text = "provided" if "setuptools" in lock else "missing"
+            return AnalysisResult(findings=(Finding(code="PY209", message=text, location=place),))
+
+    findings = facts._analyze_source(cast(ServiceAnalyzer, Analyzer()), cell_of(interpreter, together)).findings
+    gate.close()
+
+    assert [finding.message for finding in findings] == [message]
+
+
 def test_the_time_of_a_suite_is_that_of_its_run_although_it_was_run_ahead(
     fleet_of_one: tuple[Path, Service], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -575,11 +575,64 @@ commands = pytest tests
 def test_variables_of_tox(tmp_path: Path) -> None:
     """Of a job that starts it the tests get what tox passes on."""
     tree = write(tmp_path, {"services/a/tox.ini": TOX_VARIABLES})
-    own = {"A_URL": "redis://fake", "DATA": "tests/data", "OLD": "none"}
+    own = {"A_URL": "redis://fake", "DATA": "tests/data", "OLD": "none", "PYTHONWARNINGS": "error"}
     assert variables_of(read_runner_recipe(tree, "services/a")) == own
     workflow = "env: {MODE_A: x, OTHER: x}\njobs: {t: {steps: [{run: tox, working-directory: services/a}]}}\n"
     tree = write(tmp_path, {".github/workflows/t.yml": workflow})
     assert variables_of(read_workflow_recipe(tree, "services/a", "a")) == {**own, "MODE_A": "x"}
+
+
+@pytest.mark.parametrize(
+    ("command", "of_python", "of_pytest"),
+    [
+        ("pytest services/a", (), ()),
+        ("python -W error -m pytest -q services/a", ("error",), ()),
+        ("python3 -X dev -Werror -W 'ignore:old api' -m pytest services/a", ("error", "ignore:old api"), ()),
+        ("pytest -W error::DeprecationWarning services/a", (), ("error::DeprecationWarning",)),
+        ("poetry run pytest services/a -Werror --pythonwarnings=default", (), ("error", "default")),
+        ("python -W error -m coverage run -m pytest services/a -W default", ("error",), ("default",)),
+        ("python -W error services/a/run_tests.py -W x", ("error",), ()),
+        ("python -W $FILTER -m pytest services/a -W '$(cat x)'", (), ()),
+    ],
+)
+def test_the_options_for_warnings_of_a_run_of_tests(
+    tmp_path: Path, command: str, of_python: tuple[str, ...], of_pytest: tuple[str, ...]
+) -> None:
+    workflow = f'jobs: {{t: {{steps: [{{run: pip install -r services/a/dev.txt}}, {{run: "{command}"}}]}}}}\n'
+    tree = write(tmp_path, {".github/workflows/t.yml": workflow})
+    recipe = read_workflow_recipe(tree, "services/a", "a")
+    assert recipe is not None
+    assert (recipe.warning_options, recipe.pytest_warnings) == (of_python, of_pytest)
+
+
+UNITTEST = "import unittest\nclass A(unittest.TestCase):\n    def test_a(self): pass\n"
+CONTRACT = "python -m unittest discover -t . -s tests/contract"
+
+
+@pytest.mark.parametrize(
+    ("commands", "files", "further"),
+    [
+        (["pytest"], {}, []),
+        (["pytest tests", "behave"], {}, ["behave"]),
+        (["pytest tests", "python -m doctest app/paths.py"], {}, ["python -m doctest app/paths.py"]),
+        (["pytest tests", "coverage run -m behave features"], {}, ["coverage run -m behave features"]),
+        (["pytest tests", "python scripts/smoke.py"], {"scripts/smoke.py": ""}, ["python scripts/smoke.py"]),
+        (["pytest tests", "python scripts/smoke.py"], {}, []),
+        (["python -m unittest", CONTRACT], {"tests/contract/test_a.py": ""}, [CONTRACT]),
+        (["python -m unittest", CONTRACT], {"tests/contract/test_a.py": UNITTEST}, []),
+        (["pytest tests/unit", "pytest tests/contract", "ruff check", "python latest.py"], {"latest.py": ""}, []),
+        (["pytest tests", "docker run a behave", "cd ../b && behave"], {}, []),
+        (["pytest tests", "python tests/test_a.py"], {"tests/test_a.py": ""}, []),
+    ],
+)
+def test_commands_that_test_the_service_as_well(
+    tmp_path: Path, commands: list[str], files: dict[str, str], further: list[str]
+) -> None:
+    makefile = "".join(["test:\n", "\tpip install -r dev.txt\n", *(f"\t{command}\n" for command in commands)])
+    written = {f"services/a/{name}": text for name, text in files.items()}
+    recipe = read_makefile_recipe(write(tmp_path, {"services/a/Makefile": makefile, **written}), "services/a")
+    assert recipe is not None
+    assert list(recipe.further_tests) == further
 
 
 def test_variables_of_tox_toml(tmp_path: Path) -> None:

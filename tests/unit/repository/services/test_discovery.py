@@ -19,6 +19,7 @@ from pytest_py312.repository.services.requirements.requirement_set import read_r
 from pytest_py312.repository.services.requirements.sources import additional_services
 from pytest_py312.repository.services.service_description import job_around
 from pytest_py312.repository.services.version_survey import VersionSurvey
+from pytest_py312.runners.suite_job import environment_of_tests
 from tests.support.fakes import service_tree
 
 PROJECT = '[project]\nname = "x"\nversion = "1.0"\n'
@@ -1416,6 +1417,88 @@ def test_without_a_workflow_the_environment_of_tox_counts(tmp_path: Path) -> Non
     }  # fmt: skip
     service = service_of(tmp_path, files)
     assert [str(source) for source in service.test_requirements] == ["svc/reqs/qa.txt"]
+
+
+WARNINGS_RUN = "jobs: {{t: {{steps: [{{run: {install}}}, {{run: {run}, working-directory: svc}}]}}}}\n"
+NOX = "import nox\n@nox.session\ndef tests(session):\n    session.run('pytest', '-W', 'error', 'tests')\n"
+
+
+@pytest.mark.parametrize("install", ["pip install -r svc/dev.txt", "echo"])
+@pytest.mark.parametrize(
+    ("files", "run", "options", "arguments", "clause"),
+    [
+        ({}, "pytest", (), (), ""),
+        ({}, "python -W error -m pytest", ("error",), (), "-W error, as in .github/workflows/ci.yml"),
+        ({}, "pytest -W error", (), ("-Werror",), "-W error, as in .github/workflows/ci.yml"),
+        ({"svc/Makefile": "test:\n\tpython -W error -m pytest\n"}, "make test", ("error",), (), "-W error"),
+        ({"svc/Makefile": "test:\n\tpython -W error -m pytest\n"}, "pytest", (), (), ""),
+        ({"svc/noxfile.py": NOX}, "nox", (), ("-Werror",), "-W error"),
+    ],
+)
+def test_a_suite_is_run_with_the_warnings_of_its_run(
+    tmp_path: Path,
+    install: str,
+    files: dict[str, str],
+    run: str,
+    options: tuple[str, ...],
+    arguments: tuple[str, ...],
+    clause: str,
+) -> None:
+    """Also where that run installs nothing."""
+    workflow = WARNINGS_RUN.format(install=install, run=run)
+    own = {"svc/requirements.txt": "", "svc/dev.txt": "six\n", "svc/tests/test_a.py": "def test_a(): pass\n"}
+    fleet = fleet_of(tmp_path, {".github/workflows/ci.yml": workflow, **own, **files})
+    suite = fleet["svc"].suite
+    assert suite is not None
+    assert (suite.warning_options, suite.arguments) == (options, ("tests", *arguments))
+    sentences = [text for text in fleet.assumptions if text.startswith("svc is tested with")]
+    assert [f"svc is tested with {clause}" in text for text in sentences] == [True] * bool(clause)
+
+
+@pytest.mark.parametrize(
+    ("files", "clause"),
+    [
+        (
+            {"svc/Makefile": "test:\n\tPYTHONWARNINGS=error pytest\n"},
+            "svc is tested with PYTHONWARNINGS=error, as in svc/Makefile.",
+        ),
+        (
+            {"svc/tox.ini": "[testenv]\ndeps = six\nsetenv =\n  PYTHONWARNINGS = error\ncommands = pytest\n"},
+            "svc is tested with the variables of svc/tox.ini: PYTHONWARNINGS.",
+        ),
+    ],
+)
+def test_a_suite_has_the_variable_for_warnings_of_its_run(tmp_path: Path, files: dict[str, str], clause: str) -> None:
+    own = {"svc/requirements.txt": "", "svc/tests/test_a.py": "def test_a(): pass\n"}
+    fleet = fleet_of(tmp_path, {**own, **files})
+    assert dict(environment_of_tests(fleet["svc"])) == {"PYTHONWARNINGS": "error"}
+    assert clause in fleet.assumptions
+
+
+@pytest.mark.parametrize(
+    ("further", "sentence"),
+    [
+        ("", ""),
+        ("\tbehave\n", "`behave` (svc/Makefile), which is not run here: the proof does not include it."),
+        (
+            "\tbehave\n\trobot x\n",
+            "`behave`, `robot x` (svc/Makefile), which are not run here: the proof does not include them.",
+        ),
+    ],
+)
+def test_what_else_tests_a_service_is_an_assumption(tmp_path: Path, further: str, sentence: str) -> None:
+    files = {"svc/requirements.txt": "", "svc/tests/test_a.py": "def test_a(): pass\n"}
+    fleet = fleet_of(tmp_path, {**files, "svc/Makefile": f"test:\n\tpytest tests\n{further}"})
+    expected = [f"svc is also tested with {sentence}"] if sentence else []
+    assert [text for text in fleet.assumptions if " also tested with " in text] == expected
+
+
+def test_options_of_the_plan_are_all_that_a_suite_has(tmp_path: Path) -> None:
+    files = {"svc/requirements.txt": "", "svc/Makefile": "test:\n\tpython -W error -m pytest -W error\n"}
+    planned = Suite(kind=SuiteKind.PYTEST, arguments=("checks",))
+    overrides = (("svc", ServiceSettings(suite=planned)),)
+    fleet = fleet_of(tmp_path, {**files, "svc/checks/test_a.py": ""}, overrides=overrides)
+    assert fleet["svc"].suite == planned
 
 
 def test_names_of_files_are_an_assumption(tmp_path: Path) -> None:
