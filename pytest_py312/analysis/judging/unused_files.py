@@ -1,10 +1,11 @@
-"""Tell vendored files and data of tests that nothing of a service imports from those that it uses. Pure.
+"""Tell vendored files, shared files and data of tests that nothing of a service imports from those that it uses. Pure.
 
 A vendored copy of another project often has parts for Pythons and situations that the service never meets. What no
 import reaches from the service's own files, its tests included, cannot break it. In doubt a file counts as used: by any
 import that ends like its path, and by all in a file that imports by name and mentions the folder. A file that only adds
 the folder to ``sys.path`` imports nothing: what is imported from there ends like a path below it. It counts as such a
-file if another one imports by name, and what it puts first is found by installed projects as well.
+file if another one imports by name, and what it puts first is found by installed projects as well. The same holds for
+files outside of the service, of packages that several services share.
 
 Python files among the data of tests may be text that a test only parses. They count as used if a file names them with
 dots, or names them or a folder of theirs where any file runs other files or imports by name.
@@ -80,7 +81,7 @@ def mark_unused_files(
     programs: Collection[str] = (),
     folder: str = ".",
 ) -> tuple[Finding, ...]:
-    """Return ``findings``, with errors in vendored files and test data that nothing uses on the target as warnings.
+    """Return ``findings``, with errors in files as above that nothing uses on the target as warnings.
 
     :param programs: dotted names of modules that the service's start commands run.
     :param folder: that of the service.
@@ -95,22 +96,27 @@ def mark_unused_files(
     if not suspected:
         return tuple(findings)
     unused = suspected - _used_files(files, contents, evidence, programs, folder)
-    return tuple(_as_unused(finding) if finding.location and finding.location.path in unused else finding
+    return tuple(_as_unused(finding, folder) if finding.location and finding.location.path in unused else finding
                  for finding in findings)  # fmt: skip
 
 
-def _as_unused(finding: Finding) -> Finding:
+def _as_unused(finding: Finding, folder: str) -> Finding:
     if finding.severity is not Severity.ERROR:
         return finding
-    is_of_vendor = finding.location is not None and is_vendored(finding.location.path)
-    kind = "a vendored file" if is_of_vendor else "a file of test data"
+    path = finding.location.path if finding.location is not None else ""
+    kind = "a shared file" if _is_outside(path, folder) else "a file of test data"
+    kind = "a vendored file" if is_vendored(path) else kind
     message = f"{finding.message} (in {kind} that nothing of the service imports)"
     return replace(finding, severity=Severity.WARNING, message=message)
 
 
 def _is_foreign(path: str, folder: str) -> bool:
     """Whether a file is the service's own code only if something uses it."""
-    return is_vendored(path) or is_test_data(path, folder)
+    return is_vendored(path) or is_test_data(path, folder) or _is_outside(path, folder)
+
+
+def _is_outside(path: str, folder: str) -> bool:
+    return folder != "." and not path.startswith(f"{folder}/")
 
 
 def _used_files(
@@ -140,6 +146,8 @@ def _used_files(
 
     for program in programs:
         use(tuple(program.split(".")))
+    outside = (facts.path for facts in files if _is_outside(facts.path, folder))
+    folders = VENDOR_FOLDERS.union(*(path.split("/")[:-1] for path in outside))
     data = [facts for facts in files if facts.path not in used and is_test_data(facts.path, folder)]
     while pending:
         facts = pending.popleft()
@@ -147,7 +155,7 @@ def _used_files(
             use(names)
         depth = 0 if is_vendored(facts.path) else _depth_of_use(contents.get(facts.path, b""), any_dynamic=any_dynamic)
         if depth:
-            mentioned = {name for name in VENDOR_FOLDERS if name.encode() in contents[facts.path]}
+            mentioned = {name for name in folders if name.encode() in contents[facts.path]}
             for candidates in foreign.values():
                 for parts, candidate in candidates:
                     if candidate.path not in used and _is_within(parts, mentioned, depth):

@@ -152,6 +152,21 @@ def test_a_service_may_lie_among_the_data_of_tests_above_it() -> None:
     assert not is_test_data("tests/data/svc/app/old.py", "tests/data/svc")
 
 
+@pytest.mark.parametrize(
+    ("main", "used"),
+    [
+        ("from common import plugin\n", True),
+        ("def run():\n    import common.plugin\n", True),
+        ("from common import other\n", False),
+        ("import importlib\nimportlib.import_module('common.' + name)\n", True),
+        ("import json\n", False),
+    ],
+)
+def test_a_shared_file_blocks_the_services_that_use_it(main: str, used: bool) -> None:
+    shared = {"libs/common/__init__.py": "", "libs/common/plugin.py": "import imp\n", "libs/common/other.py": ""}
+    assert blocking({"svc/src/app/main.py": main, **shared}) == ({"libs/common/plugin.py"} if used else set())
+
+
 @given(st.text(max_size=60))
 def test_no_source_breaks_it(text: str) -> None:
     assert blocking({"svc/main.py": text}) <= {SIX, OLD}
