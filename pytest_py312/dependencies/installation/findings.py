@@ -276,15 +276,22 @@ def without_unneeded(finding: Finding, installation: Installation, baseline: Ins
             return finding
         message = f"{finding.message} ({reasons[0]}, and nothing of the service names it)"
         return replace(finding, severity=Severity.WARNING, message=message)
-    imports = installation.imports or {}
-    others = [name for project in finding.names for name in environment.modules.get(project, ()) if name != module]
     provided = {name for names in environment.modules.values() for name in names}
     missing = [_LACKS_MODULE.search(last_line(detail)) for detail in details]
     lacks_same = missing[0] and missing[1] and missing[0]["top"] == missing[1]["top"] not in provided
-    if not lacks_same and not any(imports.get(name, "not tried") == "" for name in others):
+    if not lacks_same and not imports_another_module(finding, installation):
         return finding
     message = f"{finding.message} (on the baseline too, and nothing of the service names this module)"
     return replace(finding, severity=Severity.NOTE, message=message, remedy="")
+
+
+def imports_another_module(finding: Finding, installation: Installation) -> bool:
+    """Return whether another module of the project whose module fails can be imported."""
+    failed, imports, environment = _failed_module(finding), installation.imports or {}, installation.environment
+    modules = [
+        name for project in finding.names for name in (environment.modules.get(project, ()) if environment else ())
+    ]
+    return any(imports.get(name, "not tried") == "" for name in modules if name != failed)
 
 
 def how_imported(cell: Cell) -> str:

@@ -14,6 +14,7 @@ from pytest_py312.dependencies.installation.findings import (
     fails_only_here,
     finding_identity,
     image_build_findings,
+    imports_another_module,
     incomplete_environment_reason,
     installation_findings,
     is_built_in_image,
@@ -170,7 +171,13 @@ def _compared_findings(
         return [
             replace(finding, severity=Severity.NOTE) if finding.code == "PY105" else finding for finding in findings
         ]
-    return findings
+    # on its own Python a service may lack an extra that one module of a library needs, and that it never imports
+    return [
+        replace(finding, severity=Severity.NOTE)
+        if finding.code == "PY105" and imports_another_module(finding, installation)
+        else finding
+        for finding in findings
+    ]
 
 
 def _installs_nowhere(*installations: Installation) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pytest_py312.core.model.findings import Finding, Location, Outcome, Severity, SpecifierChange, Status
+from pytest_py312.core.model.findings import Finding, Interpreter, Location, Outcome, Severity, SpecifierChange, Status
 from pytest_py312.core.model.fleet import (
     Cell,
     InstallRecipe,
@@ -768,3 +768,19 @@ def test_conflicts_that_one_change_resolves_are_one_finding() -> None:
     )
     assert finding.names == ("grpcio-tools", "protobuf", "logging", "pubsub")
     assert "pubsub and protobuf conflict on 3.12" in finding.detail
+
+
+@pytest.mark.parametrize(
+    ("other", "expected"), [("", Status.PASSED), ("ModuleNotFoundError: No module named 'x'", Status.FAILED)]
+)
+def test_a_module_that_lacks_an_extra_on_the_only_python_of_a_service(other: str, expected: Status) -> None:
+    """It runs there today: ``import slack_sdk`` works, and ``import slack`` needs aiohttp."""
+    installation = installation_of("3.12", {"slack-sdk": "3.48.0"})
+    assert installation.environment is not None
+    environment = replace(installation.environment, modules={"slack-sdk": ("slack", "slack_sdk")})
+    imports = {"slack": "ModuleNotFoundError: No module named 'aiohttp'", "slack_sdk": other}
+    facts = FakeFacts(
+        interpreters=("3.12",), installations={"3.12": replace(installation, environment=environment, imports=imports)}
+    )
+    cell = cell_of("3.12", service(baseline=Interpreter.parse("3.12")))
+    assert DependencyCheck().run(cell, facts).outcome.status is expected
