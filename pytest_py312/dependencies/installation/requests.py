@@ -38,6 +38,7 @@ from pytest_py312.repository.recipes.install_groups import (
     replaced_lines,
 )
 from pytest_py312.repository.recipes.recipe_sources import own_sources
+from pytest_py312.repository.services.detection.packaging import poetry_path_dependencies
 from pytest_py312.repository.services.own_distributions import find_own_distributions
 from pytest_py312.repository.services.requirements.compiled_files import read_compile_header
 from pytest_py312.repository.services.requirements.development import (
@@ -492,7 +493,11 @@ class RequestBuilder:
         """Return the folders and archives (relative to the root) that are built and installed, on ``build`` or any."""
         local_requirements = self.requirements(service).locals
         required = [item.path for item in local_requirements if build is None or applies_on(item.marker, build)]
-        required = [path for path in (*required, *self.own_distributions(service).values()) if path != service.path]
+        tree = Tree(self._plan.root)
+        nested = [inner for path in required for inner in poetry_path_dependencies(tree, path)]
+        required = [
+            path for path in (*required, *nested, *self.own_distributions(service).values()) if path != service.path
+        ]
         return tuple(dict.fromkeys([*required, *([service.path] if _needs_build(service) else [])]))
 
 

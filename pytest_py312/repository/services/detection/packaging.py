@@ -10,8 +10,10 @@ from packaging.version import InvalidVersion, Version
 from pytest_py312.core.model.fleet import Distribution
 from pytest_py312.repository.formats.setuptools import IniText, SetupPy, ini_list, read_ini, read_setup_py
 from pytest_py312.repository.formats.toml import TomlText, read_toml, strings_in
-from pytest_py312.repository.tree import leaves_root
+from pytest_py312.repository.tree import Tree, join_path, leaves_root
 
+PATH_DEPENDENCY_LIMIT = 200
+"""Maximum number of projects that one requires by their paths."""
 _BACKENDS = frozenset(
     {
         "", "setuptools.build_meta", "setuptools.build_meta:__legacy__", "hatchling.build", "flit_core.buildapi",
@@ -89,6 +91,25 @@ def poetry_folders_outside(text: str) -> tuple[tuple[str, str], ...]:
         for root, include in pairs
         if root.startswith("../") and include and "\0" not in f"{root}{include}"
     )
+
+
+def poetry_path_dependencies(tree: Tree, folder: str) -> tuple[str, ...]:
+    """Return the folders of the projects that a Poetry project requires by their paths, and those that these require.
+
+    Poetry builds such a requirement with the absolute path in its metadata, which is that of a copy in a build.
+    """
+    folders: dict[str, None] = {}
+    pending = [folder]
+    while pending and len(folders) < PATH_DEPENDENCY_LIMIT:
+        project = pending.pop()
+        toml = read_toml(tree.read_or_none(join_path(project, "pyproject.toml")) or "")
+        for requirement in toml.table("tool", "poetry", "dependencies").values():
+            path = _text_or_empty(requirement.get("path")) if isinstance(requirement, dict) else ""
+            place = join_path(project, path) if path and not requirement.get("optional") else ""
+            if place and not leaves_root(place) and tree.is_folder(place) and place not in {folder, *folders}:
+                folders[place] = None
+                pending.append(place)
+    return tuple(folders)
 
 
 def _has_module(files: Sequence[str], name: str) -> bool:

@@ -23,7 +23,7 @@ from pytest_py312.dependencies.store.stored_distribution import StoredDistributi
 from pytest_py312.repository.plan.loader import default_plan
 from pytest_py312.repository.services.discovery import discover
 from pytest_py312.repository.services.requirements.requirement_set import RequirementSet
-from tests.support.fakes import build_of, cell_of, service_tree
+from tests.support.fakes import build_of, cell_of, service, service_tree
 
 SETUP = """\
 from setuptools import setup
@@ -363,3 +363,23 @@ def test_a_set_that_an_unknown_program_installs_has_no_result(tmp_path: Path) ->
         "tox.ini:22 installs with `python tools/install.py`, of which nothing is known: name what it installs with "
         "`test-install` in the plan"
     )
+
+
+def test_projects_that_a_poetry_project_requires_by_path_are_built_as_well(tmp_path: Path) -> None:
+    """An optional one is not, nor is one outside of the repository; two may require each other."""
+    library = '[tool.poetry.dependencies]\npython = "^3.9"\n{}'
+    root = service_tree(
+        tmp_path,
+        {
+            "svc/pyproject.toml": library.format('common = {path = "../lib/common", develop = true}\n'),
+            "lib/common/pyproject.toml": library.format(
+                'grpc = {path = "../grpc"}\nmore = {path = "../more", optional = true}\nout = {path = "../../../x"}\n'
+            ),
+            "lib/grpc/pyproject.toml": library.format('common = {path = "../common"}\n'),
+            "lib/more/pyproject.toml": library.format(""),
+        },
+    )
+    source = RequirementSource(path="svc/pyproject.toml", table="tool.poetry.dependencies")
+    of = replace(service(), path="svc", requirements=(source,))
+    builder = RequestBuilder(plan=Plan(root=root), cache=tmp_path / "cache")
+    assert builder.source_trees(of) == ("lib/common", "lib/grpc")
