@@ -36,8 +36,10 @@ _SCRIPT = re.compile(r"[\w.-]+\.(?:sh|bash)|(?:docker-)?entrypoint", re.ASCII)
 _VARIABLE = re.compile(
     r"\$\{(?P<braced>[A-Za-z_]\w*)(?::?(?P<operator>[-=])(?P<default>[^{}]*))?\}|\$(?P<bare>[A-Za-z_]\w*)", re.ASCII
 )
-_MAX_VALUE = 2_000
+_MAX_VALUE = 500
 """Characters of the value of a variable."""
+_MAX_WORDS = 1_000
+"""Words of one command."""
 _PREFIXES = frozenset({"exec", "nohup", "command", "builtin", "then", "do", "else", "!", "{", "eval"})
 _WRAPPERS: Mapping[str, tuple[int, str]] = {
     "catatonit": (0, ""),
@@ -185,7 +187,7 @@ def _programs_in_text(text: str, depth: int, variables: dict[str, str]) -> Itera
 
 
 def _programs_in_words(words: list[str], depth: int, variables: dict[str, str]) -> Iterator[Program | ProgramCall]:
-    words = _expanded(words, variables)
+    words = _expanded(words, variables)[:_MAX_WORDS]
     of_shell, variables = variables, {**variables}
     while words:
         word = words[0]
@@ -267,7 +269,7 @@ def _expanded(words: Sequence[str], variables: dict[str, str]) -> list[str]:
     expanded: list[str] = []
     for word in words:
         is_text = bool(expanded) and re.fullmatch(r"-[a-z]*c", expanded[-1]) is not None
-        value = _VARIABLE.sub(value_of, word) if "$" in word else word
+        value = _VARIABLE.sub(value_of, word)[:MAX_LENGTH] if "$" in word else word
         expanded += value.split() if word.startswith("$") and not is_text else [value]
     return expanded
 

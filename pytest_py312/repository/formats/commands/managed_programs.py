@@ -42,7 +42,7 @@ _UNIT_COMMAND = re.compile(
 )
 _ENVIRONMENT = re.compile(r"^environment[ \t]*=(?P<pairs>.*(?:\r?\n[ \t]+\S.*)*)", re.MULTILINE | re.IGNORECASE)
 _PAIR = re.compile(
-    r"(?P<name>[A-Za-z_]\w*)=(?:\"(?P<quoted>[^\"\n]*)\"|'(?P<single>[^'\n]*)'|(?P<plain>[^\s,\"']*))", re.ASCII
+    r"(?<!\w)(?P<name>[A-Za-z_]\w*)=(?:\"(?P<quoted>[^\"\n]*)\"|'(?P<single>[^'\n]*)'|(?P<plain>[^\s,\"']*))", re.ASCII
 )
 _MANIFEST = re.compile(r"^[ \t-]{0,100}(?:containers|initContainers):", re.MULTILINE)
 _COMMAND_KEY = re.compile(r"^[ \t\"'-]{0,100}(?:command|args)[\"']?:", re.MULTILINE)
@@ -131,8 +131,6 @@ def _manifest_commands(text: str, variables: Mapping[str, str]) -> Iterator[Star
     except InvalidYaml:
         return
     for container in (item for document in documents for item in _containers(document)):
-        environment = {scalar_text(child_of(item, "name")): scalar_text(child_of(item, "value"))
-                       for item in items_of(child_of(container, "env"))}  # fmt: skip
         command, arguments = (
             [_REFERENCE.sub(r"${\1}", scalar_text(word)) for word in items_of(child_of(container, key))]
             for key in ("command", "args")
@@ -140,9 +138,9 @@ def _manifest_commands(text: str, variables: Mapping[str, str]) -> Iterator[Star
         if not command and arguments[:1] == ["-m"]:
             command = ["python"]  # the entry point of the image
         if command or arguments:
-            yield read_argv(
-                [*command, *arguments], {**variables, **{key: value for key, value in environment.items() if value}}
-            )
+            pairs = ((child_of(item, "name"), child_of(item, "value")) for item in items_of(child_of(container, "env")))
+            own = {scalar_text(name): scalar_text(value) for name, value in pairs if scalar_text(value)}
+            yield read_argv([*command, *arguments], {**variables, **own})
 
 
 def _containers(document: YamlNode) -> Iterator[YamlNode]:
