@@ -1,5 +1,6 @@
-"""Find what else starts programs of a service: supervisord, systemd, cron, Kubernetes; and commands of Django."""
+"""Find what else starts programs of a service: supervisord, systemd, cron, Kubernetes, commands of Django."""
 
+import re
 from collections.abc import Iterator, Mapping
 from itertools import islice
 
@@ -11,7 +12,7 @@ from pytest_py312.repository.tree import Tree, join_path
 
 FILE_LIMIT = 200
 """Files of one service that may start programs."""
-_DJANGO = frozenset({"manage.py", "django-admin", "django-admin.py", "django"})
+_DJANGO = re.compile(r"(?:.+\.)?manage|manage\.py|django-admin(?:\.py)?|django")
 _SKIPPED_FOLDERS = (".github/", ".circleci/", ".gitlab/")
 _COMMANDS = DJANGO_COMMANDS.replace(".", "/")
 
@@ -30,7 +31,7 @@ def managed_commands(tree: Tree, files: ServiceFiles, variables: Mapping[str, st
 def django_command(call: ProgramCall, files: ServiceFiles) -> Program | None:
     """Return the module of a command of Django that the service defines: ``python manage.py NAME``."""
     name = next((word for word in call.arguments if not word.startswith("-")), "")
-    if call.name not in _DJANGO or not name.isidentifier():
+    if not (_DJANGO.fullmatch(call.name) and name.isidentifier()):
         return None
     end = f"{_COMMANDS}{name}.py"
     packages = [path.removesuffix(end) for path in files.scan.files if path.endswith(end)]

@@ -178,6 +178,7 @@ def test_what_else_starts_programs_of_the_service(tmp_path: Path) -> None:
     [
         ("python manage.py purge --all", [("web.shop.management.commands.purge", "src")]),
         ("./manage.py --traceback purge", [("web.shop.management.commands.purge", "src")]),
+        ("python -m web.manage purge", [("web.shop.management.commands.purge", "src")]),
         ("python -m django purge", [("web.shop.management.commands.purge", "src")]),
         ("python manage.py twice", []),
         ("python manage.py migrate", []),
