@@ -36,8 +36,10 @@ _SCRIPT = re.compile(r"[\w.-]+\.(?:sh|bash)|(?:docker-)?entrypoint", re.ASCII)
 _VARIABLE = re.compile(
     r"\$\{(?P<braced>[A-Za-z_]\w*)(?::?(?P<operator>[-=])(?P<default>[^{}]*))?\}|\$(?P<bare>[A-Za-z_]\w*)", re.ASCII
 )
-_MAX_VALUE = 2_000
+_MAX_VALUE = 500
 """Characters of the value of a variable."""
+_MAX_WORDS = 1_000
+"""Words of one command."""
 _PREFIXES = frozenset({"exec", "nohup", "command", "builtin", "then", "do", "else", "!", "{", "eval"})
 _WRAPPERS: Mapping[str, tuple[int, str]] = {
     "catatonit": (0, ""),
@@ -94,7 +96,8 @@ _FLASK_MODULES = ("wsgi.py", "app.py")
 """What flask looks for if nothing names the application. https://flask.palletsprojects.com/en/stable/cli/"""
 _MODULE_SERVERS = frozenset({"gunicorn", "uvicorn", "hypercorn", "daphne", "granian", "waitress-serve"})
 _APPLICATION_OPTIONS = {
-    "celery": ("-A", "--app"), "waitress-serve": ("--app",), "dagster": ("-m",), "faust": ("-A", "--app"),
+    "celery": ("-A", "--app"), "dagster": ("-m",), "faust": ("-A", "--app"), "waitress-serve": ("--app",),
+    "uwsgi": ("-w", "--module", "--wsgi", "--wsgi-file"),
 }  # fmt: skip
 """Program -> its options that name a module."""
 _PYTHON_WRAPPERS = frozenset(
@@ -185,7 +188,8 @@ def _programs_in_text(text: str, depth: int, variables: dict[str, str]) -> Itera
 
 
 def _programs_in_words(words: list[str], depth: int, variables: dict[str, str]) -> Iterator[Program | ProgramCall]:
-    words = _expanded(words, variables)
+    words = _expanded(words, variables)[:_MAX_WORDS]
+    words = ["python", *words] if words[:1] == ["-m"] else words  # python is the entry point of the image
     of_shell, variables = variables, {**variables}
     while words:
         word = words[0]
@@ -267,7 +271,7 @@ def _expanded(words: Sequence[str], variables: dict[str, str]) -> list[str]:
     expanded: list[str] = []
     for word in words:
         is_text = bool(expanded) and re.fullmatch(r"-[a-z]*c", expanded[-1]) is not None
-        value = _VARIABLE.sub(value_of, word) if "$" in word else word
+        value = _VARIABLE.sub(value_of, word)[:MAX_LENGTH] if "$" in word else word
         expanded += value.split() if word.startswith("$") and not is_text else [value]
     return expanded
 
@@ -298,11 +302,18 @@ def _applications(server: str, words: Sequence[str], variables: Mapping[str, str
     options = _APPLICATION_OPTIONS.get(server, ())
     for position, word in enumerate(words):
         option, equals, value = word.partition("=")
-        following = words[position + 1] if position + 1 < len(words) else ""
-        module = _APPLICATION.fullmatch(value if equals else following) if option in options else None
-        if module:
-            yield Program(name=module["module"], is_module=True, is_application=True)
+        named = value if equals else "".join(words[position + 1 : position + 2])
+        if option in options and (program := _application(named)):
+            yield program
             return
+
+
+def _application(name: str) -> Program | None:
+    """Return the module of ``package.module:object`` or ``folder/module.py:object``."""
+    if script := _script_program(name.partition(":")[0]):
+        return replace(script, is_script=False, is_application=True)
+    module = _APPLICATION.fullmatch(name)
+    return Program(name=module["module"], is_module=True, is_application=True) if module else None
 
 
 def _flask_applications(words: Sequence[str], variables: Mapping[str, str]) -> Iterator[Program]:
@@ -313,11 +324,8 @@ def _flask_applications(words: Sequence[str], variables: Mapping[str, str]) -> I
         if option in ("--app", "-A"):
             named = value if equals else "".join(words[position + 1 : position + 2])
     for name in [named] if named else _FLASK_MODULES:
-        file, _, _ = name.partition(":")
-        if script := _script_program(file):
-            yield replace(script, is_script=False, is_application=True, is_additional=not named)
-        elif module := _APPLICATION.fullmatch(name):
-            yield Program(name=module["module"], is_module=True, is_application=True)
+        if program := _application(name):
+            yield replace(program, is_additional=not named)
 
 
 def _programs_in_shell(

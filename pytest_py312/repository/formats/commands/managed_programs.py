@@ -1,4 +1,4 @@
-"""Read the commands that supervisord, systemd, cron and Kubernetes run, from their files. Never raises."""
+"""Read the commands that supervisord, systemd, uWSGI, cron and Kubernetes run from their files. Never raises."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -40,9 +40,10 @@ _SUPERVISOR_VARIABLE = re.compile(r"%\(ENV_([A-Za-z_]\w*)\)s", re.ASCII)
 _UNIT_COMMAND = re.compile(
     r"^Exec(?:Start|StartPre|StartPost)[ \t]*=[ \t]*[-@:+!|]*(?P<command>.*(?:(?<=\\)\r?\n.*)*)", re.MULTILINE
 )
+_UWSGI_MODULE = re.compile(r"^[ \t]*(?P<key>module|wsgi|wsgi-file)[ \t]*=[ \t]*(?P<value>\S+)", re.MULTILINE)
 _ENVIRONMENT = re.compile(r"^environment[ \t]*=(?P<pairs>.*(?:\r?\n[ \t]+\S.*)*)", re.MULTILINE | re.IGNORECASE)
 _PAIR = re.compile(
-    r"(?P<name>[A-Za-z_]\w*)=(?:\"(?P<quoted>[^\"\n]*)\"|'(?P<single>[^'\n]*)'|(?P<plain>[^\s,\"']*))", re.ASCII
+    r"(?<!\w)(?P<name>[A-Za-z_]\w*)=(?:\"(?P<quoted>[^\"\n]*)\"|'(?P<single>[^'\n]*)'|(?P<plain>[^\s,\"']*))", re.ASCII
 )
 _MANIFEST = re.compile(r"^[ \t-]{0,100}(?:containers|initContainers):", re.MULTILINE)
 _COMMAND_KEY = re.compile(r"^[ \t\"'-]{0,100}(?:command|args)[\"']?:", re.MULTILINE)
@@ -60,8 +61,8 @@ def is_crontab(path: str) -> bool:
 
 def may_manage_programs(path: str) -> bool:
     """Return whether it may be a file of what starts programs, by its path."""
-    is_supervisor = path.endswith((".conf", ".ini")) and "supervis" in path.lower()
-    return is_supervisor or path.endswith((".service", ".yaml", ".yml")) or is_crontab(path)
+    is_settings = path.endswith((".conf", ".ini")) and re.search("supervis|uwsgi", path, re.IGNORECASE)
+    return bool(is_settings) or path.endswith((".service", ".yaml", ".yml")) or is_crontab(path)
 
 
 def read_managed_programs(
@@ -78,6 +79,9 @@ def read_managed_programs(
         commands = (
             read_command(line, is_script=True, variables={**variables, **own}) for line, own in _cron_lines(text)
         )
+    elif "uwsgi" in path.rpartition("/")[2].lower():
+        settings = _UWSGI_MODULE.finditer(text)
+        commands = (read_argv(["uwsgi", f"--{found['key']}={found['value']}"], variables) for found in settings)
     else:
         pattern = _UNIT_COMMAND if path.endswith(".service") else _SUPERVISOR_COMMAND
         commands = _settings_commands(text, pattern, variables)
@@ -131,18 +135,14 @@ def _manifest_commands(text: str, variables: Mapping[str, str]) -> Iterator[Star
     except InvalidYaml:
         return
     for container in (item for document in documents for item in _containers(document)):
-        environment = {scalar_text(child_of(item, "name")): scalar_text(child_of(item, "value"))
-                       for item in items_of(child_of(container, "env"))}  # fmt: skip
         command, arguments = (
             [_REFERENCE.sub(r"${\1}", scalar_text(word)) for word in items_of(child_of(container, key))]
             for key in ("command", "args")
         )
-        if not command and arguments[:1] == ["-m"]:
-            command = ["python"]  # the entry point of the image
         if command or arguments:
-            yield read_argv(
-                [*command, *arguments], {**variables, **{key: value for key, value in environment.items() if value}}
-            )
+            pairs = ((child_of(item, "name"), child_of(item, "value")) for item in items_of(child_of(container, "env")))
+            own = {scalar_text(name): scalar_text(value) for name, value in pairs if scalar_text(value)}
+            yield read_argv([*command, *arguments], {**variables, **own})
 
 
 def _containers(document: YamlNode) -> Iterator[YamlNode]:

@@ -44,7 +44,7 @@ _COMMAND = re.compile(
 )
 _ASSIGNMENT = re.compile(
     r"^[ \t]*(?:(?:export|readonly|local|declare|ENV)[ \t]+)?(?P<name>[A-Za-z_]\w{0,60})[ \t]{0,9}[:?]?=[ \t]{0,9}"
-    r"(?P<quote>[\"']?)(?:\$\{\w{1,60}:?[-=])?(?P<value>[\w./-]{1,200})\}?(?P=quote)[ \t]*;?[ \t]*\r?$",
+    r"(?P<quote>[\"']?)(?:\$\{\w{1,60}:?[-=])?(?P<value>[\w./-]{1,200})\}?(?P=quote)[ \t]{0,9};?[ \t]{0,9}\r?$",
     re.MULTILINE | re.ASCII,
 )
 _ITEM_END = (re.compile(r"[ \t]#|\r?\n|\Z"), re.compile(r"[,\]\r\n]|\Z"))

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 MAX_PROGRAMS = 40
 """Maximum number of programs of one service."""
+MAX_CALLS = 200
+"""Programs of one command or script whose arguments are read."""
 _COMPOSE_FILE = re.compile(r"(?:docker-)?compose(?:[._-][\w.-]*)?\.ya?ml", re.ASCII)
 _GUNICORN_VARIABLE = re.compile(r"(?<!\w)GUNICORN_CMD_ARGS=(?:\"[^\"\n]*\"|'[^'\n]*'|\S+)", re.ASCII)
 _PROCFILE_LINE = re.compile(r"^[\w-]+[ \t]*:(?P<command>.*)$", re.MULTILINE | re.ASCII)
@@ -230,7 +232,7 @@ def _programs_of(
     ]
     for one in (command, *scripts):
         yield from one.programs
-        for call in one.calls:
+        for call in one.calls[:MAX_CALLS]:
             if command_module := django_command(call, files):
                 yield command_module
             yield from map(_option_program, modules_of_options(call.name, call.arguments))

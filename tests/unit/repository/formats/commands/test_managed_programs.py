@@ -79,6 +79,8 @@ spec:
          ["gunicorn", "-m shop.wsgi", "-m shop.worker", "-m shop.queue"]),
         (SUPERVISOR, "supervisor/conf.d/web.conf",
          ["gunicorn", "-m shop.wsgi", "-m shop.worker", "-m shop.queue"]),
+        ("[uwsgi]\nmodule = shop.wsgi:app\nhttp=:80\n", "deploy/uwsgi.ini", ["uwsgi", "-m shop.wsgi"]),
+        ("[uwsgi]\nwsgi-file=shop/web.py\n", "app_uwsgi.ini", ["uwsgi", "-m web"]),
         (UNIT, "shop.service", ["-m shop.check", "-m shop.worker"]),
         (CRONTAB, "crontab", ["-m purge", "-m shop.nightly", "-m shop.hourly", "ops", "-m shop.plain"]),
         (CRON_JOB, "k8s/job.yaml", ["-m shop.wait", "-m shop.purge", "-m shop.worker"]),

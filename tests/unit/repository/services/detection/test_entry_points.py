@@ -151,7 +151,8 @@ def test_variables_of_images_and_compose_files(tmp_path: Path) -> None:
 
 
 MANAGED = {
-    "svc/Dockerfile": f'{IMAGE}CMD ["python", "-m", "shop.web"]\n',
+    "svc/Dockerfile": f'{IMAGE}RUN echo "5 4 * * * root python -m shop.hourly\\n" > /etc/cron.d/a\n'
+    'RUN echo "5 4 * * * python -m shop.dev"\nCMD ["python", "-m", "shop.web"]\n',
     "svc/supervisord.conf": "[program:web]\ncommand=python -m shop.web\n[program:a]\ncommand=./run.sh\n",
     "svc/run.sh": "exec python -m shop.queue\n",
     "svc/deploy/worker.service": "[Service]\nExecStart=/srv/venv/bin/python -m shop.worker\n",
@@ -159,7 +160,7 @@ MANAGED = {
     "svc/k8s/job.yaml": "kind: CronJob\ncontainers:\n- command: [python, -m, shop.nightly]\n",
     "svc/k8s/dev/job.yaml": "kind: CronJob\ncontainers:\n- command: [python, -m, shop.dev]\n",
     "svc/tests/crontab": "0 3 * * * python -m shop.dev\n",
-    **{f"svc/shop/{name}.py": "" for name in ("web", "worker", "nightly", "queue", "dev")},
+    **{f"svc/shop/{name}.py": "" for name in ("web", "worker", "nightly", "hourly", "queue", "dev")},
     "svc/jobs/purge.py": "",
 }
 
@@ -170,6 +171,7 @@ def test_what_else_starts_programs_of_the_service(tmp_path: Path) -> None:
     (service,) = discover(Plan(root=tmp_path)).services
     assert {module.name: module.is_additional for module in service.start_modules} == {
         "shop.web": False, "shop.queue": True, "shop.worker": True, "purge": True, "shop.nightly": True,
+        "shop.hourly": True,
     }  # fmt: skip
 
 
@@ -178,6 +180,7 @@ def test_what_else_starts_programs_of_the_service(tmp_path: Path) -> None:
     [
         ("python manage.py purge --all", [("web.shop.management.commands.purge", "src")]),
         ("./manage.py --traceback purge", [("web.shop.management.commands.purge", "src")]),
+        ("python -m web.manage purge", [("web.shop.management.commands.purge", "src")]),
         ("python -m django purge", [("web.shop.management.commands.purge", "src")]),
         ("python manage.py twice", []),
         ("python manage.py migrate", []),
