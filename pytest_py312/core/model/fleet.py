@@ -181,6 +181,8 @@ class InstallRecipe:
     """Folders or files, relative to the service, that the run of the tests leaves out: they need what is running."""
     warning_options: tuple[str, ...] = ()
     """The values of ``-W`` of the interpreter that runs the tests."""
+    runs_pytest: bool = False
+    """Whether pytest runs the tests, as far as their command says it."""
     pytest_warnings: tuple[str, ...] = ()
     """The values of ``-W`` of pytest in the run of the tests."""
     further_tests: tuple[str, ...] = ()

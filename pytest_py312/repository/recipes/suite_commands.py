@@ -70,6 +70,11 @@ def warning_options(words: Sequence[str]) -> tuple[list[str], list[str]]:
     return _warnings_in(words[1:end]), _warnings_in(words[start:])
 
 
+def runs_pytest(words: Sequence[str]) -> bool:
+    """Return whether a command names pytest as its program."""
+    return not _PYTEST_PROGRAMS.isdisjoint(map(posixpath.basename, words))
+
+
 def _warnings_in(words: Sequence[str]) -> list[str]:
     values = []
     for option, word in pairwise(("", *words)):
@@ -158,7 +163,7 @@ def collects_around(run: CommandRun, tree: Tree, service_path: str) -> bool:
     if folder is None or service_path == "." or folder == service_path or not is_test_run(run):
         return False
     words = without_python(run.words)
-    if _PYTEST_PROGRAMS.isdisjoint(map(posixpath.basename, words)):
+    if not runs_pytest(words):
         return False
     places = (join_path(folder, word) for word in words[1:] if not word.startswith("-"))
     named = [place for place in places if tree.is_folder(place) or tree.is_file(place)]

@@ -18,6 +18,7 @@ from pytest_py312.repository.recipes.suite_commands import (
     is_test_of,
     is_test_run,
     option_of,
+    runs_pytest,
     starts_runner,
     values_of,
     warning_options,
@@ -311,6 +312,7 @@ def _recipe(tree: Tree, source: str, walk: CommandWalk, run: CommandRun, service
         prepare=tuple(islice(_preparations(tree, walk.runs, service_path), VARIABLE_LIMIT)),
         ignored_tests=tuple(dict.fromkeys(_ignored_tests(run, walk.runs, service_path))),
         warning_options=of_python,
+        runs_pytest=runs_pytest(run.words),
         pytest_warnings=of_pytest,
         further_tests=tuple(dict.fromkeys(" ".join(each.words)[:_SHOWN_LENGTH] for each in further)),
     )

@@ -193,13 +193,21 @@ def _warnings_of(run: InstallRecipe | None) -> tuple[tuple[str, str], ...]:
 
 
 def _with_warning_options(suite: Suite, run: InstallRecipe) -> Suite:
-    """Return the suite with the options for warnings of a run of its tests."""
-    of_pytest = [f"-W{value}" for value in run.pytest_warnings if suite.kind is SuiteKind.PYTEST]
-    return replace(suite, arguments=(*suite.arguments, *of_pytest), warning_options=run.warning_options)
+    """Return the suite with the options for warnings of a run of its tests.
+
+    Those of an interpreter that runs no pytest are for the tests only: pytest itself, and its plugins, may warn.
+    """
+    if suite.kind is not SuiteKind.PYTEST:
+        return replace(suite, warning_options=run.warning_options)
+    of_python = run.warning_options if run.runs_pytest else ()
+    of_pytest = run.pytest_warnings if run.runs_pytest else run.warning_options
+    arguments = (*suite.arguments, *(f"-W{value}" for value in of_pytest))
+    return replace(suite, arguments=arguments, warning_options=of_python)
 
 
 def _warning_clauses(suite: Suite, run: InstallRecipe | None, variables: Sequence[tuple[str, str]]) -> Iterator[str]:
-    options = dict.fromkeys((*suite.warning_options, *(run.pytest_warnings if run is not None else ())))
+    of_pytest = (word.removeprefix("-W") for word in suite.arguments if word.startswith("-W"))
+    options = dict.fromkeys((*suite.warning_options, *of_pytest))
     shown = [*(f"{name}={value}" for name, value in variables), *(f"-W {value}" for value in options)]
     if run is not None and shown:
         yield f"is tested with {join_names(shown)}, as in {run.source}"
