@@ -223,7 +223,17 @@ def files_read_outside(text: str) -> tuple[str, ...]:
     strings = [node.value for node in ast.walk(module) if isinstance(node, ast.Constant)] if module else []
     names = [value for value in strings if isinstance(value, str) and _FILE_NAME.fullmatch(value)]
     outside = [value if value.startswith("../") else f"../{value}" for value in names]
-    return tuple(dict.fromkeys(outside))
+    calls = (node for node in ast.walk(module) if isinstance(node, ast.Call)) if module else ()
+    return tuple(dict.fromkeys((*outside, *filter(None, map(_joined_outside, calls)))))
+
+
+def _joined_outside(call: ast.Call) -> str:
+    """Return the path that ``os.path.join("..", "..", "docs", "README.md")`` makes; empty for others."""
+    values = [item.value if isinstance(item, ast.Constant) else None for item in call.args]
+    is_join = isinstance(call.func, ast.Attribute) and call.func.attr == "join" and ".." in values
+    parts = values[values.index("..") :] if is_join else []
+    names = [part for part in parts if isinstance(part, str) and "\0" not in part]
+    return "/".join(names) if len(names) == len(parts) > 1 and not names[-1].startswith("/") else ""
 
 
 def read_setup_py(text: str) -> SetupPy:
