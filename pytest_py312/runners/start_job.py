@@ -104,10 +104,10 @@ def import_start_modules(
 
 def import_in_batches(
     runner: Runner, job: ProbeJob, modules: Sequence[StartModule], *, after: Sequence[str] = (), alone: bool = False
-) -> Mapping[str, StartImport]:
-    """Import modules one after the other, in one process for each folder; map each to how its import ended.
+) -> Mapping[tuple[str, str], StartImport]:
+    """Import modules one after the other, in one process for each folder; map folder and name to how its import ended.
 
-    :param job: that of :func:`start_job`. What a process did not reach is missing in the result.
+    :param job: that of :func:`start_job`. What was not tried is missing in the result.
     :param after: modules that are imported first, whether they can be or not: an application configures Django.
     :param alone: whether each module has a process of its own.
     """
@@ -116,14 +116,15 @@ def import_in_batches(
         folders.setdefault((module.folder, module.name if alone else ""), []).append(module.name)
     batches = [{"folder": folder, "before": list(after), "modules": names} for (folder, _), names in folders.items()]
     request = {**job.request, "modules": [], "batches": batches}
-    records = runner.run(replace(job, identifier=f"{job.identifier}-later", request=request)).records
-    return {
-        str(record.get("module")): StartImport(
-            detail="" if record.get("ok") is True else str(record.get("detail") or "no reason was reported")
-        )
-        for record in records
-        if record.get("event") == "import"
-    }
+    ends: dict[tuple[str, str], StartImport] = {}
+    for record in runner.run(replace(job, identifier=f"{job.identifier}-later", request=request)).records:
+        key = str(record.get("folder")), str(record.get("module"))
+        if record.get("event") == "import":
+            detail = "" if record.get("ok") is True else str(record.get("detail") or "no reason was reported")
+            ends[key] = StartImport(detail=detail)
+        elif record.get("event") == "import_unfinished":
+            ends[key] = _unfinished_import(f"it did not end within {record.get('seconds')} seconds")
+    return ends
 
 
 def _import_modules(runner: Runner, job: ProbeJob) -> dict[str, StartImport]:

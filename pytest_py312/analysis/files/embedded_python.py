@@ -12,7 +12,7 @@ from pytest_py312.repository.declarations.reader import MAKEFILE_NAMES, is_progr
 from pytest_py312.repository.formats.commands.managed_programs import cron_commands, is_crontab
 from pytest_py312.repository.formats.commands.python_commands import PythonCommand, read_python_commands
 from pytest_py312.repository.formats.dockerfile import is_dockerfile, read_dockerfile
-from pytest_py312.repository.formats.functions.inline_code import has_inline_code, read_inline_code
+from pytest_py312.repository.formats.functions.serverless import has_inline_code, read_inline_code
 from pytest_py312.repository.formats.text_positions import blanked
 from pytest_py312.repository.services.detection.entry_points import is_compose_file
 

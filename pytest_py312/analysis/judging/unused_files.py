@@ -14,8 +14,9 @@ dots, or names them or a folder of theirs where any file runs other files or imp
 import re
 import sys
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 
 from pytest_py312.analysis.judging.evidence import Evidence
@@ -52,6 +53,8 @@ _DOTTED = re.compile(rb"[\w-]+(?:\.[\w-]+)+")
 _BY_NAME = (b"import_module", b"__import__", b"runpy", b"spec_from_file_location")
 _DYNAMIC = (*_BY_NAME, b"entry_points")
 """What a file contains that may import a module without an import statement."""
+_ANY_OF_PACKAGE = (*_DYNAMIC, b"iter_modules", b"walk_packages", b"load_module")
+"""What a module of a package contains that may import all others of the package."""
 _PATH = b"sys.path"
 _APPENDED = re.compile(rb"sys\.path\s*(?:\.(?:append|extend)\(|\+=)")
 _TOP_DEPTH = 2
@@ -80,43 +83,45 @@ def mark_unused_files(
     evidence: Evidence,
     programs: Collection[str] = (),
     folder: str = ".",
+    shared: Collection[str] = (),
 ) -> tuple[Finding, ...]:
     """Return ``findings``, with errors in files as above that nothing uses on the target as warnings.
 
     :param programs: dotted names of modules that the service's start commands run.
     :param folder: that of the service.
+    :param shared: folders outside of it with packages that it shares.
     """
     suspected = {
         path
         for finding in findings
         if finding.severity is Severity.ERROR
         and finding.location is not None
-        and _is_foreign(path := finding.location.path, folder)
+        and _is_foreign(path := finding.location.path, folder, shared)
     }
     if not suspected:
         return tuple(findings)
-    unused = suspected - _used_files(files, contents, evidence, programs, folder)
-    return tuple(_as_unused(finding, folder) if finding.location and finding.location.path in unused else finding
+    unused = suspected - _used_files(files, contents, evidence, programs, folder, shared)
+    return tuple(_as_unused(finding, shared) if finding.location and finding.location.path in unused else finding
                  for finding in findings)  # fmt: skip
 
 
-def _as_unused(finding: Finding, folder: str) -> Finding:
+def _as_unused(finding: Finding, shared: Collection[str]) -> Finding:
     if finding.severity is not Severity.ERROR:
         return finding
     path = finding.location.path if finding.location is not None else ""
-    kind = "a shared file" if _is_outside(path, folder) else "a file of test data"
+    kind = "a shared file" if _is_shared(path, shared) else "a file of test data"
     kind = "a vendored file" if is_vendored(path) else kind
     message = f"{finding.message} (in {kind} that nothing of the service imports)"
     return replace(finding, severity=Severity.WARNING, message=message)
 
 
-def _is_foreign(path: str, folder: str) -> bool:
+def _is_foreign(path: str, folder: str, shared: Collection[str]) -> bool:
     """Whether a file is the service's own code only if something uses it."""
-    return is_vendored(path) or is_test_data(path, folder) or _is_outside(path, folder)
+    return is_vendored(path) or is_test_data(path, folder) or _is_shared(path, shared)
 
 
-def _is_outside(path: str, folder: str) -> bool:
-    return folder != "." and not path.startswith(f"{folder}/")
+def _is_shared(path: str, shared: Collection[str]) -> bool:
+    return path.endswith(".py") and any(path.startswith(f"{folder}/") for folder in shared)
 
 
 def _used_files(
@@ -125,14 +130,15 @@ def _used_files(
     evidence: Evidence,
     programs: Collection[str],
     folder: str,
+    shared: Collection[str],
 ) -> set[str]:
     """Return the files of the service itself, and those vendored or among test data that they use."""
     foreign: dict[str, list[tuple[_Parts, FileFacts]]] = {}
     for facts in files:
-        if _is_foreign(facts.path, folder):
+        if _is_foreign(facts.path, folder, shared):
             parts = _module_parts(facts.path)
             foreign.setdefault(parts[-1], []).append((parts, facts))
-    used = {facts.path for facts in files if not _is_foreign(facts.path, folder)}
+    used = {facts.path for facts in files if not _is_foreign(facts.path, folder, shared)}
     pending = deque(facts for facts in files if facts.path in used)
     any_dynamic = any(
         word in contents.get(facts.path, b"") for facts in files if not is_vendored(facts.path) for word in _BY_NAME
@@ -146,13 +152,24 @@ def _used_files(
 
     for program in programs:
         use(tuple(program.split(".")))
-    outside = (facts.path for facts in files if _is_outside(facts.path, folder))
-    folders = VENDOR_FOLDERS.union(*(path.split("/")[:-1] for path in outside))
+    outside = [facts for facts in files if _is_shared(facts.path, shared)]
+    folders = VENDOR_FOLDERS.union(*(facts.path.split("/")[:-1] for facts in outside))
+    named = _named_tops(contents.get(path, b"") for path in used) if outside else set()
+
+    def use_shared(is_used: Callable[[FileFacts], bool]) -> None:
+        new = [facts for facts in outside if facts.path not in used and is_used(facts)]
+        used.update(facts.path for facts in new)
+        pending.extend(new)
+
+    # a string may be imported: INSTALLED_APPS = ["shared"], include=["shared.tasks"]
+    use_shared(lambda facts: not named.isdisjoint(_module_parts(facts.path)))
     data = [facts for facts in files if facts.path not in used and is_test_data(facts.path, folder)]
     while pending:
         facts = pending.popleft()
         for names in _imported(facts, evidence):
             use(names)
+        if _is_shared(facts.path, shared) and any(map(contents.get(facts.path, b"").__contains__, _ANY_OF_PACKAGE)):
+            use_shared(partial(_lies_beside, facts))
         depth = 0 if is_vendored(facts.path) else _depth_of_use(contents.get(facts.path, b""), any_dynamic=any_dynamic)
         if depth:
             mentioned = {name for name in folders if name.encode() in contents[facts.path]}
@@ -166,6 +183,16 @@ def _used_files(
             pending.extend(_named_data(unused_data, [contents.get(path, b"") for path in used], folder))
             used.update(candidate.path for candidate in pending)
     return used
+
+
+def _lies_beside(facts: FileFacts, other: FileFacts) -> bool:
+    return other.path.startswith(f"{facts.path.rpartition('/')[0]}/")
+
+
+def _named_tops(contents: Iterable[bytes]) -> set[str]:
+    """Return what dotted names in strings begin with, and names that are strings by themselves."""
+    names = {name.partition(b".")[0] for content in contents for name in _QUOTED.findall(content)}
+    return {name.decode("utf-8", "replace") for name in names}
 
 
 def _named_data(data: Iterable[FileFacts], contents: Sequence[bytes], folder: str) -> Iterator[FileFacts]:

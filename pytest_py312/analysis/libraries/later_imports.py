@@ -2,14 +2,16 @@
 
 ``Celery(include=["app.tasks"])``, ``ROOT_URLCONF = "site.urls"``, an entry point in ``pyproject.toml``: neither the
 start of the service nor its code shows whether such a module can be imported. A script that nothing imports is none: it
-may do anything when it is imported.
+may do anything when it is imported. So is a module that only a string names, unless it seems to do nothing by itself.
 """
 
+import ast
 import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from pytest_py312.analysis.files.file_kinds import is_runtime_file
+from pytest_py312.analysis.files.file_kinds import is_runtime_file, is_test
+from pytest_py312.analysis.libraries.import_context import parse_tree
 from pytest_py312.analysis.linking.link import ModuleIndex
 from pytest_py312.analysis.scanner.facts.facts import FileFacts, ModuleImport
 from pytest_py312.analysis.scanner.facts.stdlib_names import is_stdlib_module
@@ -17,15 +19,26 @@ from pytest_py312.core.model.fleet import Service, StartModule
 
 MODULE_LIMIT = 500
 """Maximum number of modules of one service that are tried."""
+PARTS_LIMIT = 20
+"""Maximum number of parts of a dotted name that are looked at."""
 SETTINGS_SUFFIXES = (".toml", ".cfg", ".ini", ".json", ".yaml", ".yml", ".conf")
 """Ends of the names of files in which modules are named."""
 
 _DOTTED = r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+"
-_STRING = re.compile(rf"[\"']({_DOTTED})(?=[\"':])", re.ASCII)
+_STRING = re.compile(rf"(?<!getLogger\()[\"']({_DOTTED})(?=[\"':])", re.ASCII)
 _WORD = re.compile(rf"(?<![\w./-])({_DOTTED})(?![\w(/-])", re.ASCII)
-_PROGRAM = re.compile(rf"-m[\"',\s]+{_DOTTED}", re.ASCII)
+_PROGRAM = re.compile(rf"-m[\"',\s\[\]-]{{1,80}}({_DOTTED})", re.ASCII)
+"""A program, whose module does its work when it is imported: ``[python, -m, app.purge]``."""
+_COMMENT = re.compile(r"(?m)(?:^|(?<=\s))[#;][^\n]*")
 _COMPUTED = re.compile(r"\b(?:iter_modules|walk_packages)\(|\b(?:import_module|__import__)\((?![\"'])")
 """Imports of names that are computed: of modules in the package around, as far as one can tell."""
+_BUILD_FILES = frozenset({"setup.py", "conftest.py", "noxfile.py", "fabfile.py"})
+_DOING = frozenset(
+    {"Popen", "call", "check_call", "check_output", "commit", "connect", "delete", "execute", "main", "post", "put",
+     "remove", "rmtree", "run", "run_until_complete", "send", "serve", "serve_forever", "start", "system", "unlink",
+     "urlopen"}
+)  # fmt: skip
+"""Names of functions that do something outside of the process."""
 
 
 def later_imports(
@@ -36,13 +49,17 @@ def later_imports(
     :param files: the facts of its Python files; ``contents`` has their content by path.
     :param settings: the texts of its files with settings.
     """
+    texts = {facts.path: contents.get(facts.path, b"").decode("utf-8", "replace") for facts in files}
     running = {facts.path: facts for facts in files if is_runtime_file(facts.path, service.path)}
     index = ModuleIndex(files)
-    modules = {path: _own_module(path, running, service) for path in running if path.endswith(".py")}
+    paths = {facts.path for facts in files}
+    candidates = [path for path in texts if path.endswith(".py") and _may_be_imported(path, service)]
+    modules = {path: _own_module(path, paths, service) for path in candidates}
     by_name = {module.name: path for path, module in modules.items() if "." in module.name}
-    used = {path for facts in running.values() for path in _imported_files(facts, index)}
-    used |= {by_name[name] for name in _named(contents, settings, running) if name in by_name}
-    used |= set(_computed(contents, running))
+    imported = {path for facts in running.values() for path in _imported_files(facts, index)}
+    named = {by_name[name] for name in _named([texts[path] for path in running], settings) if name in by_name}
+    named |= set(_computed(texts, running))
+    used = imported | {path for path in named if _only_defines(contents.get(path, b""))}
     own = [modules[path] for path in sorted(used & modules.keys()) if not path.endswith("/__main__.py")]
     started = {(module.name, module.folder) for module in service.start_modules}
     external = dict.fromkeys(name for facts in running.values() for name in _external(facts, index))
@@ -56,20 +73,50 @@ def files_of_module(module: StartModule) -> frozenset[str]:
     return frozenset((f"{path}.py", f"{path}/__init__.py"))
 
 
-def _own_module(path: str, files: Mapping[str, FileFacts], service: Service) -> StartModule:
+def _may_be_imported(path: str, service: Service) -> bool:
+    """Return whether a file may be a module of production, if something imports it: also ``tasks.py`` of Celery."""
+    return not is_test(path.removeprefix(f"{service.path}/")) and posixpath.basename(path) not in _BUILD_FILES
+
+
+def _only_defines(content: bytes) -> bool:
+    """Return whether a module seems to do nothing by itself: it imports, defines and assigns, and calls little."""
+    tree = parse_tree(content)
+    return tree is not None and all(map(_is_definition, tree.body))
+
+
+def _is_definition(node: ast.stmt) -> bool:
+    if isinstance(node, ast.Import | ast.ImportFrom | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Pass):
+        return True
+    if isinstance(node, ast.Expr):
+        return isinstance(node.value, ast.Constant)
+    if isinstance(node, ast.If):  # what is under ``if __name__ == "__main__"`` does not run
+        is_main = any(isinstance(part, ast.Name) and part.id == "__name__" for part in ast.walk(node.test))
+        return is_main or all(map(_is_definition, (*node.body, *node.orelse)))
+    if isinstance(node, ast.Try):
+        handled = (statement for handler in node.handlers for statement in handler.body)
+        return all(map(_is_definition, (*node.body, *handled, *node.orelse, *node.finalbody)))
+    if not isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
+        return False
+    calls = (part.func for part in ast.walk(node) if isinstance(part, ast.Call))
+    names = {call.attr if isinstance(call, ast.Attribute) else getattr(call, "id", "") for call in calls}
+    return names.isdisjoint(_DOING)
+
+
+def _own_module(path: str, files: set[str], service: Service) -> StartModule:
     """Return a file as a module of a folder on the path, or of the folder around its outermost package."""
-    relative = path if service.path == "." else path.removeprefix(f"{service.path}/")
-    above = path.removesuffix(relative)
-    stem = relative.removesuffix(".py").removesuffix("/__init__")
-    roots = {"src", *service.python_path, *(module.folder for module in service.start_modules)}
+    stem = path.removesuffix(".py").removesuffix("/__init__")
+    added = ("src", *service.python_path, *(module.folder for module in service.start_modules))
+    roots = {posixpath.normpath(posixpath.join(service.path, root)) for root in added} - {service.path, "."}
     folder = max((root for root in roots if stem.startswith(f"{root}/")), key=len, default="")
     if not folder:
         package = folder = posixpath.dirname(stem)
-        while f"{above}{folder}/__init__.py" in files:
+        while folder not in ("", service.path) and f"{folder}/__init__.py" in files:
             folder = posixpath.dirname(folder)
-        folder = "" if folder == package else folder  # no package: a folder of the one around it
-    name = stem.removeprefix(f"{folder}/") if folder else stem
-    return StartModule(name=name.replace("/", "."), folder=folder or ".")
+        is_inside = service.path == "." or stem.startswith(f"{service.path}/")
+        if folder == package and is_inside:  # no package: a folder of the one around it
+            folder = service.path
+    name = stem if folder in ("", ".") else stem.removeprefix(f"{folder}/")
+    return StartModule(name=name.replace("/", "."), folder=posixpath.relpath(folder or ".", service.path))
 
 
 def _imported_files(facts: FileFacts, index: ModuleIndex) -> Iterator[str]:
@@ -99,22 +146,24 @@ def _external(facts: FileFacts, index: ModuleIndex) -> Iterator[str]:
                 yield f"{module_import.module}.{module_import.name}"
 
 
-def _named(
-    contents: Mapping[str, bytes], settings: Mapping[str, str], running: Mapping[str, FileFacts]
-) -> Iterator[str]:
-    """Yield the dotted names in strings and settings, with all that they begin with; programs are started elsewhere."""
-    texts = [(_STRING, contents.get(path, b"").decode("utf-8", "replace")) for path in running]
-    texts += [(_WORD, _PROGRAM.sub(" ", text)) for text in settings.values()]
-    for pattern, text in texts:
-        for name in set(pattern.findall(text)):
-            parts = name.split(".")
-            yield from (".".join(parts[:count]) for count in range(2, len(parts) + 1))
+def _named(texts: Sequence[str], settings: Mapping[str, str]) -> set[str]:
+    """Return the dotted names in strings and settings, with all that they begin with, but no programs."""
+    names: set[str] = set()
+    programs: set[str] = set()
+    for pattern, text in [*((_STRING, text) for text in texts), *((_WORD, text) for text in settings.values())]:
+        plain = _COMMENT.sub(" ", text) if pattern is _WORD else text
+        programs.update(_PROGRAM.findall(plain))
+        for name in set(pattern.findall(plain)):
+            parts = name.split(".", PARTS_LIMIT)[:PARTS_LIMIT]
+            names.update(".".join(parts[:count]) for count in range(2, len(parts) + 1))
+    return names - programs
 
 
-def _computed(contents: Mapping[str, bytes], running: Mapping[str, FileFacts]) -> Iterator[str]:
-    """Yield the files in the package of a file that imports names which it computes."""
+def _computed(texts: Mapping[str, str], running: Mapping[str, FileFacts]) -> Iterator[str]:
+    """Yield the files in the package of a file that imports names which it computes, but not from the version."""
     for path in running:
-        if _COMPUTED.search(contents.get(path, b"").decode("utf-8", "replace")):
+        text = _COMMENT.sub(" ", texts[path]) if "import" in texts[path] else ""
+        if _COMPUTED.search(text) and "version_info" not in text:
             folder = posixpath.dirname(path)
             if f"{folder}/__init__.py" in running:
                 yield from (other for other in running if other.startswith(f"{folder}/") and other != path)

@@ -244,7 +244,9 @@ class _Batch:
         programs = [program.name for program in cell.service.programs if program.is_module]
         compiled = find_compiled_modules(self._sources()[cell.service.path].compiled, read.contents)
         findings = (*findings, *compiled_module_findings(compiled, facts, evidence))
-        findings = mark_unused_files(findings, facts, read.contents, evidence, programs, folder=cell.service.path)
+        findings = mark_unused_files(
+            findings, facts, read.contents, evidence, programs, cell.service.path, cell.service.settings.needs
+        )
         findings = (*findings, *shadowing_findings(self._shadowing_modules(cell.service), evidence))
         findings = tuple(map(_changeable, findings))
         if cell.service.baseline >= target:

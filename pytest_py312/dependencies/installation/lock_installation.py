@@ -37,7 +37,6 @@ from pytest_py312.dependencies.resolution.lock import (
     Undetermined,
     Unresolvable,
     preinstalled,
-    project_of,
 )
 from pytest_py312.dependencies.store.distribution_store import DistributionStore
 from pytest_py312.dependencies.store.environments import Environment, EnvironmentStore
@@ -262,7 +261,6 @@ class LockInstaller:
     ) -> str:
         """Return how the environment differs from what is required; empty if it does not."""
         alone = {tree.name for tree in trees if self._request_builder.is_tree_alone(cell.service, tree)}
-        replaced = map(project_of, self._request_builder.replaced(cell, trees))
         return incomplete_reason(
             environment.folder,
             distributions,
@@ -271,7 +269,8 @@ class LockInstaller:
             [entry.text for entry in self._request_builder.requirements(cell.service).entries],
             build,
             self._request_builder.installed_alone(cell.service) | alone,
-            self._request_builder.left_out(cell.service).union(replaced),
+            self._request_builder.left_out(cell.service),
+            self._request_builder.replaced(cell, trees),
         )
 
     def _modules_of_source(self, cell: Cell, distributions: Sequence[StoredDistribution]) -> frozenset[str]:

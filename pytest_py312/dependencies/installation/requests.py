@@ -407,7 +407,8 @@ class RequestBuilder:
                 others = list(service.requirements)
                 for source in service.test_requirements:
                     step = steps[source.step - 1] if 0 < source.step <= len(steps) else None
-                    is_apart = step is not None and not source.constraints and not installs_from(step, service.path)
+                    is_apart = step is not None and not source.constraints and service.path != "."
+                    is_apart = is_apart and step is not None and not installs_from(step, service.path)
                     (apart.setdefault(source.step, []) if is_apart else others).append(source)
                 sets = tuple(self._read(service, apart[step]) for step in sorted(apart))
                 self._commands[service.name] = sets, self._read(service, others)

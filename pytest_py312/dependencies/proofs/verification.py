@@ -113,6 +113,7 @@ def requirement_deviations(
     build: InterpreterBuild,
     alone: Collection[str] = (),
     left_out: Collection[str] = (),
+    replaced: Collection[str] = (),
 ) -> tuple[str, ...]:
     """Return the requirements that ``distributions`` do not satisfy.
 
@@ -121,7 +122,8 @@ def requirement_deviations(
 
     :param trees: names of the distributions that were built from folders of the repository.
     :param alone: names of those that are installed without what they require, as with ``pip install --no-deps``.
-    :param left_out: projects that the service's own installers leave out, or replace later.
+    :param left_out: projects that the service's own installers leave out.
+    :param replaced: requirements that a later command of the service's own installers replaces.
     """
     versions = {distribution.name: distribution.version for distribution in distributions}
     deviations = []
@@ -131,7 +133,7 @@ def requirement_deviations(
             if requirement is None:
                 continue
             name = canonicalize_name(requirement.name)
-            if name in left_out or (not distribution.from_source and name not in trees):
+            if name in left_out or line in replaced or (not distribution.from_source and name not in trees):
                 continue
             label = f"{_label(distribution.name, distribution.version)} requires {requirement.name}"
             if name not in versions:
@@ -168,6 +170,7 @@ def incomplete_reason(
     build: InterpreterBuild,
     alone: Collection[str] = (),
     left_out: Collection[str] = (),
+    replaced: Collection[str] = (),
 ) -> str:
     """Return how an environment differs from what is required; empty if it is as required.
 
@@ -175,7 +178,8 @@ def incomplete_reason(
     :param expected: the distributions of the lock, and what the interpreter's own environments have.
     :param required_lines: the requirements of the service's files.
     :param alone: names of the distributions that are installed without what they require.
-    :param left_out: projects that the service's own installers leave out, or replace, although others require them.
+    :param left_out: projects that the service's own installers leave out although others require them.
+    :param replaced: requirements that a later command of theirs replaces.
     """
     tree_names = {tree.name for tree in trees}
     wanted = [item for item in expected if item.name not in tree_names]
@@ -183,7 +187,7 @@ def incomplete_reason(
     return describe_deviations(
         (
             *environment_deviations(read_installed(environment, build), wanted),
-            *requirement_deviations(distributions, tree_names, build, alone, left_out),
+            *requirement_deviations(distributions, tree_names, build, alone, left_out, replaced),
             *tree_deviations(required_lines, trees, build),
         )
     )

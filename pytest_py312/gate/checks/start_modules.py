@@ -1,7 +1,7 @@
-"""PY117: can what a service is started with be imported?"""
+"""PY117 and PY408: can what a service is started with be imported, and what it imports only once it runs?"""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
 from pytest_py312.analysis.libraries.missing_requirements import GENERATED_SUFFIXES
@@ -58,10 +58,10 @@ def start_findings(
             message=f"{_command_of(module)} cannot be imported on {cell.interpreter}: {_error(imported)}"
             f"{how_imported(cell)}",
             severity=Severity.ERROR if is_new else Severity.NOTE,
-            remedy=remedy_of_import(imported, *installations)
+            remedy=_remedy(imported, *installations)
             if is_new
             else "install what it needs as the image does, or set what it reads with `environment` in the plan",
-            location=location_in(imported.detail, cell.service.path),
+            location=_location_in(imported.detail, cell.service.path),
             names=(module.name,),
             detail=imported.detail,
             preexisting=not is_new and not cell.is_baseline,
@@ -169,7 +169,7 @@ def _is_broken(module: StartModule, last_line: str) -> bool:
     return _IMPORT_ERRORS.match(last_line) is not None and not (missing and missing["module"] == package)
 
 
-def remedy_of_import(imported: StartImport, installation: Installation, baseline: Installation) -> str:
+def _remedy(imported: StartImport, installation: Installation, baseline: Installation) -> str:
     """Return what to require if the installed projects lack a module that those of the baseline have.
 
     If a module that is the cause fails by itself with the same error, that has to be fixed.
@@ -200,7 +200,7 @@ def _command_of(module: StartModule) -> str:
     return f"`python -m {module.name}`" if module.is_program else f"{module.name}, with which the service is started,"
 
 
-def location_in(detail: str, service: str) -> Location | None:
+def _location_in(detail: str, service: str) -> Location | None:
     """Return the innermost place of the service's own code in a traceback. Its copy is in a folder ``repository``."""
     folder = "/repository/" if service == "." else f"/repository/{service}/"
     for frame in reversed(list(_FRAME.finditer(detail))):
@@ -208,3 +208,23 @@ def location_in(detail: str, service: str) -> Location | None:
         if found:
             return Location(path=path if service == "." else f"{service}/{path}", line=int(frame["line"]))
     return None
+
+
+def later_import_findings(cell: Cell, facts: Facts, imported_files: Collection[str] = ()) -> Iterator[Finding]:
+    """Yield a finding for each such module that can be imported on the baseline only; nothing but on the target.
+
+    :param imported_files: files of the service that its suite has imported here.
+    """
+    cells = facts.cells(cell.service)
+    if cell.is_baseline or cell != cells[-1]:
+        return
+    for name, imported in sorted(facts.later_failures(cell, frozenset(imported_files)).items()):
+        yield Finding(
+            code="PY408",
+            message=f"{name}, which the service imports once it runs, cannot be imported on {cell.interpreter}: "
+            f"{imported.last_line}",
+            remedy=_remedy(imported, facts.installation(cell), facts.installation(cell.baseline_cell)),
+            location=_location_in(imported.detail, cell.service.path),
+            names=(name,),
+            detail=imported.detail,
+        )

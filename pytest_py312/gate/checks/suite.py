@@ -21,8 +21,7 @@ from pytest_py312.gate.checks.failure_hints import (
     with_changed_library,
     with_source_remedy,
 )
-from pytest_py312.gate.checks.later_imports import later_import_findings
-from pytest_py312.gate.checks.start_modules import start_imports, unproven_start
+from pytest_py312.gate.checks.start_modules import later_import_findings, start_imports, unproven_start
 from pytest_py312.gate.checks.suite_comparison import (
     PairedRuns,
     Rerun,

@@ -16,6 +16,8 @@ from pytest_py312.runners.start_job import import_in_batches, start_job
 SETTINGS_LIMIT = 100
 """Maximum number of files with settings that are read of one service."""
 SETTINGS_DEPTH = 5
+Imports = Mapping[tuple[str, str], StartImport]
+"""The folder and the name of a module -> how its import ended."""
 CONFIRMED_LIMIT = 20
 """Maximum number of failing modules that are tried in processes of their own."""
 
@@ -42,18 +44,21 @@ class ImportTrials:
         if not modules or baseline_job is None or job is None:
             return {}
         applications = [module.name for module in cell.service.start_modules if module.is_own and not module.is_program]
-        earlier = import_in_batches(self.runner, baseline_job, modules, after=applications)
-        modules = [module for module in modules if module.name in earlier and not earlier[module.name].detail]
-        here = import_in_batches(self.runner, job, modules, after=applications) if modules else {}
-        failing = [module for module in modules if module.name in here and here[module.name].detail][:CONFIRMED_LIMIT]
+
+        def run(on: ProbeJob, tried: Sequence[StartModule], *, alone: bool = False) -> Imports:
+            return import_in_batches(self.runner, on, tried, after=applications, alone=alone)
+
+        earlier = run(baseline_job, modules)
+        modules = [module for module in modules if _ends_well(earlier, module)]
+        here = run(job, modules) if modules else {}
+        failing = [module for module in modules if _fails(here, module)][:CONFIRMED_LIMIT]
         if not failing:
             return {}
-        confirmed = import_in_batches(self.runner, job, failing, after=applications, alone=True)
-        earlier = import_in_batches(self.runner, baseline_job, failing, after=applications, alone=True)
+        confirmed, earlier = run(job, failing, alone=True), run(baseline_job, failing, alone=True)
         return {
-            name: imported
-            for name, imported in confirmed.items()
-            if imported.detail and name in earlier and not earlier[name].detail
+            module.name: confirmed[module.folder, module.name]
+            for module in failing
+            if _fails(confirmed, module) and _ends_well(earlier, module)
         }
 
     def _modules(self, cell: Cell, imported_files: frozenset[str]) -> Sequence[StartModule]:
@@ -72,7 +77,7 @@ class ImportTrials:
     def _settings(self, service: Service) -> Mapping[str, str]:
         tree = Tree(self.root)
         files = tree.scan_folder(service.path, depth=SETTINGS_DEPTH).files
-        names = [name for name in files if name.endswith(SETTINGS_SUFFIXES)]
+        names = sorted((name for name in files if name.endswith(SETTINGS_SUFFIXES)), key=_settings_order)
         return {name: tree.read_or_none(join_path(service.path, name)) or "" for name in names[:SETTINGS_LIMIT]}
 
     def _job(self, cell: Cell) -> ProbeJob | None:
@@ -85,5 +90,20 @@ class ImportTrials:
         job = start_job(unstarted, installation.build, folder, root=self.root, built=installation.built)
         started = self.start_imports(cell.baseline_cell).values()
         given = {name: value for imported in started for name, value in imported.placeholders}
-        variables = {**dict(cell.service.declared_variables), **given, **dict(job.variables)}
+        variables = {**given, **dict(job.variables)}  # others that compose files declare may lead to a database
         return replace(job, variables=tuple(variables.items()))
+
+
+def _settings_order(path: str) -> tuple[bool, int, str]:
+    """Return the order in which files are read: those with entry points first, then the outermost."""
+    return path not in ("pyproject.toml", "setup.cfg"), path.count("/"), path
+
+
+def _ends_well(imports: Imports, module: StartModule) -> bool:
+    imported = imports.get((module.folder, module.name))
+    return imported is not None and not imported.detail
+
+
+def _fails(imports: Imports, module: StartModule) -> bool:
+    imported = imports.get((module.folder, module.name))
+    return imported is not None and bool(imported.detail) and not imported.is_unfinished

@@ -21,9 +21,9 @@ _BUILD_COMMAND = re.compile(
 )
 _VALUE_OPTIONS = frozenset({"--target", "--platform", "--progress", "--network", "--cache-from", "--label"})
 _SKAFFOLD = re.compile(r"skaffold[\w.-]*\.ya?ml", re.ASCII)
-_CHANGES_FOLDER = re.compile(r"^\s*(?:cd|pushd)\s", re.MULTILINE)
+_CHANGES_FOLDER = re.compile(r"^[ \t]*(?:cd|pushd)\s", re.MULTILINE)
 _FOR_DEVELOPERS = re.compile(
-    r"(?:^|[-_./])(?:local|dev(?:el|elop(?:ment|er)?)?|tests?|testing|ci|override|debug)(?=$|[-_./])"
+    r"(?:^|[-_./])(?:local|dev(?:el|elop(?:ment|er)?)?|tests?|testing|override|debug)(?=$|[-_./])"
 )
 
 

@@ -72,16 +72,22 @@ def replaced_lines(commands: Sequence[Sequence[str]]) -> frozenset[str]:
 
     :param commands: the requirements (PEP 508) of each command, in their order.
     """
-    in_force: dict[str, Requirement] = {}
+    in_force: dict[str, dict[str, Requirement]] = {}
     replaced: set[str] = set()
     for lines in commands:
-        new = {line: requirement for line in lines if (requirement := _plain_requirement(line)) is not None}
-        for line, earlier in list(in_force.items()):
-            if not all(_may_be_both_met(earlier, later) for later in new.values()):
-                replaced.add(line)
-                del in_force[line]
-        in_force |= new
-        replaced -= new.keys()
+        new: dict[str, dict[str, Requirement]] = {}
+        for line in lines:
+            if (requirement := _plain_requirement(line)) is not None:
+                new.setdefault(canonicalize_name(requirement.name), {})[line] = requirement
+        for name, added in new.items():
+            kept = {
+                line: earlier
+                for line, earlier in in_force.get(name, {}).items()
+                if all(_may_be_both_met(earlier, later) for later in added.values())
+            }
+            replaced.update(in_force.get(name, {}).keys() - kept.keys() - added.keys())
+            replaced -= added.keys()
+            in_force[name] = kept | added
     return frozenset(replaced)
 
 
@@ -94,9 +100,7 @@ def _plain_requirement(line: str) -> Requirement | None:
 
 
 def _may_be_both_met(first: Requirement, second: Requirement) -> bool:
-    """Whether they are of different projects, or the exact version of one fits to the other, or neither has one."""
-    if canonicalize_name(first.name) != canonicalize_name(second.name):
-        return True
+    """Whether the exact version of one requirement of a project fits to the other, or neither has one."""
     pairs = ((first.specifier, second.specifier), (second.specifier, first.specifier))
     return all(
         other.contains(each.version, prereleases=True)

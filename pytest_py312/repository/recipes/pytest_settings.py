@@ -17,6 +17,15 @@ INI_FILES = ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "pyproj
 """In pytest's own order: the first file with a section for pytest applies."""
 
 _DJANGO_SETTINGS_KEY = "DJANGO_SETTINGS_MODULE"
+VALUE_OPTIONS = frozenset(
+    {"-c", "-k", "-m", "-n", "-o", "-p", "-W", "-r", "--asyncio-mode", "--basetemp", "--capture", "--color",
+     "--confcutdir", "--config-file", "--cov", "--cov-config", "--cov-fail-under", "--cov-report", "--deselect",
+     "--dist", "--ds", "--durations", "--html", "--ignore", "--ignore-glob", "--import-mode", "--junit-xml",
+     "--junitxml", "--log-cli-level", "--log-file", "--log-level", "--maxfail", "--numprocesses", "--override-ini",
+     "--reruns", "--reruns-delay", "--rootdir", "--tb", "--timeout"}
+)  # fmt: skip
+"""Options of pytest and its common plugins that take the next word as their value."""
+
 _IGNORING = ("--ignore", "--ignore-glob")
 
 

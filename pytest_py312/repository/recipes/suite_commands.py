@@ -3,10 +3,11 @@
 import posixpath
 import re
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from itertools import islice, pairwise
 
 from pytest_py312.repository.recipes.commands.command_walk import CommandRun
-from pytest_py312.repository.recipes.pytest_settings import settings_in_folder
+from pytest_py312.repository.recipes.pytest_settings import VALUE_OPTIONS, ignored_paths, settings_in_folder
 from pytest_py312.repository.tree import Tree, join_path, lies_in
 
 _TEST_PROGRAMS = frozenset({"pytest", "py.test", "nosetests", "nose2", "trial", "stestr", "unittest", "ward", "green"})
@@ -22,6 +23,7 @@ _OTHER_TESTS = frozenset({"behave", "doctest", "lettuce", "radish", "robot", "ta
 _FURTHER_SCRIPT = re.compile(r"smoke|(?<![a-z])tests?(?![a-z])|e2e|acceptance", re.IGNORECASE)
 _TEST_DEPTH = 8
 _TEST_CASE = re.compile(r"^[ \t]*class[ \t]+\w+[ \t]*\([ \t]*[^)\s]|\bload_tests\b", re.MULTILINE)
+_LEAVING_OUT = frozenset({"--ignore", "--ignore-glob", "--deselect"})
 _OTHER_SYSTEMS = frozenset({"docker", "docker-compose", "podman", "kubectl", "echo", "pip", "ssh", "act"})
 
 
@@ -133,7 +135,7 @@ def is_further_test(run: CommandRun, tree: Tree, service_path: str) -> bool:
         return False
     names = {posixpath.basename(word) for word in words}
     if "unittest" in names:
-        return "discover" in names and not _has_test_cases(tree, join_path(run.folder, _start_of_discovery(words)))
+        return "discover" in words and not _has_test_cases(tree, join_path(run.folder, _start_of_discovery(words)))
     if not _OTHER_TESTS.isdisjoint(names):
         return True
     script = next((place for place in places if place.endswith(".py")), "")
@@ -157,7 +159,7 @@ def _has_test_cases(tree: Tree, folder: str) -> bool:
 def collects_around(run: CommandRun, tree: Tree, service_path: str) -> bool:
     """Whether a command runs pytest in a folder above the service, for all tests below, or for those of a folder.
 
-    If pytest has ``testpaths`` there, one of them has to be in the service.
+    If pytest has ``testpaths`` there, one of them has to be in the service or around it.
     """
     folder = run.folder
     if folder is None or service_path == "." or folder == service_path or not is_test_run(run):
@@ -165,13 +167,17 @@ def collects_around(run: CommandRun, tree: Tree, service_path: str) -> bool:
     words = without_python(run.words)
     if not runs_pytest(words):
         return False
-    places = (join_path(folder, word) for word in words[1:] if not word.startswith("-"))
+    settings = settings_in_folder(tree, folder)
+    ignored = [join_path(folder, path) for path in (*settings.ignored, *ignored_paths(words))]
+    if any(lies_in(service_path, path) or fnmatchcase(service_path, path) for path in ignored):
+        return False
+    positional = [word for option, word in pairwise(words) if word[:1] != "-" and option not in VALUE_OPTIONS]
+    places = [join_path(folder, word.partition("::")[0]) for word in positional]
     named = [place for place in places if tree.is_folder(place) or tree.is_file(place)]
-    if not named:
-        testpaths = [join_path(folder, path) for path in settings_in_folder(tree, folder).testpaths]
-        if testpaths:
-            return any(lies_in(path, service_path) for path in testpaths)
-    return any(place == "." or lies_in(service_path, place) for place in named or [folder])
+    testpaths = [] if named else [join_path(folder, path) for path in settings.testpaths]
+    if any(lies_in(path, service_path) or fnmatchcase(f"{service_path}/tests", path) for path in testpaths):
+        return True
+    return any(place == "." or lies_in(service_path, place) for place in named or testpaths or [folder])
 
 
 def starts_runner(run: CommandRun) -> bool:
@@ -183,7 +189,8 @@ def is_test_of(run: CommandRun, service_path: str) -> bool:
     """Whether a command runs tests of the service: in its folder, or with one of its paths."""
     if not is_test_run(run) or run.folder is None:
         return False
-    places = [run.folder, *(join_path(run.folder, word) for word in run.words[1:] if not word.startswith("-"))]
+    words = (word for option, word in pairwise(run.words) if word[:1] != "-" and option not in _LEAVING_OUT)
+    places = [run.folder, *(join_path(run.folder, word) for word in words)]
     if service_path == ".":
         return run.folder == "."
     return any(lies_in(place, service_path) for place in places)

@@ -29,6 +29,7 @@ LAYER_DEPTH = 5
 """Levels of folders in which the content of layers is looked for."""
 MAX_PACKAGES = 20
 """Packages outside of a service that its suite gets."""
+_NO_LAYERS = frozenset({"docs", "doc", "example", "examples", "sample", "samples", "test", "tests", "vendor"})
 _METADATA_FILES = ("pyproject.toml", "setup.cfg", "setup.py")
 _PROJECT_FILES = frozenset((*_METADATA_FILES, "Cargo.toml", "Dockerfile", "requirements.txt"))
 _TOX_PATH = re.compile(r"(?m)^[ \t]*PYTHONPATH[ \t]*=[ \t]*(?P<value>.+)$")
@@ -138,15 +139,19 @@ def _packages_in_layers(tree: Tree, service: Service) -> dict[str, tuple[str, st
 def _modules_in(tree: Tree, root: str) -> Iterator[str]:
     """Yield the folders with modules in the content of a layer, whatever else is beside these."""
     for name in tree.list_folder(root).folders:
-        if name.isidentifier() and any(file.endswith(".py") for file in tree.list_folder(join_path(root, name)).files):
+        if (
+            name.isidentifier()
+            and name not in sys.stdlib_module_names
+            and any(file.endswith(".py") for file in tree.list_folder(join_path(root, name)).files)
+        ):
             yield name
 
 
 @lru_cache(maxsize=2)
 def layer_roots(tree: Tree) -> tuple[str, ...]:
     """Return the folders that may be the content of a layer. Cached: each function asks for them."""
-    folders = tree.scan_folder(".", depth=LAYER_DEPTH).folders
-    return tuple(folder for folder in folders if posixpath.basename(folder) == "python")
+    folders = (folder.split("/") for folder in tree.scan_folder(".", depth=LAYER_DEPTH).folders)
+    return tuple("/".join(parts) for parts in folders if parts[-1] == "python" and _NO_LAYERS.isdisjoint(parts))
 
 
 def _may_need(service: Service) -> bool:

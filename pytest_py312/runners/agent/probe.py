@@ -365,8 +365,18 @@ def imported_files(request: Request) -> set[str]:
     for file in files:
         inner = os.path.relpath(file, packages) if _is_below(file, packages) else ""
         copies = (inner, os.path.join("src", inner)) if inner else ()
-        imported.update(copy for copy in copies if os.path.isfile(os.path.join(service, copy)))
+        imported.update(copy for copy in copies if _is_same_file(file, os.path.join(service, copy)))
     return imported
+
+
+def _is_same_file(path: str, other: str) -> bool:
+    """Return whether two files have the same content: an installed module may only have the name of one."""
+    import filecmp
+
+    try:
+        return filecmp.cmp(path, other, shallow=False)
+    except OSError:
+        return False
 
 
 class WarningRecorder:
@@ -924,19 +934,42 @@ for name in batch["modules"]:
     detail = ""
     try:
         importlib.import_module(name)
-    except BaseException:
-        detail = traceback.format_exc() or "no reason was given"
+    except BaseException as error:
+        parent, _, member = name.rpartition(".")
+        is_member = isinstance(error, ModuleNotFoundError) and error.name == name
+        if not (is_member and hasattr(sys.modules.get(parent), member)):  # from PARENT import MEMBER works
+            detail = traceback.format_exc() or "no reason was given"
     with open(batch["results"], "a") as file:
         file.write(json.dumps([name, detail]) + "\\n")
 """
-BATCH_TIME_LIMIT = 120
+BATCH_TIME_LIMIT = 90
 
 
 def import_batch(request: Request, records: Records, batch: Mapping[str, Any], service: str) -> None:
-    """Import modules one after the other in one process; those that it does not reach have no record."""
+    """Import modules one after the other in one process; a module with which it ends, or waits, is recorded as such.
+
+    After one with which the process ends, the others are tried in a new one; after one that waits they have no record.
+    """
+    remaining = list(batch["modules"])
+    folder = os.path.normpath(os.path.join(service, batch["folder"]))
+    while remaining and os.path.isdir(folder):
+        done, has_ended = _import_in_one_process(request, {**batch, "modules": remaining}, folder)
+        for name, detail in done.items():
+            records.add("import", module=name, folder=batch["folder"], ok=not detail, detail=tail(detail))
+        unreached = [name for name in remaining if name not in done]
+        if unreached and not has_ended:
+            records.add("import_unfinished", module=unreached[0], folder=batch["folder"], seconds=BATCH_TIME_LIMIT)
+            return
+        if unreached:
+            detail = "the process that imports it ended early"
+            records.add("import", module=unreached[0], folder=batch["folder"], ok=False, detail=detail)
+        remaining = unreached[1:]
+
+
+def _import_in_one_process(request: Request, batch: Mapping[str, Any], folder: str) -> tuple[dict[str, str], bool]:
+    """Return why the modules that were reached could not be imported, empty if they could, and whether it has ended."""
     import subprocess
 
-    folder = os.path.normpath(os.path.join(service, batch["folder"]))
     place = os.path.join(request["scratch"], "batch.json")
     results = os.path.join(request["scratch"], "batch.jsonl")
     with open(place, "w") as file:
@@ -944,7 +977,8 @@ def import_batch(request: Request, records: Records, batch: Mapping[str, Any], s
     with open(results, "w"):
         pass
     site = ["-S"] if request.get("without_pth") else []
-    with suppress(subprocess.TimeoutExpired):
+    has_ended = True
+    try:
         subprocess.run(
             [sys.executable, *site, "-c", BATCH_SCRIPT, place, *folders_without_site()],
             stdin=subprocess.DEVNULL,
@@ -954,11 +988,15 @@ def import_batch(request: Request, records: Records, batch: Mapping[str, Any], s
             cwd=folder,
             timeout=BATCH_TIME_LIMIT,
         )
+    except subprocess.TimeoutExpired:
+        has_ended = False
+    done: dict[str, str] = {}
     with open(results) as file:
         for line in file:
-            with suppress(ValueError):
+            with suppress(ValueError, TypeError):
                 name, detail = json.loads(line)
-                records.add("import", module=name, ok=not detail, detail=tail(detail))
+                done[str(name)] = str(detail)
+    return done, has_ended
 
 
 # ---- what the service is started with

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from pytest_py312.repository.formats.commands.python_commands import PythonCommand
 from pytest_py312.repository.formats.text_positions import blank_jinja, without_jinja_ending
 from pytest_py312.repository.formats.yaml import (
     YamlNode,
@@ -18,6 +19,7 @@ from pytest_py312.repository.formats.yaml import (
     child_of,
     first_document,
     items_of,
+    line_of_scalar,
     pairs_of,
     scalar_text,
 )
@@ -29,6 +31,10 @@ _CODE_KEYS = {"AWS::Serverless::Function": "CodeUri", "AWS::Lambda::Function": "
 LAMBDA_CODE = "/var/task"
 """Where AWS Lambda has the code of a function."""
 _PLUGIN = "serverless-python-requirements"
+
+
+_CODE_KEY = re.compile(r"^[ \t]{0,60}(?:InlineCode|ZipFile):", re.MULTILINE)
+_PYTHON_RUNTIME = re.compile(r"python3(?:\.\d+)?", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -207,3 +213,23 @@ def handler_module(handler: str) -> str:
     """Return the module of ``folder/file.function``; empty if it names none."""
     module = handler.rpartition(".")[0].removeprefix("./").replace("/", ".")
     return module if _MODULE.fullmatch(module) else ""
+
+
+def has_inline_code(text: str) -> bool:
+    """Return whether it may be a template with code, which no other reader has to parse for that."""
+    return _CODE_KEY.search(text) is not None
+
+
+def read_inline_code(text: str) -> Iterator[PythonCommand]:
+    """Yield the code of the functions of a template whose runtime is Python 3."""
+    document = first_document(text)
+    of_all = child_of(child_of(child_of(document, "Globals"), "Function"), "Runtime")
+    for _, resource in pairs_of(child_of(document, "Resources")):
+        properties = child_of(resource, "Properties")
+        code = child_of(properties, "InlineCode") or child_of(child_of(properties, "Code"), "ZipFile")
+        if isinstance(code, YamlScalar) and _is_python(child_of(properties, "Runtime") or of_all):
+            yield PythonCommand(line=line_of_scalar(text, code), column=1, code=code.value)
+
+
+def _is_python(runtime: YamlNode | None) -> bool:
+    return _PYTHON_RUNTIME.fullmatch(scalar_text(runtime)) is not None

@@ -10,16 +10,16 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from pytest_py312.core.model.findings import Location
-from pytest_py312.core.model.fleet import FileLines, Program, StartModule
+from pytest_py312.core.model.fleet import DJANGO_COMMANDS, FileLines, Program, StartModule
+from pytest_py312.repository.formats.commands.managed_programs import may_manage_programs, read_managed_programs
 from pytest_py312.repository.formats.commands.server_options import (
     configuration_names,
     modules_of_configuration,
     modules_of_options,
 )
 from pytest_py312.repository.formats.dockerfile import DockerfileText
-from pytest_py312.repository.formats.start_commands import StartCommand, read_command
+from pytest_py312.repository.formats.start_commands import ProgramCall, StartCommand, read_command
 from pytest_py312.repository.recipes.serverless_builds import handler_programs
-from pytest_py312.repository.services.detection.additional_programs import django_command, managed_commands
 from pytest_py312.repository.services.detection.service_files import ServiceFiles, is_production_dockerfile
 from pytest_py312.repository.tree import Tree, join_path, lies_in, with_outer_folders
 
@@ -33,6 +33,13 @@ MAX_CALLS = 200
 _COMPOSE_FILE = re.compile(r"(?:docker-)?compose(?:[._-][\w.-]*)?\.ya?ml", re.ASCII)
 _GUNICORN_VARIABLE = re.compile(r"(?<!\w)GUNICORN_CMD_ARGS=(?:\"[^\"\n]*\"|'[^'\n]*'|\S+)", re.ASCII)
 _PROCFILE_LINE = re.compile(r"^[\w-]+[ \t]*:(?P<command>.*)$", re.MULTILINE | re.ASCII)
+FILE_LIMIT = 200
+"""Files of one service that may start programs."""
+_DJANGO = re.compile(r"(?:.+\.)?manage|manage\.py|django-admin(?:\.py)?|django")
+_QUOTATION = re.compile(r"(?P<quote>[\"'])(?P<text>(?:\\.|(?!(?P=quote))[^\\]){0,500})(?P=quote)", re.DOTALL)
+"""A text of a command, such as the line that ``echo`` adds to a table of cron."""
+_SKIPPED_FOLDERS = (".github/", ".circleci/", ".gitlab/")
+_COMMANDS = DJANGO_COMMANDS.replace(".", "/")
 
 
 def started_programs(tree: Tree, files: ServiceFiles, scripts: Sequence[tuple[str, str]] = ()) -> tuple[Program, ...]:
@@ -255,3 +262,36 @@ def outermost_named(paths: Sequence[str], name: str) -> Iterator[str]:
     """Yield the outermost file with that name. Where an image copies it to is not analyzed."""
     matching = [path for path in paths if path.rpartition("/")[2] == name]
     yield from sorted(matching, key=lambda path: (path.count("/"), path))[:1]
+
+
+def managed_commands(tree: Tree, files: ServiceFiles, variables: Mapping[str, str]) -> Iterator[StartCommand]:
+    """Yield the commands of the files of the service that start programs, except those of tests and developers.
+
+    :param variables: those of the service's images.
+    """
+    names = (name for name in files.scan.files if may_manage_programs(name) and not name.startswith(_SKIPPED_FOLDERS))
+    paths = (join_path(files.path, name) for name in names)
+    for path in islice((path for path in paths if is_production_dockerfile(path, files.path)), FILE_LIMIT):
+        yield from read_managed_programs(tree.read_or_none(path) or "", path, variables)
+    for image in files.dockerfiles:
+        if is_production_dockerfile(image.path, files.path):
+            for instruction in image.instructions:
+                if instruction.keyword == "RUN" and "cron" in instruction.arguments:
+                    lines = "\n".join(match["text"] for match in _QUOTATION.finditer(instruction.arguments))
+                    yield from read_managed_programs(lines.replace("\\n", "\n"), "crontab", variables)
+
+
+def django_command(call: ProgramCall, files: ServiceFiles) -> Program | None:
+    """Return the module of a command of Django that the service defines: ``python manage.py NAME``."""
+    name = next((word for word in call.arguments if not word.startswith("-")), "")
+    if not (_DJANGO.fullmatch(call.name) and name.isidentifier()):
+        return None
+    end = f"{_COMMANDS}{name}.py"
+    packages = [path.removesuffix(end) for path in files.scan.files if path.endswith(end)]
+    if len(packages) != 1:
+        return None
+    root = package = packages[0]
+    while f"{root}/__init__.py" in files.scan.files:
+        root = root.rpartition("/")[0]
+    module = f"{package}{_COMMANDS}{name}"[len(root) :].strip("/").replace("/", ".")
+    return Program(name=module, is_module=True, is_application=True, is_additional=True, folder=root)

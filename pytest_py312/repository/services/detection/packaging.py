@@ -103,8 +103,10 @@ def poetry_path_dependencies(tree: Tree, folder: str) -> tuple[str, ...]:
     while pending and len(folders) < PATH_DEPENDENCY_LIMIT:
         project = pending.pop()
         toml = read_toml(tree.read_or_none(join_path(project, "pyproject.toml")) or "")
-        for requirement in toml.table("tool", "poetry", "dependencies").values():
-            path = _text_or_empty(requirement.get("path")) if isinstance(requirement, dict) else ""
+        values = toml.table("tool", "poetry", "dependencies").values()
+        requirements = [item for value in values for item in (value if isinstance(value, list) else [value])]
+        for requirement in (item for item in requirements if isinstance(item, dict)):
+            path = _text_or_empty(requirement.get("path"))
             place = join_path(project, path) if path and not requirement.get("optional") else ""
             if place and not leaves_root(place) and tree.is_folder(place) and place not in {folder, *folders}:
                 folders[place] = None

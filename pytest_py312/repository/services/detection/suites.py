@@ -11,6 +11,7 @@ from pytest_py312.core.model.fleet import Service
 from pytest_py312.core.model.plan import Suite, SuiteKind
 from pytest_py312.repository.formats.setuptools import read_ini
 from pytest_py312.repository.recipes.pytest_settings import (
+    VALUE_OPTIONS,
     PytestSettings,
     ignored_paths,
     read_pytest_settings,
@@ -26,15 +27,6 @@ _NON_TEST_FOLDERS = frozenset(
     {"scripts", "tools", "examples", "example", "docs", "doc", "vendor", "third_party", "build", "dist", "benchmarks"}
 )
 """Folders whose ``test_*.py`` files are scripts that are run manually; importing them may do anything."""
-
-_VALUE_OPTIONS = frozenset(
-    {"-c", "-k", "-m", "-n", "-o", "-p", "-W", "-r", "--asyncio-mode", "--basetemp", "--capture", "--color",
-     "--confcutdir", "--config-file", "--cov", "--cov-config", "--cov-fail-under", "--cov-report", "--deselect",
-     "--dist", "--ds", "--durations", "--html", "--ignore", "--ignore-glob", "--import-mode", "--junit-xml",
-     "--junitxml", "--log-cli-level", "--log-file", "--log-level", "--maxfail", "--numprocesses", "--override-ini",
-     "--reruns", "--reruns-delay", "--rootdir", "--tb", "--timeout"}
-)  # fmt: skip
-"""Options of pytest and its common plugins that take the next word as their value."""
 
 _VENDORED_FOLDERS = frozenset({"vendor", "vendored", "_vendor", "third_party", "third-party"})
 
@@ -138,7 +130,7 @@ def collected_files(paths: Sequence[str], arguments: Sequence[str], settings: Py
     named = [
         word.partition("::")[0]
         for option, word in pairwise(("", *arguments))
-        if not word.startswith("-") and option not in _VALUE_OPTIONS
+        if not word.startswith("-") and option not in VALUE_OPTIONS
     ]
     if named:
         return [path for path in candidates if _is_selected(path, named)]
@@ -216,7 +208,7 @@ def _commanded_paths(tox_text: str, present: Set[str], folders: Collection[str])
         paths = []
         for before, word in pairwise(words[start:]):
             is_path = word.strip("/") in present or word == "."
-            is_value = before in _VALUE_OPTIONS or (before.startswith("-") and "=" not in before and not is_path)
+            is_value = before in VALUE_OPTIONS or (before.startswith("-") and "=" not in before and not is_path)
             if not word.startswith("-") and not is_value:
                 paths.append(word.partition("::")[0].strip("/") or ".")
         if paths and all(path in present and (path in folders or path.endswith(".py")) for path in paths):

@@ -35,7 +35,7 @@ def blocking(files: Mapping[str, str], target: tuple[int, int] = (3, 12), progra
     ]
     answers = (InterpreterAnswers(version=version, answers={}, origin="a test") for version in ((3, 9), target))
     evidence = Evidence(baseline=next(answers), target=next(answers))
-    marked = mark_unused_files(findings, facts, contents, evidence, programs, folder="svc")
+    marked = mark_unused_files(findings, facts, contents, evidence, programs, folder="svc", shared=("libs/common",))
     return {str(found.location.path) for found in marked if found.location and found.severity is Severity.ERROR}
 
 
@@ -160,11 +160,28 @@ def test_a_service_may_lie_among_the_data_of_tests_above_it() -> None:
         ("from common import other\n", False),
         ("import importlib\nimportlib.import_module('common.' + name)\n", True),
         ("import json\n", False),
+        ("INSTALLED_APPS = ['common']\n", True),
+        ("celery = Celery(include=['common.plugin'])\n", True),
     ],
 )
 def test_a_shared_file_blocks_the_services_that_use_it(main: str, used: bool) -> None:
     shared = {"libs/common/__init__.py": "", "libs/common/plugin.py": "import imp\n", "libs/common/other.py": ""}
     assert blocking({"svc/src/app/main.py": main, **shared}) == ({"libs/common/plugin.py"} if used else set())
+
+
+def test_a_shared_package_that_imports_all_of_its_modules_uses_them() -> None:
+    shared = {"libs/common/__init__.py": "import pkgutil\nfor _ in pkgutil.iter_modules(__path__): pass\n"}
+    files = {"svc/main.py": "import common\n", "libs/common/plugin.py": "import imp\n", **shared}
+    assert blocking(files) == {"libs/common/plugin.py"}
+
+
+def test_what_an_image_outside_of_the_service_runs_is_its_own() -> None:
+    """Its Dockerfile has the code, and is no file of a shared package."""
+    place = Location(path="deploy/Dockerfile", line=2)
+    finding = Finding(code="PY201", message="module 'imp' was removed", location=place)
+    nothing = InterpreterAnswers(version=(3, 12), answers={}, origin="a test")
+    evidence = Evidence(baseline=nothing, target=nothing)
+    assert mark_unused_files([finding], [], {}, evidence, folder="svc", shared=("libs/common",)) == (finding,)
 
 
 @given(st.text(max_size=60))

@@ -66,6 +66,41 @@ def test_a_module_that_nothing_certainly_imports_is_left_out(text: str) -> None:
     assert later({**APP, "app/main.py": text}, {"jobs.yaml": "command: [python, -m, app.geo]\n"}) == []
 
 
+@pytest.mark.parametrize(
+    ("named", "geo"),
+    [
+        ("import logging\nLOG = logging.getLogger('app.geo')\n", ""),
+        ("import subprocess, sys\nsubprocess.run([sys.executable, '-m', 'app.geo'])\n", ""),
+        ("# import_module(name)\n", ""),
+        ("NAME = 'app.geo'\n", "import shutil\nshutil.rmtree('/data')\n"),
+        ("NAME = 'app.geo'\n", "import subprocess\nDONE = subprocess.run(['purge'])\n"),
+        ("NAME = 'app.geo'\n", "if True:\n    print(1)\n"),
+    ],
+)
+def test_a_module_that_may_do_its_work_when_it_is_imported_is_left_out(named: str, geo: str) -> None:
+    """Only a string names it, or it is a program."""
+    assert later({**APP, "app/main.py": named, "app/geo.py": geo}, {"jobs.yaml": "- python\n- -m\n- app.geo\n"}) == []
+
+
+def test_a_module_chosen_by_the_version_is_left_out() -> None:
+    text = "import importlib, sys\nimportlib.import_module(f'app.py{sys.version_info[1]}')\n"
+    assert later({**APP, "app/main.py": text}) == []
+
+
+def test_the_name_of_a_module_does_not_matter_if_something_imports_it() -> None:
+    files = {"app/__init__.py": "", "app/tasks.py": "", "app/main.py": 'celery = Celery(include=["app.tasks"])\n'}
+    assert later(files) == [("app.tasks", ".")]
+
+
+def test_a_module_outside_of_the_service() -> None:
+    texts = {"services/a/app/main.py": "def run():\n    import shared.jobs\n", "libs/shared/jobs.py": "",
+             "libs/shared/__init__.py": ""}  # fmt: skip
+    files = [scan_text(text, path) for path, text in texts.items()]
+    contents = {path: text.encode() for path, text in texts.items()}
+    modules = later_imports(files, contents, {}, replace(service(), path="services/a"))
+    assert {(module.name, module.folder) for module in modules} >= {("shared.jobs", "../../libs")}
+
+
 def test_what_only_tests_import_is_left_out() -> None:
     assert later({**APP, "tests/test_geo.py": "import app.geo\n"}) == []
 

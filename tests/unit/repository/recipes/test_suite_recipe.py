@@ -874,3 +874,57 @@ jobs:
     assert recipe.steps[0].unresolved  # another key is no service
     config = "dev.txt" if service == "a" else "../a/dev.txt"
     assert variables_of(recipe) == {"CONFIG": config, "OTHER": "not/there"}
+
+
+AROUND = """\
+jobs:
+  tests:
+    steps:
+    - run: |
+        pip install -e services/a
+        pip install -e services/b
+        {run}
+"""
+
+
+@pytest.mark.parametrize(
+    ("run", "settings_of_pytest", "expected"),
+    [
+        ("pytest -q", "", True),
+        ("pytest services", "", True),
+        ("pytest -q", "testpaths = services/a/tests services/b\n", True),
+        ("pytest -q", "testpaths = services\n", True),
+        ("pytest -q", "testpaths = services/*/tests\n", True),
+        ("pytest -q", "testpaths = services/b\n", False),
+        ("pytest services/b", "", False),
+        ("pytest --ignore services/a", "", False),
+        ("pytest --ignore=services/a", "", False),
+        ("pytest -q", "addopts = --ignore=services/a\n", False),
+        ("pytest --cov services services/b", "", False),
+        ("python -m unittest services/b/discover", "", False),
+        ("make lint", "", False),
+    ],
+)
+def test_a_job_that_installs_several_projects_and_tests_all_of_them(
+    tmp_path: Path, run: str, settings_of_pytest: str, expected: bool
+) -> None:
+    files = {"services/a/tests/test_a.py": "", "services/b/tests/test_b.py": "",
+             "services/b/pyproject.toml": "[project]\nname = 'b'\n", "tests/test_all.py": "",
+             "pytest.ini": f"[pytest]\n{settings_of_pytest}",
+             ".github/workflows/ci.yml": AROUND.format(run=run)}  # fmt: skip
+    tree = write(tmp_path, files)
+
+    assert read_workflow_recipe(tree, "services/a", "a") is None
+    recipe = read_workflow_recipe(tree, "services/a", "a", around=True)
+
+    assert (recipe is not None) is expected
+    if recipe is not None:
+        assert shown(recipe)[0] == (".github/workflows/ci.yml:5", "services/a")
+
+
+def test_a_job_that_does_not_install_the_service_says_nothing_of_it(tmp_path: Path) -> None:
+    tree = write(
+        tmp_path,
+        {".github/workflows/ci.yml": "jobs:\n  t:\n    steps:\n    - run: pip install six\n    - run: pytest\n"},
+    )
+    assert read_workflow_recipe(tree, "services/a", "a", around=True) is None

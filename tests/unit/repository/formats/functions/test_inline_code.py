@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_py312.repository.formats.functions.inline_code import has_inline_code, read_inline_code
+from pytest_py312.repository.formats.functions.serverless import has_inline_code, read_inline_code
 
 SAM = """
 Resources:
