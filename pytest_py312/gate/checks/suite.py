@@ -313,7 +313,8 @@ def _judge_against_baseline(cell: Cell, run: SuiteRun, facts: Facts) -> CheckRes
     findings += _nonblocking_findings(cell, comparison, run, facts)
     findings += _unpaired_findings(cell, pairs)
     findings += _removed_after_warning(cell, facts, run, worse=bool(comparison.newly_failing or comparison.missing))
-    findings += later_import_findings(cell, facts, run.imported_files)
+    if not any(finding.severity is Severity.ERROR for finding in findings):  # else they say why, most often
+        findings += later_import_findings(cell, facts, run.imported_files)
     return rerun.result(_outcome(cell, findings), comparison)
 
 

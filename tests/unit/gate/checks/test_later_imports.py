@@ -39,3 +39,10 @@ def test_without_a_suite_it_blocks_as_well() -> None:
     outcome = SuiteCheck().run(cell_of("3.12", service(suite=None)), FakeFacts(later={"app.geo": TRACEBACK})).outcome
     assert outcome.status is Status.FAILED
     assert outcome.reason.startswith("app.geo, which the service imports once it runs, cannot be imported on 3.12")
+
+
+def test_a_suite_that_fails_says_why_itself() -> None:
+    """What cannot be imported fails in its tests as well."""
+    runs = {**RUNS, "3.12": run_of({"t.py::test": "failed"}, "3.12")}
+    outcome = SuiteCheck().run(cell_of("3.12"), FakeFacts(runs=runs, later={"app.geo": TRACEBACK})).outcome
+    assert [finding.code for finding in outcome.findings] == ["PY401"]
