@@ -50,8 +50,8 @@ def later_imports(
     :param settings: the texts of its files with settings.
     """
     texts = {facts.path: contents.get(facts.path, b"").decode("utf-8", "replace") for facts in files}
-    running = {facts.path: facts for facts in files if is_runtime_file(facts.path, service.path)}
     index = ModuleIndex(files)
+    running = _running(files, index, service)
     paths = {facts.path for facts in files}
     candidates = [path for path in texts if path.endswith(".py") and _may_be_imported(path, service)]
     modules = {path: _own_module(path, paths, service) for path in candidates}
@@ -65,6 +65,19 @@ def later_imports(
     external = dict.fromkeys(name for facts in running.values() for name in _external(facts, index))
     others = [StartModule(name=name, is_own=False) for name in sorted(external)]
     return tuple(module for module in (*own, *others) if (module.name, module.folder) not in started)[:MODULE_LIMIT]
+
+
+def _running(files: Sequence[FileFacts], index: ModuleIndex, service: Service) -> dict[str, FileFacts]:
+    """Return the files of the service that run in production, and those outside of it that they import."""
+    by_path = {facts.path: facts for facts in files}
+    prefix = "" if service.path == "." else f"{service.path}/"
+    own = [facts for facts in files if facts.path.startswith(prefix) and is_runtime_file(facts.path, service.path)]
+    running = {facts.path: facts for facts in own}
+    while own:
+        imported = {path for facts in own for path in _imported_files(facts, index) if not path.startswith(prefix)}
+        own = [by_path[path] for path in sorted(imported - running.keys())]
+        running |= {facts.path: facts for facts in own}
+    return running
 
 
 def files_of_module(module: StartModule) -> frozenset[str]:
