@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-from pytest_py312.core.model.fleet import Cell, LocalProject, RequirementSource, Service
+from pytest_py312.core.model.fleet import Cell, InstallStep, LocalProject, RequirementSource, Service
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.model.plan import Plan, Suite, SuiteKind
 from pytest_py312.dependencies.diagnosis.remote_constraints import ConstraintsFetcher, address_for
@@ -407,8 +407,7 @@ class RequestBuilder:
                 others = list(service.requirements)
                 for source in service.test_requirements:
                     step = steps[source.step - 1] if 0 < source.step <= len(steps) else None
-                    is_apart = step is not None and not source.constraints and service.path != "."
-                    is_apart = is_apart and step is not None and not installs_from(step, service.path)
+                    is_apart = step is not None and not source.constraints and _is_of_others(step, service.path)
                     (apart.setdefault(source.step, []) if is_apart else others).append(source)
                 sets = tuple(self._read(service, apart[step]) for step in sorted(apart))
                 self._commands[service.name] = sets, self._read(service, others)
@@ -500,6 +499,14 @@ class RequestBuilder:
             path for path in (*required, *nested, *self.own_distributions(service).values()) if path != service.path
         ]
         return tuple(dict.fromkeys([*required, *([service.path] if _needs_build(service) else [])]))
+
+
+def _is_of_others(step: InstallStep, path: str) -> bool:
+    """Return whether a step installs nothing in the folder ``path``; at the root, whether it installs only projects."""
+    if path != ".":
+        return not installs_from(step, path)
+    only_projects = not (step.files or step.arguments or step.project)
+    return only_projects and all(project.path != "." for project in step.projects)
 
 
 def _together(service: Service) -> tuple[tuple[RequirementSource, ...], tuple[RequirementSource, ...]]:

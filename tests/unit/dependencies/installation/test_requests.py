@@ -383,3 +383,19 @@ def test_projects_that_a_poetry_project_requires_by_path_are_built_as_well(tmp_p
     of = replace(service(), path="svc", requirements=(source,))
     builder = RequestBuilder(plan=Plan(root=root), cache=tmp_path / "cache")
     assert builder.source_trees(of) == ("lib/common", "lib/grpc")
+
+
+@pytest.mark.parametrize(("path", "replaced"), [(".", set()), ("svc", {"urllib3==2.0.0"})])
+def test_what_production_contradicts_in_a_command_for_others(tmp_path: Path, path: str, replaced: set[str]) -> None:
+    """At the root a file is the service's: pip refuses both in one environment, and so do we."""
+    root = service_tree(tmp_path, {f"{path}/requirements.txt": "urllib3==1.26.5\n", "test.txt": "urllib3==2.0.0\n"})
+    step = InstallStep(tool="pip", location=Location(path="ci.yml", line=1), files=("test.txt",))
+    of = replace(
+        service(),
+        path=path,
+        requirements=(RequirementSource(path=f"{path}/requirements.txt".removeprefix("./")),),
+        test_requirements=(RequirementSource(path="test.txt", step=1),),
+        test_recipe=InstallRecipe(source="ci.yml", steps=(step,)),
+    )
+    builder = RequestBuilder(plan=Plan(root=root), cache=tmp_path / "cache")
+    assert builder.replaced(cell_of("3.12", of), []) == replaced
