@@ -14,9 +14,8 @@ dots, or names them or a folder of theirs where any file runs other files or imp
 import re
 import sys
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from itertools import pairwise
 
 from pytest_py312.analysis.judging.evidence import Evidence
@@ -144,44 +143,37 @@ def _used_files(
         word in contents.get(facts.path, b"") for facts in files if not is_vendored(facts.path) for word in _BY_NAME
     )
 
-    def use(names: _Parts) -> None:
-        for parts, facts in foreign.get(names[-1], ()):
-            if facts.path not in used and parts[-len(names) :] == names:
-                used.add(facts.path)
-                pending.append(facts)
-
-    for program in programs:
-        use(tuple(program.split(".")))
-    outside = [facts for facts in files if _is_shared(facts.path, shared)]
-    folders = VENDOR_FOLDERS.union(*(facts.path.split("/")[:-1] for facts in outside))
-    named = _named_tops(contents.get(path, b"") for path in used) if outside else set()
-
-    def use_shared(is_used: Callable[[FileFacts], bool]) -> None:
-        new = [facts for facts in outside if facts.path not in used and is_used(facts)]
+    def use(candidates: Iterable[FileFacts]) -> None:
+        new = [facts for facts in candidates if facts.path not in used]
         used.update(facts.path for facts in new)
         pending.extend(new)
 
+    def named(names: _Parts) -> Iterator[FileFacts]:
+        return (facts for parts, facts in foreign.get(names[-1], ()) if parts[-len(names) :] == names)
+
+    for program in programs:
+        use(named(tuple(program.split("."))))
+    outside = [facts for facts in files if _is_shared(facts.path, shared)]
+    folders = VENDOR_FOLDERS.union(*(facts.path.split("/")[:-1] for facts in outside))
+    tops = _named_tops(contents.get(path, b"") for path in used) if outside else set()
     # a string may be imported: INSTALLED_APPS = ["shared"], include=["shared.tasks"]
-    use_shared(lambda facts: not named.isdisjoint(_module_parts(facts.path)))
+    use(facts for facts in outside if not tops.isdisjoint(_module_parts(facts.path)))
     data = [facts for facts in files if facts.path not in used and is_test_data(facts.path, folder)]
     while pending:
         facts = pending.popleft()
+        content = contents.get(facts.path, b"")
         for names in _imported(facts, evidence):
-            use(names)
-        if _is_shared(facts.path, shared) and any(map(contents.get(facts.path, b"").__contains__, _ANY_OF_PACKAGE)):
-            use_shared(partial(_lies_beside, facts))
-        depth = 0 if is_vendored(facts.path) else _depth_of_use(contents.get(facts.path, b""), any_dynamic=any_dynamic)
+            use(named(names))
+        if _is_shared(facts.path, shared) and any(word in content for word in _ANY_OF_PACKAGE):
+            use(other for other in outside if _lies_beside(facts, other))
+        depth = 0 if is_vendored(facts.path) else _depth_of_use(content, any_dynamic=any_dynamic)
         if depth:
-            mentioned = {name for name in folders if name.encode() in contents[facts.path]}
-            for candidates in foreign.values():
-                for parts, candidate in candidates:
-                    if candidate.path not in used and _is_within(parts, mentioned, depth):
-                        used.add(candidate.path)
-                        pending.append(candidate)
+            mentioned = {name for name in folders if name.encode() in content}
+            pairs = (pair for candidates in foreign.values() for pair in candidates)
+            use(candidate for parts, candidate in pairs if _is_within(parts, mentioned, depth))
         unused_data = [candidate for candidate in data if candidate.path not in used]
         if unused_data and not pending:
-            pending.extend(_named_data(unused_data, [contents.get(path, b"") for path in used], folder))
-            used.update(candidate.path for candidate in pending)
+            use(_named_data(unused_data, [contents.get(path, b"") for path in used], folder))
     return used
 
 

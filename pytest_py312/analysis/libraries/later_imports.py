@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from pytest_py312.analysis.files.file_kinds import is_runtime_file, is_test
 from pytest_py312.analysis.libraries.import_context import parse_tree
+from pytest_py312.analysis.libraries.service_imports import imported_files, member_name
 from pytest_py312.analysis.linking.link import ModuleIndex
 from pytest_py312.analysis.scanner.facts.facts import FileFacts, ModuleImport
 from pytest_py312.analysis.scanner.facts.stdlib_names import is_stdlib_module
@@ -134,13 +135,7 @@ def _own_module(path: str, files: set[str], service: Service) -> StartModule:
 
 def _imported_files(facts: FileFacts, index: ModuleIndex) -> Iterator[str]:
     """Yield the files that a file imports, as far as it always does so where it comes to the import."""
-    for module_import in filter(_is_certain, facts.imports):
-        imported = "." * module_import.level + module_import.module
-        member = f"{imported}{'' if imported.endswith('.') or not imported else '.'}{module_import.name}"
-        for name in (member, imported):
-            target = index.find(name, facts.path) if name.strip(".") or module_import.level else None
-            if target is not None and target.path != facts.path:
-                yield target.path
+    return imported_files(facts, filter(_is_certain, facts.imports), index)
 
 
 def _is_certain(module_import: ModuleImport) -> bool:
@@ -154,9 +149,7 @@ def _external(facts: FileFacts, index: ModuleIndex) -> Iterator[str]:
         top = module_import.module.partition(".")[0]
         is_own = module_import.level or not top or index.find(top, facts.path) is not None
         if module_import.scope == "function" and not is_own and not is_stdlib_module(top):
-            yield module_import.module
-            if module_import.name and module_import.name != "*":
-                yield f"{module_import.module}.{module_import.name}"
+            yield from (module_import.module, member_name(module_import.module, module_import.name))
 
 
 def _named(texts: Sequence[str], settings: Mapping[str, str]) -> set[str]:

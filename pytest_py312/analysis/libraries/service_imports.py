@@ -37,13 +37,13 @@ def external_imports(
         top = module_import.module.partition(".")[0]
         if not top or module_import.level or is_stdlib_module(top):
             return False
-        inner = ".".join(_member_name(module_import.module, module_import.name).split(".")[:2])
+        inner = ".".join(member_name(module_import.module, module_import.name).split(".")[:2])
         return top not in own_names or ("." in inner and inner not in own_pairs and is_installed(inner))
 
     for facts in files:
         external = filter(is_external, facts.imports)
         for module_import, likelihood in likely_imports(external, facts, contents.get(facts.path, b""), version):
-            target = _member_name(module_import.module, module_import.name)
+            target = member_name(module_import.module, module_import.name)
             yield ImportRoot(path=facts.path, line=module_import.line, target=target, likelihood=likelihood)
 
 
@@ -76,16 +76,22 @@ def used_files(files: Sequence[FileFacts], service: str) -> frozenset[str]:
             continue
         if facts.path.rpartition("/")[2] in ENTRY_POINT_FILES:
             used.add(facts.path)
-        for module_import in facts.imports:
-            imported_module = "." * module_import.level + module_import.module
-            for name in (_member_name(imported_module, module_import.name), imported_module):
-                imported = modules.find(name, facts.path) if name.strip(".") or module_import.level else None
-                if imported is not None and imported.path != facts.path:
-                    used.add(imported.path)
+        used.update(imported_files(facts, facts.imports, modules))
     return frozenset(used)
 
 
-def _member_name(module: str, name: str) -> str:
+def imported_files(facts: FileFacts, imports: Iterable[ModuleImport], modules: ModuleIndex) -> Iterator[str]:
+    """Yield the files of the service that ``imports``, some of those of a file, are of."""
+    for module_import in imports:
+        imported_module = "." * module_import.level + module_import.module
+        for name in (member_name(imported_module, module_import.name), imported_module):
+            imported = modules.find(name, facts.path) if name.strip(".") or module_import.level else None
+            if imported is not None and imported.path != facts.path:
+                yield imported.path
+
+
+def member_name(module: str, name: str) -> str:
+    """Return the dotted name of what ``from module import name`` takes, and of the module for ``*`` or no name."""
     if not name or name == "*":
         return module
     return f"{module}{name}" if module.endswith(".") or not module else f"{module}.{name}"

@@ -287,11 +287,10 @@ def without_unneeded(finding: Finding, installation: Installation, baseline: Ins
 
 def imports_another_module(finding: Finding, installation: Installation) -> bool:
     """Return whether another module of the project whose module fails can be imported."""
-    failed, imports, environment = _failed_module(finding), installation.imports or {}, installation.environment
-    modules = [
-        name for project in finding.names for name in (environment.modules.get(project, ()) if environment else ())
-    ]
-    return any(imports.get(name, "not tried") == "" for name in modules if name != failed)
+    failed, imports = _failed_module(finding), installation.imports or {}
+    by_project = installation.environment.modules if installation.environment is not None else {}
+    modules = {name for project in finding.names for name in by_project.get(project, ())}
+    return any(imports.get(name, "not tried") == "" for name in modules - {failed})
 
 
 def how_imported(cell: Cell) -> str:

@@ -16,10 +16,10 @@ from pytest_py312.runners.start_job import import_in_batches, start_job
 SETTINGS_LIMIT = 100
 """Maximum number of files with settings that are read of one service."""
 SETTINGS_DEPTH = 5
-Imports = Mapping[tuple[str, str], StartImport]
-"""The folder and the name of a module -> how its import ended."""
 CONFIRMED_LIMIT = 20
 """Maximum number of failing modules that are tried in processes of their own."""
+Imports = Mapping[tuple[str, str], StartImport]
+"""The folder and the name of a module -> how its import ended."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +40,10 @@ class ImportTrials:
         :param imported_files: files of the service that its suite has imported here, relative to it.
         """
         modules = self._modules(cell, imported_files)
+        if not modules:
+            return {}
         baseline_job, job = self._job(cell.baseline_cell), self._job(cell)
-        if not modules or baseline_job is None or job is None:
+        if baseline_job is None or job is None:
             return {}
         applications = [module.name for module in cell.service.start_modules if module.is_own and not module.is_program]
 

@@ -23,6 +23,7 @@ _OTHER_TESTS = frozenset({"behave", "doctest", "lettuce", "radish", "robot", "ta
 _FURTHER_SCRIPT = re.compile(r"smoke|(?<![a-z])tests?(?![a-z])|e2e|acceptance", re.IGNORECASE)
 _TEST_DEPTH = 8
 _TEST_CASE = re.compile(r"^[ \t]*class[ \t]+\w+[ \t]*\([ \t]*[^)\s]|\bload_tests\b", re.MULTILINE)
+_WARNING_OPTION = re.compile(r"(?:-W|--pythonwarnings=)(.+)", re.DOTALL)
 _LEAVING_OUT = frozenset({"--ignore", "--ignore-glob", "--deselect"})
 _OTHER_SYSTEMS = frozenset({"docker", "docker-compose", "podman", "kubectl", "echo", "pip", "ssh", "act"})
 
@@ -53,17 +54,18 @@ def option_of(words: Sequence[str], *options: str) -> str:
 
 def without_python(words: Sequence[str]) -> tuple[str, ...]:
     """Return ``tox -e x`` for ``python -m tox -e x`` and ``/bin/tox -e x``."""
-    if words and re.fullmatch(r"python[\d.]*", posixpath.basename(words[0])) and words[1:2] == ("-m",):
+    if words and _is_python(words[0]) and words[1:2] == ("-m",):
         words = words[2:]
     return (posixpath.basename(words[0]), *words[1:]) if words else ()
 
 
-_WARNING_OPTION = re.compile(r"(?:-W|--pythonwarnings=)(.+)", re.DOTALL)
+def _is_python(word: str) -> bool:
+    return re.fullmatch(r"python[\d.]*", posixpath.basename(word)) is not None
 
 
 def warning_options(words: Sequence[str]) -> tuple[list[str], list[str]]:
     """Return the values of ``-W`` of the interpreter in a run of tests, and those of pytest."""
-    is_python = re.fullmatch(r"python[\d.]*", posixpath.basename(words[0])) is not None
+    is_python = _is_python(words[0])
     end = 1
     while is_python and end < len(words) and words[end].startswith("-") and words[end] != "-m":
         end += 2 if words[end] in ("-W", "-X") else 1
@@ -107,7 +109,7 @@ def has_test_program(words: Sequence[str]) -> bool:
 
 def _is_script_of_tests(words: Sequence[str]) -> bool:
     """Whether ``python`` runs a script or module that is named as one of tests: ``python -m tests.unit``."""
-    if not re.fullmatch(r"python[\d.]*", posixpath.basename(words[0])):
+    if not _is_python(words[0]):
         return _TEST_SCRIPT.fullmatch(posixpath.basename(words[0])) is not None
     remaining = list(words[1:])
     while remaining and remaining[0].startswith("-"):
@@ -141,7 +143,7 @@ def is_further_test(run: CommandRun, tree: Tree, service_path: str) -> bool:
     script = next((place for place in places if place.endswith(".py")), "")
     name = posixpath.basename(script)
     is_collected = name.startswith("test_") or name.endswith("_test.py")
-    is_started = words[0] == name or re.fullmatch(r"python[\d.]*", words[0]) is not None
+    is_started = words[0] == name or _is_python(words[0])
     return is_started and not is_collected and _FURTHER_SCRIPT.search(name) is not None and tree.is_file(script)
 
 

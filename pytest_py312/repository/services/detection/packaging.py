@@ -102,7 +102,8 @@ def poetry_path_dependencies(tree: Tree, folder: str) -> tuple[str, ...]:
     pending = [folder]
     while pending and len(folders) < PATH_DEPENDENCY_LIMIT:
         project = pending.pop()
-        toml = read_toml(tree.read_or_none(join_path(project, "pyproject.toml")) or "")
+        text = tree.read_or_none(join_path(project, "pyproject.toml")) or ""
+        toml = read_toml(text if "path" in text else "")  # most have none, and parsing takes time at each start
         values = toml.table("tool", "poetry", "dependencies").values()
         requirements = [item for value in values for item in (value if isinstance(value, list) else [value])]
         for requirement in (item for item in requirements if isinstance(item, dict)):
