@@ -6,11 +6,16 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
+from pytest_py312.core import clock
 from pytest_py312.rollout.domain.model import ServiceSpec
 from pytest_py312.rollout.targets.common import JsonObject, printable_last_lines
 from pytest_py312.rollout.targets.target import TargetRefused, TargetUnavailable
 from pytest_py312.runners.docker.engine import DockerEngine
 from pytest_py312.runners.docker.errors import EngineRefused, EngineUnavailable, none_if_missing, translate_errors
+
+_RESTART_POLICY_ATTEMPTS = 10
+_RESTART_POLICY_INTERVAL = 0.2
+"""Seconds between two attempts."""
 
 _NANOSECONDS = re.compile(r"(\.\d{6})\d+")
 
@@ -36,6 +41,26 @@ def remove_container(engine: DockerEngine, container: str) -> None:
     :raises EngineRefused, EngineUnavailable: errors of the engine's client.
     """
     none_if_missing(lambda: engine.client.remove_container(container, force=True))
+
+
+def set_restart_policy(engine: DockerEngine, container: str, name: str) -> None:
+    """Set the restart policy of a container, running or not.
+
+    The engine refuses with status 500 while the container's process has ended and the engine has not noticed it yet,
+    as happens with a container that crashes again and again. It accepts the same request a moment later.
+
+    :raises EngineRefused, EngineUnavailable: errors of the engine's client.
+    """
+    policy: Any = {"Name": name}
+    for left in reversed(range(_RESTART_POLICY_ATTEMPTS)):
+        try:
+            with translate_errors():
+                engine.client.update_container(container, restart_policy=policy)
+            return
+        except EngineRefused as refused:
+            if not left or "not running" not in str(refused):
+                raise
+        clock.pause(_RESTART_POLICY_INTERVAL)
 
 
 def inspect_container(engine: DockerEngine, container: str) -> JsonObject | None:

@@ -43,6 +43,7 @@ from pytest_py312.rollout.targets.docker.engine_calls import (
     ran_out_of_memory_before_restart,
     read_log,
     remove_container,
+    set_restart_policy,
 )
 from pytest_py312.rollout.targets.docker.health import health_problem, run_in_container
 from pytest_py312.rollout.targets.docker.lock import DockerLock
@@ -65,8 +66,8 @@ RECENT_START_SECONDS = 60.0
 """A container that was restarted and started less than this many seconds ago counts as crashing."""
 MAX_LOG_LINES = 2000
 
-_RESTART_ALWAYS: Any = {"Name": "always"}
-_RESTART_UNLESS_STOPPED: Any = {"Name": "unless-stopped"}
+_RESTART_ALWAYS = "always"
+_RESTART_UNLESS_STOPPED = "unless-stopped"
 
 
 class DockerTarget:
@@ -259,9 +260,9 @@ class DockerTarget:
             with translate_errors():
                 if _container_name(container_info) != spec.container:
                     self._engine.client.rename(container.id, spec.container)
-                if _restart_policy(container_info) == _RESTART_UNLESS_STOPPED["Name"]:
+                if _restart_policy(container_info) == _RESTART_UNLESS_STOPPED:
                     # `unless-stopped` keeps a stopped container down after an engine crash; `always` does not
-                    self._engine.client.update_container(container.id, restart_policy=_RESTART_ALWAYS)
+                    set_restart_policy(self._engine, container.id, _RESTART_ALWAYS)
                 self._engine.client.start(container.id)
 
     def _competing_containers(self, spec: ServiceSpec, chosen_id: str) -> list[JsonObject]:
@@ -287,8 +288,8 @@ class DockerTarget:
         with translate_errors():
             if container_info["HostConfig"].get("AutoRemove"):
                 raise EngineRefused(f"{_container_name(container_info)} was started with --rm and would be gone", 409)
-            if _restart_policy(container_info) == _RESTART_ALWAYS["Name"]:
-                self._engine.client.update_container(container_id, restart_policy=_RESTART_UNLESS_STOPPED)
+            if _restart_policy(container_info) == _RESTART_ALWAYS:
+                set_restart_policy(self._engine, container_id, _RESTART_UNLESS_STOPPED)
             self._engine.client.stop(container_id, timeout=max(1, round(spec.drain)))
             if _container_name(container_info) == spec.container:
                 self._engine.client.rename(container_id, f"{spec.container}.{container_id[:8]}")

@@ -1,12 +1,18 @@
-"""Events and timestamps of an engine."""
+"""Calls that an engine answers differently from moment to moment, its events, and its timestamps."""
 
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
-from pytest_py312.rollout.targets.docker.engine_calls import parse_timestamp, ran_out_of_memory_before_restart
+from pytest_py312.core import clock
+from pytest_py312.rollout.targets.docker.engine_calls import (
+    parse_timestamp,
+    ran_out_of_memory_before_restart,
+    set_restart_policy,
+)
 from pytest_py312.runners.docker.engine import DockerEngine
+from pytest_py312.runners.docker.errors import EngineRefused
 
 STARTED = "2026-11-26T07:28:13.049792022Z"
 
@@ -53,3 +59,35 @@ def test_events_are_only_read_after_a_restart() -> None:
     assert not ran_out_of_memory_before_restart(asking, container(), since=1795678094.0)
     assert not ran_out_of_memory_before_restart(asking, container(started="?"), since=0.0)
     assert asked == []
+
+
+PROCESS_JUST_ENDED = "Cannot update container 9203950: runc did not terminate successfully: container not running"
+
+
+@pytest.mark.parametrize(
+    ("refusals", "accepted_after"),
+    [([], 1), ([PROCESS_JUST_ENDED] * 3, 4), ([PROCESS_JUST_ENDED] * 99, None), (["invalid restart policy"], None)],
+)
+def test_the_policy_of_a_container_that_crashes_is_set_once_the_engine_knows(
+    refusals: list[str], accepted_after: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that ended a moment ago makes the engine refuse; another reason is final at once."""
+    from docker.errors import APIError
+
+    monkeypatch.setattr(clock, "pause", lambda seconds: None)
+    policies: list[object] = []
+
+    def update_container(container: str, restart_policy: object) -> None:
+        policies.append(restart_policy)
+        if len(policies) <= len(refusals):
+            raise APIError("500", explanation=refusals[len(policies) - 1])
+
+    client = SimpleNamespace(update_container=update_container)
+    docker_engine = cast(DockerEngine, SimpleNamespace(client=client))
+    if accepted_after is None:
+        with pytest.raises(EngineRefused, match=refusals[0][:20]):
+            set_restart_policy(docker_engine, "auth", "always")
+        assert len(policies) == (10 if refusals[0] == PROCESS_JUST_ENDED else 1)
+    else:
+        set_restart_policy(docker_engine, "auth", "always")
+        assert policies == [{"Name": "always"}] * accepted_after
