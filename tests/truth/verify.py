@@ -1,7 +1,11 @@
 """Verifies the marks of the truth set: every snippet is run on every interpreter, and its marks are compared with
 what happened. ``python -m tests.truth.verify [part of a name ...]`` prints untrue marks.
+
+Without an argument, and without an untrue mark, it writes ``verified.json``: what was run on which interpreters. The
+tests run only a sample of what has not changed since then, as twenty thousand processes take minutes.
 """
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -15,10 +19,14 @@ from pathlib import Path
 from uv import find_uv_bin
 
 from pytest_py312.core.model.findings import Interpreter
+from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.runners.interpreters import FingerprintCache, find_local
-from tests.truth.cases import INTERPRETERS, Kind, Mark, Snippet, Version, read_snippets, write_snippets
+from tests.truth.cases import INTERPRETERS, SNIPPETS, Kind, Mark, Snippet, Version, read_snippets, write_snippets
 
-RECORDER = Path(__file__).parent / "recorder.py"
+FOLDER = Path(__file__).parent
+RECORDER = FOLDER / "recorder.py"
+VERIFIED = FOLDER / "verified.json"
+"""For each category the digest with which all of its marks were true, see :func:`category_digest`."""
 Place = tuple[str, int]
 
 
@@ -127,17 +135,35 @@ def _run(entry: dict[str, object]) -> Run:
     )
 
 
-def find_pythons(cache: Path) -> dict[Version, Path]:
+def find_builds(cache: Path) -> dict[Version, InterpreterBuild]:
     """Return this machine's interpreters for the set, found as the product finds them.
 
     :raises pytest_py312.runners.runner.CellUnavailable: where one is missing.
     """
     return {
-        version: Path(
-            find_local(Interpreter(*version), uv=find_uv_bin(), fetch=False, cache=FingerprintCache(cache)).executable
-        )
+        version: find_local(Interpreter(*version), uv=find_uv_bin(), fetch=False, cache=FingerprintCache(cache))
         for version in INTERPRETERS
     }
+
+
+def find_pythons(cache: Path) -> dict[Version, Path]:
+    """Return the programs of :func:`find_builds`."""
+    return {version: Path(build.executable) for version, build in find_builds(cache).items()}
+
+
+def category_digest(category: str, builds: Mapping[Version, InterpreterBuild]) -> str:
+    """Return a digest of everything on which the results of a category depend: snippets, interpreters, and how both are
+    read, run and compared."""
+    digest = hashlib.sha256(" ".join(build.version for build in builds.values()).encode())
+    for file in (SNIPPETS / f"{category}.cases", FOLDER / "cases.py", RECORDER, FOLDER / "verify.py"):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def is_verified(category: str, builds: Mapping[Version, InterpreterBuild]) -> bool:
+    """Whether all marks of a category were true when it was last verified, and nothing has changed since."""
+    verified = json.loads(VERIFIED.read_text(encoding="utf-8"))
+    return bool(verified.get(category) == category_digest(category, builds))
 
 
 @cache
@@ -153,9 +179,13 @@ def main(parts: list[str]) -> int:
     snippets = tuple(snippet for snippet in read_snippets() if not parts or any(part in snippet.id for part in parts))
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder).resolve()
+        builds = find_builds(root / "found")
         runs = record_all(find_pythons(root / "found"), snippets, root / "snippets")
     mistakes = [mistake for snippet in snippets for mistake in mark_mistakes(snippet, runs[snippet.id])]
     print(*mistakes, sep="\n")
+    if not parts and not mistakes:
+        digests = {category: category_digest(category, builds) for category in sorted({s.category for s in snippets})}
+        VERIFIED.write_text(json.dumps(digests, indent=1) + "\n", encoding="utf-8")
     print(f"{len(snippets)} snippets on {len(INTERPRETERS)} interpreters, {len(mistakes)} untrue marks")
     return bool(mistakes)
 

@@ -1,6 +1,6 @@
 """One run of pytest for each stage of the example fleet proves, deploys, watches and accepts it, on a real engine.
 
-All twenty services, with fixes for what their checks find.
+Two services of each stage, with fixes for what their checks find; ``whole_fleet_rollout.py`` deploys all twenty.
 """
 
 from pathlib import Path
@@ -14,8 +14,8 @@ pytestmark = [pytest.mark.docker, pytest.mark.timeout(1200)]
 
 
 def test_all_four_stages_are_accepted_in_order(tmp_path: Path, gate_cache: Path) -> None:
-    stages = example_stages()
-    assert [len(folders) for folders in stages.values()] == [3, 4, 5, 8]
+    stages = {number: folders[:2] for number, folders in example_stages().items()}
+    assert [*stages] == [1, 2, 3, 4]
     with example_fleet(tmp_path, stages, cache=gate_cache, prepare=apply_fixes) as fleet:
 
         def run(stage: int, *arguments: str, code: int = 0) -> str:
