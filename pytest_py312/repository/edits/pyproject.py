@@ -173,13 +173,14 @@ def _find_dependency(
     if not candidates:
         raise EditRefused(f"Line {line} holds no dependency on {name} whose version can be edited.")
     if len(candidates) > 1 and old is not None:
-        present = [(candidate, _current_specifier(*candidate)) for candidate in candidates]
-        exact = [
-            candidate for candidate, specifier in present if specifier is not None and same_specifier(old, specifier)
-        ]
-        candidates = (
-            exact or [candidate for candidate, specifier in present if specifier == requested][:1] or candidates
-        )
+
+        def having(wanted: str) -> list[tuple[_Dependency, TomlString]]:
+            present = ((candidate, _current_specifier(*candidate)) for candidate in candidates)
+            return [
+                candidate for candidate, current in present if current is not None and same_specifier(wanted, current)
+            ]
+
+        candidates = having(old) or having(str(requested))[:1] or candidates
     if len(candidates) > 1:
         raise EditRefused(f"Line {line} holds {len(candidates)} dependencies on {name}; change the right one manually.")
     return candidates[0]
@@ -200,7 +201,7 @@ def _poetry_edits(text: str, name: str, specifier: str, old: str | None) -> tupl
     except Untranslatable as error:
         raise EditRefused(f"The dependency {name} {error}.") from None
     requested = parse_specifier(specifier)
-    if current == requested:
+    if same_specifier(specifier, current):
         return ()
     if old is not None and not same_specifier(old, current):
         raise EditRefused(f'{name} has the specifier "{current}", not "{old}".')

@@ -108,7 +108,7 @@ def requirement_edits(text: str, *, name: str, specifier: str, old: str | None) 
     :param old: the specifier that has to be there now; ``None``: any.
     :raises EditRefused: it is no requirement of ``name``, is required by URL, or has another specifier than ``old``.
     """
-    requested = parse_specifier(specifier)
+    parse_specifier(specifier)
     try:
         parsed = Requirement(text)
     except (ValueError, RecursionError):
@@ -118,7 +118,7 @@ def requirement_edits(text: str, *, name: str, specifier: str, old: str | None) 
         raise EditRefused(f'"{text.strip()[:80]}" is no requirement of {name}.')
     if parsed.url:
         raise EditRefused(f"{name} is required by its URL, so it has no specifier.")
-    if parsed.specifier == requested:
+    if same_specifier(specifier, parsed.specifier):
         return ()
     if old is not None and not same_specifier(old, parsed.specifier):
         raise EditRefused(f'{name} has the specifier "{parsed.specifier}", not "{old}".')

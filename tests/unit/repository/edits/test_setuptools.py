@@ -95,6 +95,7 @@ def test_one_specifier_is_edited_where_it_stands(
         (setup_py, "def setup(:\n", "literal requirement"),
         (setup_cfg, "[options]\ninstall_requires = file: requirements.txt\n", "literal requirement"),
         (setup_cfg, "[options]\ninstall_requires = numpy==1;numpy==2\n", "manually"),
+        (setup_cfg, f"[options]\ninstall_requires = numpy=={'9' * 5000}\n", "cannot be located exactly"),  # no integer
     ],
 )
 def test_what_does_not_stand_there_literally_is_refused(editor: Editor, text: str, reason: str) -> None:
