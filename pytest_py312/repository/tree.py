@@ -25,6 +25,14 @@ SKIPPED_FOLDERS = frozenset(
 )  # fmt: skip
 """Names of folders that contain no source of the repository, at any depth."""
 
+VENDORED_FOLDERS = frozenset(
+    {
+        "_third_party", "_vendor", "_vendored", "_vendored_packages", "third-party", "third_party", "thirdparty",
+        "vendor", "vendored",
+    }
+)  # fmt: skip
+"""Names of folders with copies of other projects."""
+
 
 class UnreadableFile(Exception):
     """A file that cannot or must not be read. ``str()`` is the end of a sentence: ``does not exist``."""

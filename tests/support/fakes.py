@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from pytest_py312.analysis.services.service_analysis import AnalysisResult
-from pytest_py312.core.model.findings import Finding, Interpreter
-from pytest_py312.core.model.fleet import Cell, RequirementSource, Service
+from pytest_py312.core.model.findings import Finding, Interpreter, Location
+from pytest_py312.core.model.fleet import Cell, RequirementSource, Service, StartModule
 from pytest_py312.core.model.measurements import (
     BenchmarkResults,
     ImagePackages,
@@ -158,8 +158,12 @@ class FakeFacts:
         started = self.started.get(str(cell.interpreter), {})
         return {name: StartImport(detail=how) if isinstance(how, str) else how for name, how in started.items()}
 
-    def later_failures(self, cell: Cell, imported_files: frozenset[str]) -> Mapping[str, StartImport]:
-        return {name: StartImport(detail=how) for name, how in self.later.items() if name not in imported_files}
+    def later_failures(self, cell: Cell, imported_files: frozenset[str]) -> Mapping[StartModule, StartImport]:
+        return {
+            StartModule(name=name, imported_at=Location(path="app/main.py", line=7)): StartImport(detail=how)
+            for name, how in self.later.items()
+            if name not in imported_files
+        }
 
     def repair(self, cell: Cell, findings: Sequence[Finding]) -> list[Finding]:
         """Return the findings without repairs."""

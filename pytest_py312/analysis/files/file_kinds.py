@@ -2,12 +2,12 @@
 
 import re
 
+from pytest_py312.repository.tree import VENDORED_FOLDERS
+
 _TEST_FOLDERS = frozenset({"test", "tests"})
 _TEST_MODULE = re.compile(r"conftest|tests|test_.*|.*_tests?")
-_VENDOR_FOLDERS = frozenset(
-    {"_vendor", "vendor", "vendored", "_vendored", "_vendored_packages", "extern", "externals", "_externals",
-     "third_party", "thirdparty", "_third_party"}
-)  # fmt: skip
+_VENDORED_FOLDERS = VENDORED_FOLDERS | {"extern", "externals", "_externals"}
+"""Below installed distributions, these names have the same meaning."""
 NON_RUNTIME_FOLDERS = frozenset(
     {"alembic", "bench", "benchmark", "benchmarks", "ci", "demo", "demos", "deploy", "deployment", "dev", "doc", "docs",
      "example", "examples", "hack", "k8s", "migrations", "notebooks", "sample", "samples", "script", "scripts", "tool",
@@ -30,7 +30,7 @@ class ModuleKind:
 def module_kind(path: str) -> str:
     """Return whether a file belongs to the distribution itself, to its tests, or to a vendored copy."""
     *folders, name = path.split("/")
-    if not _VENDOR_FOLDERS.isdisjoint(folders):
+    if not _VENDORED_FOLDERS.isdisjoint(folders):
         return ModuleKind.VENDORED
     if not _TEST_FOLDERS.isdisjoint(folders) or _TEST_MODULE.fullmatch(name.removesuffix(".py")):
         return ModuleKind.TESTS

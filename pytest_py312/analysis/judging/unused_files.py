@@ -22,13 +22,8 @@ from pytest_py312.analysis.judging.evidence import Evidence
 from pytest_py312.analysis.judging.reachability import Reachability
 from pytest_py312.analysis.scanner.facts.facts import FileFacts, ModuleImport
 from pytest_py312.core.model.findings import Finding, Severity
+from pytest_py312.repository.tree import VENDORED_FOLDERS
 
-VENDOR_FOLDERS = frozenset(
-    {
-        "_vendor", "vendor", "vendored", "_vendored", "_vendored_packages", "third_party", "thirdparty",
-        "_third_party", "third-party",
-    }
-)  # fmt: skip
 _TEST_FOLDERS = frozenset({"tests", "test"})
 _DATA_FOLDERS = frozenset(
     {
@@ -64,7 +59,7 @@ _Parts = tuple[str, ...]
 
 def is_vendored(path: str) -> bool:
     """Whether a file lies in a folder of other projects' code."""
-    return not VENDOR_FOLDERS.isdisjoint(path.split("/")[:-1])
+    return not VENDORED_FOLDERS.isdisjoint(path.split("/")[:-1])
 
 
 def is_test_data(path: str, folder: str = ".") -> bool:
@@ -154,7 +149,7 @@ def _used_files(
     for program in programs:
         use(named(tuple(program.split("."))))
     outside = [facts for facts in files if _is_shared(facts.path, shared)]
-    folders = VENDOR_FOLDERS.union(*(facts.path.split("/")[:-1] for facts in outside))
+    folders = VENDORED_FOLDERS.union(*(facts.path.split("/")[:-1] for facts in outside))
     tops = _named_tops(contents.get(path, b"") for path in used) if outside else set()
     # a string may be imported: INSTALLED_APPS = ["shared"], include=["shared.tasks"]
     use(facts for facts in outside if not tops.isdisjoint(_module_parts(facts.path)))

@@ -16,6 +16,7 @@ from pytest_py312.analysis.libraries.service_imports import imported_files, memb
 from pytest_py312.analysis.linking.link import ModuleIndex
 from pytest_py312.analysis.scanner.facts.facts import FileFacts, ModuleImport
 from pytest_py312.analysis.scanner.facts.stdlib_names import is_stdlib_module
+from pytest_py312.core.model.findings import Location
 from pytest_py312.core.model.fleet import Service, StartModule
 
 MODULE_LIMIT = 500
@@ -63,8 +64,11 @@ def later_imports(
     used = imported | {path for path in named if _only_defines(contents.get(path, b""))}
     own = [modules[path] for path in sorted(used & modules.keys()) if not path.endswith("/__main__.py")]
     started = {(module.name, module.folder) for module in service.start_modules}
-    external = dict.fromkeys(name for facts in running.values() for name in _external(facts, index))
-    others = [StartModule(name=name, is_own=False) for name in sorted(external)]
+    external: dict[str, Location] = {}
+    for path in sorted(running):
+        for name, location in _external(running[path], index):
+            external.setdefault(name, location)
+    others = [StartModule(name=name, is_own=False, imported_at=location) for name, location in sorted(external.items())]
     return tuple(module for module in (*own, *others) if (module.name, module.folder) not in started)[:MODULE_LIMIT]
 
 
@@ -143,13 +147,15 @@ def _is_certain(module_import: ModuleImport) -> bool:
     return module_import.guard <= 0 and module_import.scope != "type checking"
 
 
-def _external(facts: FileFacts, index: ModuleIndex) -> Iterator[str]:
-    """Yield what the functions of a file import of other projects; ``from a import b`` may import ``a.b``."""
+def _external(facts: FileFacts, index: ModuleIndex) -> Iterator[tuple[str, Location]]:
+    """Yield what the functions of a file import of other projects, with places; ``from a import b`` may be ``a.b``."""
     for module_import in filter(_is_certain, facts.imports):
         top = module_import.module.partition(".")[0]
         is_own = module_import.level or not top or index.find(top, facts.path) is not None
         if module_import.scope == "function" and not is_own and not is_stdlib_module(top):
-            yield from (module_import.module, member_name(module_import.module, module_import.name))
+            location = Location(path=facts.path, line=module_import.line)
+            yield module_import.module, location
+            yield member_name(module_import.module, module_import.name), location
 
 
 def _named(texts: Sequence[str], settings: Mapping[str, str]) -> set[str]:

@@ -292,6 +292,8 @@ class StartModule:
     is_own: bool = True
     is_script: bool = False
     is_additional: bool = False
+    imported_at: Location | None = field(default=None, compare=False)
+    """The first place in the code of the service that imports it, where that is what makes it a module to try."""
 
     @property
     def kind(self) -> str:

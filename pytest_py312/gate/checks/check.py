@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from pytest_py312.core.model.findings import Confidence, Finding, Outcome, Severity, Status
-from pytest_py312.core.model.fleet import Cell, Service
+from pytest_py312.core.model.fleet import Cell, Service, StartModule
 from pytest_py312.core.model.measurements import BenchmarkComparison, StartImport, SuiteComparison, SuiteRun
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.repository.services.requirements.sources import production_service
@@ -67,7 +67,7 @@ class Facts(Protocol):
         """
         ...
 
-    def later_failures(self, cell: Cell, imported_files: frozenset[str]) -> Mapping[str, StartImport]:
+    def later_failures(self, cell: Cell, imported_files: frozenset[str]) -> Mapping[StartModule, StartImport]:
         """Map the modules that can be imported on the baseline only to how their import ended here.
 
         These are the modules that the service imports once it runs, without those in ``imported_files``.

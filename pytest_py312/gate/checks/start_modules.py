@@ -218,13 +218,14 @@ def later_import_findings(cell: Cell, facts: Facts, imported_files: Collection[s
     cells = facts.cells(cell.service)
     if cell.is_baseline or cell != cells[-1]:
         return
-    for name, imported in sorted(facts.later_failures(cell, frozenset(imported_files)).items()):
+    failures = facts.later_failures(cell, frozenset(imported_files))
+    for module, imported in sorted(failures.items(), key=lambda item: item[0].name):
         yield Finding(
             code="PY408",
-            message=f"{name}, which the service imports once it runs, cannot be imported on {cell.interpreter}: "
+            message=f"{module.name}, which the service imports once it runs, cannot be imported on {cell.interpreter}: "
             f"{imported.last_line}",
             remedy=_remedy(imported, facts.installation(cell), facts.installation(cell.baseline_cell)),
-            location=_location_in(imported.detail, cell.service.path),
-            names=(name,),
+            location=_location_in(imported.detail, cell.service.path) or module.imported_at,
+            names=(module.name,),
             detail=imported.detail,
         )

@@ -280,7 +280,7 @@ class FactProvider:
             self.installer.locks.mark_undetermined(cell)
         return imports
 
-    def later_failures(self, cell: Cell, imported_files: frozenset[str]) -> Mapping[str, StartImport]:
+    def later_failures(self, cell: Cell, imported_files: frozenset[str]) -> Mapping[StartModule, StartImport]:
         return self._components.run(_IMPORT_TRIALS, self._import_trials).failures(cell, imported_files)
 
     def _import_trials(self) -> "ImportTrials":

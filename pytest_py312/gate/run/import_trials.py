@@ -32,7 +32,7 @@ class ImportTrials:
     installation: Callable[[Cell], Installation]
     start_imports: Callable[[Cell], Mapping[str, StartImport]]
 
-    def failures(self, cell: Cell, imported_files: frozenset[str]) -> Mapping[str, StartImport]:
+    def failures(self, cell: Cell, imported_files: frozenset[str]) -> Mapping[StartModule, StartImport]:
         """Return the modules that can be imported on the baseline only, and how their import ended in ``cell``.
 
         What fails among others is tried in a process of its own on both sides.
@@ -58,7 +58,7 @@ class ImportTrials:
             return {}
         confirmed, earlier = run(job, failing, alone=True), run(baseline_job, failing, alone=True)
         return {
-            module.name: confirmed[module.folder, module.name]
+            module: confirmed[module.folder, module.name]
             for module in failing
             if _fails(confirmed, module) and _ends_well(earlier, module)
         }

@@ -35,6 +35,8 @@ class PytestSettings:
 
     source: str = ""
     testpaths: tuple[str, ...] = ()
+    python_path: tuple[str, ...] = ()
+    """Folders that pytest puts on the path: ``pythonpath``."""
     python_files: tuple[str, ...] = ("test_*.py", "*_test.py")
     import_mode: bool = False
     django_settings: str = ""
@@ -58,6 +60,7 @@ def read_pytest_settings(texts_of: Mapping[str, str]) -> PytestSettings:
         return PytestSettings(
             source=name,
             testpaths=values.get("testpaths", ()),
+            python_path=values.get("pythonpath", ()),
             python_files=values.get("python_files") or ("test_*.py", "*_test.py"),
             ignored=tuple(ignored_paths(options)),
             skipped_folders=values.get("norecursedirs") or PytestSettings().skipped_folders,

@@ -29,7 +29,7 @@ from pytest_py312.repository.formats.text_positions import (
     without_jinja_ending,
 )
 from pytest_py312.repository.services.detection.service_files import THIRD_PARTY_FOLDERS
-from pytest_py312.repository.tree import Tree, join_path, with_outer_folders
+from pytest_py312.repository.tree import VENDORED_FOLDERS, Tree, join_path, with_outer_folders
 
 ServiceNames = frozenset[str]
 """Names of services."""
@@ -360,18 +360,10 @@ TEST_DATA_FOLDERS = frozenset(
 """Folders below a folder of tests with files that only tests read."""
 
 
-_VENDOR_FOLDERS = frozenset(
-    {
-        "_third_party", "_vendor", "_vendored", "_vendored_packages", "third-party", "third_party", "thirdparty",
-        "vendor", "vendored",
-    }
-)  # fmt: skip
-
-
 def is_kept_as_it_is(path: str) -> bool:
     """Return whether no fix changes the file: it is code of another project, or a test that reads such files."""
     *folders, name = path.split("/")
-    if not _VENDOR_FOLDERS.isdisjoint(folders):
+    if not VENDORED_FOLDERS.isdisjoint(folders):
         return True
     vendored = next((number for number, folder in enumerate(folders) if folder in THIRD_PARTY_FOLDERS), None)
     if vendored is None:

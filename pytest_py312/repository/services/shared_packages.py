@@ -16,9 +16,7 @@ from itertools import chain
 
 from pytest_py312.core.model.fleet import PLATFORMS, RequirementSource, Service
 from pytest_py312.core.text import join_names
-from pytest_py312.repository.formats.setuptools import read_ini
-from pytest_py312.repository.formats.toml import read_toml, strings_in
-from pytest_py312.repository.recipes.pytest_settings import INI_FILES
+from pytest_py312.repository.recipes.pytest_settings import INI_FILES, read_pytest_settings
 from pytest_py312.repository.services.detection.packaging import find_distribution, poetry_folders_outside
 from pytest_py312.repository.services.detection.service_files import imported_names
 from pytest_py312.repository.services.detection.unread_service import read_or_mark
@@ -266,23 +264,6 @@ def _import_roots(tree: Tree) -> Iterator[str]:
 
 
 def _pytest_path(texts: dict[str, str]) -> list[str]:
-    """Return the ``pythonpath`` of the first file with settings for pytest."""
-    for name in INI_FILES:
-        if name not in texts:
-            continue
-        if name.endswith(".toml"):
-            keys = ("tool", "pytest", "ini_options") if name == "pyproject.toml" else ("pytest",)
-            table = read_toml(texts[name]).table(*keys)
-            if not table and name == "pyproject.toml":
-                continue
-            value = table.get("pythonpath")
-            paths = value.split() if isinstance(value, str) else list(strings_in(value))
-        else:
-            ini = read_ini(texts[name])
-            section = "tool:pytest" if name == "setup.cfg" else "pytest"
-            if section not in ini.sections and not name.endswith("pytest.ini"):
-                continue
-            paths = (ini.get(section, "pythonpath") or "").split()
-        inside = [path for path in (join_path(".", entry) for entry in paths) if not leaves_root(path)]
-        return [path for path in inside if not path.startswith("/")]
-    return []
+    """Return the folders of the repository that the settings for pytest put on its path."""
+    paths = (join_path(".", entry) for entry in read_pytest_settings(texts).python_path)
+    return [path for path in paths if not leaves_root(path) and not path.startswith("/")]

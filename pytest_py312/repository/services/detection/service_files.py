@@ -17,6 +17,7 @@ from pytest_py312.repository.recipes.dockerfile_recipe import read_dockerfile_re
 from pytest_py312.repository.recipes.pytest_settings import INI_FILES
 from pytest_py312.repository.recipes.serverless_builds import function_folders
 from pytest_py312.repository.tree import (
+    VENDORED_FOLDERS,
     FolderListing,
     FolderScan,
     Tree,
@@ -29,9 +30,9 @@ from pytest_py312.repository.tree import (
 SCAN_DEPTH = 6
 NON_SERVICE_FOLDERS = frozenset(
     {
-        "docs", "doc", "tests", "test", "examples", "example", "scripts", "tools", "vendor", "vendored", "_vendor",
-        "third_party", "third-party", "docker", "ci",
+        "docs", "doc", "tests", "test", "examples", "example", "scripts", "tools", "docker", "ci",
         "deploy", "build", "dist", "requirements",
+        *VENDORED_FOLDERS,
     }
 )  # fmt: skip
 """Folders that belong to the service around them, or to none; they are not searched for services."""
@@ -42,8 +43,8 @@ _NON_PRODUCTION_WORDS = frozenset(
 )
 THIRD_PARTY_FOLDERS = frozenset(
     {
-        "vendor", "vendored", "_vendor", "third_party", "third-party", "fixtures", "testdata", "test_data", "test-data",
-        "snapshots", "__snapshots__", "cassettes", "golden",
+        "fixtures", "testdata", "test_data", "test-data", "snapshots", "__snapshots__", "cassettes", "golden",
+        *VENDORED_FOLDERS,
     }
 )  # fmt: skip
 """Folders with vendored files, and with files that only tests read."""

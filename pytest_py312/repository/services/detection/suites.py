@@ -18,17 +18,15 @@ from pytest_py312.repository.recipes.pytest_settings import (
     setting_words,
     settings_in_folder,
 )
-from pytest_py312.repository.tree import Tree, lies_in
+from pytest_py312.repository.tree import VENDORED_FOLDERS, Tree, lies_in
 
 _POSITIONAL_ARGUMENTS = re.compile(r"\{(?:posargs|\[\])(?::([^{}]*(?:\{\w+\}[^{}]*)*))?\}")
 _TEST_FOLDERS = ("tests", "test")
 _DJANGO_SETTINGS_VALUE = re.compile(r"""["']DJANGO_SETTINGS_MODULE["']\]?\s*[,=]\s*["']([\w.]+)["']""")
 _NON_TEST_FOLDERS = frozenset(
-    {"scripts", "tools", "examples", "example", "docs", "doc", "vendor", "third_party", "build", "dist", "benchmarks"}
+    {"scripts", "tools", "examples", "example", "docs", "doc", "build", "dist", "benchmarks", *VENDORED_FOLDERS}
 )
 """Folders whose ``test_*.py`` files are scripts that are run manually; importing them may do anything."""
-
-_VENDORED_FOLDERS = frozenset({"vendor", "vendored", "_vendor", "third_party", "third-party"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -186,7 +184,7 @@ def _is_no_test_of_the_service(path: str) -> bool:
     folders = path.split("/")[:-1]
     if folders and folders[0] == "src" and {*_TEST_FOLDERS, "testing"}.isdisjoint(folders):
         return True
-    return bool(folders) and (folders[0] in _NON_TEST_FOLDERS or not _VENDORED_FOLDERS.isdisjoint(folders))
+    return bool(folders) and (folders[0] in _NON_TEST_FOLDERS or not VENDORED_FOLDERS.isdisjoint(folders))
 
 
 def _commanded_paths(tox_text: str, present: Set[str], folders: Collection[str]) -> tuple[str, ...]:

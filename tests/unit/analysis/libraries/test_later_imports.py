@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from pytest_py312.analysis.libraries.later_imports import files_of_module, later_imports
 from pytest_py312.analysis.scanner.scan import scan_text
+from pytest_py312.core.model.findings import Location
 from pytest_py312.core.model.fleet import StartModule
 from tests.support.fakes import service
 
@@ -135,3 +136,17 @@ def test_the_files_of_a_module() -> None:
 @given(text=st.text(), settings=st.text(alphabet="app.geo-m\"':\n ", max_size=80))
 def test_any_text_is_read(text: str, settings: str) -> None:
     assert isinstance(later({**APP, "app/main.py": text}, {"a.toml": settings}), list)
+
+
+def test_of_a_library_the_first_import_is_known() -> None:
+    """By path and line, also of a member that may be a module."""
+    texts = {
+        "app/b.py": "def run():\n    import boto\n",
+        "app/a.py": "\ndef run():\n    from boto import s3\n\n\ndef other():\n    import boto\n",
+    }
+    files = [scan_text(text, path) for path, text in texts.items()]
+    contents = {path: text.encode() for path, text in texts.items()}
+    modules = later_imports(files, contents, {}, replace(service(), path="."))
+    assert {module.name: module.imported_at for module in modules if not module.is_own} == dict.fromkeys(
+        ("boto", "boto.s3"), Location(path="app/a.py", line=3)
+    )

@@ -27,6 +27,15 @@ def test_a_module_that_only_the_baseline_can_import_blocks_on_the_target(interpr
     )
 
 
+def test_without_a_line_of_the_service_in_the_traceback_the_import_is_the_place() -> None:
+    """A library fails in its own code: where the service imports it is the line to change."""
+    traceback = (
+        'Traceback (most recent call last):\n  File "/env/boto/__init__.py", line 3, in <module>\nImportError: no'
+    )
+    outcome = SuiteCheck().run(cell_of("3.12"), FakeFacts(runs=RUNS, later={"boto": traceback})).outcome
+    assert [finding.location for finding in outcome.findings] == [Location(path="app/main.py", line=7)]
+
+
 def test_what_the_suite_has_imported_is_proven() -> None:
     runs = {name: replace(run, imported_files=("app.geo",)) for name, run in RUNS.items()}
     assert SuiteCheck().run(cell_of("3.12"), FakeFacts(runs=runs, later={"app.geo": TRACEBACK})).outcome.status is (
