@@ -54,7 +54,26 @@ def read_dynamic_call(
 def _import(scan: ScanState, node: ast.Call, arguments: Arguments) -> Value | None:
     names = [name for name in alternatives(arguments.get(0, "name")) if name.kind is TEXT]
     modules = [_import_by_name(scan, node, name.data, name.guard, sure=name.path != ONE_OF_DICT) for name in names]
+    if not modules and node.args:
+        package = _literal_beginning(node.args[0]).rpartition(".")[0]
+        if _NAME.fullmatch(package) and scan.is_stdlib_module(package):
+            scan.refer(node, Value(STDLIB, package), ReferenceKind.DYNAMIC, name=package)
     return union_of(modules) if modules else UNKNOWN
+
+
+def _literal_beginning(node: ast.expr) -> str:
+    """Return the text with which a computed one begins: ``distutils.`` of ``f"distutils.{name}"``; empty if unknown."""
+    if isinstance(node, ast.Constant):
+        return node.value if isinstance(node.value, str) else ""
+    if isinstance(node, ast.JoinedStr):
+        return _literal_beginning(node.values[0]) if node.values else ""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        return _literal_beginning(node.left)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mod):
+        return _literal_beginning(node.left).partition("%")[0]
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "format":
+        return _literal_beginning(node.func.value).partition("{")[0]
+    return ""
 
 
 def _import_by_name(scan: ScanState, node: ast.Call, text: str, binding_guard: int, *, sure: bool) -> Value:

@@ -21,18 +21,16 @@ from pytest_py312.repository.formats.commands.shell import ARGUMENT, UNKNOWN, Sh
 from pytest_py312.repository.formats.commands.shell_functions import (
     ShellFunction,
     arguments_of,
+    arguments_of_runner,
+    evaluate_test,
     positional,
     split_functions,
+    started_program,
 )
 from pytest_py312.repository.formats.commands.task_files import (
     TASK_RUNNERS,
     inline_requirements,
     read_script_commands,
-)
-from pytest_py312.repository.formats.commands.wrapped_commands import (
-    arguments_of_runner,
-    evaluate_test,
-    started_program,
 )
 from pytest_py312.repository.formats.requirements_file import project_name
 from pytest_py312.repository.formats.start_commands import without_wrapper

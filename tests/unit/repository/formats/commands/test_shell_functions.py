@@ -3,7 +3,7 @@
 import pytest
 
 from pytest_py312.repository.formats.commands.shell import UNKNOWN
-from pytest_py312.repository.formats.commands.wrapped_commands import (
+from pytest_py312.repository.formats.commands.shell_functions import (
     arguments_of_runner,
     evaluate_test,
     started_program,
