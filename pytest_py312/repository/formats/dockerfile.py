@@ -56,6 +56,15 @@ class Instruction:
     escape: str = "\\"
 
 
+_FOR_DEVELOPERS = re.compile(r"(?<!la)test|dev(?!ice)|lint|debug", re.IGNORECASE)
+"""Parts of the names of stages that are no image of production."""
+
+
+def is_stage_for_developers(name: str) -> bool:
+    """Return whether a stage with this name is no image of production."""
+    return _FOR_DEVELOPERS.search(name) is not None
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BuildStage:
     """One ``FROM``.
@@ -94,7 +103,21 @@ class DockerfileText:
 
     @property
     def final_stage(self) -> BuildStage | None:
-        return self.stages[-1] if self.stages else None
+        """The stage of the image in production: the last one, unless its name says that it is for developers or tests.
+
+        Such stages follow the one that is built with ``--target`` then: of the others, the last that starts something
+        and that no other of them is made from.
+        """
+        if not self.stages or not is_stage_for_developers(self.stages[-1].name):
+            return self.stages[-1] if self.stages else None
+        others = [stage for stage in self.stages if not is_stage_for_developers(stage.name)]
+        used = {stage.parent for stage in others}
+        targets = (stage for stage in reversed(others) if stage.index not in used and self._starts_something(stage))
+        return next(targets, self.stages[-1])
+
+    def _starts_something(self, stage: BuildStage) -> bool:
+        items = (item for each in self.chain_of(stage) for item in self.instructions_of(each))
+        return any(item.keyword in ("CMD", "ENTRYPOINT") for item in items)
 
     @property
     def final_python_stage(self) -> BuildStage | None:

@@ -13,6 +13,7 @@ from pytest_py312.repository.formats.dockerfile import (
     DockerfileText,
     Instruction,
     environment_pairs,
+    is_stage_for_developers,
     read_dockerfile,
     substitute_variables,
     without_quotes,
@@ -42,6 +43,11 @@ BASE_LIMIT = 10
 _ARCHIVES = (".pyz", ".zip", ".pex")
 """Ends of the names of applications in one file, such as those of ``python -m zipapp``."""
 _MADE_FOLDERS = re.compile(r"\bmkdir[ \t]+(?P<folders>[^;&|\r\n]{1,1000})")
+_LAMBDA_IMAGE = (("LAMBDA_TASK_ROOT", "/var/task"), ("LAMBDA_RUNTIME_DIR", "/var/runtime"))
+"""What images of AWS Lambda set; the first is their working folder as well.
+
+https://github.com/aws/aws-lambda-base-images
+"""
 _RUN_LIMIT = 20_000
 _RUN_FLAG = re.compile(r"(?:\s|\\\n)*--(?P<name>mount|network|security)(?:=(?P<value>\S*))?")
 
@@ -89,8 +95,6 @@ def read_dockerfile_recipe(
     return min(recipes, key=lambda recipe: sum(len(step.unresolved) for step in recipe.steps) + len(recipe.limits))
 
 
-_FOR_DEVELOPERS = re.compile(r"test|dev(?!ice)|lint|debug")
-"""Parts of the names of stages that are no image of production."""
 _FROM_STAGE = re.compile(r"--from=[\"']?([\w.-]+)|\bfrom=([\w.-]+)")
 
 
@@ -121,7 +125,7 @@ def _stage_of_service(dockerfile: DockerfileText, context: str, service_path: st
     may_have_it = any(lies_in(place, service_path) or lies_in(service_path, place) for place in of_last)
     if service_path == "." or "." in of_last or may_have_it:
         return None
-    built = [stage for stage in dockerfile.stages if not _FOR_DEVELOPERS.search(stage.name)]
+    built = [stage for stage in dockerfile.stages if not is_stage_for_developers(stage.name)]
     used = {index for stage in built for index in sources[stage.index]}
     targets = (stage for stage in built if stage.index not in used)
     return next(
@@ -227,7 +231,9 @@ class _ImageReader:
         text = self._tree.read_or_none(path) if path and path not in self._outer else None
         base = read_dockerfile(text, path) if text is not None else None
         if text is None or base is None or base.final_stage is None:
-            return _StageState(files=FileMap(self._tree))
+            given = dict(_LAMBDA_IMAGE) if is_lambda_image(stage.image) else {}
+            folder = given.get("LAMBDA_TASK_ROOT", "/")
+            return _StageState(files=FileMap(self._tree), folder=folder, variables={**given}, environment=given)
         context = find_build_context(self._tree, posixpath.dirname(path) or ".", base)
         self._bases_left[0] -= 1
         outer = (*self._outer, path)

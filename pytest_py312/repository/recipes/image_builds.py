@@ -59,10 +59,8 @@ def build_arguments(tree: Tree, dockerfile: str) -> dict[str, str]:
 @lru_cache(maxsize=2)
 def image_builds(tree: Tree) -> tuple[ImageBuild, ...]:
     """Return all builds that the files of a repository describe. Cached: each service asks for them."""
-    files = files_of(tree)
-    scripts = [path for path in files if path.endswith((".sh", ".bash", ".yml", ".yaml", "Makefile", ".mk"))]
-    builds = [build for path in scripts[:FILE_LIMIT] for build in _builds_of_script(tree, path)]
-    for path in files:
+    builds = [build for path in scripts_of(tree) for build in _builds_of_script(tree, path)]
+    for path in files_of(tree):
         if _SKAFFOLD.fullmatch(path.rpartition("/")[2]):
             builds += (
                 ImageBuild(
@@ -75,6 +73,12 @@ def image_builds(tree: Tree) -> tuple[ImageBuild, ...]:
                 for image in read_skaffold(tree.read_or_none(path) or "", path)
             )
     return tuple(dict.fromkeys(builds))
+
+
+def scripts_of(tree: Tree) -> list[str]:
+    """Return the files that may have commands which build something."""
+    endings = (".sh", ".bash", ".yml", ".yaml", "Makefile", ".mk")
+    return [path for path in files_of(tree) if path.endswith(endings)][:FILE_LIMIT]
 
 
 @lru_cache(maxsize=2)

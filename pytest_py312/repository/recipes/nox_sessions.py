@@ -19,6 +19,7 @@ CALL_LIMIT = 500
 CALL_DEPTH = 5
 """How deep functions that call each other are followed."""
 
+_IMPORTS_NOX_POETRY = re.compile(r"^[ \t]*(?:import|from)[ \t]+nox_poetry\b", re.MULTILINE)
 _RUNS = frozenset({"run", "run_always", "run_install"})
 _FOLDER_PARAMETER = re.compile(
     r"(?:\w*_)?(?:folder|dir|directory|path|project|package|service|sample|app)", re.IGNORECASE | re.ASCII
@@ -45,7 +46,13 @@ def walk_nox(
         if not names or name in names or any(wanted.partition("-")[0] == name for wanted in names):
             outer = (walk.path, walk.folder)
             walk.path, walk.folder = path, resolve_path(folder, "/repository")
-            session = _Session(functions=functions, constants=constants, service=service, choose=choose)
+            session = _Session(
+                functions=functions,
+                constants=constants,
+                service=service,
+                choose=choose,
+                uses_poetry=_IMPORTS_NOX_POETRY.search(text) is not None,
+            )
             session.follow(function, 0, dict(session.parameters(function)), walk)
             walk.path, walk.folder = outer
 
@@ -58,6 +65,11 @@ class _Session:
     constants: Mapping[str, ast.expr]
     service: str
     choose: Callable[[Sequence[str]], str]
+    uses_poetry: bool = False
+    """Whether nox-poetry installs what sessions name, in the versions of Poetry's lock.
+
+    https://nox-poetry.readthedocs.io/en/stable/
+    """
     calls: int = 0
     followed: set[tuple[str, tuple[tuple[str, str], ...]]] = field(default_factory=set)
     """Functions that it has called, with what is known of their arguments."""
@@ -107,7 +119,10 @@ class _Session:
                 isinstance(method, ast.Attribute) and isinstance(method.value, ast.Name) and method.value.id == session
             ):
                 words = [word for argument in call.args for word in self.words(argument, values)]
-                _run(method.attr, words, call.lineno, walk)
+                if self.uses_poetry and method.attr == "install":
+                    walk.run_argv(["poetry", "install"], call.lineno)
+                else:
+                    _run(method.attr, words, call.lineno, walk)
 
     def _follow_call(
         self,
@@ -186,7 +201,7 @@ def _sessions(module: ast.Module) -> Iterator[tuple[str, ast.FunctionDef]]:
     for node in module.body:
         for decorator in node.decorator_list if isinstance(node, ast.FunctionDef) else ():
             called = decorator.func if isinstance(decorator, ast.Call) else decorator
-            if _shown(called) in ("nox.session", "session") and isinstance(node, ast.FunctionDef):
+            if _shown(called) in ("nox.session", "nox_poetry.session", "session") and isinstance(node, ast.FunctionDef):
                 keywords = decorator.keywords if isinstance(decorator, ast.Call) else []
                 given = text_of(next((keyword.value for keyword in keywords if keyword.arg == "name"), None))
                 yield (node.name if given is None else given), node

@@ -1,5 +1,6 @@
 """Read what installs the functions of a service: builds of AWS SAM and of the Serverless Framework, and AWS Lambda."""
 
+import posixpath
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,10 +17,13 @@ from pytest_py312.repository.formats.functions.serverless import (
     read_serverless,
 )
 from pytest_py312.repository.formats.functions.terraform import read_terraform
-from pytest_py312.repository.tree import Tree, join_path, lies_in, with_outer_folders
+from pytest_py312.repository.recipes.image_builds import scripts_of
+from pytest_py312.repository.tree import Tree, join_path, leaves_root, lies_in, with_outer_folders
 
 HANDLER_FILE_LIMIT = 100
 """Maximum number of files of one folder in which handlers are searched."""
+_SAM_BUILD = re.compile(r"\bsam(?:local)?[ \t]+build\b(?P<arguments>(?:[^\n\\;&|]|\\\n|\\.)*)")
+_MANIFEST = re.compile(r"(?:^|\s)(?:-m|--manifest)(?:[ \t]+|=)[\"']?(?P<path>[\w./-]+)", re.ASCII)
 _HANDLER = re.compile(r"^def \w+\(\s*_?event\b[^()]{0,200}?,\s*(?:_?context\b|_\w*\s*[,):=])", re.MULTILINE | re.ASCII)
 _FOR_LAMBDA = re.compile(
     r"^[ \t]*(?:import|from)\s+(?:boto3|botocore|aws_lambda_\w+|aws_xray_sdk|crhelper|cfnresponse)\b",
@@ -66,7 +70,8 @@ def read_serverless_recipe(tree: Tree, service_path: str, nested: Sequence[str] 
     """
     for path, functions in _functions_of(tree, service_path, nested):
         builds = dict.fromkeys(build for function in functions for build in function.builds)
-        steps = [step for build in builds if (step := _step(tree, build, path)) is not None]
+        manifest = None if posixpath.basename(path).startswith("serverless") else _manifest_of_sam(tree)
+        steps = [step for build in builds if (step := _step(tree, build, path, manifest)) is not None]
         on_lambda = [function for function in functions if function.is_lambda]
         if on_lambda:
             steps.append(lambda_step(Location(path=path, line=on_lambda[0].line), target="/var/runtime"))
@@ -212,8 +217,32 @@ def _is_in(folder: str, service_path: str) -> bool:
     return service_path == "." or lies_in(folder, service_path)
 
 
-def _step(tree: Tree, build: BuiltFolder, path: str) -> InstallStep | None:
-    """Return what is installed for a folder; ``None`` without requirements: then its code is only copied."""
+@lru_cache(maxsize=4)
+def _manifest_of_sam(tree: Tree) -> tuple[str, Location] | None:
+    """Return the requirements file that all builds of AWS SAM are given, and where the first is; ``None`` without one.
+
+    https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-cli-command-reference-sam-build.html
+    """
+    manifests = dict[str, Location]()
+    for path in scripts_of(tree):
+        text = tree.read_or_none(path) or ""
+        for match in _SAM_BUILD.finditer(text):
+            option = _MANIFEST.search(match["arguments"])
+            named = [join_path(folder, option["path"]) for folder in (".", _folder_of(path))] if option else []
+            file = next((place for place in named if not leaves_root(place) and tree.is_file(place)), "")
+            manifests.setdefault(file, Location(path=path, line=text.count("\n", 0, match.start()) + 1))
+    return next(iter(manifests.items())) if len(manifests) == 1 and "" not in manifests else None
+
+
+def _step(
+    tree: Tree, build: BuiltFolder, path: str, manifest: tuple[str, Location] | None = None
+) -> InstallStep | None:
+    """Return what is installed for a folder; ``None`` without requirements: then its code is only copied.
+
+    :param manifest: a requirements file that replaces those of all folders, and the place that says so.
+    """
+    if manifest is not None:
+        return InstallStep(tool="pip", location=manifest[1], files=(manifest[0],), target=build.target)
     location = Location(path=build.path or path, line=build.line)
     if build.reads_projects:
         pyproject = tree.read_or_none(join_path(build.folder, "pyproject.toml")) or ""

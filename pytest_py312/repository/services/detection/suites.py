@@ -22,6 +22,8 @@ from pytest_py312.repository.tree import VENDORED_FOLDERS, Tree, lies_in
 
 _POSITIONAL_ARGUMENTS = re.compile(r"\{(?:posargs|\[\])(?::([^{}]*(?:\{\w+\}[^{}]*)*))?\}")
 _TEST_FOLDERS = ("tests", "test")
+_ONE_FILE = "tests.py"
+"""All tests of a small service; pytest collects a file of this name only if it is named."""
 _DJANGO_SETTINGS_VALUE = re.compile(r"""["']DJANGO_SETTINGS_MODULE["']\]?\s*[,=]\s*["']([\w.]+)["']""")
 _NON_TEST_FOLDERS = frozenset(
     {"scripts", "tools", "examples", "example", "docs", "doc", "build", "dist", "benchmarks", *VENDORED_FOLDERS}
@@ -57,6 +59,9 @@ def find_suite(
     if django:
         settings = replace(settings, python_files=("test*.py",))
     tests = [path for path in files if _is_test(path, settings.python_files)]
+    if not tests and _ONE_FILE in files:
+        suite = Suite(kind=SuiteKind.PYTEST, arguments=(_ONE_FILE,))
+        return DetectedSuite(suite=suite, assumption=f"has no test files by pytest's names, so its {_ONE_FILE} is run")
     if not tests and not settings.source:
         return DetectedSuite(suite=None)
     if not tests and not settings.testpaths:
@@ -121,7 +126,11 @@ def collected_files(paths: Sequence[str], arguments: Sequence[str], settings: Py
     candidates = [
         path
         for path in paths
-        if (_is_test(path, settings.python_files) or path.rpartition("/")[2] == "conftest.py")
+        if (
+            _is_test(path, settings.python_files)
+            or path.rpartition("/")[2] == "conftest.py"
+            or path == _ONE_FILE in arguments
+        )
         and not any(fnmatchcase(path, pattern) or fnmatchcase(path, f"{pattern}/*") for pattern in ignored)
         and not _is_in_folder(path, settings.skipped_folders)
     ]

@@ -134,3 +134,21 @@ def test_no_arrangement_of_the_grammar_crashes_the_reader(pieces: list[str]) -> 
     """The index of every stage is its position."""
     found = read_dockerfile("".join(pieces), "Dockerfile")
     assert [stage.index for stage in found.stages] == list(range(len(found.stages)))
+
+
+@pytest.mark.parametrize(
+    ("names", "final"),
+    [
+        (("builder", "app", "devstack", "legacy_devapp"), "app"),
+        (("builder", "app", "latest"), "latest"),
+        (("builder", "app", "device"), "device"),
+        (("builder", "base-without-command", "test"), "test"),
+    ],
+)
+def test_stages_for_developers_at_the_end_are_no_production(names: tuple[str, ...], final: str) -> None:
+    """They follow the stage that is built with ``--target``, if there is one that starts something."""
+    commands = {"builder": "RUN make", "base-without-command": "RUN make"}
+    stages = (f"FROM python:3.9 AS {name}\n{commands.get(name, 'CMD app')}\n" for name in names)
+    stage = read_dockerfile("".join(stages), "Dockerfile").final_stage
+    assert stage is not None
+    assert stage.name == final

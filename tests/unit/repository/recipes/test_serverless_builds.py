@@ -248,6 +248,43 @@ def test_an_image_of_aws_lambda_has_its_packages(tmp_path: Path, base: str) -> N
     assert [f"{step.tool} {step.location}" for step in recipe.steps] == ["pip svc/Dockerfile:4", *expected]
 
 
+@pytest.mark.parametrize(
+    ("files", "installed"),
+    [
+        ({"Makefile": "build:\n\tsamlocal build --use-container -m requirements/base.txt\n"}, "requirements/base.txt"),
+        (
+            {".github/workflows/deploy.yml": "- run: sam build --manifest=requirements/base.txt\n"},
+            "requirements/base.txt",
+        ),
+        ({"a.sh": "sam build\n", "b.sh": "sam build -m requirements/base.txt\n"}, "hello/requirements.txt"),
+        ({"a.sh": "sam build -m elsewhere.txt\n"}, "hello/requirements.txt"),
+        ({"a.sh": "sam build -m ../requirements/base.txt\n"}, "hello/requirements.txt"),
+    ],
+)
+def test_a_build_of_sam_names_the_requirements(tmp_path: Path, files: dict[str, str], installed: str) -> None:
+    """If all builds name the same file, it stands in for those beside the functions."""
+    sam = (
+        "Resources:\n  A:\n    Type: AWS::Serverless::Function\n    Properties: {CodeUri: hello, Runtime: python3.9}\n"
+    )
+    given = {"template.yml": sam, "requirements/base.txt": "six\n", "hello/requirements.txt": "", "hello/app.py": ""}
+    recipe = read_serverless_recipe(Tree(service_tree(tmp_path, {**given, **files})), "hello")
+    assert recipe is not None
+    assert [step.files for step in recipe.steps if step.tool == "pip"] == [(installed,)]
+
+
+def test_an_image_of_aws_lambda_has_a_folder_for_the_code(tmp_path: Path) -> None:
+    dockerfile = (
+        "FROM public.ecr.aws/lambda/python:3.11\nCOPY requirements.txt ${LAMBDA_TASK_ROOT}/\n"
+        'RUN pip install -r requirements.txt --target "${LAMBDA_TASK_ROOT}"\n'
+    )
+    tree = Tree(service_tree(tmp_path, {"Dockerfile": dockerfile, "requirements.txt": "six\n"}))
+    recipe = read_dockerfile_recipe(tree, "Dockerfile", ".")
+    assert recipe is not None
+    assert [(step.files, step.target) for step in recipe.steps if step.tool == "pip"] == [
+        (("requirements.txt",), "/var/task")
+    ]
+
+
 def test_layers_without_a_build_are_on_the_path(tmp_path: Path) -> None:
     """What a build installs into a layer is on the path as well, beside the layer's own code."""
     files = {**FILES, "template.yaml": SAM, "layers/code/python/shared.py": "", "layers/deps/own.py": ""}

@@ -203,6 +203,16 @@ def test_the_session_of_nox_that_runs_tests(tmp_path: Path) -> None:
     ]
 
 
+def test_nox_poetry_installs_what_the_lock_says(tmp_path: Path) -> None:
+    """In its versions, whatever the session names."""
+    text = NOX.replace("import nox\n", "import nox_poetry\n", 1).replace("@nox.session", "@nox_poetry.session")
+    project = '[tool.poetry]\nname = "a"\n'
+    tree = write(tmp_path, {"services/a/noxfile.py": text, "services/a/pyproject.toml": project})
+    recipe = read_runner_recipe(tree, "services/a")
+    assert recipe is not None
+    assert {(step.tool, step.project) for step in recipe.steps} == {("poetry", "services/a")}
+
+
 NOX_IN_FOLDERS = """\
 import os
 import nox

@@ -46,6 +46,13 @@ def test_every_folder_with_tests_is_run(files: list[str], arguments: tuple[str, 
     assert suite_of(*files) == (arguments, "")
 
 
+def test_a_file_with_all_tests_is_run_by_its_name() -> None:
+    """pytest collects ``tests.py`` only if it is named; beside files by pytest's names it is a module."""
+    assert suite_of("app.py", "tests.py") == (("tests.py",), "")
+    assert suite_of("app.py", "tests.py", "test_app.py") == ((), "")
+    assert collected_files(["app.py", "tests.py"], ("tests.py",), read_pytest_settings({})) == ["tests.py"]
+
+
 MANAGE = 'os.environ.setdefault("DJANGO_SETTINGS_MODULE", "shop.settings")\n'
 OLD_MANAGE = 'os.environ["DJANGO_SETTINGS_MODULE"] = "shop.settings"\n'
 
