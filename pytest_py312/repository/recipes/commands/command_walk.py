@@ -294,11 +294,7 @@ class CommandWalk:
             if assignment:
                 if len(words) > 1 and outer_variables is None:
                     outer_variables, self.variables = self.variables, dict(self.variables)
-                self.variables[assignment["name"]] = assignment["value"]
-                if UNKNOWN in assignment["value"]:
-                    self.variables.pop(assignment["name"], None)
-                elif len(words) > 1 or assignment["name"] in self.exported:
-                    self.exported = {**self.exported, assignment["name"]: assignment["value"]}
+                self._assign(assignment["name"], assignment["value"], is_exported=len(words) > 1)
                 words = words[1:]
                 continue
             if words[0] in self.runners and words[0] not in self.active:
@@ -315,6 +311,19 @@ class CommandWalk:
         finally:
             if outer_variables is not None:
                 self.variables, self.exported = outer_variables, outer_exported
+
+    def _assign(self, name: str, value: str, *, is_exported: bool) -> None:
+        """Set a variable, or unset it if its value is unknown.
+
+        A program that a condition looks for elsewhere, in ``"$POETRY_HOME/bin/poetry"``, remains the one that it was.
+        """
+        earlier = self.variables.pop(name, "")
+        if UNKNOWN not in value:
+            self.variables[name] = value
+            if is_exported or name in self.exported:
+                self.exported = {**self.exported, name: value}
+        elif self.conditional and earlier and earlier.rpartition("/")[2] == value.rpartition("/")[2]:
+            self.variables[name] = earlier
 
     def _run_document(self, command: ShellCommand, offset: int) -> bool:
         if command.here_document and not command.words:  # RUN <<EOF

@@ -449,6 +449,15 @@ def test_a_zipapp_runs_no_pth_file_of_what_was_put_into_it(tmp_path: Path) -> No
     assert str(recipe.folder_without_pth) == "svc/Dockerfile:4"
 
 
+@pytest.mark.parametrize(("program", "is_complete"), [("$HOME_OF/bin/pip", True), ("$INSTALLER", False)])
+def test_a_program_that_a_condition_looks_for_elsewhere(tmp_path: Path, program: str, is_complete: bool) -> None:
+    """It is the same program in another folder; what may be any other one is not followed."""
+    script = f'if which pip; then PIP="pip"; elif [ -n "$X" ]; then PIP="{program}"; fi\n"$PIP" install -r a.txt\n'
+    text = "FROM python:3.11\nCOPY . .\nRUN sh install.sh\n"
+    recipe = recipe_of(tmp_path, text, {"install.sh": script, "a.txt": ""})
+    assert bool(recipe.steps) is is_complete
+
+
 def test_an_exported_file_is_the_project_that_it_comes_from(tmp_path: Path) -> None:
     text = """FROM python:3.11 AS r
 WORKDIR /tmp
