@@ -17,9 +17,10 @@ from pytest_py312.runners.agent.probe import NOT_COPIED
 from pytest_py312.runners.git_index import tracked_files
 
 FILE_COUNT_LIMIT = 1000
-FILE_SIZE_LIMIT = 256 * 1024
+FILE_SIZE_LIMITS = (1024**2, 256 * 1024)
+"""Bytes of one file; the second counts where files up to the first are too large together."""
 TOTAL_SIZE_LIMIT = 4 * 1024**2
-"""Limits of what is copied for one suite: settings and small fixtures, not data."""
+"""Limits of what is copied for one suite: settings and fixtures, not data."""
 INDEX_SIZE_LIMIT = 64 * 1024**2
 
 _DECIDE_HOW_PYTEST_RUNS = frozenset(
@@ -50,11 +51,12 @@ class Surroundings:
             if self._tracked is None:
                 self._tracked = _tracked_below(self._root)
         paths = list(self._around(service, self._tracked))
-        taken = self._read(paths)
-        if taken is None:
-            above = {"", *_ancestors(service.path)}
-            taken = self._read([path for path in paths if path.rpartition("/")[0] in above])
-        return taken or {}
+        above = {"", *_ancestors(service.path)}
+        of_folders_above = [path for path in paths if path.rpartition("/")[0] in above]
+        readings = (
+            self._read(chosen, file_size) for chosen in (paths, of_folders_above) for file_size in FILE_SIZE_LIMITS
+        )
+        return next((contents for contents in readings if contents is not None), {})
 
     def _around(self, service: Service, tracked: Sequence[str]) -> Iterator[str]:
         copied = [service.path, *service.settings.needs]
@@ -70,13 +72,13 @@ class Surroundings:
             if not any(path.startswith(f"{folder}/") for folder in (*copied, *others)):
                 yield path
 
-    def _read(self, paths: Sequence[str]) -> dict[str, str] | None:
-        """Return the contents of small regular files; ``None`` if they are too many, or too large together."""
+    def _read(self, paths: Sequence[str], file_size: int) -> dict[str, str] | None:
+        """Return the contents of regular files up to a size; ``None`` if they are too many, or too large together."""
         contents, size = {}, 0
         if len(paths) > FILE_COUNT_LIMIT:
             return None
         for path in paths:
-            content = _regular_file(self._root, path)
+            content = _regular_file(self._root, path, file_size)
             size += len(content or b"")
             if size > TOTAL_SIZE_LIMIT:
                 return None
@@ -122,12 +124,12 @@ def _index_of(git: Path) -> bytes | None:
         return None
 
 
-def _regular_file(root: Path, path: str) -> bytes | None:
-    """Return the content of a small file below ``root`` that is reached through no link; otherwise ``None``."""
+def _regular_file(root: Path, path: str, limit: int) -> bytes | None:
+    """Return the content of a file below ``root`` that is reached through no link; ``None`` if larger, or none."""
     full = Path(os.path.realpath(root)) / path
     try:
         info = full.lstat()
-        if not stat.S_ISREG(info.st_mode) or info.st_size > FILE_SIZE_LIMIT or os.path.realpath(full) != str(full):
+        if not stat.S_ISREG(info.st_mode) or info.st_size > limit or os.path.realpath(full) != str(full):
             return None
         return full.read_bytes()
     except (OSError, ValueError):

@@ -279,6 +279,14 @@ def _uv_dependencies(item: Mapping[str, Any]) -> Iterator[LockedDependency]:
                 )
 
 
+def _poetry_markers(item: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the markers of a package; since Poetry 2 (2025) those of its groups, of which one may have none."""
+    markers = item.get("markers")
+    if not isinstance(markers, dict):
+        return strings_in(markers)
+    return tuple(map(str, markers.values())) if markers.keys() >= set(strings_in(item.get("groups"))) else ()
+
+
 def _read_poetry(text: str, path: str) -> LockFileText:
     data = _parse_toml(text)
     metadata = _as_table(data.get("metadata"))
@@ -287,12 +295,11 @@ def _read_poetry(text: str, path: str) -> LockFileText:
     for pin, item in _pins_with_tables(text, _package_tables(data, "package")):
         source = _as_table(item.get("source"))
         names, hashes = _file_names_and_hashes(item.get("files", files_of.get(pin.name)), "file")
-        markers = item.get("markers")
         kinds = {"git": "git", "url": "url", "directory": "path", "file": "path"}
         pins.append(
             replace(
                 pin,
-                markers=tuple(map(str, markers.values())) if isinstance(markers, dict) else strings_in(markers),
+                markers=_poetry_markers(item),
                 requires_python=_as_text(item.get("python-versions")),
                 source=kinds.get(_as_text(source.get("type")), "index"),
                 commit=_commit(source.get("resolved_reference")),

@@ -81,8 +81,20 @@ def test_of_large_repositories_only_files_above_the_service_are_taken(
     assert set(around(tmp_path)) == {".env"}
 
 
+def test_larger_files_are_left_out_if_all_are_too_large_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file of some hundred kilobytes is taken where there are few."""
+    monkeypatch.setattr(surroundings, "FILE_SIZE_LIMITS", (10, 2))
+    everything = set(around(tmp_path))
+    monkeypatch.setattr(surroundings, "TOTAL_SIZE_LIMIT", 5)
+
+    assert {".env", "data/one.json"} <= everything
+    assert set(around(tmp_path)) == {"data/one.json", "shared/tool.py"}
+
+
 def test_large_files_and_links_are_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(surroundings, "FILE_SIZE_LIMIT", 2)
+    monkeypatch.setattr(surroundings, "FILE_SIZE_LIMITS", (2,))
     secret = tmp_path.with_name(f"{tmp_path.name}-secret")
     secret.mkdir()
     (tmp_path / "linked").symlink_to(secret)

@@ -265,6 +265,15 @@ def test_markers_by_group_are_alternatives() -> None:
     assert read_lock_file(text, "poetry.lock").pins[0].markers == ("os_name == 'nt'", "os_name == 'posix'")
 
 
+def test_a_group_without_a_marker_needs_the_package_everywhere() -> None:
+    """Poetry 2 writes ``groups`` and, for those of them that have one, a marker."""
+    marker = "markers = {dev = 'python_version < \"3.10\"'}"
+    text = f"[[package]]\nname = 'six'\nversion = '1'\ngroups = ['main', 'dev']\n{marker}\n"
+
+    assert read_lock_file(text, "poetry.lock").pins[0].markers == ()
+    assert read_lock_file(text.replace("'main', ", ""), "poetry.lock").pins[0].markers == ('python_version < "3.10"',)
+
+
 def test_pylock_toml() -> None:
     lock = read_lock_file(PYLOCK, "pylock.toml")
 
