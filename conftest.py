@@ -16,15 +16,21 @@ INTERPRETERS = ("3.9", "3.10", "3.11", "3.12")
 INTEGRATION = Path(__file__).parent / "tests" / "integration"
 LONGEST = (
     "test_example_fleet_runs.py",
-    "test_cluster_example.py",
-    "rollouts/test_whole_fleet_rollout.py",
+    "test_whole_example.py",
+    "test_tutorial.py",
     "test_real_fleet.py",
-    "rollouts/test_injected_faults.py",
+    "rollouts/test_swarm_target.py",
+    "rollouts/test_whole_fleet_rollout.py",
     "test_fixed_platform.py",
+    "rollouts/test_injected_faults.py",
+    "test_installed_as_required.py",
     "rollouts/test_kill_during_deployment.py",
+    "test_cluster_faults.py",
+    "test_benchmark_reports.py",
+    "test_truth_set.py",
+    "rollouts/test_kill_during_soak.py",
     "test_fixed_truth_set.py",
     "docker_runner/test_docker_engines.py",
-    "rollouts/test_kill_during_soak.py",
 )
 """Files of a minute or more, below :data:`INTEGRATION`."""
 
