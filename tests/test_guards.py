@@ -60,7 +60,7 @@ def test_workers_begin_with_long_files_and_do_not_all_wait(project: pytest.Pytes
     result.assert_outcomes(passed=6)
     begun = [line.partition("tests/")[2].partition(".py")[0] for line in result.outlines if "PASSED" in line]
     assert begun == [
-        "integration/rollouts/test_whole_fleet_rollout", "integration/test_real_fleet",
+        "integration/test_real_fleet", "integration/rollouts/test_whole_fleet_rollout",
         "integration/rollouts/test_a", "integration/test_c", "integration/rollouts/test_b", "unit/core/test_d",
     ]  # fmt: skip
 
