@@ -115,6 +115,12 @@ class DockerfileText:
         targets = (stage for stage in reversed(others) if stage.index not in used and self._starts_something(stage))
         return next(targets, self.stages[-1])
 
+    @property
+    def build_target(self) -> str:
+        """What ``docker build --target`` needs for the image of production; empty if that is the last stage."""
+        final = self.final_stage
+        return "" if final is None or final is self.stages[-1] else final.name or str(final.index)
+
     def _starts_something(self, stage: BuildStage) -> bool:
         items = (item for each in self.chain_of(stage) for item in self.instructions_of(each))
         return any(item.keyword in ("CMD", "ENTRYPOINT") for item in items)

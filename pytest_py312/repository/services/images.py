@@ -142,14 +142,14 @@ def service_images(tree: Tree, service: Service, files: Iterable[str]) -> tuple[
 
 
 def declares_health_check(tree: Tree, image: ServiceImage) -> bool:
-    """Return whether the last stage of the image's Dockerfile has a health check."""
-    has_health_check = False
-    for instruction in read_dockerfile(tree.read_or_none(image.dockerfile) or "", image.dockerfile).instructions:
-        if instruction.keyword == "FROM":
-            has_health_check = False
-        elif instruction.keyword == "HEALTHCHECK":
-            has_health_check = instruction.arguments.strip().upper() != "NONE"
-    return has_health_check
+    """Return whether the image has a health check, of its own stage or of one that this builds on."""
+    dockerfile = read_dockerfile(tree.read_or_none(image.dockerfile) or "", image.dockerfile)
+    stages = dockerfile.chain_of(dockerfile.final_stage) if dockerfile.final_stage is not None else ()
+    for stage in stages:
+        checks = [each for each in dockerfile.instructions_of(stage) if each.keyword == "HEALTHCHECK"]
+        if checks:
+            return checks[-1].arguments.strip().upper() != "NONE"
+    return False
 
 
 # ---- what it starts

@@ -94,6 +94,7 @@ def _build_with_buildkit(request: BuildRequest, closing: Event) -> BuildResult:
     id_file = request.folder.with_suffix(".id")
     argv = ["docker", "buildx", "build", "--load", "--progress=plain", f"--iidfile={id_file}", f"--tag={request.tag}"]
     argv += [f"--label={name}={value}" for name, value in request.labels.items()]
+    argv += [f"--target={target}" for target in (_build_target(request),) if target]
     argv += [f"--file={request.folder / request.dockerfile}", "--", str(request.folder)]
     result = process.run(
         argv,
@@ -166,7 +167,8 @@ def _messages(engine: DockerEngine, request: BuildRequest, closing: Event) -> It
             with translate_errors():
                 for message in engine.client.build(
                     path=str(request.folder), dockerfile=request.dockerfile, tag=request.tag,
-                    labels=dict(request.labels), rm=True, forcerm=True, decode=True, timeout=int(BUILD_LIMIT),
+                    target=_build_target(request) or None, labels=dict(request.labels), rm=True, forcerm=True,
+                    decode=True, timeout=int(BUILD_LIMIT),
                 ):  # fmt: skip
                     received.put(message)
             received.put(None)
@@ -215,6 +217,11 @@ def built_layers(output: Iterable[str]) -> tuple[str, ...]:
                 layers[layer["id"]] = None
             cached = False
     return tuple(layers)
+
+
+def _build_target(request: BuildRequest) -> str:
+    content = (request.folder / request.dockerfile).read_text("utf-8", "replace")
+    return read_dockerfile(content, request.dockerfile).build_target
 
 
 def _failed_instruction(request: BuildRequest, output: Sequence[str]) -> tuple[str, int | None]:

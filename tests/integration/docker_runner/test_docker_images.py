@@ -145,6 +145,16 @@ def test_an_import_error_is_reported_with_its_traceback(version: str, engine: Do
     assert ("No module named 'distutils'" in run.import_error) is (version == "3.12")
 
 
+def test_the_stage_of_production_is_built_and_not_one_for_developers(engine: DockerEngine, bench: Bench) -> None:
+    """Which would fail here: it is at the end, as ``docker build --target app`` leaves it out."""
+    dockerfile = (
+        "FROM python:3.12-slim AS app\nCOPY main.py /\nCMD python /main.py\n"
+        "FROM app AS devstack\nRUN exit 3\nCMD python /other.py\n"
+    )
+    run = check_dockerfile(bench, dockerfile, {"main.py": "import json\n"})
+    assert (run.failed, run.unchecked, run.import_error, run.entry_point) == ("", "", "", "/main.py")
+
+
 def test_a_container_that_exits_is_reported_with_its_last_output(engine: DockerEngine, bench: Bench) -> None:
     """It never became healthy."""
     dockerfile = f'FROM python:3.12-slim\n{HEALTH}CMD ["python", "-c", "raise SystemExit(\'no database\')"]\n'

@@ -149,6 +149,7 @@ def test_stages_for_developers_at_the_end_are_no_production(names: tuple[str, ..
     """They follow the stage that is built with ``--target``, if there is one that starts something."""
     commands = {"builder": "RUN make", "base-without-command": "RUN make"}
     stages = (f"FROM python:3.9 AS {name}\n{commands.get(name, 'CMD app')}\n" for name in names)
-    stage = read_dockerfile("".join(stages), "Dockerfile").final_stage
-    assert stage is not None
-    assert stage.name == final
+    dockerfile = read_dockerfile("".join(stages), "Dockerfile")
+    assert dockerfile.final_stage is not None
+    assert dockerfile.final_stage.name == final
+    assert dockerfile.build_target == ("" if final == names[-1] else final)

@@ -7,7 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_py312.repository.recipes.commands.file_map import instruction_words
-from pytest_py312.repository.services.images import ImageCheckResult, entry_point_of, service_images
+from pytest_py312.repository.services.images import (
+    ImageCheckResult,
+    ServiceImage,
+    declares_health_check,
+    entry_point_of,
+    service_images,
+)
 from pytest_py312.repository.tree import Tree
 from tests.support.fakes import service, service_tree
 
@@ -116,3 +122,20 @@ def test_what_is_no_image_of_production_with_python_in_it(path: str, text: str, 
 def test_the_python_in_an_image(output: str, version: str) -> None:
     """Parsed from the output of ``python -VV``."""
     assert str(ImageCheckResult(dockerfile="Dockerfile", version=output).interpreter) == version
+
+
+@pytest.mark.parametrize(
+    ("text", "has_check"),
+    [
+        ("FROM python:3.12\nHEALTHCHECK CMD true\n", True),
+        ("FROM python:3.12 AS base\nHEALTHCHECK CMD true\nFROM base\n", True),
+        ("FROM python:3.12 AS base\nHEALTHCHECK CMD true\nFROM base\nHEALTHCHECK NONE\n", False),
+        ("FROM python:3.12 AS other\nHEALTHCHECK CMD true\nFROM python:3.12\n", False),
+        ("FROM python:3.12 AS app\nCMD app\nFROM app AS dev\nHEALTHCHECK CMD true\n", False),
+        ("", False),
+    ],
+)
+def test_a_health_check_is_inherited(text: str, has_check: bool, tmp_path: Path) -> None:
+    """From the stage that the image of production is based on, as the engine does it."""
+    tree = Tree(service_tree(tmp_path, {"Dockerfile": text}))
+    assert declares_health_check(tree, ServiceImage(dockerfile="Dockerfile", context=".")) is has_check
