@@ -179,6 +179,11 @@ class InstallRecipe:
     """Commands, in the service's folder, that make folders and copy templates for the tests."""
     ignored_tests: tuple[str, ...] = ()
     """Folders or files, relative to the service, that the run of the tests leaves out: they need what is running."""
+    deselected_tests: tuple[str, ...] = ()
+    """Files, relative to the service, of whose tests that run selects none by their markers: they need what is running.
+
+    A cell runs them; if none of their tests passes, that is no gap of the proof.
+    """
     warning_options: tuple[str, ...] = ()
     """The values of ``-W`` of the interpreter that runs the tests."""
     runs_pytest: bool = False

@@ -153,7 +153,8 @@ def _with_coverage(cell: Cell, run: SuiteRun, facts: Facts, result: CheckResult)
     other_run = facts.suite_run(other_cell) if facts.installation(other_cell).environment is not None else run
     if not other_run.complete:
         other_run = run  # known as not checked elsewhere; here it is no evidence that files are lost
-    coverage = measure_coverage(run, other_run)
+    recipe = cell.service.test_recipe
+    coverage = measure_coverage(run, other_run, recipe.deselected_tests if recipe is not None else ())
     outcome, comparison = result.outcome, result.suite_comparison
     if comparison is not None:
         silent_files = tuple(sorted((*coverage.uncollected, *coverage.failing)))

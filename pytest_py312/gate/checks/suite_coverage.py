@@ -4,6 +4,7 @@ A file that cannot be collected on either side, or of which every test fails on 
 """
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from pytest_py312.core.model.measurements import SuiteRun
@@ -51,8 +52,12 @@ class SuiteCoverage:
         return "; ".join(filter(None, (f"{self.tests_run} of {pluralize(self.tests, 'test')} ran", self.gaps)))
 
 
-def measure_coverage(run: SuiteRun, other: SuiteRun) -> SuiteCoverage:
-    """Return how much of the suite ``run`` covers; ``other`` is the run on the interpreter that it is compared with."""
+def measure_coverage(run: SuiteRun, other: SuiteRun, deselected: Collection[str] = ()) -> SuiteCoverage:
+    """Return how much of the suite ``run`` covers; ``other`` is the run on the interpreter that it is compared with.
+
+    :param deselected: files that the run of the tests in CI leaves out. Beside tests that pass, they count only if one of
+        their own passes.
+    """
     passing: set[str] = set()
     failing: set[str] = set()
     for side in (run, other):
@@ -60,7 +65,9 @@ def measure_coverage(run: SuiteRun, other: SuiteRun) -> SuiteCoverage:
             if name != EXIT_CODE_TEST and (result.is_passing or result.is_failing):
                 (passing if result.is_passing else failing).add(file_of_test(name))
     lost = {file_of_test(collector, collector=True) for collector in uncollected_on_both(run, other)} - passing
-    failing -= passing | lost
+    uncounted = set(deselected) if passing else set()
+    lost -= uncounted
+    failing -= passing | lost | uncounted
     tests = {name for side in (run, other) for name in side.results if name != EXIT_CODE_TEST}
     ran = [name for name, result in run.results.items() if name in tests and result.outcome != "skipped"]
     return SuiteCoverage(

@@ -303,7 +303,6 @@ _NEEDS_SYSTEM = re.compile(
 def _recipe(tree: Tree, source: str, walk: CommandWalk, run: CommandRun, service_path: str) -> InstallRecipe:
     lines = (each.location.line or 0 for each in walk.runs if each.location.path == source)
     of_python, of_pytest = (tuple(filterfalse(_UNKNOWN_VALUE.search, each)) for each in warning_options(run.words))
-    commands = [each.words for each in walk.runs]
     further = [each for each in walk.runs if each is not run and is_further_test(each, tree, service_path)]
     return InstallRecipe(
         source=source,
@@ -312,11 +311,8 @@ def _recipe(tree: Tree, source: str, walk: CommandWalk, run: CommandRun, service
         limits=tuple(dict.fromkeys(walk.limits)),
         environment=test_environment(_moved_paths(tree, run, service_path), service_path),
         prepare=tuple(islice(_preparations(tree, walk.runs, service_path), VARIABLE_LIMIT)),
-        ignored_tests=tuple(
-            dict.fromkeys(
-                (*_ignored_tests(run, walk.runs, service_path), *deselected_tests(tree, commands, service_path))
-            )
-        ),
+        ignored_tests=tuple(dict.fromkeys(_ignored_tests(run, walk.runs, service_path))),
+        deselected_tests=deselected_tests(tree, (each.words for each in walk.runs), service_path),
         warning_options=of_python,
         runs_pytest=runs_pytest(run.words),
         pytest_warnings=of_pytest,

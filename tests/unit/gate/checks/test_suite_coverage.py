@@ -45,6 +45,15 @@ def test_a_file_in_which_no_test_passes_on_either_side_proves_nothing() -> None:
     assert found.gaps == "1 of 3 test files has no test that passes"
 
 
+def test_a_file_that_ci_deselects_is_no_gap_beside_tests_that_pass() -> None:
+    """Where nothing passes, it is one: then the suite proves nothing."""
+    run, nothing = run_of({"a.py::x": "passed", "b.py::y": "failed"}), run_of({"b.py::y": "failed"})
+
+    assert measure_coverage(run, run, ("b.py",)).share == 1.0
+    assert measure_coverage(run, run, ("b.py",)).files == 1
+    assert measure_coverage(nothing, nothing, ("b.py",)).share == 0.0
+
+
 def test_a_file_that_one_side_collects_is_compared() -> None:
     found = measure_coverage(run_of({}, collection_errors={"a.py": "boom"}), run_of({"a.py::x": "passed"}, "3.9"))
 
