@@ -55,8 +55,8 @@ class SuiteCoverage:
 def measure_coverage(run: SuiteRun, other: SuiteRun, deselected: Collection[str] = ()) -> SuiteCoverage:
     """Return how much of the suite ``run`` covers; ``other`` is the run on the interpreter that it is compared with.
 
-    :param deselected: files that the run of the tests in CI leaves out. Beside tests that pass, they count only if one of
-        their own passes.
+    :param deselected: files that the run of the tests in CI leaves out. Beside tests that pass, they count only if one
+        of their own passes.
     """
     passing: set[str] = set()
     failing: set[str] = set()
