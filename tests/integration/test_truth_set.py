@@ -10,7 +10,7 @@ from pytest_py312.runners.runner import CellUnavailable
 from tests.truth.cases import Kind, Version, read_snippets
 from tests.truth.product import findings_of
 from tests.truth.score import Score, mistakes, score
-from tests.truth.verify import find_builds, has_setuptools, is_verified, mark_mistakes, record_all
+from tests.truth.verify import find_builds, has_setuptools, is_verified, mark_mistakes, programs_of, record_all
 
 SNIPPETS = read_snippets()
 CATEGORIES = sorted({snippet.category for snippet in SNIPPETS})
@@ -26,7 +26,7 @@ def builds(tmp_path_factory: pytest.TempPathFactory) -> dict[Version, Interprete
 
 @pytest.fixture(scope="module")
 def pythons(builds: dict[Version, InterpreterBuild]) -> dict[Version, Path]:
-    return {version: Path(build.executable) for version, build in builds.items()}
+    return programs_of(builds)
 
 
 @pytest.mark.parametrize("category", CATEGORIES)

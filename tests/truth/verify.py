@@ -148,7 +148,11 @@ def find_builds(cache: Path) -> dict[Version, InterpreterBuild]:
 
 def find_pythons(cache: Path) -> dict[Version, Path]:
     """Return the programs of :func:`find_builds`."""
-    return {version: Path(build.executable) for version, build in find_builds(cache).items()}
+    return programs_of(find_builds(cache))
+
+
+def programs_of(builds: Mapping[Version, InterpreterBuild]) -> dict[Version, Path]:
+    return {version: Path(build.executable) for version, build in builds.items()}
 
 
 def category_digest(category: str, builds: Mapping[Version, InterpreterBuild]) -> str:
@@ -180,7 +184,7 @@ def main(parts: list[str]) -> int:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder).resolve()
         builds = find_builds(root / "found")
-        runs = record_all(find_pythons(root / "found"), snippets, root / "snippets")
+        runs = record_all(programs_of(builds), snippets, root / "snippets")
     mistakes = [mistake for snippet in snippets for mistake in mark_mistakes(snippet, runs[snippet.id])]
     print(*mistakes, sep="\n")
     if not parts and not mistakes:

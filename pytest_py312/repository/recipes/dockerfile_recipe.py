@@ -18,6 +18,7 @@ from pytest_py312.repository.formats.dockerfile import (
     substitute_variables,
     without_quotes,
 )
+from pytest_py312.repository.formats.functions.serverless import LAMBDA_CODE
 from pytest_py312.repository.formats.image_reference import is_lambda_image
 from pytest_py312.repository.recipes.base_images import CHAIN_LIMIT, base_dockerfile
 from pytest_py312.repository.recipes.commands.command_walk import CommandWalk
@@ -43,7 +44,7 @@ BASE_LIMIT = 10
 _ARCHIVES = (".pyz", ".zip", ".pex")
 """Ends of the names of applications in one file, such as those of ``python -m zipapp``."""
 _MADE_FOLDERS = re.compile(r"\bmkdir[ \t]+(?P<folders>[^;&|\r\n]{1,1000})")
-_LAMBDA_IMAGE = (("LAMBDA_TASK_ROOT", "/var/task"), ("LAMBDA_RUNTIME_DIR", "/var/runtime"))
+_LAMBDA_IMAGE = (("LAMBDA_TASK_ROOT", LAMBDA_CODE), ("LAMBDA_RUNTIME_DIR", "/var/runtime"))
 """What images of AWS Lambda set; the first is their working folder as well.
 
 https://github.com/aws/aws-lambda-base-images
@@ -231,8 +232,8 @@ class _ImageReader:
         text = self._tree.read_or_none(path) if path and path not in self._outer else None
         base = read_dockerfile(text, path) if text is not None else None
         if text is None or base is None or base.final_stage is None:
-            given = dict(_LAMBDA_IMAGE) if is_lambda_image(stage.image) else {}
-            folder = given.get("LAMBDA_TASK_ROOT", "/")
+            is_lambda = is_lambda_image(stage.image)
+            given, folder = (dict(_LAMBDA_IMAGE), LAMBDA_CODE) if is_lambda else ({}, "/")
             return _StageState(files=FileMap(self._tree), folder=folder, variables={**given}, environment=given)
         context = find_build_context(self._tree, posixpath.dirname(path) or ".", base)
         self._bases_left[0] -= 1

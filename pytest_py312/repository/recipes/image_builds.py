@@ -16,9 +16,9 @@ DEPTH = 6
 FILE_LIMIT = 500
 """Maximum number of files that are searched for commands which build images."""
 
-_BUILD_COMMAND = re.compile(
-    r"\bdocker(?:[ \t]+buildx|[ \t]+image)?[ \t]+build\b(?P<arguments>(?:[^\n\\;&|]|\\\n|\\.)*)"
-)
+COMMAND_ARGUMENTS = r"(?P<arguments>(?:[^\n\\;&|]|\\\n|\\.)*)"
+"""What follows the name of a command in a script, also over lines that are continued."""
+_BUILD_COMMAND = re.compile(rf"\bdocker(?:[ \t]+buildx|[ \t]+image)?[ \t]+build\b{COMMAND_ARGUMENTS}")
 _VALUE_OPTIONS = frozenset({"--target", "--platform", "--progress", "--network", "--cache-from", "--label"})
 _SKAFFOLD = re.compile(r"skaffold[\w.-]*\.ya?ml", re.ASCII)
 _CHANGES_FOLDER = re.compile(r"^[ \t]*(?:cd|pushd)\s", re.MULTILINE)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from itertools import chain
 
 from pytest_py312.repository.formats.setuptools import parse_module
+from pytest_py312.repository.recipes.pytest_settings import TEST_FILE
 from pytest_py312.repository.recipes.suite_commands import runs_pytest, values_of
 from pytest_py312.repository.tree import Tree, join_path
 
@@ -16,7 +17,6 @@ DEPTH = 6
 """Levels of folders in which test files are looked for."""
 FILE_LIMIT = 500
 
-_TEST_FILE = re.compile(r"(?:test_.*|.*_test)\.py")
 _EXPRESSION = re.compile(r"[\w\s()]{1,200}", re.ASCII)
 _NEEDS_SYSTEM = re.compile(
     r"(?:.*_)?(?:e2e|end_?to_?end|integration|acceptance|functional|smoke|system|live|contract)s?(?:_.*)?"
@@ -33,7 +33,7 @@ def deselected_tests(tree: Tree, commands: Iterable[Sequence[str]], service_path
     if not expressions or not all(expressions):
         return ()
     files = tree.scan_folder(service_path, depth=DEPTH).files
-    tests = [path for path in files if _TEST_FILE.fullmatch(path.rpartition("/")[2])][:FILE_LIMIT]
+    tests = [path for path in files if TEST_FILE.fullmatch(path.rpartition("/")[2])][:FILE_LIMIT]
     texts = {path: tree.read_or_none(join_path(service_path, path)) or "" for path in tests}
     for expression in expressions:
         left_out = set(deselected_files(expression, texts))

@@ -4,6 +4,7 @@ https://docs.pytest.org/en/stable/reference/customize.html
 """
 
 import posixpath
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -15,6 +16,8 @@ from pytest_py312.repository.tree import Tree, join_path
 
 INI_FILES = ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg")
 """In pytest's own order: the first file with a section for pytest applies."""
+TEST_FILE = re.compile(r"(?:test_.*|.*_test)\.py")
+"""Names of the files that pytest collects without other settings."""
 
 _DJANGO_SETTINGS_KEY = "DJANGO_SETTINGS_MODULE"
 VALUE_OPTIONS = frozenset(

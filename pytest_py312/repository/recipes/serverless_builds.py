@@ -17,12 +17,12 @@ from pytest_py312.repository.formats.functions.serverless import (
     read_serverless,
 )
 from pytest_py312.repository.formats.functions.terraform import read_terraform
-from pytest_py312.repository.recipes.image_builds import scripts_of
+from pytest_py312.repository.recipes.image_builds import COMMAND_ARGUMENTS, scripts_of
 from pytest_py312.repository.tree import Tree, join_path, leaves_root, lies_in, with_outer_folders
 
 HANDLER_FILE_LIMIT = 100
 """Maximum number of files of one folder in which handlers are searched."""
-_SAM_BUILD = re.compile(r"\bsam(?:local)?[ \t]+build\b(?P<arguments>(?:[^\n\\;&|]|\\\n|\\.)*)")
+_SAM_BUILD = re.compile(rf"\bsam(?:local)?[ \t]+build\b{COMMAND_ARGUMENTS}")
 _MANIFEST = re.compile(r"(?:^|\s)(?:-m|--manifest)(?:[ \t]+|=)[\"']?(?P<path>[\w./-]+)", re.ASCII)
 _HANDLER = re.compile(r"^def \w+\(\s*_?event\b[^()]{0,200}?,\s*(?:_?context\b|_\w*\s*[,):=])", re.MULTILINE | re.ASCII)
 _FOR_LAMBDA = re.compile(

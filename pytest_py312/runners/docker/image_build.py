@@ -16,7 +16,7 @@ from typing import Any
 
 from pytest_py312.core import process
 from pytest_py312.core.process import ExitReason
-from pytest_py312.repository.formats.dockerfile import read_dockerfile
+from pytest_py312.repository.formats.dockerfile import DockerfileText, read_dockerfile
 from pytest_py312.runners.docker.engine import DockerEngine
 from pytest_py312.runners.docker.errors import EngineRefused, translate_errors
 from pytest_py312.runners.docker.ping import engine_address
@@ -94,7 +94,8 @@ def _build_with_buildkit(request: BuildRequest, closing: Event) -> BuildResult:
     id_file = request.folder.with_suffix(".id")
     argv = ["docker", "buildx", "build", "--load", "--progress=plain", f"--iidfile={id_file}", f"--tag={request.tag}"]
     argv += [f"--label={name}={value}" for name, value in request.labels.items()]
-    argv += [f"--target={target}" for target in (_build_target(request),) if target]
+    target = _dockerfile_of(request).build_target
+    argv += [f"--target={target}"] * bool(target)
     argv += [f"--file={request.folder / request.dockerfile}", "--", str(request.folder)]
     result = process.run(
         argv,
@@ -167,8 +168,8 @@ def _messages(engine: DockerEngine, request: BuildRequest, closing: Event) -> It
             with translate_errors():
                 for message in engine.client.build(
                     path=str(request.folder), dockerfile=request.dockerfile, tag=request.tag,
-                    target=_build_target(request) or None, labels=dict(request.labels), rm=True, forcerm=True,
-                    decode=True, timeout=int(BUILD_LIMIT),
+                    target=_dockerfile_of(request).build_target or None, labels=dict(request.labels),
+                    rm=True, forcerm=True, decode=True, timeout=int(BUILD_LIMIT),
                 ):  # fmt: skip
                     received.put(message)
             received.put(None)
@@ -219,9 +220,8 @@ def built_layers(output: Iterable[str]) -> tuple[str, ...]:
     return tuple(layers)
 
 
-def _build_target(request: BuildRequest) -> str:
-    content = (request.folder / request.dockerfile).read_text("utf-8", "replace")
-    return read_dockerfile(content, request.dockerfile).build_target
+def _dockerfile_of(request: BuildRequest) -> DockerfileText:
+    return read_dockerfile((request.folder / request.dockerfile).read_text("utf-8", "replace"), request.dockerfile)
 
 
 def _failed_instruction(request: BuildRequest, output: Sequence[str]) -> tuple[str, int | None]:
@@ -230,8 +230,7 @@ def _failed_instruction(request: BuildRequest, output: Sequence[str]) -> tuple[s
     if not steps:
         return "the Dockerfile", None
     number, text = int(steps[-1]["number"]), steps[-1]["text"].strip()
-    content = (request.folder / request.dockerfile).read_text("utf-8", "replace")
-    instructions = read_dockerfile(content, request.dockerfile).instructions
+    instructions = _dockerfile_of(request).instructions
     instruction = instructions[number - 1] if 0 < number <= len(instructions) else None
     line = instruction.line if instruction and text.upper().startswith(instruction.keyword) else None
     return text, line

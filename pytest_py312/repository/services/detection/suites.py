@@ -129,7 +129,7 @@ def collected_files(paths: Sequence[str], arguments: Sequence[str], settings: Py
         if (
             _is_test(path, settings.python_files)
             or path.rpartition("/")[2] == "conftest.py"
-            or path == _ONE_FILE in arguments
+            or (path == _ONE_FILE and _ONE_FILE in arguments)
         )
         and not any(fnmatchcase(path, pattern) or fnmatchcase(path, f"{pattern}/*") for pattern in ignored)
         and not _is_in_folder(path, settings.skipped_folders)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from pytest_py312.core.model.fleet import RequirementSource, Service
 from pytest_py312.repository.formats.setuptools import last_name, parse_module
-from pytest_py312.repository.recipes.pytest_settings import settings_in_folder
+from pytest_py312.repository.recipes.pytest_settings import TEST_FILE, settings_in_folder
 from pytest_py312.repository.services.detection.service_files import ServiceFiles, read_service_files
 from pytest_py312.repository.services.detection.suites import find_suite
 from pytest_py312.repository.services.detection.unread_service import read_or_mark
@@ -17,7 +17,6 @@ MAX_LEVELS = 3
 """Folders above a service in which its tests are searched."""
 TEST_FOLDERS = ("tests", "test")
 _FILE_LIMIT = 500
-_TEST_FILE = re.compile(r"(?:test_[^/]*|[^/]*_test)\.py")
 _JOINING_CALLS = frozenset(("join", "joinpath", "Path"))
 _NAMING_CALLS = re.compile(
     r"(?:.*\.)?(?:path\.(?:append|insert)|import_module|patch|setattr|syspath_prepend)", re.DOTALL
@@ -119,7 +118,7 @@ class _Finder:
     def _naming(self, folder: str, tests: Sequence[str], service: Service) -> Iterator[str]:
         """Yield the test files that name the path of a service."""
         (relative,) = relative_to(folder, [service.path])
-        for path in [path for path in tests if _TEST_FILE.fullmatch(path.rpartition("/")[2])][:_FILE_LIMIT]:
+        for path in [path for path in tests if TEST_FILE.fullmatch(path.rpartition("/")[2])][:_FILE_LIMIT]:
             if names_folder(self.tree.read_or_none(join_path(folder, path)) or "", relative):
                 yield path
 
