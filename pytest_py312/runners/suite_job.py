@@ -12,6 +12,7 @@ from typing import Any
 
 from pytest_py312.core.model.fleet import Cell, Service
 from pytest_py312.core.model.measurements import InterpreterBuild, SuiteRun, SuiteWarning, TestResult
+from pytest_py312.core.model.plan import FurtherTest
 from pytest_py312.core.process import ExitReason
 from pytest_py312.runners.runner import ProbeJob, ProbeResult, Runner
 from pytest_py312.runners.suite_ids import SuiteIds, read_folders
@@ -51,6 +52,13 @@ TEST_SHARE = 0.4
 """Share of the time limit of a suite that one test may take: what never ends leaves time for the others."""
 
 
+COMMAND_LIMIT = 120.0
+"""Seconds that a further command may take: one that waits for a running system does not end."""
+
+COMMANDS = 10
+"""Maximum number of further commands of a suite that are run."""
+
+
 def suite_job(
     cell: Cell,
     build: InterpreterBuild,
@@ -85,7 +93,7 @@ def suite_job(
         folders=folders_read_by(service),
         request={
             **_probe_request(service, built=built),
-            "select": list(select),
+            **_selection(service, select),
             "around": around or {},
             "test_limit": settings.time_limit * TEST_SHARE,
             "replaced": contents,
@@ -104,6 +112,30 @@ def environment_of_tests(service: Service) -> tuple[tuple[str, str], ...]:
     inferred = [variable for recipe in recipes if recipe is not None for variable in recipe.environment]
     variables = {name: value for name, value in inferred if name != "PYTHONPATH"}  # it is in the service's own path
     return tuple({**dict(service.test_variables), **variables, **dict(service.settings.environment)}.items())
+
+
+def _selection(service: Service, select: Sequence[str]) -> dict[str, Any]:
+    """Return the part of a request that says which tests and further commands run: all without a selection."""
+    repeatable = [command for command in further_tests(service) if not select or command.identifier in select]
+    commands = [
+        {
+            "id": command.identifier,
+            "words": list(command.words),
+            "folder": command.folder,
+            "environment": [list(variable) for variable in command.environment],
+            "limit": min(COMMAND_LIMIT, service.settings.time_limit * TEST_SHARE),
+        }
+        for command in repeatable
+    ]
+    tests = [name for name in select if name not in {command.identifier for command in repeatable}]
+    is_only_commands = bool(select) and not tests
+    return {"select": tests, "commands": commands, **({"runner": ""} if is_only_commands else {})}
+
+
+def further_tests(service: Service) -> tuple[FurtherTest, ...]:
+    """Return the commands that a cell runs beside the suite."""
+    commands = service.suite.further if service.suite is not None else ()
+    return tuple(command for command in commands if command.words)[:COMMANDS]
 
 
 def _probe_request(service: Service, *, built: bool) -> dict[str, Any]:
@@ -180,6 +212,7 @@ def parse_suite_run(result: ProbeResult, cell: Cell, versions: Mapping[str, str]
         versions=versions,
         started_modules=records.started_modules,
         imported_files=records.imported_files,
+        commands=records.commands,
     )
 
 
@@ -212,6 +245,7 @@ class _SuiteRecords:
 
     def __init__(self) -> None:
         self.results: dict[str, TestResult] = {}
+        self.commands: dict[str, TestResult] = {}
         self.collection_errors: dict[str, str] = {}
         self.warnings: list[SuiteWarning] = []
         self.running = ""
@@ -231,6 +265,8 @@ class _SuiteRecords:
             self.running = self._ids.comparable(str(record.get("id", "")))
         elif event == "test":
             self._add_test(record)
+        elif event == "command" and (result := _result_of(record, str(record.get("id", "")))):
+            self.commands[result.id] = result
         elif event == "collect_error":
             collector = self._ids.comparable(str(record.get("id", ".")))
             self.collection_errors[collector] = str(record.get("detail", ""))
@@ -268,18 +304,10 @@ class _SuiteRecords:
 
     def _add_test(self, record: Mapping[str, Any]) -> None:
         name = self._ids.comparable(str(record.get("id", "")))
-        outcome = str(record.get("outcome", ""))
-        if name and outcome in OUTCOMES:
-            seconds = record.get("seconds")
-            result = TestResult(
-                id=name,
-                outcome=outcome,
-                seconds=float(seconds) if isinstance(seconds, int | float) else 0.0,
-                detail=str(record.get("detail", "")),
-            )
+        if result := _result_of(record, name):
             previous = self.results.get(name)
             # load_tests may give several tests the same id: the worst outcome counts
-            if previous is None or OUTCOMES.index(outcome) > OUTCOMES.index(previous.outcome):
+            if previous is None or OUTCOMES.index(result.outcome) > OUTCOMES.index(previous.outcome):
                 self.results[name] = result
         if self.running == name:
             self.running = ""
@@ -294,3 +322,16 @@ class _SuiteRecords:
                 count=count if isinstance(count, int) else 1,
             )
         )
+
+
+def _result_of(record: Mapping[str, Any], name: str) -> TestResult | None:
+    """Return the result that a record says; ``None`` if it is not one, since a suite may write anything."""
+    outcome, seconds = str(record.get("outcome", "")), record.get("seconds")
+    if not name or outcome not in OUTCOMES:
+        return None
+    return TestResult(
+        id=name,
+        outcome=outcome,
+        seconds=float(seconds) if isinstance(seconds, int | float) else 0.0,
+        detail=str(record.get("detail", "")),
+    )

@@ -14,7 +14,7 @@ from uv import find_uv_bin
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.fleet import Distribution, Service
 from pytest_py312.core.model.measurements import SuiteRun
-from pytest_py312.core.model.plan import ServiceSettings, Suite, SuiteKind
+from pytest_py312.core.model.plan import FurtherTest, ServiceSettings, Suite, SuiteKind
 from pytest_py312.core.process import ExitReason
 from pytest_py312.dependencies.resolution.lock import ResolutionRequest
 from pytest_py312.dependencies.resolution.uv_resolver import UvResolver
@@ -876,3 +876,53 @@ def test_a_suite_for_which_warnings_are_errors(
     assert run.complete, run.incomplete_reason
     assert {name for name, outcome in ends.items() if outcome in ("failed", "error")} == failed
     assert len(ends) == 4
+
+
+# ---- further commands of the tests
+
+
+def further(text: str, **more: Any) -> FurtherTest:
+    return FurtherTest(text=text, words=tuple(text.split()), folder="services/user-service", **more)
+
+
+@pytest.mark.parametrize("interpreter", TOGETHER)
+def test_further_commands_run_after_the_suite_each_with_its_own_end(cells: Cells, interpreter: str) -> None:
+    commands = (
+        further("python -m doctest good.py"),
+        further("python -m doctest bad.py"),
+        further("python checks.py", environment=(("GIVEN", "this"),)),
+        further("no-such-program"),
+    )
+    suite = Suite(kind=SuiteKind.UNITTEST, further=commands)
+    files = {
+        "test_a.py": "import os, unittest\nclass A(unittest.TestCase):\n def test_a(self): os.environ['GIVEN'] = 'no'\n",
+        "good.py": '""">>> 1 + 1\n2\n"""\n',
+        "bad.py": '""">>> 1 + 1\n3\n"""\n',
+        "checks.py": "import os\nassert os.environ['GIVEN'] == 'this'\n",
+    }
+    run = cells.suite(interpreter, files, service(suite=suite))
+
+    assert run.complete
+    assert {name: result.outcome for name, result in run.commands.items()} == {
+        "$ python -m doctest good.py": "passed",
+        "$ python -m doctest bad.py": "failed",
+        "$ python checks.py": "passed",
+        "$ no-such-program": "failed",
+    }
+    assert run.commands["$ python -m doctest bad.py"].detail.startswith("exit code 1\n")
+    assert "***Test Failed***" in run.commands["$ python -m doctest bad.py"].detail
+    assert "it could not be started" in run.commands["$ no-such-program"].detail
+    alone = cells.suite(interpreter, files, service(suite=suite), select=("$ python checks.py",))
+    assert (dict(alone.results), list(alone.commands), alone.complete) == ({}, ["$ python checks.py"], True)
+
+
+def test_a_further_command_that_does_not_end_is_stopped_with_what_it_has_started(cells: Cells) -> None:
+    suite = Suite(kind=SuiteKind.UNITTEST, further=(further("python waits.py"),))
+    waits = "import subprocess, sys, time\nsubprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
+    settings = ServiceSettings(time_limit=5.0)
+    of = service(suite=suite, settings=settings)
+    tests = "import unittest\nclass A(unittest.TestCase):\n    def test_a(self): pass\n"
+    run = cells.suite("3.12", {"test_a.py": tests, "waits.py": f"{waits}time.sleep(600)\n"}, of)
+
+    assert run.complete
+    assert run.commands["$ python waits.py"].detail.startswith("it did not end within 2 seconds")

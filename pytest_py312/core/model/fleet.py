@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field
 
 from pytest_py312.core.model.findings import Interpreter, Location
-from pytest_py312.core.model.plan import Plan, ServiceSettings, Suite
+from pytest_py312.core.model.plan import FurtherTest, Plan, ServiceSettings, Suite
 
 AWS_LAMBDA = "AWS Lambda"
 GOOGLE_FUNCTIONS = "Google Cloud Functions"
@@ -190,8 +190,8 @@ class InstallRecipe:
     """Whether pytest runs the tests, as far as their command says it."""
     pytest_warnings: tuple[str, ...] = ()
     """The values of ``-W`` of pytest in the run of the tests."""
-    further_tests: tuple[str, ...] = ()
-    """Commands beside that run which test the service as well, and which a cell does not repeat."""
+    further_tests: tuple[FurtherTest, ...] = ()
+    """Commands beside that run which test the service as well."""
     python_path: tuple[str, ...] = ()
     """The folders of ``PYTHONPATH`` in the image."""
     packages: tuple[str, ...] = ()

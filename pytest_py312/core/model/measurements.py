@@ -1,7 +1,7 @@
 """Results of suites and benchmarks, and the interpreters that they ran on."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from textwrap import shorten
 
@@ -224,6 +224,12 @@ class SuiteRun:
     """The modules among those which the service is started with that the suite has imported; ``None``: not known."""
     imported_files: tuple[str, ...] = ()
     """The files of the service that its process has imported, relative to the service."""
+    commands: Mapping[str, TestResult] = field(default_factory=dict)
+    """How further commands ended that test the service: identifier to result."""
+
+    def with_commands(self) -> "SuiteRun":
+        """Return the run with its commands as further tests, for the comparison of two sides."""
+        return replace(self, results={**self.results, **self.commands}) if self.commands else self
 
     @property
     def counts(self) -> dict[str, int]:

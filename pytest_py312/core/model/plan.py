@@ -23,13 +23,35 @@ class SuiteKind(Enum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class FurtherTest:
+    """A command that tests a service beside the run of its suite: ``behave``, ``python -m doctest app.py``."""
+
+    text: str
+    """The command as its file has it."""
+    words: tuple[str, ...] = ()
+    """The command as a cell repeats it, from ``folder``; empty if it cannot."""
+    folder: str = "."
+    """The folder of the repository in which it is run."""
+    environment: tuple[tuple[str, str], ...] = ()
+    source: str = ""
+    """The file that has it, relative to the root."""
+    line: int | None = None
+
+    @property
+    def identifier(self) -> str:
+        """The name under which its results are compared, which no test has."""
+        return f"$ {self.text}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Suite:
     """How to run the tests of a service, from the service's folder or from ``folder``, which is relative to the root.
 
     ``arguments`` are appended to the command of the kind (paths, options). For ``COMMAND`` they are the whole command
     line, and ``junit`` is the JUnit file that it writes, relative to the service. ``import_mode`` is pytest's
     ``--import-mode`` if the suite needs one (test files with the same name in several folders without ``__init__.py``),
-    else empty. ``warning_options`` are the values of ``-W`` of the interpreter that runs it (``error``).
+    else empty. ``warning_options`` are the values of ``-W`` of the interpreter that runs it (``error``). ``further``:
+    commands that test the service as well.
     """
 
     kind: SuiteKind
@@ -38,6 +60,7 @@ class Suite:
     import_mode: str = ""
     folder: str = ""
     warning_options: tuple[str, ...] = ()
+    further: tuple[FurtherTest, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

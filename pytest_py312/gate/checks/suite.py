@@ -43,7 +43,7 @@ from pytest_py312.gate.checks.suite_coverage import (
 )
 from pytest_py312.repository.services.requirements.uninstalled import table_that_provides
 from pytest_py312.runners.suite_ids import selection_of
-from pytest_py312.runners.suite_job import START_COLLECTOR
+from pytest_py312.runners.suite_job import START_COLLECTOR, further_tests
 
 MAX_CAUSE_LENGTH = 240
 """Characters of the exception line in a message; the detail has all of it."""
@@ -222,7 +222,7 @@ class _RecordedReruns:
     runs: list[SuiteRun] = field(default_factory=list)
 
     def __call__(self, interpreter: Interpreter, attempt: int, select: tuple[str, ...]) -> SuiteRun:
-        run = self.facts.suite_run(replace(self.cell, interpreter=interpreter), attempt, select)
+        run = self.facts.suite_run(replace(self.cell, interpreter=interpreter), attempt, select).with_commands()
         self.runs.append(run)
         return run
 
@@ -235,6 +235,7 @@ class _RecordedReruns:
 
 def _judge_baseline(cell: Cell, run: SuiteRun, facts: Facts) -> CheckResult:
     """Return the result of the baseline: it passes if its suite ran. Failures of too new code are reported apart."""
+    run = run.with_commands()
     broken = [name for name, result in run.results.items() if result.is_failing] + list(run.collection_errors)
     later_cells = [other for other in facts.cells(cell.service) if not other.is_baseline]
     rerun = _RecordedReruns(cell=cell, facts=facts)
@@ -254,7 +255,8 @@ def _judge_baseline(cell: Cell, run: SuiteRun, facts: Facts) -> CheckResult:
 def _broken_on_baseline(
     cell: Cell, broken: list[str], run: SuiteRun, target: Cell, facts: Facts, rerun: Rerun
 ) -> list[Finding]:
-    target_run = facts.suite_run(target) if facts.installation(target).environment is not None else None
+    is_installed = facts.installation(target).environment is not None
+    target_run = facts.suite_run(target).with_commands() if is_installed else None
     too_new = [
         name for name in broken if target_run is not None and _ran_well(target_run, name) and _looks_too_new(run, name)
     ]
@@ -299,7 +301,7 @@ def _judge_against_baseline(cell: Cell, run: SuiteRun, facts: Facts) -> CheckRes
         return CheckResult(outcome=_errored(cell, f"nothing to compare with: {reason}"))
 
     rerun = _RecordedReruns(cell=cell, facts=facts)
-    pairs = pair_runs(baseline_run, run, rerun, facts.plan.reruns)
+    pairs = pair_runs(baseline_run.with_commands(), run.with_commands(), rerun, facts.plan.reruns)
     baseline_run, run = pairs.baseline, pairs.target
     comparison = confirm_regressions(
         compare_runs(cell.service.name, baseline_run, run), baseline_run, run, pairs.rerun, facts.plan.reruns
@@ -342,7 +344,7 @@ def _runs_up_to(cell: Cell, facts: Facts) -> list[SuiteRun]:
     """Return the complete runs on the interpreters after the baseline, up to that of the cell."""
     between = [other for other in facts.cells(cell.service)[1:] if other.interpreter <= cell.interpreter]
     usable = [other for other in between if facts.installation(other).environment is not None]
-    return [run for other in usable if (run := facts.suite_run(other)).complete]
+    return [run.with_commands() for other in usable if (run := facts.suite_run(other)).complete]
 
 
 def _regressions(cell: Cell, comparison: SuiteComparison, run: SuiteRun, facts: Facts) -> list[Finding]:
@@ -385,12 +387,13 @@ def _with_tried_versions(cell: Cell, findings: Sequence[Finding], differing: str
     run = facts.suite_run_with_baseline_versions(cell, select) if select else None
     if run is None or not run.complete:
         return list(findings)
+    run = run.with_commands()
     passing = {name for name in names if _ran_well(run, name)}
     failing = {
         name for name in names - passing if name in run.results or covering_collector(name, run.collection_errors)
     }
     if passing:
-        own = facts.suite_run(cell, facts.plan.reruns + 1, select)
+        own = facts.suite_run(cell, facts.plan.reruns + 1, select).with_commands()
         passing = {name for name in passing if own.complete and not _ran_well(own, name)}
     return [_with_cause(cell, finding, names, passing, failing, differing) for finding in findings]
 
@@ -419,7 +422,7 @@ def _downgrade_intermediate_only(cell: Cell, facts: Facts, findings: list[Findin
     target = facts.cells(cell.service)[-1]
     if cell == target or not findings or facts.installation(target).environment is None:
         return findings
-    target_run = facts.suite_run(target)
+    target_run = facts.suite_run(target).with_commands()
     return [
         replace(finding, severity=Severity.NOTE, message=f"{finding.message} (passes on {target.interpreter})")
         if target_run.complete and all(_ran_well(target_run, name) for name in finding.names)
@@ -533,7 +536,8 @@ def _group_by_cause(cell: Cell, names: Iterable[str], run: SuiteRun, template: F
         cause = _cause(run, members[0])
         detail = _detail(run, members[0])
         singular, plural = template.verb
-        count = f"{pluralize(len(members), template.noun)} {singular if len(members) == 1 else plural}"
+        noun = "further test command" if members[0] in run.commands else template.noun
+        count = f"{pluralize(len(members), noun)} {singular if len(members) == 1 else plural}"
         yield Finding(
             code=template.code,
             message=f"{count}{template.qualifier}: "
@@ -571,6 +575,9 @@ def _cause(run: SuiteRun, name: str) -> str:
     detail = _detail(run, name)
     if not detail:
         return "the test no longer exists"
+    if name in run.commands:
+        end, _, printed = detail.partition("\n")
+        return f"{name.removeprefix('$ ')}: {': '.join(filter(None, (end, error_line(printed))))}"
     line = shorten(without_addresses(exception_line(detail)), MAX_CAUSE_LENGTH)
     if result is not None:
         return line
@@ -625,6 +632,9 @@ def _beside_remedy(service: Service) -> str:
 
 def _location(cell: Cell, name: str, detail: str) -> Location:
     """Return the file of the test with the line, if the traceback contains it."""
+    command = next((each for each in further_tests(cell.service) if each.identifier == name), None)
+    if command is not None:
+        return Location(path=command.source, line=command.line)
     file = name.split("::")[0]
     path = (
         f"{_folder_of(cell.service)}/{file}"

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from itertools import islice, pairwise
 
+from pytest_py312.core.model.plan import FurtherTest
+from pytest_py312.repository.formats.commands.shell import UNKNOWN
 from pytest_py312.repository.recipes.commands.command_walk import CommandRun
 from pytest_py312.repository.recipes.pytest_settings import VALUE_OPTIONS, ignored_paths, settings_in_folder
 from pytest_py312.repository.tree import Tree, join_path, lies_in
@@ -21,6 +23,11 @@ _TEST_COMMANDS = frozenset({"test", "pytest", "nosetests", "trial"})
 """Commands of ``setup.py`` and ``manage.py`` that run tests."""
 _OTHER_TESTS = frozenset({"behave", "doctest", "lettuce", "radish", "robot", "tavern-ci", "xdoctest"})
 _FURTHER_SCRIPT = re.compile(r"smoke|(?<![a-z])tests?(?![a-z])|e2e|acceptance", re.IGNORECASE)
+_SYSTEM_TEST = re.compile(r"e2e|end.to.end|acceptance|integration|(?<![a-z])live(?![a-z])", re.IGNORECASE)
+_RUNNING_TOOLS = frozenset({"poetry", "uv", "pipenv", "pdm", "hatch", "rye"})
+_COMPUTED = re.compile(rf"[${{}}`]|{re.escape(UNKNOWN)}")
+_SHOWN_LENGTH = 80
+"""Characters of a command that a sentence names."""
 _TEST_DEPTH = 8
 _TEST_CASE = re.compile(r"^[ \t]*class[ \t]+\w+[ \t]*\([ \t]*[^)\s]|\bload_tests\b", re.MULTILINE)
 _WARNING_OPTION = re.compile(r"(?:-W|--pythonwarnings=)(.+)", re.DOTALL)
@@ -145,6 +152,40 @@ def is_further_test(run: CommandRun, tree: Tree, service_path: str) -> bool:
     is_collected = name.startswith("test_") or name.endswith("_test.py")
     is_started = words[0] == name or _is_python(words[0])
     return is_started and not is_collected and _FURTHER_SCRIPT.search(name) is not None and tree.is_file(script)
+
+
+def repeated_test(run: CommandRun, tree: Tree, service_path: str) -> FurtherTest:
+    """Return a further test, with its command as a cell repeats it.
+
+    It cannot if a word is computed, if it depends on a condition, or if its name says that it needs a running system.
+    """
+    text = " ".join(run.words)[:_SHOWN_LENGTH]
+    words = list(run.words)
+    while len(words) > 2 and posixpath.basename(words[0]) in _RUNNING_TOOLS and words[1] == "run":
+        del words[:2]
+    if run.conditional or any(map(_COMPUTED.search, words)) or _SYSTEM_TEST.search(text) or run.folder is None:
+        return FurtherTest(text=text)
+    folder = run.folder
+    if not lies_in(folder, service_path):  # a cell has the files of the service alone
+        words = [_path_from(service_path, folder, word, tree) for word in words]
+        folder = service_path
+    name = posixpath.basename(words[0])
+    if _is_python(words[0]):
+        words[0] = "python"
+    elif name.endswith(".py"):
+        words.insert(0, "python")
+    elif name in _OTHER_TESTS:
+        words[0] = name
+    else:
+        return FurtherTest(text=text)
+    return FurtherTest(text=text, words=tuple(words), folder=folder)
+
+
+def _path_from(service_path: str, folder: str, word: str, tree: Tree) -> str:
+    """Return a word that names a file or folder of the service, relative to it; others as they are."""
+    place = join_path(folder, word)
+    is_inside = lies_in(place, service_path) and (tree.is_file(place) or tree.is_folder(place))
+    return posixpath.relpath(place, service_path) if is_inside else word
 
 
 def _start_of_discovery(words: Sequence[str]) -> str:

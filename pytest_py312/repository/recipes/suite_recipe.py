@@ -3,10 +3,12 @@
 import posixpath
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import filterfalse, islice
 from typing import TYPE_CHECKING
 
 from pytest_py312.core.model.fleet import InstallRecipe, InstallStep
+from pytest_py312.core.model.plan import FurtherTest
 from pytest_py312.repository.formats.commands.shell import UNKNOWN
 from pytest_py312.repository.recipes.commands.command_walk import CommandRun, CommandWalk
 from pytest_py312.repository.recipes.commands.file_map import WORKSPACE, FileMap, resolve_path
@@ -19,6 +21,7 @@ from pytest_py312.repository.recipes.suite_commands import (
     is_test_of,
     is_test_run,
     option_of,
+    repeated_test,
     runs_pytest,
     starts_runner,
     values_of,
@@ -44,8 +47,6 @@ RUN_LIMIT = 50
 
 SESSION_LIMIT = 100
 """Maximum number of sessions of nox, and of targets of a Makefile, that are tried."""
-_SHOWN_LENGTH = 80
-"""Characters of a command that a sentence names."""
 VARIABLE_LIMIT = 100
 """Maximum number of variables of a suite."""
 
@@ -303,7 +304,8 @@ _NEEDS_SYSTEM = re.compile(
 def _recipe(tree: Tree, source: str, walk: CommandWalk, run: CommandRun, service_path: str) -> InstallRecipe:
     lines = (each.location.line or 0 for each in walk.runs if each.location.path == source)
     of_python, of_pytest = (tuple(filterfalse(_UNKNOWN_VALUE.search, each)) for each in warning_options(run.words))
-    further = [each for each in walk.runs if each is not run and is_further_test(each, tree, service_path)]
+    others = [each for each in walk.runs if each is not run and is_further_test(each, tree, service_path)]
+    further = [_further_test(each, tree, service_path) for each in others]
     return InstallRecipe(
         source=source,
         line=next(lines, 0),
@@ -316,8 +318,14 @@ def _recipe(tree: Tree, source: str, walk: CommandWalk, run: CommandRun, service
         warning_options=of_python,
         runs_pytest=runs_pytest(run.words),
         pytest_warnings=of_pytest,
-        further_tests=tuple(dict.fromkeys(" ".join(each.words)[:_SHOWN_LENGTH] for each in further)),
+        further_tests=tuple({each.text: each for each in further}.values()),
     )
+
+
+def _further_test(run: CommandRun, tree: Tree, service_path: str) -> FurtherTest:
+    command = repeated_test(run, tree, service_path)
+    environment = test_environment(run.environment, command.folder)
+    return replace(command, environment=environment, source=run.location.path, line=run.location.line)
 
 
 def _moved_paths(tree: Tree, run: CommandRun, service_path: str) -> Iterator[tuple[str, str]]:

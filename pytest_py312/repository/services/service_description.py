@@ -98,7 +98,7 @@ def describe_service(
     suite, suite_clause = _choose_suite(tree, files, settings, test_recipe)
     test_run = None if suite is None else _test_run(tree, files, bare, test_recipe)
     if suite is not None and settings.suite is None and test_run is not None:
-        suite = _with_warning_options(suite, test_run)
+        suite = _with_test_run(suite, test_run)
         suite_clause = "; it ".join(filter(None, (suite_clause, _further_tests_clause(test_run))))
     required = _requirements(plan, tree, files, settings, recipe, test_recipe, is_tested=suite is not None)
     programs = started_programs(tree, files, distribution.scripts if distribution is not None else ())
@@ -192,11 +192,12 @@ def _warnings_of(run: InstallRecipe | None) -> tuple[tuple[str, str], ...]:
     return tuple(pair for pair in (run.environment if run is not None else ()) if pair[0] == "PYTHONWARNINGS")
 
 
-def _with_warning_options(suite: Suite, run: InstallRecipe) -> Suite:
-    """Return the suite with the options for warnings of a run of its tests.
+def _with_test_run(suite: Suite, run: InstallRecipe) -> Suite:
+    """Return the suite with the options for warnings of a run of its tests, and the commands beside it.
 
     Those of an interpreter that runs no pytest are for the tests only: pytest itself, and its plugins, may warn.
     """
+    suite = replace(suite, further=run.further_tests)
     if suite.kind is not SuiteKind.PYTEST:
         return replace(suite, warning_options=run.warning_options)
     of_python = run.warning_options if run.runs_pytest else ()
@@ -214,8 +215,8 @@ def _warning_clauses(suite: Suite, run: InstallRecipe | None, variables: Sequenc
 
 
 def _further_tests_clause(run: InstallRecipe) -> str:
-    """Return what else tests the service, as a clause; empty if nothing does."""
-    commands = [f"`{command}`" for command in run.further_tests]
+    """Return what else tests the service that a cell does not repeat, as a clause; empty if nothing does."""
+    commands = [f"`{command.text}`" for command in run.further_tests if not command.words]
     verb, pronoun = ("is", "it") if len(commands) == 1 else ("are", "them")
     end = f"which {verb} not run here: the proof does not include {pronoun}"
     return f"is also tested with {join_names(commands)} ({run.source}), {end}" if commands else ""

@@ -8,13 +8,14 @@ run is ``{"event": "end", ...}``; without it the run counts as incomplete.
 
 Requests (key ``kind``):
 
-* ``suite``: ``runner`` (pytest, unittest, command), ``arguments``, ``junit``, ``import_mode``, ``prepare``, ``select``
-  (test ids: only these), ``service`` (folder), ``working_folder`` (if it is another one), ``folders`` (copied),
-  ``around`` (further files: path to content in base64), ``replaced`` (the same, in place of what was copied),
-  ``python_path``, ``installed`` (source roots that act as installed), ``distribution`` (name, version, scripts,
-  plugins: metadata of a service that is not built), ``started_modules`` (name, folder and kind: whether the suite
-  imports them is recorded), ``ports`` (a folder: see shared_ports.py), ``test_limit`` (seconds for one test),
-  ``python_warnings`` (the value of PYTHONWARNINGS), ``warning_options`` (values of the interpreter's ``-W``).
+* ``suite``: ``runner`` (pytest, unittest, command; empty: none), ``arguments``, ``junit``, ``import_mode``,
+  ``prepare``, ``select`` (ids: only these tests), ``service`` (folder), ``working_folder`` (if it is another one),
+  ``folders`` (copied), ``around`` (further files: path to content in base64), ``replaced`` (the same, in place of
+  what was copied), ``python_path``, ``installed`` (source roots that act as installed), ``distribution`` (name,
+  version, scripts, plugins: metadata of a service that is not built), ``started_modules`` (name, folder and kind:
+  whether the suite imports them is recorded), ``ports`` (a folder: see shared_ports.py), ``test_limit`` (seconds for
+  one test), ``python_warnings`` (the value of PYTHONWARNINGS), ``warning_options`` (values of the interpreter's
+  ``-W``), ``commands`` (run after the suite: ``id``, ``words``, ``folder``, ``environment``, ``limit`` in seconds).
 * ``imports``: import each of ``modules`` and record the result. With ``without_pth``, no .pth file is processed.
 * ``start``: import ``modules`` (name, folder in the service, kind) from the service's own code; also ``prepare``,
   ``service``, ``folders``, ``python_path``, ``installed``, ``distribution`` and ``without_pth``. With ``batches``, each
@@ -38,7 +39,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import unittest
     from collections.abc import Callable, Mapping, Sequence
-    from typing import Any
+    from typing import IO, Any
 
     import pytest
 
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 
 TAIL_LINES = 14
 TAIL_CHARACTERS = 2400
+OUTPUT_BYTES = 64 * 1024
 NOT_COPIED = {
     ".git", ".hg", ".svn", ".venv", "node_modules", "__pycache__", ".tox", ".nox", ".mypy_cache", ".pytest_cache",
     ".ruff_cache", ".hypothesis", ".py312", ".eggs",
@@ -313,8 +315,58 @@ def run_suite(request: Request, records: Records) -> int:
     if request.get("ports"):
         agent_module("shared_ports").wait_for_ports(request["ports"])
     apply_warning_options(request)
+    environment = dict(os.environ)  # a suite may change its own
     runners = {"pytest": run_pytest, "unittest": run_unittest, "command": run_command}
-    return runners[request["runner"]](request, records)
+    code = runners[request["runner"]](request, records) if request["runner"] else 0
+    for command in request.get("commands", ()):
+        run_further_test(command, request, records, environment)
+    return code
+
+
+def run_further_test(
+    command: Mapping[str, Any], request: Request, records: Records, environment: Mapping[str, str]
+) -> None:
+    """Run a command that tests the service beside its suite, and record how it ends."""
+    import tempfile
+
+    started = time.time()
+    folder = os.path.join(request["scratch"], "repository", command["folder"])
+    # not a pipe, which would stay open as long as a process that it leaves behind
+    with tempfile.TemporaryFile() as output:
+        end = _end_of_command(command, folder, {**environment, **dict(command["environment"])}, output)
+        output.seek(max(0, output.tell() - OUTPUT_BYTES))
+        printed = output.read().decode("utf-8", "replace")
+    outcome = "passed" if end == "exit code 0" else "failed"
+    detail = "" if outcome == "passed" else "%s\n%s" % (end, tail(printed))
+    records.add("command", id=command["id"], outcome=outcome, seconds=time.time() - started, detail=detail)
+
+
+def _end_of_command(command: Mapping[str, Any], folder: str, environment: Mapping[str, str], output: IO[bytes]) -> str:
+    import signal
+    import subprocess
+
+    words = command["words"]
+    words = [sys.executable, *words[1:]] if words[0] == "python" else words
+    try:
+        process = subprocess.Popen(
+            words,
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    except OSError as error:
+        return "it could not be started: %s" % error
+    try:
+        return "exit code %d" % process.wait(command["limit"])
+    except subprocess.TimeoutExpired:
+        return "it did not end within %d seconds" % command["limit"]
+    finally:
+        with suppress(OSError):  # also what it has left behind
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def apply_warning_options(request: Request) -> None:

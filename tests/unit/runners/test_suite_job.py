@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pytest_py312.core.model.fleet import Distribution, InstallRecipe
 from pytest_py312.core.model.measurements import SuiteWarning
-from pytest_py312.core.model.plan import ServiceSettings, Suite, SuiteKind
+from pytest_py312.core.model.plan import FurtherTest, ServiceSettings, Suite, SuiteKind
 from pytest_py312.core.process import ExitReason
 from pytest_py312.runners.runner import ProbeJob
 from pytest_py312.runners.start_job import start_job
@@ -345,3 +345,48 @@ def test_other_ends_before_the_first_test_are_incomplete(
 
     assert not run.complete
     assert not run.collection_errors
+
+
+# ---- further commands of the tests
+
+
+BEHAVE = FurtherTest(text="behave", words=("behave",), folder="services/user-service", environment=(("A", "1"),))
+UNREPEATED = FurtherTest(text="make e2e")
+WITH_COMMANDS = service(suite=Suite(kind=SuiteKind.PYTEST, further=(BEHAVE, UNREPEATED)))
+AS_COMMAND = {
+    "id": "$ behave",
+    "words": ["behave"],
+    "folder": "services/user-service",
+    "environment": [["A", "1"]],
+    "limit": 120.0,
+}
+
+
+@pytest.mark.parametrize(
+    ("select", "runner", "tests", "commands"),
+    [
+        ((), "pytest", [], [AS_COMMAND]),
+        (("a.py::test_a",), "pytest", ["a.py::test_a"], []),
+        (("a.py::test_a", "$ behave"), "pytest", ["a.py::test_a"], [AS_COMMAND]),
+        (("$ behave",), "", [], [AS_COMMAND]),
+    ],
+)
+def test_further_commands_are_selected_like_tests(
+    select: tuple[str, ...], runner: str, tests: list[str], commands: list[Any]
+) -> None:
+    request = job_of(of=WITH_COMMANDS, select=select).request
+    assert (request["runner"], request["select"], request["commands"]) == (runner, tests, commands)
+
+
+def test_the_results_of_further_commands_are_apart_from_those_of_tests() -> None:
+    records = (
+        {"event": "test", "id": "a.py::test_a", "outcome": "passed", "seconds": 1.0},
+        {"event": "command", "id": "$ behave", "outcome": "failed", "seconds": 2.0, "detail": "exit code 1"},
+        {"event": "command", "id": "", "outcome": "failed"},
+        {"event": "command", "id": "$ x", "outcome": "unheard of"},
+        {"event": "end"},
+    )
+    run = parse_suite_run(cell_run_of(*records), cell_of("3.12", WITH_COMMANDS), {})
+    assert (list(run.results), list(run.commands)) == (["a.py::test_a"], ["$ behave"])
+    assert list(run.with_commands().results) == ["a.py::test_a", "$ behave"]
+    assert run.commands["$ behave"].detail == "exit code 1"

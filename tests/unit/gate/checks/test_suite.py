@@ -7,8 +7,8 @@ import pytest
 
 from pytest_py312.analysis.services.service_analysis import AnalysisResult
 from pytest_py312.core.model.findings import Finding, Interpreter, Location, Severity, Status
-from pytest_py312.core.model.measurements import SuiteRun, SuiteWarning
-from pytest_py312.core.model.plan import Plan, ServiceSettings, Suite, SuiteKind
+from pytest_py312.core.model.measurements import SuiteRun, SuiteWarning, TestResult
+from pytest_py312.core.model.plan import FurtherTest, Plan, ServiceSettings, Suite, SuiteKind
 from pytest_py312.dependencies.installation.result import Installation
 from pytest_py312.gate.checks.check import CheckResult
 from pytest_py312.gate.checks.suite import SuiteCheck
@@ -613,3 +613,45 @@ def test_a_regression_takes_the_place_and_the_remedy_of_the_source_check(
     assert finding.location is not None
     assert finding.location.line == expected[0]
     assert finding.remedy.startswith(expected[1])
+
+
+# ---- further commands of the tests
+
+
+DOCTEST = FurtherTest(
+    text="python -m doctest app.py", words=("python", "-m", "doctest", "app.py"), source="Makefile", line=3
+)
+FURTHER = Suite(kind=SuiteKind.PYTEST, further=(DOCTEST,))
+
+
+def with_command(run: SuiteRun, outcome: str, detail: str = "") -> SuiteRun:
+    name = DOCTEST.identifier
+    return replace(run, commands={name: TestResult(id=name, outcome=outcome, detail=detail)})
+
+
+FAILING = with_command(WELL, "failed", "exit code 1\n1 items had failures:\n***Test Failed*** 1 failures.\n")
+
+
+def test_a_further_command_that_fails_on_the_target_only_blocks_at_its_line() -> None:
+    judgement = run_check(facts(with_command(WELL, "passed"), FAILING), suite=FURTHER)
+
+    (finding,) = judgement.outcome.findings
+    assert (judgement.outcome.status, finding.code, str(finding.location)) == (Status.FAILED, "PY401", "Makefile:3")
+    assert finding.names == ("$ python -m doctest app.py",)
+    assert finding.message == (
+        "1 further test command fails (passes on 3.9): python -m doctest app.py: exit code 1: "
+        "***Test Failed*** 1 failures."
+    )
+
+
+@pytest.mark.parametrize("interpreter", ["3.9", "3.10", "3.12"])
+def test_a_further_command_that_fails_on_both_is_a_note(interpreter: str) -> None:
+    judgement = run_check(facts(FAILING, FAILING), interpreter, suite=FURTHER)
+
+    (finding,) = judgement.outcome.findings
+    assert (judgement.outcome.status, finding.code, finding.severity) == (Status.PASSED, "PY404", Severity.NOTE)
+
+
+def test_a_suite_of_which_only_a_further_command_passes_proves_nothing() -> None:
+    nothing = with_command(run_of({A: "failed"}), "passed")
+    assert run_check(facts(nothing, nothing), suite=FURTHER).outcome.status is Status.ERRORED

@@ -642,7 +642,30 @@ def test_commands_that_test_the_service_as_well(
     written = {f"services/a/{name}": text for name, text in files.items()}
     recipe = read_makefile_recipe(write(tmp_path, {"services/a/Makefile": makefile, **written}), "services/a")
     assert recipe is not None
-    assert list(recipe.further_tests) == further
+    assert [command.text for command in recipe.further_tests] == further
+
+
+@pytest.mark.parametrize(
+    ("command", "words", "folder"),
+    [
+        ("behave", ["behave"], "services/a"),
+        ("poetry run behave features", ["behave", "features"], "services/a"),
+        ("python3.9 -m doctest app/paths.py", ["python", "-m", "doctest", "app/paths.py"], "services/a"),
+        ("cd scripts && python smoke.py", ["python", "smoke.py"], "services/a/scripts"),
+        ("cd ../.. && python services/a/scripts/smoke.py", ["python", "scripts/smoke.py"], "services/a"),
+        ("coverage run -m behave features", [], "."),
+        ("behave $(FEATURES)", [], "."),
+        ("behave features/e2e", [], "."),
+    ],
+)
+def test_the_commands_that_a_cell_repeats(tmp_path: Path, command: str, words: list[str], folder: str) -> None:
+    makefile = f"test:\n\tpip install -r dev.txt\n\tpytest tests\n\t{command}\n"
+    files = {"services/a/Makefile": makefile, "services/a/scripts/smoke.py": "", "services/a/app/paths.py": ""}
+    recipe = read_makefile_recipe(write(tmp_path, files), "services/a")
+    assert recipe is not None
+    (further,) = recipe.further_tests
+    assert (list(further.words), further.folder) == (words, folder)
+    assert (further.source, further.line) == ("services/a/Makefile", 4)
 
 
 def test_variables_of_tox_toml(tmp_path: Path) -> None:

@@ -1480,14 +1480,15 @@ def test_a_suite_has_the_variable_for_warnings_of_its_run(tmp_path: Path, files:
     ("further", "sentence"),
     [
         ("", ""),
-        ("\tbehave\n", "`behave` (svc/Makefile), which is not run here: the proof does not include it."),
+        ("\tbehave\n", ""),
+        ("\trobot e2e\n", "`robot e2e` (svc/Makefile), which is not run here: the proof does not include it."),
         (
-            "\tbehave\n\trobot x\n",
-            "`behave`, `robot x` (svc/Makefile), which are not run here: the proof does not include them.",
+            "\tbehave\n\tbehave e2e\n\trobot e2e\n",
+            "`behave e2e`, `robot e2e` (svc/Makefile), which are not run here: the proof does not include them.",
         ),
     ],
 )
-def test_what_else_tests_a_service_is_an_assumption(tmp_path: Path, further: str, sentence: str) -> None:
+def test_what_else_tests_a_service_and_is_not_run_is_an_assumption(tmp_path: Path, further: str, sentence: str) -> None:
     files = {"svc/requirements.txt": "", "svc/tests/test_a.py": "def test_a(): pass\n"}
     fleet = fleet_of(tmp_path, {**files, "svc/Makefile": f"test:\n\tpytest tests\n{further}"})
     expected = [f"svc is also tested with {sentence}"] if sentence else []
