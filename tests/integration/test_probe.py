@@ -895,7 +895,7 @@ def test_further_commands_run_after_the_suite_each_with_its_own_end(cells: Cells
     )
     suite = Suite(kind=SuiteKind.UNITTEST, further=commands)
     files = {
-        "test_a.py": "import os, unittest\nclass A(unittest.TestCase):\n def test_a(self): os.environ['GIVEN'] = 'no'\n",
+        "test_a.py": "import os, unittest\nclass A(unittest.TestCase):\n def test_a(self): os.environ.clear()\n",
         "good.py": '""">>> 1 + 1\n2\n"""\n',
         "bad.py": '""">>> 1 + 1\n3\n"""\n',
         "checks.py": "import os\nassert os.environ['GIVEN'] == 'this'\n",
