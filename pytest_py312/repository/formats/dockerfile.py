@@ -56,8 +56,13 @@ class Instruction:
     escape: str = "\\"
 
 
-_FOR_DEVELOPERS = re.compile(r"(?<!la)test|dev(?!ice)|lint|debug", re.IGNORECASE)
-"""Parts of the names of stages that are no image of production."""
+_FOR_DEVELOPERS = re.compile(
+    r"(?:^|[-_.])(?:(?:unit)?test(?:s|er|ing)?|lint(?:er|ing)?|debug(?:ger)?|"
+    r"dev(?:el|elop|eloper|elopment|app|container|env|server|stack|tools)?)(?:$|[-_.\d])",
+    re.IGNORECASE,
+)
+"""Words in the names of stages that are no image of production."""
+_FROM_STAGE = re.compile(r"--from=[\"']?([\w.-]+)|\bfrom=([\w.-]+)")
 
 
 def is_stage_for_developers(name: str) -> bool:
@@ -105,15 +110,30 @@ class DockerfileText:
     def final_stage(self) -> BuildStage | None:
         """The stage of the image in production: the last one, unless its name says that it is for developers or tests.
 
-        Such stages follow the one that is built with ``--target`` then: of the others, the last that starts something
-        and that no other of them is made from.
+        Such stages follow the one that is built with ``--target`` then. Of the others that no other of them is made
+        from, it is the last that starts something, or the last beside those for developers, with a common base: what
+        starts it may be elsewhere. If the last stage has a Python image, it has one.
         """
         if not self.stages or not is_stage_for_developers(self.stages[-1].name):
             return self.stages[-1] if self.stages else None
+        last = self.stages[-1]
         others = [stage for stage in self.stages if not is_stage_for_developers(stage.name)]
-        used = {stage.parent for stage in others}
-        targets = (stage for stage in reversed(others) if stage.index not in used and self._starts_something(stage))
-        return next(targets, self.stages[-1])
+        used = {source for stage in others for source in self.sources_of(stage)}
+        targets = [stage for stage in reversed(others) if stage.index not in used and stage.is_python >= last.is_python]
+        bases = {stage.index for stage in self.chain_of(last)}
+        beside = (
+            stage
+            for stage in targets
+            if stage.index not in bases | self.sources_of(last) and stage.parent is not None and stage.parent in bases
+        )
+        return next(filter(self._starts_something, targets), next(beside, last))
+
+    def sources_of(self, stage: BuildStage) -> set[int]:
+        """Return the indexes of the stages that a stage builds on or copies from."""
+        pairs = [pair for item in self.instructions_of(stage) for pair in _FROM_STAGE.findall(item.arguments)]
+        copied = {name.lower() for pair in pairs for name in pair if name}
+        sources = {each.index for each in self.stages[: stage.index] if {each.name, str(each.index)} & copied}
+        return sources | (set() if stage.parent is None else {stage.parent})
 
     @property
     def build_target(self) -> str:
@@ -127,8 +147,10 @@ class DockerfileText:
 
     @property
     def final_python_stage(self) -> BuildStage | None:
-        """The last stage that is based on a Python image."""
-        return next((stage for stage in reversed(self.stages) if stage.is_python), None)
+        """The stage of the image in production or, if that is none of Python, the last one that is."""
+        final = self.final_stage
+        stages = (*self.stages, final) if final is not None else ()
+        return next((stage for stage in reversed(stages) if stage.is_python), None)
 
     @property
     def starts_system_python(self) -> bool:

@@ -96,23 +96,17 @@ def read_dockerfile_recipe(
     return min(recipes, key=lambda recipe: sum(len(step.unresolved) for step in recipe.steps) + len(recipe.limits))
 
 
-_FROM_STAGE = re.compile(r"--from=[\"']?([\w.-]+)|\bfrom=([\w.-]+)")
-
-
 def _stage_of_service(dockerfile: DockerfileText, context: str, service_path: str) -> BuildStage | None:
     """Return the stage with the service's code, where one Dockerfile has a target for each of several services.
 
-    ``None`` if the last stage has it, or if no stage that others neither build on nor copy from has it. Those for tests
-    and for developers count as none.
+    ``None`` if the stage of production has it, or if no stage that others neither build on nor copy from has it. Those
+    for tests and for developers count as none.
     """
     sources: dict[int, set[int]] = {}
     places: dict[int, list[str]] = {}
     for stage in dockerfile.stages:
         instructions = dockerfile.instructions_of(stage)
-        pairs = [pair for item in instructions for pair in _FROM_STAGE.findall(item.arguments)]
-        copied = {name for pair in pairs for name in pair if name}
-        sources[stage.index] = {each.index for each in dockerfile.stages if {each.name, str(each.index)} & copied}
-        sources[stage.index] |= set() if stage.parent is None else {stage.parent}
+        sources[stage.index] = dockerfile.sources_of(stage)
         places[stage.index] = [join_path(context, source) for item in instructions for source in sources_of_copy(item)]
 
     def places_in(index: int) -> list[str]:
@@ -122,9 +116,9 @@ def _stage_of_service(dockerfile: DockerfileText, context: str, service_path: st
             seen |= new
         return [place for each in seen for place in places[each]]
 
-    of_last = places_in(dockerfile.stages[-1].index)
-    may_have_it = any(lies_in(place, service_path) or lies_in(service_path, place) for place in of_last)
-    if service_path == "." or "." in of_last or may_have_it:
+    of_final = places_in(dockerfile.final_stage.index) if dockerfile.final_stage is not None else []
+    may_have_it = any(lies_in(place, service_path) or lies_in(service_path, place) for place in of_final)
+    if service_path == "." or "." in of_final or may_have_it:
         return None
     built = [stage for stage in dockerfile.stages if not is_stage_for_developers(stage.name)]
     used = {index for stage in built for index in sources[stage.index]}

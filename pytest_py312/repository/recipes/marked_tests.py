@@ -9,8 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from itertools import chain
 
 from pytest_py312.repository.formats.setuptools import parse_module
+from pytest_py312.repository.recipes.commands.command_walk import CommandRun
 from pytest_py312.repository.recipes.pytest_settings import TEST_FILE
-from pytest_py312.repository.recipes.suite_commands import runs_pytest, values_of
+from pytest_py312.repository.recipes.suite_commands import is_test_run, pytest_options, runs_pytest, values_of
 from pytest_py312.repository.tree import Tree, join_path
 
 DEPTH = 6
@@ -24,12 +25,12 @@ _NEEDS_SYSTEM = re.compile(
 """Names of markers of tests that need a running system."""
 
 
-def deselected_tests(tree: Tree, commands: Iterable[Sequence[str]], service_path: str) -> tuple[str, ...]:
-    """Return the test files, relative to the service, of which no command of a job selects anything by its markers.
+def deselected_tests(tree: Tree, runs: Iterable[CommandRun], service_path: str) -> tuple[str, ...]:
+    """Return the test files, relative to the service, of which no run of tests of a job selects anything by markers.
 
     What needs a running system fails on every Python, and the job that runs it is another one.
     """
-    expressions = [marker_expression(words) for words in commands if runs_pytest(words)]
+    expressions = [marker_expression(run.words) for run in runs if runs_pytest(run.words) and is_test_run(run)]
     if not expressions or not all(expressions):
         return ()
     files = tree.scan_folder(service_path, depth=DEPTH).files
@@ -43,8 +44,9 @@ def deselected_tests(tree: Tree, commands: Iterable[Sequence[str]], service_path
 
 def marker_expression(words: Sequence[str]) -> str:
     """Return the last value of pytest's ``-m`` in a command; sessions of nox write ``"-m unit"`` as one word."""
-    as_one_word = [word.removeprefix("-m").strip() for word in words if word.startswith("-m ")]
-    return next((value for value in reversed([*as_one_word, *values_of(words, ("-m",))]) if value != "pytest"), "")
+    options = pytest_options(words)
+    as_one_word = [word.removeprefix("-m").strip() for word in options if word.startswith("-m ")]
+    return next(reversed([*as_one_word, *values_of(options, ("-m",))]), "")
 
 
 def deselected_files(expression: str, texts: Mapping[str, str]) -> Iterator[str]:
@@ -84,20 +86,24 @@ def _selects(condition: ast.expr | None, marks: Set[str]) -> bool:
 
 
 def _marks_of_tests(text: str) -> Iterator[frozenset[str]]:
-    """Yield the names of the markers of each test of a file."""
+    """Yield the names of the markers of each test of a file; none for what may be one, in code that is not followed."""
     module = parse_module(text) if "mark" in text else None
     if module is None:
         return
     of_module = frozenset(chain.from_iterable(map(_assigned_marks, module.body)))
     for node in module.body:
-        if isinstance(node, ast.ClassDef) and node.name.startswith("Test"):
+        if isinstance(node, ast.ClassDef) and (node.bases or node.name.startswith("Test")):
             of_class = of_module | _decorators(node) | frozenset(chain.from_iterable(map(_assigned_marks, node.body)))
             yield from (of_class | _decorators(method) for method in node.body if _is_test(method))
+            if node.bases:  # it may inherit some
+                yield of_class
         elif _is_test(node):
             yield of_module | _decorators(node)
+        elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield from (of_module for inner in ast.walk(node) if isinstance(inner, ast.ClassDef) or _is_test(inner))
 
 
-def _is_test(node: ast.stmt) -> bool:
+def _is_test(node: ast.AST) -> bool:
     return isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test")
 
 

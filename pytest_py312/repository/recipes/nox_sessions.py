@@ -19,7 +19,7 @@ CALL_LIMIT = 500
 CALL_DEPTH = 5
 """How deep functions that call each other are followed."""
 
-_IMPORTS_NOX_POETRY = re.compile(r"^[ \t]*(?:import|from)[ \t]+nox_poetry\b", re.MULTILINE)
+_OWN_PROJECT = re.compile(r"\.(?:\[(?P<extras>[^\]]*)\])?")
 _RUNS = frozenset({"run", "run_always", "run_install"})
 _FOLDER_PARAMETER = re.compile(
     r"(?:\w*_)?(?:folder|dir|directory|path|project|package|service|sample|app)", re.IGNORECASE | re.ASCII
@@ -42,7 +42,7 @@ def walk_nox(
     folder = path.rpartition("/")[0] or "."
     functions = {node.name: node for node in module.body if isinstance(node, ast.FunctionDef)}
     constants, service = constant_assignments(module), posixpath.relpath(service, folder)
-    for name, function in _sessions(module):
+    for name, function, uses_poetry in _sessions(module):
         if not names or name in names or any(wanted.partition("-")[0] == name for wanted in names):
             outer = (walk.path, walk.folder)
             walk.path, walk.folder = path, resolve_path(folder, "/repository")
@@ -51,7 +51,7 @@ def walk_nox(
                 constants=constants,
                 service=service,
                 choose=choose,
-                uses_poetry=_IMPORTS_NOX_POETRY.search(text) is not None,
+                uses_poetry=uses_poetry,
             )
             session.follow(function, 0, dict(session.parameters(function)), walk)
             walk.path, walk.folder = outer
@@ -115,14 +115,16 @@ class _Session:
             method = call.func
             if isinstance(method, ast.Name) and method.id in self.functions and depth:
                 self._follow_call(self.functions[method.id], call, session, values, walk, depth - 1)
-            elif (
-                isinstance(method, ast.Attribute) and isinstance(method.value, ast.Name) and method.value.id == session
-            ):
+            elif isinstance(method, ast.Attribute) and _shown(method.value) == session:
                 words = [word for argument in call.args for word in self.words(argument, values)]
                 if self.uses_poetry and method.attr == "install":
-                    walk.run_argv(["poetry", "install"], call.lineno)
+                    _install_from_lock(words, call.lineno, walk)
                 else:
                     _run(method.attr, words, call.lineno, walk)
+            elif self.uses_poetry and _shown(method) == f"{session}.poetry.installroot":
+                given = (keyword.value for keyword in call.keywords if keyword.arg == "extras")
+                extras = [word for node in given for word in self.words(node, values)]
+                _install_from_lock([f".[{','.join(extras)}]"], call.lineno, walk)
 
     def _follow_call(
         self,
@@ -183,6 +185,16 @@ def _run(method: str, words: Sequence[str], line: int, walk: CommandWalk) -> Non
         walk.run_argv(words, line)
 
 
+def _install_from_lock(words: Sequence[str], line: int, walk: CommandWalk) -> None:
+    """Follow an installation of nox-poetry: Poetry's lock, then with pip what the project does not have itself."""
+    own = [match for word in words if (match := _OWN_PROJECT.fullmatch(word))]
+    extras = [name.strip() for match in own for name in (match["extras"] or "").split(",") if name.strip()]
+    walk.run_argv(["poetry", "install", *(f"--extras={name}" for name in extras)], line)
+    others = [word for word in words if not _OWN_PROJECT.fullmatch(word)]
+    if any(word[:1] != "-" for word in others):
+        walk.run_argv(["pip", "install", *others], line)
+
+
 def _guards(function: ast.FunctionDef) -> dict[ast.Call, list[str]]:
     """Return the calls that need files: ``if os.path.exists("requirements.txt"): session.install(...)``."""
     guards: dict[ast.Call, list[str]] = {}
@@ -197,12 +209,16 @@ def _guards(function: ast.FunctionDef) -> dict[ast.Call, list[str]]:
     return guards
 
 
-def _sessions(module: ast.Module) -> Iterator[tuple[str, ast.FunctionDef]]:
+def _sessions(module: ast.Module) -> Iterator[tuple[str, ast.FunctionDef, bool]]:
+    """Yield the name and the function of each session, and whether nox-poetry makes it."""
+    imported = [node for node in module.body if isinstance(node, ast.ImportFrom) and node.module == "nox_poetry"]
+    is_poetrys = any(alias.name == "session" and not alias.asname for node in imported for alias in node.names)
     for node in module.body:
         for decorator in node.decorator_list if isinstance(node, ast.FunctionDef) else ():
-            called = decorator.func if isinstance(decorator, ast.Call) else decorator
-            if _shown(called) in ("nox.session", "nox_poetry.session", "session") and isinstance(node, ast.FunctionDef):
+            called = _shown(decorator.func if isinstance(decorator, ast.Call) else decorator)
+            if called in ("nox.session", "nox_poetry.session", "session") and isinstance(node, ast.FunctionDef):
                 keywords = decorator.keywords if isinstance(decorator, ast.Call) else []
                 given = text_of(next((keyword.value for keyword in keywords if keyword.arg == "name"), None))
-                yield (node.name if given is None else given), node
+                uses_poetry = called == "nox_poetry.session" or (called == "session" and is_poetrys)
+                yield (node.name if given is None else given), node, uses_poetry
                 break

@@ -6,6 +6,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from itertools import pairwise
 
 from pytest_py312.core.model.findings import Location
 from pytest_py312.core.model.fleet import AWS_LAMBDA, GOOGLE_FUNCTIONS, InstallRecipe, InstallStep, Program
@@ -18,12 +19,18 @@ from pytest_py312.repository.formats.functions.serverless import (
 )
 from pytest_py312.repository.formats.functions.terraform import read_terraform
 from pytest_py312.repository.recipes.image_builds import COMMAND_ARGUMENTS, scripts_of
+from pytest_py312.repository.recipes.suite_commands import option_of
 from pytest_py312.repository.tree import Tree, join_path, leaves_root, lies_in, with_outer_folders
 
 HANDLER_FILE_LIMIT = 100
 """Maximum number of files of one folder in which handlers are searched."""
 _SAM_BUILD = re.compile(rf"\bsam(?:local)?[ \t]+build\b{COMMAND_ARGUMENTS}")
-_MANIFEST = re.compile(r"(?:^|\s)(?:-m|--manifest)(?:[ \t]+|=)[\"']?(?P<path>[\w./-]+)", re.ASCII)
+_FLAGS = frozenset({
+    "-u", "--use-container", "-p", "--parallel", "-c", "--cached", "--no-cached", "--debug", "--beta-features",
+    "--no-beta-features", "--skip-pull-image", "--save-params", "--build-in-source", "--no-build-in-source",
+})  # fmt: skip
+"""Options of ``sam build`` without a value."""
+_CHANGES_FOLDER = re.compile(r"\b(?:cd|pushd)\s")
 _HANDLER = re.compile(r"^def \w+\(\s*_?event\b[^()]{0,200}?,\s*(?:_?context\b|_\w*\s*[,):=])", re.MULTILINE | re.ASCII)
 _FOR_LAMBDA = re.compile(
     r"^[ \t]*(?:import|from)\s+(?:boto3|botocore|aws_lambda_\w+|aws_xray_sdk|crhelper|cfnresponse)\b",
@@ -70,7 +77,7 @@ def read_serverless_recipe(tree: Tree, service_path: str, nested: Sequence[str] 
     """
     for path, functions in _functions_of(tree, service_path, nested):
         builds = dict.fromkeys(build for function in functions for build in function.builds)
-        manifest = None if posixpath.basename(path).startswith("serverless") else _manifest_of_sam(tree)
+        manifest = _manifest_of_sam(tree, path)
         steps = [step for build in builds if (step := _step(tree, build, path, manifest)) is not None]
         on_lambda = [function for function in functions if function.is_lambda]
         if on_lambda:
@@ -217,21 +224,57 @@ def _is_in(folder: str, service_path: str) -> bool:
     return service_path == "." or lies_in(folder, service_path)
 
 
-@lru_cache(maxsize=4)
-def _manifest_of_sam(tree: Tree) -> tuple[str, Location] | None:
-    """Return the requirements file that all builds of AWS SAM are given, and where the first is; ``None`` without one.
+def _manifest_of_sam(tree: Tree, template: str) -> tuple[str, Location] | None:
+    """Return the requirements file that all builds of a template with AWS SAM are given, and where the first is.
+
+    ``None`` without one: also for a build of one function only, or where it is not known which file it is.
 
     https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-cli-command-reference-sam-build.html
     """
-    manifests = dict[str, Location]()
+    if not template.endswith((".yaml", ".yml", ".json")) or posixpath.basename(template).startswith("serverless"):
+        return None
+    builds = _sam_builds(tree)
+    manifests = {**builds.get(_folder_of(template), {}), **builds.get(template, {})}
+    return next(iter(manifests.items())) if len(manifests) == 1 and "" not in manifests else None
+
+
+@lru_cache(maxsize=4)
+def _sam_builds(tree: Tree) -> Mapping[str, Mapping[str, Location]]:
+    """Return for each template, or folder of one, the requirements files that its builds are given, empty for none."""
+    builds: dict[str, dict[str, Location]] = {}
     for path in scripts_of(tree):
         text = tree.read_or_none(path) or ""
         for match in _SAM_BUILD.finditer(text):
-            option = _MANIFEST.search(match["arguments"])
-            named = [join_path(folder, option["path"]) for folder in (".", _folder_of(path))] if option else []
-            file = next((place for place in named if not leaves_root(place) and tree.is_file(place)), "")
-            manifests.setdefault(file, Location(path=path, line=text.count("\n", 0, match.start()) + 1))
-    return next(iter(manifests.items())) if len(manifests) == 1 and "" not in manifests else None
+            ahead = text[: match.start()].rpartition("\n")[2]
+            if ahead.lstrip().startswith("#"):
+                continue
+            words = [word.strip("\"'") for word in match["arguments"].replace("\\\n", " ").split()]
+            manifest = option_of(words, "-m", "--manifest")
+            template = option_of(words, "-t", "--template", "--template-file")
+            is_clear = _CHANGES_FOLDER.search(ahead) is None and not _names_function(words)
+            for folder in _working_folders(path):
+                file = join_path(folder, manifest)
+                is_given = is_clear and bool(manifest) and not leaves_root(file) and tree.is_file(file)
+                place = join_path(folder, template) if template else folder
+                location = Location(path=path, line=text.count("\n", 0, match.start()) + 1)
+                builds.setdefault(place, {}).setdefault(file if is_given else "", location)
+    return builds
+
+
+def _working_folders(path: str) -> tuple[str, ...]:
+    """Return the folders in which the commands of a file are run: of a script, its own or the root."""
+    if path.startswith("."):
+        return (".",)
+    own = _folder_of(path)
+    return (own,) if posixpath.basename(path) == "Makefile" else tuple(dict.fromkeys((".", own)))
+
+
+def _names_function(words: Sequence[str]) -> bool:
+    """Return whether ``sam build`` is for one function: a word that is no option, and no value of one."""
+    return any(
+        word[:1] not in ("-", "$", "") and "=" not in word and (option[:1] != "-" or "=" in option or option in _FLAGS)
+        for option, word in pairwise(("", *words))
+    )
 
 
 def _step(

@@ -76,9 +76,14 @@ def warning_options(words: Sequence[str]) -> tuple[list[str], list[str]]:
     end = 1
     while is_python and end < len(words) and words[end].startswith("-") and words[end] != "-m":
         end += 2 if words[end] in ("-W", "-X") else 1
+    return _warnings_in(words[1:end]), _warnings_in(pytest_options(words))
+
+
+def pytest_options(words: Sequence[str]) -> Sequence[str]:
+    """Return what follows ``pytest`` in a command; nothing without it."""
     names = [posixpath.basename(word) for word in words]
-    start = next((number for number, name in enumerate(names) if name in _PYTEST_PROGRAMS), len(words))
-    return _warnings_in(words[1:end]), _warnings_in(words[start:])
+    start = next((number for number, name in enumerate(names, 1) if name in _PYTEST_PROGRAMS), len(words))
+    return words[start:]
 
 
 def runs_pytest(words: Sequence[str]) -> bool:

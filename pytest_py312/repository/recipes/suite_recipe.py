@@ -314,7 +314,7 @@ def _recipe(tree: Tree, source: str, walk: CommandWalk, run: CommandRun, service
         environment=test_environment(_moved_paths(tree, run, service_path), service_path),
         prepare=tuple(islice(_preparations(tree, walk.runs, service_path), VARIABLE_LIMIT)),
         ignored_tests=tuple(dict.fromkeys(_ignored_tests(run, walk.runs, service_path))),
-        deselected_tests=deselected_tests(tree, (each.words for each in walk.runs), service_path),
+        deselected_tests=deselected_tests(tree, walk.runs, service_path),
         warning_options=of_python,
         runs_pytest=runs_pytest(run.words),
         pytest_warnings=of_pytest,

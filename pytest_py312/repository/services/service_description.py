@@ -29,7 +29,7 @@ from pytest_py312.repository.services.detection.service_files import (
     ServiceFiles,
     read_service_files,
 )
-from pytest_py312.repository.services.detection.suites import django_project_folder, find_suite
+from pytest_py312.repository.services.detection.suites import READ_MODULES, django_project_folder, find_suite
 from pytest_py312.repository.services.install_recipes import (
     find_production_recipe,
     find_test_recipe,
@@ -103,7 +103,7 @@ def describe_service(
     required = _requirements(plan, tree, files, settings, recipe, test_recipe, is_tested=suite is not None)
     programs = started_programs(tree, files, distribution.scripts if distribution is not None else ())
     variables = read_declared_variables(tree, path)
-    clauses = [*baseline.assumptions, *required.clauses, suite_clause]
+    clauses = [*baseline.assumptions, *required.clauses, suite_clause, _stage_clause(files, recipe)]
     warnings = _warnings_of(test_run) if test_run is not test_recipe else ()
     if suite is not None:
         clauses += [*_variable_clauses(test_recipe, variables), *_warning_clauses(suite, test_run, warnings)]
@@ -137,6 +137,17 @@ def describe_service(
             tree, image_files, recipe.source if recipe is not None else ""
         ),
         separate_tests=required.separate_tests,
+    )
+
+
+def _stage_clause(files: ServiceFiles, recipe: InstallRecipe | None) -> str:
+    """Return which stage is that of production, as a clause, if it is not the last; otherwise empty."""
+    dockerfile = next((each for each in files.dockerfiles if recipe is not None and each.path == recipe.source), None)
+    if dockerfile is None or not dockerfile.build_target:
+        return ""
+    last = dockerfile.stages[-1].name
+    return (
+        f"is built from the stage {dockerfile.build_target} of {dockerfile.path}: {last} is for developers by its name"
     )
 
 
@@ -434,8 +445,9 @@ def _choose_suite(
 ) -> tuple[Suite | None, str]:
     if settings.suite or settings.suite_skip_reason:
         return settings.suite, ""
-    manage = tree.read_or_none(join_path(files.path, "manage.py")) if files.scan.existing_files("manage.py") else None
-    detected = find_suite(files.scan.files, files.scan.folders, files.texts, files.nested_folders, manage or "")
+    names = files.scan.existing_files(*READ_MODULES)
+    modules = {name: tree.read_or_none(join_path(files.path, name)) or "" for name in names}
+    detected = find_suite(files.scan.files, files.scan.folders, files.texts, files.nested_folders, modules)
     suite, ignored = detected.suite, test_recipe.ignored_tests if test_recipe is not None else ()
     if suite is None or suite.kind is not SuiteKind.PYTEST or suite.folder or test_recipe is None or not ignored:
         return suite, detected.assumption

@@ -56,6 +56,7 @@ _SHELLS = frozenset({"sh", "bash", "ash", "dash", "zsh"})
 _UNCERTAIN_COMMANDS = frozenset({"command", "which", "type", "hash", "grep", "egrep", "diff", "cmp", "id", "getent"})
 
 
+_PROGRAM = re.compile(r"python[\d.]*|pip[\d.]*|poetry|uv|pipenv|pdm|hatch|conda", re.ASCII)
 _POETRY_SCRIPT = re.compile(r"://\S{0,300}\bpython-poetry\b|(?:^|/)(?:get|install)-poetry\.py$")
 """The address or the file of the script that installs Poetry; https://python-poetry.org/docs/#installing-with-the-official-installer."""
 _SETUPTOOLS_LINE = re.compile(r"(?im)^[ \t]*setuptools(?![\w.-])")
@@ -322,7 +323,7 @@ class CommandWalk:
             self.variables[name] = value
             if is_exported or name in self.exported:
                 self.exported = {**self.exported, name: value}
-        elif self.conditional and earlier and earlier.rpartition("/")[2] == value.rpartition("/")[2]:
+        elif self.conditional and _is_same_program(earlier, value):
             self.variables[name] = earlier
 
     def _run_document(self, command: ShellCommand, offset: int) -> bool:
@@ -651,3 +652,9 @@ class CommandWalk:
 def _without_keyword(command: ShellCommand, keyword: str) -> ShellCommand:
     first = "".join(part.text for part in command.words[0]) if command.words else ""
     return replace(command, words=command.words[1:], operator=";") if first == keyword else command
+
+
+def _is_same_program(path: str, other: str) -> bool:
+    """Return whether two paths name one program that installs or runs Python: ``poetry``, ``/opt/bin/poetry``."""
+    name = path.rpartition("/")[2]
+    return _PROGRAM.fullmatch(name) is not None and name == other.rpartition("/")[2]

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from itertools import pairwise
+from types import MappingProxyType
 
 from pytest_py312.core.model.fleet import Service
 from pytest_py312.core.model.plan import Suite, SuiteKind
@@ -23,6 +24,9 @@ from pytest_py312.repository.tree import VENDORED_FOLDERS, Tree, lies_in
 _POSITIONAL_ARGUMENTS = re.compile(r"\{(?:posargs|\[\])(?::([^{}]*(?:\{\w+\}[^{}]*)*))?\}")
 _TEST_FOLDERS = ("tests", "test")
 _ONE_FILE = "tests.py"
+READ_MODULES = ("manage.py", _ONE_FILE)
+"""Modules of which the text shows how tests are run: Django's, and all tests in one file."""
+_HAS_TEST = re.compile(r"^[ \t]*(?:(?:async[ \t]+)?def[ \t]+test|class[ \t]+\w+[ \t]*\([^)]*TestCase)", re.MULTILINE)
 """All tests of a small service; pytest collects a file of this name only if it is named."""
 _DJANGO_SETTINGS_VALUE = re.compile(r"""["']DJANGO_SETTINGS_MODULE["']\]?\s*[,=]\s*["']([\w.]+)["']""")
 _NON_TEST_FOLDERS = frozenset(
@@ -44,7 +48,7 @@ def find_suite(
     folders: Sequence[str],
     texts_of: Mapping[str, str],
     inner: Sequence[str] = (),
-    manage: str = "",
+    modules: Mapping[str, str] = MappingProxyType({}),
 ) -> DetectedSuite:
     """Determine the suite of a service with these ``files`` and ``folders`` (relative to it).
 
@@ -52,14 +56,14 @@ def find_suite(
 
     :param texts_of: texts of the existing :data:`INI_FILES`.
     :param inner: folders of nested services, whose tests are their own.
-    :param manage: text of Django's ``manage.py``, if there is one.
+    :param modules: texts of those of :data:`READ_MODULES` that exist.
     """
     settings = read_pytest_settings(texts_of)
-    django = _django_settings(manage, settings, files)
+    django = _django_settings(modules.get("manage.py", ""), settings, files)
     if django:
         settings = replace(settings, python_files=("test*.py",))
     tests = [path for path in files if _is_test(path, settings.python_files)]
-    if not tests and _ONE_FILE in files:
+    if not tests and _ONE_FILE in files and _HAS_TEST.search(modules.get(_ONE_FILE, "")):
         suite = Suite(kind=SuiteKind.PYTEST, arguments=(_ONE_FILE,))
         return DetectedSuite(suite=suite, assumption=f"has no test files by pytest's names, so its {_ONE_FILE} is run")
     if not tests and not settings.source:

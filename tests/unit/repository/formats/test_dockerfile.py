@@ -143,6 +143,9 @@ def test_no_arrangement_of_the_grammar_crashes_the_reader(pieces: list[str]) -> 
         (("builder", "app", "latest"), "latest"),
         (("builder", "app", "device"), "device"),
         (("builder", "base-without-command", "test"), "test"),
+        (("worker", "testimonials"), "testimonials"),
+        (("worker", "devops"), "devops"),
+        (("worker", "unit-tests2"), "worker"),
     ],
 )
 def test_stages_for_developers_at_the_end_are_no_production(names: tuple[str, ...], final: str) -> None:
@@ -153,3 +156,31 @@ def test_stages_for_developers_at_the_end_are_no_production(names: tuple[str, ..
     assert dockerfile.final_stage is not None
     assert dockerfile.final_stage.name == final
     assert dockerfile.build_target == ("" if final == names[-1] else final)
+
+
+FRONTEND = "FROM node:18 AS frontend\nCMD npm start\n"
+BASE = "FROM python:3.9 AS base\nRUN pip install a\n"
+
+
+@pytest.mark.parametrize(
+    ("stages", "final"),
+    [
+        ("FROM base AS production\nCOPY --from=frontend /a /b\nFROM base AS development\nCMD app\n", "production"),
+        ("FROM base AS production\nFROM production AS development\nCMD app\n", "development"),
+        ("FROM base AS builder\nFROM base AS development\nCOPY --from=builder /a /b\nCMD app\n", "development"),
+        ("FROM base AS production\nCMD app\nFROM production AS development\n", "production"),
+    ],
+)
+def test_the_stage_of_production_has_the_image_of_python_that_the_last_one_has(stages: str, final: str) -> None:
+    """Compose may name what starts it; a stage that others copy from is none."""
+    dockerfile = read_dockerfile(FRONTEND + BASE + stages, "Dockerfile")
+    assert dockerfile.final_stage is not None
+    assert dockerfile.final_stage.name == final
+    assert dockerfile.final_python_stage is dockerfile.final_stage
+
+
+def test_the_python_of_production_counts_and_not_that_of_developers() -> None:
+    text = "FROM python:3.9-slim AS production\nCMD app\nFROM python:3.12-slim AS development\nCMD app\n"
+    stage = read_dockerfile(text, "Dockerfile").final_python_stage
+    assert stage is not None
+    assert str(stage.interpreter) == "3.9"

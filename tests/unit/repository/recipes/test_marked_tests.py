@@ -6,6 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_py312.core.model.findings import Location
+from pytest_py312.repository.recipes.commands.command_walk import CommandRun
 from pytest_py312.repository.recipes.marked_tests import deselected_files, deselected_tests, marker_expression
 from pytest_py312.repository.tree import Tree
 from tests.support.fakes import service_tree
@@ -28,6 +30,11 @@ SLOW = OF_MODULE.replace("integration", "slow")
         ("unit", OF_MODULE.replace("integration", "contract"), True),
         ("integration", OF_MODULE, False),
         ("not integration", PARTLY, False),
+        ("not integration", f"{OF_FUNCTIONS}\nclass OrderCase(TestCase):\n    def test_b(self): pass\n", False),
+        ("not integration", f"{OF_FUNCTIONS}\nclass TestAll(Shared): pass\n", False),
+        ("not integration", f"{OF_FUNCTIONS}\nif NEW:\n    def test_b(): pass\n", False),
+        ("not integration", f"{OF_FUNCTIONS}\nif TYPE_CHECKING:\n    import a\n\ndef make(): pass\n", True),
+        ("not integration", OF_CLASS.replace("TestA:", "AnyCase(TestCase):"), True),
         ("not slow", SLOW, False),
         ("unit", SLOW, False),
         ("unit", "def test_a():\n    pass\n", False),
@@ -48,6 +55,8 @@ def test_a_file_whose_tests_all_need_a_running_system(expression: str, text: str
         (("pytest", "-m=unit", "tests"), "unit"),
         (("pytest", "-m unit", "-rA"), "unit"),
         (("python", "-m", "pytest"), ""),
+        (("python", "-m", "coverage", "run", "-m", "pytest", "tests"), ""),
+        (("python", "-m", "poetry", "run", "pytest", "-m", "unit"), "unit"),
     ],
 )
 def test_the_markers_of_a_command(command: tuple[str, ...], expression: str) -> None:
@@ -56,11 +65,16 @@ def test_the_markers_of_a_command(command: tuple[str, ...], expression: str) -> 
 
 def test_only_pytest_selects_by_markers(tmp_path: Path) -> None:
     tree = Tree(service_tree(tmp_path, {"a/tests/test_a.py": OF_MODULE, "a/tests/test_b.py": SLOW}))
-    units, system = ("pytest", "-m", "not integration"), ("pytest", "-m", "integration")
-    assert deselected_tests(tree, [units, ("mypy", "a")], "a") == ("tests/test_a.py",)
-    assert deselected_tests(tree, [("behave", "-m", "not integration")], "a") == ()
-    assert deselected_tests(tree, [units, system], "a") == ()
-    assert deselected_tests(tree, [units, ("pytest",)], "a") == ()
+    units = run_of("pytest", "-m", "not integration")
+    assert deselected_tests(tree, [units, run_of("mypy", "a")], "a") == ("tests/test_a.py",)
+    assert deselected_tests(tree, [run_of("pip", "install", "pytest"), units], "a") == ("tests/test_a.py",)
+    assert deselected_tests(tree, [run_of("behave", "-m", "not integration")], "a") == ()
+    assert deselected_tests(tree, [units, run_of("pytest", "-m", "integration")], "a") == ()
+    assert deselected_tests(tree, [units, run_of("pytest")], "a") == ()
+
+
+def run_of(*words: str) -> CommandRun:
+    return CommandRun(words=words, folder="a", location=Location(path="Makefile"))
 
 
 @given(expression=st.text("not ()unitadr_=1", max_size=30), text=st.text(max_size=200))

@@ -259,10 +259,18 @@ def test_an_image_of_aws_lambda_has_its_packages(tmp_path: Path, base: str) -> N
         ({"a.sh": "sam build\n", "b.sh": "sam build -m requirements/base.txt\n"}, "hello/requirements.txt"),
         ({"a.sh": "sam build -m elsewhere.txt\n"}, "hello/requirements.txt"),
         ({"a.sh": "sam build -m ../requirements/base.txt\n"}, "hello/requirements.txt"),
+        ({"a.sh": "# do not use: sam build -m requirements/base.txt\n"}, "hello/requirements.txt"),
+        ({"a.sh": "cd other && sam build -m requirements/base.txt\n"}, "hello/requirements.txt"),
+        ({"a.sh": "sam build Orders -m requirements/base.txt\n"}, "hello/requirements.txt"),
+        ({"a.sh": "sam build --use-container Orders -m requirements/base.txt\n"}, "hello/requirements.txt"),
+        ({"a.sh": "sam build -t other.yml -m requirements/base.txt\n"}, "hello/requirements.txt"),
+        ({"a.sh": "sam build -u -t template.yml -m requirements/base.txt\n"}, "requirements/base.txt"),
+        ({"other/Makefile": "build:\n\tsam build -m ../requirements/base.txt\n"}, "hello/requirements.txt"),
+        ({"scripts/a.sh": "sam build --region x -m requirements/base.txt\n"}, "requirements/base.txt"),
     ],
 )
 def test_a_build_of_sam_names_the_requirements(tmp_path: Path, files: dict[str, str], installed: str) -> None:
-    """If all builds name the same file, it stands in for those beside the functions."""
+    """If all builds of a template name the same file, it stands in for those beside the functions."""
     sam = (
         "Resources:\n  A:\n    Type: AWS::Serverless::Function\n    Properties: {CodeUri: hello, Runtime: python3.9}\n"
     )

@@ -204,13 +204,35 @@ def test_the_session_of_nox_that_runs_tests(tmp_path: Path) -> None:
 
 
 def test_nox_poetry_installs_what_the_lock_says(tmp_path: Path) -> None:
-    """In its versions, whatever the session names."""
+    """In its versions; what else the session names is installed beside it."""
     text = NOX.replace("import nox\n", "import nox_poetry\n", 1).replace("@nox.session", "@nox_poetry.session")
     project = '[tool.poetry]\nname = "a"\n'
     tree = write(tmp_path, {"services/a/noxfile.py": text, "services/a/pyproject.toml": project})
     recipe = read_runner_recipe(tree, "services/a")
     assert recipe is not None
-    assert {(step.tool, step.project) for step in recipe.steps} == {("poetry", "services/a")}
+    assert {(step.tool, step.project) for step in recipe.steps} == {("poetry", "services/a"), ("pip", None)}
+    assert [step.extras for step in recipe.steps if step.tool == "poetry"] == [(), ("test",)]
+
+
+@pytest.mark.parametrize(
+    ("head", "decorator", "call", "tool", "extras"),
+    [
+        ("from nox_poetry import session", "session", 'session.install(".[db,x]")', "poetry", ("db", "x")),
+        ("import nox_poetry", "nox_poetry.session", 'session.poetry.installroot(extras=["db"])', "poetry", ("db",)),
+        ("import nox, nox_poetry", "nox.session", 'session.install("pytest", "six", ".")', "pip", ()),
+        ('"""from nox_poetry import session"""\nfrom nox import session', "session", 'session.install("a")', "pip", ()),
+    ],
+)
+def test_only_sessions_of_nox_poetry_install_its_lock(
+    tmp_path: Path, head: str, decorator: str, call: str, tool: str, extras: tuple[str, ...]
+) -> None:
+    text = f"{head}\n\n@{decorator}\ndef tests(session):\n    {call}\n    session.run('pytest')\n"
+    project = '[tool.poetry]\nname = "a"\n'
+    tree = write(tmp_path, {"services/a/noxfile.py": text, "services/a/pyproject.toml": project})
+    recipe = read_runner_recipe(tree, "services/a")
+    assert recipe is not None
+    assert [step.tool for step in recipe.steps] == [tool]
+    assert (recipe.steps[0].extras if tool == "poetry" else ()) == extras
 
 
 NOX_IN_FOLDERS = """\

@@ -1495,6 +1495,16 @@ def test_what_else_tests_a_service_and_is_not_run_is_an_assumption(tmp_path: Pat
     assert [text for text in fleet.assumptions if " also tested with " in text] == expected
 
 
+@pytest.mark.parametrize(("last", "is_assumed"), [("development", True), ("devops", False)])
+def test_a_stage_of_production_that_is_not_the_last_is_an_assumption(
+    tmp_path: Path, last: str, is_assumed: bool
+) -> None:
+    stage = "FROM python:3.9 AS {}\nRUN pip install six\nCMD python -m app\n"
+    fleet = fleet_of(tmp_path, {"svc/Dockerfile": stage.format("production") + stage.format(last), "svc/app.py": ""})
+    clause = "svc is built from the stage production of svc/Dockerfile: development is for developers by its name."
+    assert (clause in fleet.assumptions) == is_assumed
+
+
 def test_options_of_the_plan_are_all_that_a_suite_has(tmp_path: Path) -> None:
     files = {"svc/requirements.txt": "", "svc/Makefile": "test:\n\tpython -W error -m pytest -W error\n"}
     planned = Suite(kind=SuiteKind.PYTEST, arguments=("checks",))

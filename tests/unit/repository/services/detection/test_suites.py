@@ -17,7 +17,7 @@ def suite_of(*files: str, **texts: str) -> tuple[tuple[str, ...], str] | None:
     """(arguments, import mode) of the suite of a service with these files; ``texts`` by name without the dot."""
     folders = {file.rpartition("/")[0] for file in files} - {""}
     named = {name.replace("_", "."): text for name, text in texts.items()}
-    found = find_suite(files, sorted(folders), named).suite
+    found = find_suite(files, sorted(folders), named, modules={"tests.py": "def test_a(): pass\n"}).suite
     return (found.arguments, found.import_mode) if found else None
 
 
@@ -53,6 +53,19 @@ def test_a_file_with_all_tests_is_run_by_its_name() -> None:
     assert collected_files(["app.py", "tests.py"], ("tests.py",), read_pytest_settings({})) == ["tests.py"]
 
 
+@pytest.mark.parametrize(
+    ("text", "is_suite"),
+    [
+        ("async def test_a(): pass\n", True),
+        ("class A(unittest.TestCase):\n    pass\n", True),
+        ("import sys\nURL = sys.argv[1]\n", False),
+    ],
+)
+def test_a_file_of_that_name_without_tests_is_not_run(text: str, is_suite: bool) -> None:
+    found = find_suite(["tests.py"], [], {}, modules={"tests.py": text}).suite
+    assert (found is not None) == is_suite
+
+
 MANAGE = 'os.environ.setdefault("DJANGO_SETTINGS_MODULE", "shop.settings")\n'
 OLD_MANAGE = 'os.environ["DJANGO_SETTINGS_MODULE"] = "shop.settings"\n'
 
@@ -72,7 +85,7 @@ def test_a_suite_of_django_is_run_with_its_settings(
     files: list[str], texts_of: dict[str, str], manage: str, arguments: tuple[str, ...]
 ) -> None:
     """As ``manage.py test`` does, unless pytest is configured by other means."""
-    found = find_suite(files, [], texts_of, manage=manage)
+    found = find_suite(files, [], texts_of, modules={"manage.py": manage})
     assert found.suite == Suite(kind=SuiteKind.PYTEST, arguments=arguments)
     assert ("pytest-django" in found.assumption) is any("--ds" in argument for argument in arguments)
 
