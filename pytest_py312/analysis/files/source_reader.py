@@ -29,6 +29,11 @@ _PYTHON_LINE = re.compile(
 One for ``python2`` is never run by a Python 3.
 """
 _SHELL_LINE = re.compile(rb"#![^\r\n]*?[/ \t](?:ba|da|k|z)?sh(?=[ \t\r\n]|\Z)")
+_RUN_FILE = re.compile(
+    rb"""\b(?:(?:from_pyfile|run_path|execfile)\(|exec\(\s*(?:compile\(\s*)?(?:open|(?:pathlib\.)?Path)\()"""
+    rb"""\s*["'](?P<path>[\w./-]{1,200})["']"""
+)
+"""A call that runs a file as Python which is named in place: settings of Flask, ``exec(open("version").read())``."""
 _FIRST_LINE = 256
 """Bytes at the start of a file that are read to see whether it is a script; Linux reads as many."""
 COMPILED_SUFFIXES = (".so", ".pyd")
@@ -168,6 +173,14 @@ def _run_scripts(scripts: Sequence[str], starts: Mapping[str, bytes]) -> set[str
     return run
 
 
+def _files_run_by(contents: Iterable[bytes], files: Sequence[str]) -> Iterator[str]:
+    """Yield those of ``files`` that code runs as Python, by what their names end with, the outermost of each."""
+    named = {match["path"].decode().removeprefix("./") for content in contents for match in _RUN_FILE.finditer(content)}
+    for name in sorted(named):
+        matching = [file for file in files if f"/{file}".endswith(f"/{name.lstrip('/')}")]
+        yield from sorted(matching, key=lambda file: (file.count("/"), file))[:1]
+
+
 def _is_python(name: str, start: bytes) -> bool:
     """Return whether a script is Python, by its name or its first line, such as ``bin/manage``."""
     return name.endswith(".wsgi") or _PYTHON_LINE.match(start) is not None
@@ -261,23 +274,18 @@ class SourceReader:
         for path, scan in scans.items():
             unread += [(join_path(path, name), BROKEN_LINK) for name in scan.broken_links if _is_module(name)]
             linked = {join_path(path, name) for name in scan.linked_files}
-            for file, real in self._resolve_links(modules[path].sources, linked).items():
-                local_modules = shared | modules[path].visible_to(file)
-                try:
-                    override = self._overrides.get(real)
-                    content = read_regular_file(self._tree.root, real, FILE_LIMIT) if override is None else override
-                except UnsafeFile as refused:
-                    unread.append((file, str(refused)))
-                else:
-                    tasks.setdefault(
-                        real,
-                        ScanTask(
-                            key=facts_key(content, local_modules),
-                            path=real,
-                            content=content,
-                            local_modules=local_modules,
-                        ),
-                    )
+            pending = self._resolve_links(modules[path].sources, linked)
+            while pending:
+                added: list[bytes] = []
+                for file, real in pending.items():
+                    try:
+                        task = self._task(real, shared | modules[path].visible_to(file))
+                    except UnsafeFile as refused:
+                        unread.append((file, str(refused)))
+                    else:
+                        added += [task.content] if tasks.setdefault(real, task) is task else []
+                run = (join_path(path, name) for name in _files_run_by(added, scan.files))
+                pending = self._resolve_links([file for file in run if file not in tasks], linked)
         files = [join_path(path, name) for path, scan in scans.items() for name in scan.files]
         starts["."] = starts.get(".", {}) | self._starts(".", folder.files)
         of_shell = _shell_scripts(starts)
@@ -286,6 +294,16 @@ class SourceReader:
         for task in _embedded_tasks(texts, shared):
             tasks.setdefault(task.path, task)
         return SourceFiles(tasks=tuple(tasks.values()), unread=tuple(unread), compiled=_compiled_files(files))
+
+    def _task(self, path: str, local_modules: frozenset[str]) -> ScanTask:
+        """Return a file with its content.
+
+        :raises UnsafeFile: it cannot be read.
+        """
+        override = self._overrides.get(path)
+        content = read_regular_file(self._tree.root, path, FILE_LIMIT) if override is None else override
+        key = facts_key(content, local_modules)
+        return ScanTask(key=key, path=path, content=content, local_modules=local_modules)
 
     def _texts(self, files: Iterable[str]) -> Iterator[tuple[str, str]]:
         for path in files:

@@ -104,6 +104,32 @@ def test_files_that_commands_run_with_python_are_read(tmp_path: Path) -> None:
     assert asked(source, "jobs/purge") == {"imp"}
 
 
+@pytest.mark.parametrize(
+    ("code", "is_read"),
+    [
+        ("app.config.from_pyfile('conf/app.cfg')", True),
+        ("runpy.run_path('./app.cfg')", True),
+        ("exec(open('conf/app.cfg').read(), scope)", True),
+        ("exec(compile(open('conf/app.cfg').read(), 'x', 'exec'))", True),
+        ("exec(Path('app.cfg').read_text())", True),
+        ("exec(open(path).read())", False),
+        ("open('conf/app.cfg').read()", False),
+        ("runpy.run_path('other.cfg')", False),
+    ],
+)
+def test_a_file_that_code_runs_as_python_is_read(tmp_path: Path, code: str, is_read: bool) -> None:
+    """What it runs itself as well, and a file that runs itself once."""
+    inner = "import imp\nexec(open('conf/inner.txt').read())\nexec(open('conf/app.cfg').read())\n"
+    fleet(
+        tmp_path, {"app.py": code, "conf/app.cfg": inner, "conf/inner.txt": "import asyncore\n", "old/conf/app.cfg": ""}
+    )
+    source = read(tmp_path)
+
+    run = ("app.py", "conf/app.cfg", "conf/inner.txt") if is_read else ("app.py",)
+    assert sorted(source.contents) == [f"{SERVICE.path}/{name}" for name in run]
+    assert not is_read or asked(source, "conf/inner.txt") == {"asyncore"}
+
+
 def test_a_script_is_no_module(tmp_path: Path) -> None:
     """``bin/imp`` does not hide the standard module from the files beside it."""
     fleet(tmp_path, {"bin/imp": "#!/usr/bin/env python3\n", "bin/tool.py": "import imp\n", "imp": "#!/bin/sh\n"})
