@@ -30,6 +30,12 @@ _YAML_SUFFIXES = (".yaml", ".yml")
 _IMAGE_OF_PYTHON_2 = re.compile(r"image:[ \t]*[\"']?(?:[\w.:-]+/){0,5}python:2(?:\.7)?(?![\w.])", re.ASCII)
 _KIND = re.compile(r"^kind:", re.MULTILINE)
 _CONTAINERS = re.compile(r"^[ \t-]{0,100}(?:containers|initContainers):", re.MULTILINE)
+_CONFIG_MAP = re.compile(r"^kind:[ \t]*[\"']?ConfigMap\b", re.MULTILINE)
+_PYTHON_OF_CONFIG_MAP = re.compile(
+    r"^(?P<indent>[ ]{1,20})[\"']?[\w.-]{1,200}\.py[\"']?:[ \t]*\|[+-]?[ \t]*\r?\n"
+    r"(?P<code>(?:(?P=indent)[ ].*\n?|[ \t]*\r?\n)+)",
+    re.MULTILINE,
+)
 _LONG_TEXT = re.compile(r"\"{3}.*?\"{3}|'{3}.*?'{3}", re.DOTALL)
 _PYTHON_2 = re.compile(r"python:2\b")
 _UNKNOWN_IMPORT = re.compile(r"\b(?:import|from)[ \t]+[\w., ]*\bexpanded\b")
@@ -62,6 +68,9 @@ def embedded_python(text: str, path: str) -> str:
         lines = dict(_cython_imports(text))
     elif name.endswith(_YAML_SUFFIXES) and has_inline_code(text):
         lines = dict(_command_lists(tuple(read_inline_code(text))))
+    elif name.endswith(_YAML_SUFFIXES) and _CONFIG_MAP.search(text):
+        modules = [*_modules_of_config_map(text), *read_python_commands(text)]
+        lines = dict(_command_lists(sorted(modules, key=lambda command: (command.line, command.column))))
     elif name.endswith(_YAML_SUFFIXES) and not (is_compose_file(name) or _is_manifest(text)):
         return ""
     else:
@@ -74,6 +83,13 @@ def embedded_python(text: str, path: str) -> str:
 def _is_manifest(text: str) -> bool:
     """Return whether it has an object of Kubernetes that starts containers, none of them with Python 2."""
     return bool(_CONTAINERS.search(text) and _KIND.search(text)) and not _IMAGE_OF_PYTHON_2.search(text)
+
+
+def _modules_of_config_map(text: str) -> Iterator[PythonCommand]:
+    """Yield the modules that an object of Kubernetes has as text, ``settings.py: |``: a container runs them."""
+    for match in _PYTHON_OF_CONFIG_MAP.finditer(text):
+        line = text.count("\n", 0, match.start("code")) + 1
+        yield PythonCommand(line=line, code=match["code"], column=len(match["indent"]) + 3)
 
 
 def _cython_imports(text: str) -> Iterator[tuple[int, str]]:

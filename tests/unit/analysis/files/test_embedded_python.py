@@ -43,6 +43,11 @@ def modules(text: str, name: str) -> list[tuple[str, int, int]]:
         ("crontab", "# x\n0 3 * * * root python -c 'import imp'\n", [("imp", 2, 16)]),
         ("etc/cron.d/purge", "0 3 * * * root python -m smtpd\n", [("smtpd", 1, 16)]),
         ("crontab", "python -m smtpd\n", []),
+        ("k8s/a.yaml", "kind: ConfigMap\ndata:\n  settings.py: |\n    import imp\n", [("imp", 4, 5)]),
+        ("k8s/a.yaml", "kind: ConfigMap\ndata:\n  'a.py': |-\n    a = 1\n\n    import imp\n  b: x\n", [("imp", 4, 5)]),
+        ("k8s/a.yaml", "kind: ConfigMap\ndata:\n  a.sh: |\n    exec python -m smtpd\n", [("smtpd", 4, 10)]),
+        ("k8s/a.yaml", "kind: ConfigMap\ndata:\n  a.txt: |\n    import imp\n", []),
+        ("k8s/a.yaml", "kind: Secret\ndata:\n  a.py: |\n    import imp\n", []),
         ("template.yaml", "Resources:\n  A:\n    Properties:\n      Runtime: python3.9\n      InlineCode: |\n"
          "        import imp\n", [("imp", 6, 1)]),
         ("fast.pyx", '"""\nimport asyncore\n"""\nimport imp\n', [("imp", 4, 8)]),
