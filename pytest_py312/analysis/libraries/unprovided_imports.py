@@ -22,7 +22,7 @@ from pytest_py312.analysis.scanner.facts.facts import FileFacts, ModuleImport
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.fleet import Service
 from pytest_py312.core.model.plan import SuiteKind
-from pytest_py312.repository.recipes.pytest_settings import PytestSettings
+from pytest_py312.repository.recipes.suites.pytest_settings import PytestSettings
 from pytest_py312.repository.services.detection.suites import collected_files
 from pytest_py312.repository.tree import decode_text, join_path
 

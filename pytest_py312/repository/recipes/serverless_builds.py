@@ -19,7 +19,7 @@ from pytest_py312.repository.formats.functions.serverless import (
 )
 from pytest_py312.repository.formats.functions.terraform import read_terraform
 from pytest_py312.repository.recipes.image_builds import COMMAND_ARGUMENTS, scripts_of
-from pytest_py312.repository.recipes.suite_commands import option_of
+from pytest_py312.repository.recipes.suites.suite_commands import option_of
 from pytest_py312.repository.tree import Tree, join_path, leaves_root, lies_in, with_outer_folders
 
 HANDLER_FILE_LIMIT = 100

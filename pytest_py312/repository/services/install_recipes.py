@@ -17,16 +17,10 @@ from pytest_py312.repository.recipes.commands.file_map import FileMap, resolve_p
 from pytest_py312.repository.recipes.commands.install_steps import installs_from
 from pytest_py312.repository.recipes.dockerfile_recipe import read_dockerfile_recipe
 from pytest_py312.repository.recipes.serverless_builds import read_handler_recipe, read_serverless_recipe
-from pytest_py312.repository.recipes.suite_recipe import (
-    jobs_of_workflows,
-    new_walk,
-    read_makefile_recipe,
-    read_outer_tox_recipe,
-    read_runner_recipe,
-    read_script_recipe,
-    read_workflow_recipe,
-    walk_job,
-)
+from pytest_py312.repository.recipes.suites.job_recipes import jobs_of_workflows, read_workflow_recipe, walk_job
+from pytest_py312.repository.recipes.suites.runner_recipes import read_outer_tox_recipe, read_runner_recipe
+from pytest_py312.repository.recipes.suites.script_recipes import read_makefile_recipe, read_script_recipe
+from pytest_py312.repository.recipes.suites.suite_recipe import new_walk
 from pytest_py312.repository.services.detection.entry_points import installing_commands_of_compose
 from pytest_py312.repository.services.detection.service_files import (
     ServiceFiles,

@@ -22,7 +22,7 @@ from pytest_py312.core.model.plan import Plan
 from pytest_py312.core.service_patterns import is_glob, matches
 from pytest_py312.repository.formats.commands.makefile import read_makefile
 from pytest_py312.repository.formats.toml import TomlText, read_toml, strings_in
-from pytest_py312.repository.recipes.suite_recipe import new_walk
+from pytest_py312.repository.recipes.suites.suite_recipe import new_walk
 from pytest_py312.repository.services.detection.packaging import find_distribution
 from pytest_py312.repository.services.requirements.requirement_set import RequirementSet, read_requirement_set
 from pytest_py312.repository.services.requirements.sources import TABLE_READERS, is_requirements_path

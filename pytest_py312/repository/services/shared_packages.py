@@ -16,7 +16,7 @@ from itertools import chain
 
 from pytest_py312.core.model.fleet import PLATFORMS, RequirementSource, Service
 from pytest_py312.core.text import join_names
-from pytest_py312.repository.recipes.pytest_settings import INI_FILES, read_pytest_settings
+from pytest_py312.repository.recipes.suites.pytest_settings import INI_FILES, read_pytest_settings
 from pytest_py312.repository.services.detection.packaging import find_distribution, poetry_folders_outside
 from pytest_py312.repository.services.detection.service_files import imported_names
 from pytest_py312.repository.services.detection.unread_service import read_or_mark

@@ -16,8 +16,8 @@ from pytest_py312.repository.formats.setuptools import MAX_MODULE_LENGTH, read_s
 from pytest_py312.repository.formats.text_positions import MAX_LENGTH
 from pytest_py312.repository.formats.toml import read_toml
 from pytest_py312.repository.plan.loader import default_plan
-from pytest_py312.repository.recipes import workflow_jobs
-from pytest_py312.repository.recipes.gitlab_jobs import read_gitlab_jobs
+from pytest_py312.repository.recipes.suites import workflow_jobs
+from pytest_py312.repository.recipes.suites.gitlab_jobs import read_gitlab_jobs
 from pytest_py312.repository.services.discovery import discover
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from itertools import islice
 
 from pytest_py312.repository.formats.compose import ComposeService, read_compose, read_env_file
-from pytest_py312.repository.recipes.suite_commands import has_test_program
-from pytest_py312.repository.recipes.suite_recipe import test_environment
+from pytest_py312.repository.recipes.suites.suite_commands import has_test_program
+from pytest_py312.repository.recipes.suites.suite_recipe import test_environment
 from pytest_py312.repository.services.detection.entry_points import is_compose_file
 from pytest_py312.repository.tree import Tree, join_path, leaves_root, with_outer_folders
 

@@ -10,7 +10,7 @@ from pytest_py312.core.model.findings import Location
 from pytest_py312.core.model.fleet import InterpreterVariable
 from pytest_py312.repository.formats.dockerfile import DockerfileText, environment_pairs
 from pytest_py312.repository.formats.start_commands import read_command
-from pytest_py312.repository.recipes.suite_commands import has_test_program, warning_options
+from pytest_py312.repository.recipes.suites.suite_commands import has_test_program, warning_options
 from pytest_py312.repository.services.detection.entry_points import (
     compose_entries,
     dockerfile_commands,

@@ -14,8 +14,8 @@ from pytest_py312.repository.formats.toml import read_toml
 from pytest_py312.repository.recipes.base_images import python_base
 from pytest_py312.repository.recipes.commands.file_map import copied_sources
 from pytest_py312.repository.recipes.dockerfile_recipe import read_dockerfile_recipe
-from pytest_py312.repository.recipes.pytest_settings import INI_FILES
 from pytest_py312.repository.recipes.serverless_builds import function_folders
+from pytest_py312.repository.recipes.suites.pytest_settings import INI_FILES
 from pytest_py312.repository.tree import (
     VENDORED_FOLDERS,
     FolderListing,

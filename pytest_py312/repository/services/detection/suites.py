@@ -11,7 +11,7 @@ from types import MappingProxyType
 from pytest_py312.core.model.fleet import Service
 from pytest_py312.core.model.plan import Suite, SuiteKind
 from pytest_py312.repository.formats.setuptools import read_ini
-from pytest_py312.repository.recipes.pytest_settings import (
+from pytest_py312.repository.recipes.suites.pytest_settings import (
     VALUE_OPTIONS,
     PytestSettings,
     ignored_paths,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from pytest_py312.core.model.fleet import RequirementSource, Service
 from pytest_py312.repository.formats.setuptools import last_name, parse_module
-from pytest_py312.repository.recipes.pytest_settings import TEST_FILE, settings_in_folder
+from pytest_py312.repository.recipes.suites.pytest_settings import TEST_FILE, settings_in_folder
 from pytest_py312.repository.services.detection.service_files import ServiceFiles, read_service_files
 from pytest_py312.repository.services.detection.suites import find_suite
 from pytest_py312.repository.services.detection.unread_service import read_or_mark

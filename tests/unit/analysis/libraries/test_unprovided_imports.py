@@ -22,7 +22,7 @@ from pytest_py312.analysis.scanner.scan import scan_text
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.fleet import Program, StartModule
 from pytest_py312.core.model.plan import Suite, SuiteKind
-from pytest_py312.repository.recipes.pytest_settings import PytestSettings
+from pytest_py312.repository.recipes.suites.pytest_settings import PytestSettings
 from tests.support.fakes import service
 from tests.unit.analysis.libraries.samples import entries, installed
 

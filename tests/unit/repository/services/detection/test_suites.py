@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_py312.core.model.plan import Suite, SuiteKind
-from pytest_py312.repository.recipes.pytest_settings import INI_FILES, read_pytest_settings
+from pytest_py312.repository.recipes.suites.pytest_settings import INI_FILES, read_pytest_settings
 from pytest_py312.repository.services.detection.suites import collected_files, find_suite, settings_of_suite
 from pytest_py312.repository.tree import Tree
 from tests.support.fakes import service

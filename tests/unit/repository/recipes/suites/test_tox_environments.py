@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from pytest_py312.repository.formats.setuptools import read_ini
-from pytest_py312.repository.recipes.suite_recipe import read_outer_tox_recipe, read_runner_recipe
-from pytest_py312.repository.recipes.tox_environments import ToxConfiguration, read_tox_configuration
+from pytest_py312.repository.recipes.suites.runner_recipes import read_outer_tox_recipe, read_runner_recipe
+from pytest_py312.repository.recipes.suites.tox_environments import ToxConfiguration, read_tox_configuration
 from pytest_py312.repository.tree import Tree
 from tests.support.fakes import service_tree
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_py312.repository.recipes.gitlab_jobs import included_files, read_gitlab_jobs
-from pytest_py312.repository.recipes.suite_recipe import read_workflow_recipe
-from tests.unit.repository.recipes.test_suite_recipe import shown, write
+from pytest_py312.repository.recipes.suites.gitlab_jobs import included_files, read_gitlab_jobs
+from pytest_py312.repository.recipes.suites.job_recipes import read_workflow_recipe
+from tests.unit.repository.recipes.suites.test_suite_recipe import shown, write
 
 FIRST = "services/a/dev.txt"
 

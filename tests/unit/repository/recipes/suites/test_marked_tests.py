@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pytest_py312.core.model.findings import Location
 from pytest_py312.repository.recipes.commands.command_walk import CommandRun
-from pytest_py312.repository.recipes.marked_tests import deselected_files, deselected_tests, marker_expression
+from pytest_py312.repository.recipes.suites.marked_tests import deselected_files, deselected_tests, marker_expression
 from pytest_py312.repository.tree import Tree
 from tests.support.fakes import service_tree
 

@@ -9,7 +9,7 @@ from itertools import islice, pairwise
 from pytest_py312.core.model.plan import FurtherTest
 from pytest_py312.repository.formats.commands.shell import UNKNOWN
 from pytest_py312.repository.recipes.commands.command_walk import CommandRun
-from pytest_py312.repository.recipes.pytest_settings import VALUE_OPTIONS, ignored_paths, settings_in_folder
+from pytest_py312.repository.recipes.suites.pytest_settings import VALUE_OPTIONS, ignored_paths, settings_in_folder
 from pytest_py312.repository.tree import Tree, join_path, lies_in
 
 _TEST_PROGRAMS = frozenset({"pytest", "py.test", "nosetests", "nose2", "trial", "stestr", "unittest", "ward", "green"})

@@ -18,7 +18,7 @@ from pytest_py312.repository.formats.yaml import (
     parse_documents,
     scalar_text,
 )
-from pytest_py312.repository.recipes.workflow_jobs import (
+from pytest_py312.repository.recipes.suites.workflow_jobs import (
     JOB_LIMIT,
     STEP_LIMIT,
     VISIT_LIMIT,

@@ -10,8 +10,8 @@ from itertools import chain
 
 from pytest_py312.repository.formats.setuptools import parse_module
 from pytest_py312.repository.recipes.commands.command_walk import CommandRun
-from pytest_py312.repository.recipes.pytest_settings import TEST_FILE
-from pytest_py312.repository.recipes.suite_commands import is_test_run, pytest_options, runs_pytest, values_of
+from pytest_py312.repository.recipes.suites.pytest_settings import TEST_FILE
+from pytest_py312.repository.recipes.suites.suite_commands import is_test_run, pytest_options, runs_pytest, values_of
 from pytest_py312.repository.tree import Tree, join_path
 
 DEPTH = 6

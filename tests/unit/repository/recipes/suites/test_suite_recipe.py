@@ -8,13 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_py312.core.model.fleet import InstallRecipe, InstallStep
-from pytest_py312.repository.recipes.suite_recipe import (
-    read_makefile_recipe,
-    read_runner_recipe,
-    read_script_recipe,
-    read_workflow_recipe,
-)
-from pytest_py312.repository.recipes.workflow_jobs import read_circleci_jobs
+from pytest_py312.repository.recipes.suites.job_recipes import read_workflow_recipe
+from pytest_py312.repository.recipes.suites.runner_recipes import read_runner_recipe
+from pytest_py312.repository.recipes.suites.script_recipes import read_makefile_recipe, read_script_recipe
+from pytest_py312.repository.recipes.suites.workflow_jobs import read_circleci_jobs
 from pytest_py312.repository.tree import Tree
 
 FILES = {
