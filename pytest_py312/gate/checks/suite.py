@@ -1,21 +1,18 @@
 """PY4xx: does the suite of the service pass on this interpreter as it does on the baseline?"""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field, replace
 
-from pytest_py312.core.model.findings import Finding, Interpreter, Location, Outcome, Severity, Status
+from pytest_py312.core.model.findings import Finding, Interpreter, Outcome, Severity, Status
 from pytest_py312.core.model.fleet import Cell, Service
 from pytest_py312.core.model.measurements import SuiteComparison, SuiteRun
-from pytest_py312.core.text import error_line, list_names, pluralize, shorten
+from pytest_py312.core.text import error_line, list_names
 from pytest_py312.dependencies.installation.findings import incomplete_environment_reason, missing_environment_reason
 from pytest_py312.dependencies.installation.result import Installation, installed_versions
-from pytest_py312.dependencies.resolution.known_replacements import SUCCESSORS
 from pytest_py312.gate.checks.check import CheckResult, Facts, unless_incomplete
 from pytest_py312.gate.checks.deprecations import removed_after_warning
 from pytest_py312.gate.checks.failure_hints import (
-    CAUSE_ELSEWHERE,
-    GENERAL_REMEDY,
     missing_variable_hint,
     remedy_for,
     with_changed_library,
@@ -23,17 +20,14 @@ from pytest_py312.gate.checks.failure_hints import (
 )
 from pytest_py312.gate.checks.start_modules import later_import_findings, start_imports, unproven_start
 from pytest_py312.gate.checks.suite_comparison import (
-    PairedRuns,
     Rerun,
     compare_runs,
     confirm_regressions,
     covering_collector,
-    covers,
     exception_line,
     find_first_bad,
     nothing_ran_reason,
     pair_runs,
-    without_addresses,
 )
 from pytest_py312.gate.checks.suite_coverage import (
     SuiteCoverage,
@@ -41,20 +35,21 @@ from pytest_py312.gate.checks.suite_coverage import (
     measure_coverage,
     uncollected_on_both,
 )
-from pytest_py312.repository.services.requirements.uninstalled import table_that_provides
+from pytest_py312.gate.checks.suite_findings import (
+    FindingTemplate,
+    cause_of,
+    detail_of,
+    folder_of,
+    group_by_cause,
+    uncollected_findings,
+    unpaired_findings,
+)
 from pytest_py312.runners.suite_ids import selection_of
-from pytest_py312.runners.suite_job import START_COLLECTOR, further_tests
-
-MAX_CAUSE_LENGTH = 240
-"""Characters of the exception line in a message; the detail has all of it."""
+from pytest_py312.runners.suite_job import START_COLLECTOR
 
 MAX_TRIED_TESTS = 50
 """Tests that are run again with the versions of libraries that the baseline has."""
 
-MAX_UNPAIRED_IDS = 3
-"""Ids of each side that are shown of tests that cannot be paired."""
-
-_UNCOLLECTED = "cannot be collected: "
 
 TOO_NEW_ERROR = re.compile(r"\b(?:ImportError|ModuleNotFoundError|AttributeError|SyntaxError|NameError|TypeError)\b")
 """Exceptions that code for a newer Python raises on an older one."""
@@ -183,7 +178,7 @@ def _small_share_reason(cell: Cell, run: SuiteRun, other_run: SuiteRun, coverage
     name = next(iter([*collectors, *failing]), first)
     return (
         f"the suite of {cell.service.path} proves too little on {_interpreters(run, other_run)}: {coverage.summary} "
-        f"({first}: {_cause(run, name)}). Let more of them run, or set `suite-share` in the plan (now {required:g})"
+        f"({first}: {cause_of(run, name)}). Let more of them run, or set `suite-share` in the plan (now {required:g})"
     )
 
 
@@ -208,8 +203,8 @@ def _nothing_passes_reason(cell: Cell, run: SuiteRun, other_run: SuiteRun) -> st
     if any(result.is_passing for side in (run, other_run) for result in side.results.values()):
         return ""
     first = next((name for name, result in sorted(run.results.items()) if result.is_failing), "")
-    cause = f" ({first}: {_cause(run, first)})" if first else ""
-    where = f"{_folder_of(cell.service)} passes on {_interpreters(run, other_run)}"
+    cause = f" ({first}: {cause_of(run, first)})" if first else ""
+    where = f"{folder_of(cell.service)} passes on {_interpreters(run, other_run)}"
     return f"no test of {where}, so the suite proves nothing{cause}{_beside_remedy(cell.service)}"
 
 
@@ -240,7 +235,7 @@ def _judge_baseline(cell: Cell, run: SuiteRun, facts: Facts) -> CheckResult:
     later_cells = [other for other in facts.cells(cell.service) if not other.is_baseline]
     rerun = _RecordedReruns(cell=cell, facts=facts)
     if broken and not later_cells:
-        findings = list(_group_by_cause(cell, broken, run, FindingTemplate(code="PY401", qualifier="")))
+        findings = list(group_by_cause(cell, broken, run, FindingTemplate(code="PY401", qualifier="")))
     else:
         findings = _broken_on_baseline(cell, broken, run, later_cells[-1], facts, rerun) if broken else []
     comparison = SuiteComparison(
@@ -268,14 +263,14 @@ def _broken_on_baseline(
     preexisting = [name for name in broken if name not in too_new and name not in uncollected]
     baseline_only = f" on the baseline, but not on {target.interpreter} (breaks rollback)"
     return [
-        *_group_by_cause(cell, too_new, run, FindingTemplate(code="PY405", qualifier=baseline_only)),
-        *_group_by_cause(
+        *group_by_cause(cell, too_new, run, FindingTemplate(code="PY405", qualifier=baseline_only)),
+        *group_by_cause(
             cell,
             preexisting,
             run,
             FindingTemplate(code="PY404", qualifier=" (pre-existing)", severity=Severity.NOTE),
         ),
-        *_uncollected_findings(cell, uncollected, run, target.interpreter, facts),
+        *uncollected_findings(cell, uncollected, run, target.interpreter, facts),
     ]
 
 
@@ -287,7 +282,7 @@ def _ran_well(run: SuiteRun, name: str) -> bool:
 
 
 def _looks_too_new(run: SuiteRun, name: str) -> bool:
-    return bool(TOO_NEW_ERROR.search(exception_line(_detail(run, name))))
+    return bool(TOO_NEW_ERROR.search(exception_line(detail_of(run, name))))
 
 
 def _judge_against_baseline(cell: Cell, run: SuiteRun, facts: Facts) -> CheckResult:
@@ -314,7 +309,7 @@ def _judge_against_baseline(cell: Cell, run: SuiteRun, facts: Facts) -> CheckRes
     )
     findings = _downgrade_intermediate_only(cell, facts, _regressions(cell, comparison, run, facts))
     findings += _nonblocking_findings(cell, comparison, run, facts)
-    findings += _unpaired_findings(cell, pairs)
+    findings += unpaired_findings(cell, pairs)
     findings += _removed_after_warning(cell, facts, run, worse=bool(comparison.newly_failing or comparison.missing))
     if not any(finding.severity is Severity.ERROR for finding in findings):  # else they say why, most often
         findings += later_import_findings(cell, facts, run.imported_files)
@@ -363,8 +358,8 @@ def _regressions(cell: Cell, comparison: SuiteComparison, run: SuiteRun, facts: 
         note=differing,
     )
     findings = [
-        *_group_by_cause(cell, comparison.newly_failing, run, failing),
-        *_group_by_cause(cell, comparison.missing, run, missing),
+        *group_by_cause(cell, comparison.newly_failing, run, failing),
+        *group_by_cause(cell, comparison.missing, run, missing),
     ]
     if not findings or cell != facts.cells(cell.service)[-1]:
         return findings
@@ -440,50 +435,10 @@ def _nonblocking_findings(cell: Cell, comparison: SuiteComparison, run: SuiteRun
         preexisting=True,
     )
     return [
-        *_group_by_cause(cell, comparison.flaky, run, flaky),
-        *_group_by_cause(cell, comparison.failing_on_both, run, both),
-        *_uncollected_findings(cell, comparison.uncollected, run, comparison.baseline, facts),
+        *group_by_cause(cell, comparison.flaky, run, flaky),
+        *group_by_cause(cell, comparison.failing_on_both, run, both),
+        *uncollected_findings(cell, comparison.uncollected, run, comparison.baseline, facts),
     ]
-
-
-def _uncollected_findings(
-    cell: Cell, collectors: Sequence[str], run: SuiteRun, other: Interpreter, facts: Facts
-) -> Iterator[Finding]:
-    """Yield what could be collected on neither side: it is not checked, which is not the same as failing on both."""
-    template = FindingTemplate(
-        code="PY407",
-        qualifier=f" on {' or '.join(map(str, sorted({run.interpreter, other})))}, so nothing in it is checked",
-        severity=Severity.WARNING,
-        noun="test file",
-        verb=("cannot be collected", "cannot be collected"),
-    )
-    optional = facts.optional_requirements(cell.service) if collectors else {}
-    for finding in _group_by_cause(cell, collectors, run, template):
-        module = _missing_module(finding.message)
-        table = table_that_provides(module, optional) if module else ""
-        if table:
-            reason = f"{module} is provided by {table}, which is not installed"
-            remedy = f'add "{table}" to `test-requirements` in the plan'
-            finding = replace(finding, message=f"{finding.message}; {reason}", remedy=remedy)
-        yield finding
-
-
-def _unpaired_findings(cell: Cell, pairs: PairedRuns) -> Iterator[Finding]:
-    """Yield what cannot be compared test by test, with the ids of both sides."""
-    for function, (baseline_ids, target_ids) in sorted(pairs.unpaired.items()):
-        sides = ((pairs.baseline.interpreter, baseline_ids), (pairs.target.interpreter, target_ids))
-        examples = [f"{on}: {', '.join(ids[:MAX_UNPAIRED_IDS])}" for on, ids in sides]
-        yield Finding(
-            code="PY406",
-            message=f"the parameters in the ids of {function} differ in every run, so {len(baseline_ids)} tests on "
-            f"{pairs.baseline.interpreter} and {len(target_ids)} on {pairs.target.interpreter} cannot be paired: only "
-            "how many of them pass was compared",
-            remedy="give its parameters fixed ids (pytest.param(..., id=...)), so that each test can be compared",
-            severity=Severity.WARNING,
-            location=_location(cell, function, ""),
-            names=(function,),
-            detail="\n".join(examples),
-        )
 
 
 def _differing_versions(facts: Facts, cell: Cell) -> str:
@@ -498,148 +453,6 @@ def _differing_versions(facts: Facts, cell: Cell) -> str:
     return f"the two sides also differ in: {list_names(changed)}" if changed else ""
 
 
-def _detail(run: SuiteRun, name: str) -> str:
-    """Return the traceback of a test that did not pass, or of the file that could not be collected."""
-    result = run.results.get(name)
-    if result is not None:
-        return result.detail or result.outcome
-    for collector, detail in run.collection_errors.items():
-        if covers(collector, name):
-            return detail
-    return ""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FindingTemplate:
-    """How findings of one kind are worded: ``3 tests <verb><qualifier>: <cause>``.
-
-    The message does not name the interpreter, which is in the node id, so that the same problem on several interpreters
-    is reported once.
-    """
-
-    code: str
-    qualifier: str
-    severity: Severity = Severity.ERROR
-    noun: str = "test"
-    verb: tuple[str, str] = ("fails", "fail")
-    since: Mapping[str, Interpreter] = field(default_factory=dict)
-    note: str = ""
-    preexisting: bool = False
-
-
-def _group_by_cause(cell: Cell, names: Iterable[str], run: SuiteRun, template: FindingTemplate) -> Iterator[Finding]:
-    """Yield one finding per cause: tests that fail with the same exception are grouped."""
-    groups: dict[str, list[str]] = {}
-    for name in names:
-        groups.setdefault(_without_own_class(_cause(run, name), name), []).append(name)
-    for members in groups.values():
-        cause = _cause(run, members[0])
-        detail = _detail(run, members[0])
-        singular, plural = template.verb
-        noun = "further test command" if members[0] in run.commands else template.noun
-        count = f"{pluralize(len(members), noun)} {singular if len(members) == 1 else plural}"
-        yield Finding(
-            code=template.code,
-            message=f"{count}{template.qualifier}: "
-            + (cause.removeprefix(_UNCOLLECTED) if template.code == "PY407" else cause),
-            remedy=_remedy(template.code, cause, detail),
-            severity=template.severity,
-            location=_location(cell, members[0], detail),
-            names=tuple(members),
-            preexisting=template.preexisting,
-            detail="\n".join(part for part in (detail, _since(template, members, run), template.note) if part),
-        )
-
-
-def _without_own_class(cause: str, name: str) -> str:
-    """Return a cause in which the classes of the test are not named: ``'A' object has no attribute 'x'``."""
-    for part in filter(None, re.split(r"::|\.", name.partition("[")[0])[1:]):
-        cause = re.sub(rf"(?<=['\".]){re.escape(part)}(?=['\".])", "...", cause)
-    return cause
-
-
-def _since(template: FindingTemplate, names: list[str], run: SuiteRun) -> str:
-    """Return ``since 3.11`` if the tests fail since an interpreter before that of the run."""
-    first_interpreters = {template.since[name] for name in names if name in template.since}
-    return (
-        f"since {min(first_interpreters)}" if first_interpreters and min(first_interpreters) != run.interpreter else ""
-    )
-
-
-def _cause(run: SuiteRun, name: str) -> str:
-    """Return the cause by which tests are grouped."""
-    result = run.results.get(name)
-    if result is not None and result.outcome in ("skipped", "xfailed"):
-        word = "skipped" if result.outcome == "skipped" else "expected to fail"
-        return f"{word}: {result.detail.removeprefix('Skipped: ')}"
-    detail = _detail(run, name)
-    if not detail:
-        return "the test no longer exists"
-    if name in run.commands:
-        end, _, printed = detail.partition("\n")
-        return f"{name.removeprefix('$ ')}: {': '.join(filter(None, (end, error_line(printed))))}"
-    line = shorten(without_addresses(exception_line(detail)), MAX_CAUSE_LENGTH)
-    if result is not None:
-        return line
-    return f"pytest fails at its start: {line}" if START_COLLECTOR in run.collection_errors else f"{_UNCOLLECTED}{line}"
-
-
-def _remedy(code: str, cause: str, detail: str) -> str:
-    if code == "PY403":
-        return "make it independent of values that change between runs, such as the order of a set"
-    if code == "PY404":
-        return ""
-    if code == "PY407":
-        return _uncollected_remedy(cause)
-    library = _failing_library(detail)
-    if library:
-        return f"{CAUSE_ELSEWHERE}{library}: {SUCCESSORS.get(library) or 'require a version of it that runs there'}"
-    if cause.startswith(("skipped", "expected to fail", "the test no longer exists")):
-        return "make it run on this interpreter as well, or waive it in the plan with a reason"
-    return remedy_for(cause) or GENERAL_REMEDY
-
-
-def _missing_module(text: str) -> str:
-    match = re.search(r"No module named '([A-Za-z_]\w*)", text)
-    return match[1] if match else ""
-
-
-def _uncollected_remedy(cause: str) -> str:
-    missing = re.search(r"No module named '([A-Za-z_]\w*)", cause)
-    if missing:
-        return (
-            f"install what provides {missing[1]} with the tests (`test-requirements` in the plan), or remove the file"
-        )
-    return "make it importable, or exclude it from the suite"
-
-
-def _failing_library(detail: str) -> str:
-    """Return the installed package in which a traceback ends; empty if it ends in code of the service."""
-    frames = re.findall(r"^(?:(\S+\.py):\d+: |\s*File \"([^\"\n]+\.py)\", line \d+)", detail, re.MULTILINE)
-    package_match = re.search(r"site-packages/([A-Za-z]\w*)", "".join(frames[-1])) if frames else None
-    return package_match[1] if package_match else ""
-
-
-def _folder_of(service: Service) -> str:
-    """Return the folder in which the suite of a service is run."""
-    return (service.suite.folder if service.suite is not None else "") or service.path
-
-
 def _beside_remedy(service: Service) -> str:
     """Return what to do if the tests beside a service, which are its own by assumption, prove nothing."""
-    return "" if _folder_of(service) == service.path else f". If these are not its tests, {_SUITE_REMEDY}"
-
-
-def _location(cell: Cell, name: str, detail: str) -> Location:
-    """Return the file of the test with the line, if the traceback contains it."""
-    command = next((each for each in further_tests(cell.service) if each.identifier == name), None)
-    if command is not None:
-        return Location(path=command.source, line=command.line)
-    file = name.split("::")[0]
-    path = (
-        f"{_folder_of(cell.service)}/{file}"
-        if "/" in file or file.endswith(".py")
-        else cell.service.manifest or cell.service.path
-    )
-    lines = re.findall(rf"^{re.escape(file)}:(\d+): ", detail, re.MULTILINE)
-    return Location(path=path.removeprefix("./"), line=int(lines[-1]) if lines else None)
+    return "" if folder_of(service) == service.path else f". If these are not its tests, {_SUITE_REMEDY}"
