@@ -30,6 +30,9 @@ _MISSING_FIELD = re.compile(
 )
 """Of pydantic 1 and 2: the name of a field of the settings, which is that of the variable in any case."""
 _READ_WITHOUT_DEFAULT = re.compile(r"(?:environ\.get|getenv)\(\s*[\"'](?P<name>[A-Za-z_]\w{0,60})[\"']\s*\)", re.ASCII)
+_READ_AS_JSON = re.compile(rf"\bloads\(\s*(?:os\.)?{_READ_WITHOUT_DEFAULT.pattern}", re.ASCII)
+_JSON_OF_NONE = re.compile(r"TypeError: the JSON object must be str, .*not NoneType")
+JSON_VALUE = "{}"
 _ABOUT_A_VARIABLE = re.compile(r"\b(?:environ|env ?var|variables?|not set|must be set|undefined)", re.IGNORECASE)
 _LONG_NAME = re.compile(r"\b[A-Z][A-Z0-9]{0,30}(?:_[A-Z0-9]{1,30}){1,6}\b", re.ASCII)
 _NOT_SET = re.compile(
@@ -78,7 +81,10 @@ def variables_without_default(detail: str, root: Path, declared: Collection[str]
     path = next((match["path"] for match in reversed(list(_OWN_FRAME.finditer(detail)))), "")
     if "NoneType" not in error or not path:
         return ()
-    names = (match["name"] for match in _READ_WITHOUT_DEFAULT.finditer(Tree(root).read_or_none(path) or ""))
+    text = Tree(root).read_or_none(path) or ""
+    if _JSON_OF_NONE.match(error):
+        return tuple(dict.fromkeys(match["name"] for match in _READ_AS_JSON.finditer(text)))
+    names = (match["name"] for match in _READ_WITHOUT_DEFAULT.finditer(text))
     candidates = _can_be_set(names, declared)
     return tuple(name for name in candidates if name in declared or not _SWITCH.search(name.upper()))
 
@@ -87,8 +93,13 @@ def _can_be_set(names: Iterable[str], declared: Collection[str]) -> tuple[str, .
     return tuple(name for name in dict.fromkeys(names) if name in declared or not _NOT_SET.fullmatch(name))
 
 
-def placeholder_of(name: str) -> str:
-    """Return a value for a variable that nothing can be reached with."""
+def placeholder_of(name: str, detail: str = "") -> str:
+    """Return a value for a variable that nothing can be reached with.
+
+    :param detail: the end of the traceback that it is for the lack of: the value may have to be JSON.
+    """
+    if _JSON_OF_NONE.match(last_line(detail)):
+        return JSON_VALUE
     return next((value for pattern, value in _VALUES if re.search(pattern, name.upper())), OTHER_VALUE)
 
 

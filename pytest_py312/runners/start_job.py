@@ -79,15 +79,15 @@ def import_start_modules(
         failed = {name for name, imported in imports.items() if imported.detail and not imported.is_unfinished}
         again = [module for module in job.request["modules"] if module["name"] in failed]
         details = [imports[module["name"]].detail for module in again]
-        lacking = [
-            name
-            for detail in details
+        lacking = {
+            name: placeholder_of(name, detail)
+            for detail in reversed(details)
             for name in (missing_variables(detail, declared) or variables_without_default(detail, job.root, declared))
-        ]
-        new = [name for name in dict.fromkeys(lacking) if name not in given and name not in dict(job.variables)]
+        }
+        new = {name: value for name, value in lacking.items() if name not in given and name not in dict(job.variables)}
         if not again or (attempt > 0 and not new):
             break
-        given.update({name: declared.get(name) or placeholder_of(name) for name in new})
+        given.update({name: declared.get(name) or value for name, value in new.items()})
         invented = [value for name, value in given.items() if name not in declared]
         request, variables = {**job.request, "modules": again}, (*job.variables, *given.items())
         for name, imported in _import_modules(runner, replace(job, request=request, variables=variables)).items():

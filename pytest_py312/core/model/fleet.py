@@ -180,10 +180,13 @@ class InstallRecipe:
     ignored_tests: tuple[str, ...] = ()
     """Folders or files, relative to the service, that the run of the tests leaves out: they need what is running."""
     deselected_tests: tuple[str, ...] = ()
-    """Files, relative to the service, of whose tests that run selects none by their markers: they need what is running.
+    """Files, relative to the service, of whose tests that run selects none: by their markers, or as another run of the
+    same job has them.
 
     A cell runs them; if none of their tests passes, that is no gap of the proof.
     """
+    further_paths: tuple[str, ...] = ()
+    """Files or folders with tests, relative to the service, that other runs of pytest of the same job name."""
     warning_options: tuple[str, ...] = ()
     """The values of ``-W`` of the interpreter that runs the tests."""
     runs_pytest: bool = False

@@ -120,15 +120,25 @@ def _is_of_production(files: ServiceFiles, own_files: Sequence[str], path: str) 
 
 
 def _with_installs_into(tree: Tree, recipe: InstallRecipe, files: ServiceFiles) -> InstallRecipe:
-    """Return a function's recipe with what a script or a target of a Makefile installs into the folder of its code."""
-    commands = installing_commands(tree, files.path, INSTALLS_INTO_FOLDER)
-    for path, folder, words in islice(commands, SCRIPT_LIMIT):
-        walk = new_walk(tree, path, folder)
-        walk.run_argv(words, 1)
+    """Return a function's recipe with what a script, a target of a Makefile or a job installs into its folder."""
+    for walk in _packaging_walks(tree, files):
         steps = [replace(step, target=LAMBDA_CODE) for step in walk.steps if _installs_into(step, files)]
         if steps:
             return replace(recipe, steps=tuple(dict.fromkeys((*steps, *recipe.steps))))
     return recipe
+
+
+def _packaging_walks(tree: Tree, files: ServiceFiles) -> Iterator[CommandWalk]:
+    """Yield the walks through commands that install something into a folder, the nearest to the service first."""
+    for path, folder, words in islice(installing_commands(tree, files.path, INSTALLS_INTO_FOLDER), SCRIPT_LIMIT):
+        walk = new_walk(tree, path, folder)
+        walk.run_argv(words, 1)
+        yield walk
+    for path, job in jobs_of_workflows(tree, ".", INSTALLS_INTO_FOLDER):
+        walk = new_walk(tree, path, ".")
+        for _ in walk_job(walk, job, files.path, files.path.rpartition("/")[2], "."):
+            pass
+        yield walk
 
 
 def _installs_into(step: InstallStep, files: ServiceFiles) -> bool:

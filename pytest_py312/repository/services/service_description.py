@@ -447,7 +447,8 @@ def _choose_suite(
         return settings.suite, ""
     names = files.scan.existing_files(*READ_MODULES)
     modules = {name: tree.read_or_none(join_path(files.path, name)) or "" for name in names}
-    detected = find_suite(files.scan.files, files.scan.folders, files.texts, files.nested_folders, modules)
+    further = test_recipe.further_paths if test_recipe is not None else ()
+    detected = find_suite(files.scan.files, files.scan.folders, files.texts, files.nested_folders, modules, further)
     suite, ignored = detected.suite, test_recipe.ignored_tests if test_recipe is not None else ()
     if suite is None or suite.kind is not SuiteKind.PYTEST or suite.folder or test_recipe is None or not ignored:
         return suite, detected.assumption

@@ -82,10 +82,18 @@ class Records:
 
 
 def tail(text: str) -> str:
-    """Return the last lines of a traceback, which developers read first."""
+    """Return the last lines of a traceback, which developers read first.
+
+    Of a long exception, such as one with a page of HTML, that pytest shows in lines with ``E``, the first one as well.
+    """
     lines = text.strip().splitlines()
-    cut = "\n".join(lines[-TAIL_LINES:])
-    return cut[-TAIL_CHARACTERS:]
+    first = len(lines) - 1
+    while first >= 0 and not lines[first].startswith("E"):
+        first -= 1
+    while first > 0 and lines[first - 1].startswith("E"):
+        first -= 1
+    head = [lines[first][:TAIL_CHARACTERS]] if 0 <= first < len(lines) - TAIL_LINES else []
+    return "\n".join([*head, "\n".join(lines[-TAIL_LINES:])[-TAIL_CHARACTERS:]])
 
 
 def main(argv: list[str]) -> int:

@@ -109,6 +109,16 @@ def test_a_variable_may_be_used_further_down_in_its_file(
     assert variables_without_default(detail, tmp_path) == names
 
 
+def test_a_variable_that_is_read_as_json_has_json(tmp_path: Path) -> None:
+    """Also one that is named like the path of a file."""
+    (tmp_path / "svc").mkdir()
+    text = "CONFIG = json.loads(os.getenv('CONFIG'))\nOTHER = loads(environ.get('OTHER'))\nURL = os.getenv('DB_URL')\n"
+    (tmp_path / "svc/app.py").write_text(text, encoding="ascii")
+    detail = f"{FRAME}    CONFIG\nTypeError: the JSON object must be str, bytes or bytearray, not NoneType\n"
+    assert variables_without_default(detail, tmp_path) == ("CONFIG", "OTHER")
+    assert [placeholder_of("CONFIG", detail), placeholder_of("CONFIG", "KeyError: 'CONFIG'")] == ["{}", "1"]
+
+
 @pytest.mark.parametrize("path", ["svc/app.py", "../app.py", "link.py", "loop.py", "a\0.py", "\ud800.py"])
 def test_no_file_outside_of_the_repository_is_read_for_variables(tmp_path: Path, path: str) -> None:
     root = tmp_path / "root"

@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 
-from pytest_py312.core.model.fleet import InstallRecipe
+from pytest_py312.core.model.fleet import InstallRecipe, InstallStep
 from pytest_py312.repository.recipes.commands.command_walk import CommandRun, CommandWalk
 from pytest_py312.repository.recipes.suites.matrix_values import chosen_value
 from pytest_py312.repository.recipes.suites.nox_sessions import walk_nox
@@ -36,6 +37,15 @@ _UNUSUAL_ENVIRONMENT = re.compile(
 """Environments of tox that are for other versions, other systems, or not for the tests of each change."""
 _SHARING_OPTIONS = frozenset({"--current-env", "--no-venv", "--sitepackages"})
 _SHARING_SETTING = re.compile(r"(?im)^[ \t]*(?:sitepackages|system_site_packages)[ \t]*=[ \t]*(?:true|1|yes)\b")
+
+
+@dataclass(kw_only=True, slots=True)
+class _Installed:
+    """What environments of one kind install, and what of it could not be followed."""
+
+    steps: list[InstallStep] = field(default_factory=list)
+    limits: list[str] = field(default_factory=list)
+    is_followed: bool = False
 
 
 def read_runner_recipe(tree: Tree, service_path: str) -> InstallRecipe | None:
@@ -161,11 +171,27 @@ def _follow_tox(tree: Tree, words: Sequence[str], run: CommandRun, walk: Command
     configuration = read_tox_configuration(tree, folder)
     if configuration is not None:
         if names:
-            walk_tox(configuration, names, walk)
+            _follow_named_of_tox(configuration, names, walk)
         else:
             _follow_all_of_tox(configuration, walk)
     else:
         walk_tox_toml(tree, folder, walk, names)
+
+
+def _follow_named_of_tox(configuration: ToxConfiguration, names: Sequence[str], walk: CommandWalk) -> None:
+    """Follow what ``tox -e a,b`` runs: where some run tests, what the others install is for something else."""
+    outer_steps, outer_limits = walk.steps, walk.limits
+    tested, others = _Installed(), _Installed()
+    for name in names:
+        walk.steps, walk.limits, count = [], [], len(walk.runs)
+        walk_tox(configuration, (name,), walk)
+        kind = tested if any(map(is_test_run, walk.runs[count:])) else others
+        kind.steps += walk.steps
+        kind.limits += walk.limits
+        kind.is_followed = True
+    system = [step for step in others.steps if not step.is_for_python]
+    used = _Installed(steps=[*system, *tested.steps], limits=tested.limits) if tested.is_followed else others
+    walk.steps, walk.limits = [*outer_steps, *used.steps], [*outer_limits, *used.limits]
 
 
 def _follow_all_of_tox(configuration: ToxConfiguration, walk: CommandWalk) -> None:

@@ -11,8 +11,9 @@ from pytest_py312.core.model.plan import FurtherTest
 from pytest_py312.repository.formats.commands.shell import UNKNOWN
 from pytest_py312.repository.recipes.commands.command_walk import CommandRun, CommandWalk
 from pytest_py312.repository.recipes.commands.file_map import WORKSPACE, FileMap, resolve_path
-from pytest_py312.repository.recipes.suites.marked_tests import deselected_tests
+from pytest_py312.repository.recipes.suites.marked_tests import deselected_tests, files_of_tests
 from pytest_py312.repository.recipes.suites.suite_commands import (
+    further_paths,
     is_further_test,
     repeated_test,
     runs_pytest,
@@ -57,6 +58,7 @@ def make_suite_recipe(tree: Tree, source: str, walk: CommandWalk, run: CommandRu
     of_python, of_pytest = (tuple(filterfalse(_UNKNOWN_VALUE.search, each)) for each in warning_options(run.words))
     others = [each for each in walk.runs if each is not run and is_further_test(each, tree, service_path)]
     further = [_further_test(each, tree, service_path) for each in others]
+    paths = further_paths(tree, run, walk.runs, service_path)
     return InstallRecipe(
         source=source,
         line=next(lines, 0),
@@ -65,7 +67,8 @@ def make_suite_recipe(tree: Tree, source: str, walk: CommandWalk, run: CommandRu
         environment=test_environment(_moved_paths(tree, run, service_path), service_path),
         prepare=tuple(islice(_preparations(tree, walk.runs, service_path), VARIABLE_LIMIT)),
         ignored_tests=tuple(dict.fromkeys(_ignored_tests(run, walk.runs, service_path))),
-        deselected_tests=deselected_tests(tree, walk.runs, service_path),
+        deselected_tests=(*deselected_tests(tree, walk.runs, service_path), *files_of_tests(tree, paths, service_path)),
+        further_paths=paths,
         warning_options=of_python,
         runs_pytest=runs_pytest(run.words),
         pytest_warnings=of_pytest,

@@ -259,6 +259,8 @@ class _Environment:
                 return str(name.partition(":")[2])
             if name.startswith("env:"):
                 _, variable, default = [*name.split(":", 2), ""][:3]
+                if variable == "TOX_ENV_NAME":  # https://tox.wiki/en/stable/config.html#tox-environment
+                    return self._name
                 return self._walk.variables.get(variable, default)
             if reference and depth:
                 found_value = self._configuration.ini.get(reference["section"], reference["key"]) or ""

@@ -49,6 +49,7 @@ def find_suite(
     texts_of: Mapping[str, str],
     inner: Sequence[str] = (),
     modules: Mapping[str, str] = MappingProxyType({}),
+    further: Sequence[str] = (),
 ) -> DetectedSuite:
     """Determine the suite of a service with these ``files`` and ``folders`` (relative to it).
 
@@ -57,6 +58,7 @@ def find_suite(
     :param texts_of: texts of the existing :data:`INI_FILES`.
     :param inner: folders of nested services, whose tests are their own.
     :param modules: texts of those of :data:`READ_MODULES` that exist.
+    :param further: files and folders with tests that another run of pytest has, beside the one that is detected.
     """
     settings = read_pytest_settings(texts_of)
     django = _django_settings(modules.get("manage.py", ""), settings, files)
@@ -73,9 +75,11 @@ def find_suite(
     present = set(folders) | set(files)
     no_tests: list[str] = []
     if any(path.strip("/") in present or "*" in path for path in settings.testpaths):
-        arguments: tuple[str, ...] = ()
+        added = [path for path in further if not _is_reached(path, settings.testpaths)]
+        arguments: tuple[str, ...] = (*settings.testpaths, *added) if added else ()
         reached, left_out = tests, no_tests
     elif commanded := _commanded_paths(texts_of.get("tox.ini", ""), present, folders):
+        commanded += tuple(path for path in further if not _is_reached(path, commanded))
         arguments, no_tests = commanded, [path for path in tests if not _is_reached(path, commanded)]
         reached, left_out = [path for path in tests if _is_reached(path, commanded)], no_tests
     else:

@@ -253,6 +253,26 @@ def test_an_archive_of_one_file_and_deep_modules_are_functions(tmp_path: Path) -
     assert [start.name for start in alerts.start_modules] == ["bfd_alerter"]
 
 
+def test_a_job_installs_into_the_folders_of_functions(tmp_path: Path) -> None:
+    """The requirements of all lie at the root, by the names of the functions."""
+    template = (
+        "Resources:\n  A:\n    Type: AWS::Lambda::Function\n"
+        "    Properties: {Code: src/, Handler: app.handler, Runtime: python3.9}\n"
+    )
+    lines = [f"python -m pip install -r requirements-{name}.txt -t {name}/src/" for name in ("orders", "jobs")]
+    job = f"jobs: {{deploy: {{steps: [{{run: {' && '.join(lines)!r}}}]}}}}\n"
+    files = {
+        f"{name}/{file}": text
+        for name in ("orders", "jobs")
+        for file, text in {"cloudformation.yaml": template, "src/app.py": ""}.items()
+    }
+    files |= {"requirements-orders.txt": "six\n", "requirements-jobs.txt": "idna\n", ".github/workflows/a.yml": job}
+    for function in fleet_of(tmp_path, files, target=Interpreter(3, 12)).services:
+        assert function.recipe is not None
+        name = function.path.partition("/")[0]
+        assert [step.files for step in function.recipe.steps if step.tool == "pip"] == [(f"requirements-{name}.txt",)]
+
+
 @pytest.mark.parametrize(
     "change",
     [
