@@ -311,6 +311,13 @@ def test_all_outcomes_of_pytest_are_distinguished(cells: Cells, interpreter: str
     assert "not today" in run.results["tests/test_ends.py::test_skipped"].detail
 
 
+def test_of_a_long_exception_the_first_line_is_kept(cells: Cells) -> None:
+    files = {"test_a.py": "def test_a():\n    raise ValueError('answer 500' + '\\n<p>' * 40)\n"}
+    (result,) = cells.suite("3.12", files).results.values()
+    assert result.detail.splitlines()[0] == "E       ValueError: answer 500"
+    assert len(result.detail.splitlines()) == 15
+
+
 @pytest.mark.network
 @pytest.mark.parametrize("interpreter", TOGETHER)
 def test_a_failing_test_does_not_stop_the_suite(cells: Cells, interpreter: str) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from pytest_py312.repository.formats.setuptools import read_ini
+from pytest_py312.repository.recipes.suites.job_recipes import read_workflow_recipe
 from pytest_py312.repository.recipes.suites.runner_recipes import read_outer_tox_recipe, read_runner_recipe
 from pytest_py312.repository.recipes.suites.tox_environments import ToxConfiguration, read_tox_configuration
 from pytest_py312.repository.tree import Tree
@@ -139,3 +140,39 @@ def test_tox_at_the_root_says_what_the_tests_of_its_projects_are_run_with(tmp_pa
     assert [[project.path for project in step.projects] for step in recipe.steps] == [["a", "b"]]
     assert read_outer_tox_recipe(tree, "c") is None
     assert read_outer_tox_recipe(tree, ".") is None
+
+
+TOX_OF_A_JOB = """\
+[tox]
+skipsdist = true
+[testenv]
+deps = -r requirements/{env:TOX_ENV_NAME}.txt
+commands =
+    lint: ruff check
+    unit: coverage run -m pytest {posargs:tests/unit/}
+    functional: pytest {posargs:tests/functional/}
+"""
+
+
+@pytest.mark.parametrize(
+    ("environments", "installed", "further"),
+    [
+        ("lint,unit,functional", ["unit", "functional"], ["tests/functional"]),
+        ("unit", ["unit"], []),
+    ],
+)
+def test_a_job_tests_with_all_environments_that_run_tests(
+    tmp_path: Path, environments: str, installed: list[str], further: list[str]
+) -> None:
+    """What the others install is for something else."""
+    files = {
+        "tox.ini": TOX_OF_A_JOB,
+        ".github/workflows/ci.yml": f"jobs: {{t: {{steps: [{{run: 'tox -e {environments}'}}]}}}}\n",
+        **{f"requirements/{name}.txt": "" for name in ("lint", "unit", "functional")},
+        **{f"tests/{name}/test_a.py": "" for name in ("unit", "functional")},
+    }
+    recipe = read_workflow_recipe(Tree(service_tree(tmp_path, files)), ".", "a")
+    assert recipe is not None
+    assert [step.files for step in recipe.steps] == [(f"requirements/{name}.txt",) for name in installed]
+    assert list(recipe.further_paths) == further
+    assert list(recipe.deselected_tests) == [f"{path}/test_a.py" for path in further]

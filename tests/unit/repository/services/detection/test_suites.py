@@ -218,3 +218,20 @@ def test_the_settings_are_those_of_the_folder_in_which_the_suite_runs(tmp_path: 
     for folder, testpaths in (("above", "above"), ("", "above/user")):
         of = service(path="above/user", suite=Suite(kind=SuiteKind.PYTEST, folder=folder))
         assert settings_of_suite(Tree(tmp_path), of).testpaths == (testpaths,)
+
+
+@pytest.mark.parametrize(
+    ("settings", "arguments"),
+    [
+        ({"tox.ini": "[testenv]\ncommands = pytest tests/unit\n"}, ("tests/unit", "tests/functional")),
+        ({"pytest.ini": "[pytest]\ntestpaths = tests/unit\n"}, ("tests/unit", "tests/functional")),
+        ({"pytest.ini": "[pytest]\ntestpaths = tests\n"}, ()),
+        ({}, ("tests",)),
+    ],
+)
+def test_what_another_run_of_the_job_tests_is_run_as_well(settings: dict[str, str], arguments: tuple[str, ...]) -> None:
+    tests = ["tests/unit/test_a.py", "tests/functional/test_b.py"]
+    folders = ["tests", "tests/unit", "tests/functional"]
+    suite = find_suite(tests, folders, settings, further=("tests/functional",)).suite
+    assert suite is not None
+    assert suite.arguments == arguments
