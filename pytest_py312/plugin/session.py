@@ -146,14 +146,16 @@ class GateSession:
 
     def _make_assembly(self, config: pytest.Config) -> GateAssembly:
         known_findings = self._known_findings.entries if self._known_findings is not None else {}
+        chosen = [service.name for service, _ in self.tasks]
+        fleet = replace(self.fleet, assumptions=self.fleet.assumptions_about(chosen)) if chosen else self.fleet
         if self.options.cluster:
             from pytest_py312.plugin.cluster import make_cluster_assembly
 
-            return make_cluster_assembly(config, self.options, self.fleet, known_findings)
+            return make_cluster_assembly(config, self.options, fleet, known_findings)
         return GateAssembly(
             self.options,
             shared_folder=shared_folder(config),
-            fleet=self.fleet,
+            fleet=fleet,
             known_findings=known_findings,
             plugins=self._extensions,
         )

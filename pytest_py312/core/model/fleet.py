@@ -1,6 +1,7 @@
 """Services, their requirements, and the cells to be checked."""
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from pytest_py312.core.model.findings import Interpreter, Location
@@ -382,6 +383,11 @@ class Fleet:
 
     services: tuple[Service, ...]
     assumptions: tuple[str, ...] = ()
+
+    def assumptions_about(self, names: Collection[str]) -> tuple[str, ...]:
+        """Return the assumptions about services ``names`` and about the whole repository: none about another one."""
+        others = {service.name for service in self.services}.difference(names)
+        return tuple(text for text in self.assumptions if text.partition(" ")[0] not in others)
 
     def __getitem__(self, name: str) -> Service:
         for service in self.services:
