@@ -14,8 +14,15 @@ if TYPE_CHECKING:
     from types import FrameType
 
 
+SHORTEST = 30.0
+"""Seconds that a test has at least, whatever was before it."""
+
+
 class TimeLimit:
-    """A limit for each test, in seconds; 0 for none. A test or plugin that uses the alarm itself keeps it."""
+    """A limit for each test, in seconds; 0 for none. A test or plugin that uses the alarm itself keeps it.
+
+    After each test that did not end the limit is halved, as others may wait for the same, such as a database.
+    """
 
     def __init__(self, seconds: float, fail: Callable[[str], None]) -> None:
         """``fail`` raises an exception with its argument as text, in the test."""
@@ -39,4 +46,5 @@ class TimeLimit:
 
     def _end_test(self, number: int, frame: FrameType | None) -> None:
         self.stop()
-        self._fail(f"the test did not end within {self._seconds:g} s, which `time-limit` in the plan decides")
+        seconds, self._seconds = self._seconds, max(self._seconds / 2, min(self._seconds, SHORTEST))
+        self._fail(f"the test did not end within {seconds:g} s, which `time-limit` in the plan decides")
