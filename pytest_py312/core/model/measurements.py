@@ -186,6 +186,8 @@ class StartImport:
     """The end of its traceback without them."""
     is_unfinished: bool = False
     """Whether it did not end in its time, or with its process. Then ``detail`` says so, and is no proof of a fault."""
+    remedy: str = ""
+    """What a trial has shown to help."""
 
     @property
     def last_line(self) -> str:

@@ -224,7 +224,8 @@ def later_import_findings(cell: Cell, facts: Facts, imported_files: Collection[s
             code="PY408",
             message=f"{module.name}, which the service imports once it runs, cannot be imported on {cell.interpreter}: "
             f"{imported.last_line}",
-            remedy=_remedy(imported, facts.installation(cell), facts.installation(cell.baseline_cell)),
+            remedy=imported.remedy
+            or _remedy(imported, facts.installation(cell), facts.installation(cell.baseline_cell)),
             location=_location_in(imported.detail, cell.service.path) or module.imported_at,
             names=(module.name,),
             detail=imported.detail,

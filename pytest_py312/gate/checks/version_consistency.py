@@ -69,7 +69,7 @@ def check_consistency(
         *_disagreements(ordered, migration, has_migrated=has_migrated),
         *_minimums_too_new(ordered, migration),
         *_path_mismatches(ordered, migration),
-        *_misread_numbers(ordered),
+        *_misread_numbers(ordered, migration),
         *_inactive_workflows(ordered),
         *_unclear_declarations(ordered),
         *_undecided_images(ordered, migration),
@@ -190,13 +190,15 @@ def _minimums_too_new(declarations: Sequence[VersionDeclaration], migration: Mig
             )  # fmt: skip
 
 
-def _misread_numbers(declarations: Sequence[VersionDeclaration]) -> Iterator[Finding]:
+def _misread_numbers(declarations: Sequence[VersionDeclaration], migration: MigrationTarget) -> Iterator[Finding]:
+    """Yield the numbers that lose a zero; only that of the target blocks, as any other is replaced by the move."""
     for declaration in declarations:
         if declaration.misread_as:
+            is_of_target = declaration.source_text.startswith(str(migration.target))
             yield _finding(
                 MISREAD, declaration, f"The unquoted {declaration.source_text} is the number {declaration.misread_as}.",
                 f'Write "{declaration.source_text}".',
-                Severity.WARNING if _is_inactive_workflow(declaration) else Severity.ERROR,
+                Severity.ERROR if is_of_target and not _is_inactive_workflow(declaration) else Severity.WARNING,
             )  # fmt: skip
 
 

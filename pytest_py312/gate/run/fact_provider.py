@@ -288,7 +288,7 @@ class FactProvider:
 
         return ImportTrials(
             root=self._plan.root, runner=self._runner, read=self._read_source, installation=self.installation,
-            start_imports=self.start_imports,
+            start_imports=self.start_imports, imports_with=self.installer.trials.imports_with,
         )  # fmt: skip
 
     def builds_without_compiler(self, installation: Installation, distribution: "StoredDistribution") -> bool:

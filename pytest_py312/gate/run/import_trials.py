@@ -1,5 +1,6 @@
 """Try what a service imports only once it runs, on the baseline and on another interpreter."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +19,10 @@ SETTINGS_LIMIT = 100
 SETTINGS_DEPTH = 5
 CONFIRMED_LIMIT = 20
 """Maximum number of failing modules that are tried in processes of their own."""
+TRIED_PROJECTS = 2
+"""Number of libraries of which a newer version is tried for one module."""
+_PACKAGE = re.compile(r"site-packages/([A-Za-z_]\w{0,100})(?:/|\.py\b)", re.ASCII)
+_MISSING_PACKAGE = re.compile(r"No module named '(?P<name>\w{1,100})", re.ASCII)
 Imports = Mapping[tuple[str, str], StartImport]
 """The folder and the name of a module -> how its import ended."""
 
@@ -31,6 +36,8 @@ class ImportTrials:
     read: Callable[[Service], ScannedSource | None]
     installation: Callable[[Cell], Installation]
     start_imports: Callable[[Cell], Mapping[str, StartImport]]
+    imports_with: Callable[[Cell, Sequence[str], Sequence[str]], Mapping[str, str] | None]
+    """Imports modules with further requirements, see :class:`~pytest_py312.dependencies.installation.trials.Trials`."""
 
     def failures(self, cell: Cell, imported_files: frozenset[str]) -> Mapping[StartModule, StartImport]:
         """Return the modules that can be imported on the baseline only, and how their import ended in ``cell``.
@@ -58,10 +65,28 @@ class ImportTrials:
             return {}
         confirmed, earlier = run(job, failing, alone=True), run(baseline_job, failing, alone=True)
         return {
-            module: confirmed[module.folder, module.name]
+            module: self._with_remedy(cell, module, confirmed[module.folder, module.name])
             for module in failing
             if _fails(confirmed, module) and _ends_well(earlier, module)
         }
+
+    def _with_remedy(self, cell: Cell, module: StartModule, imported: StartImport) -> StartImport:
+        """Return an import with the newer version of a library with which it was tried and does not fail there."""
+        environment = self.installation(cell).environment
+        if environment is None:
+            return imported
+        packages = list(reversed(_PACKAGE.findall(imported.detail)))
+        missing = _MISSING_PACKAGE.search(imported.last_line)
+        tried = [*([missing["name"]] if missing else []), *packages]
+        projects = [name for package in tried for name, modules in environment.modules.items() if package in modules]
+        wanted = packages[0] if module.is_own and packages else module.name
+        for project in list(dict.fromkeys(projects))[: TRIED_PROJECTS if packages else 0]:
+            requirement = f"{project}>{environment.versions[project]}"
+            imports = self.imports_with(cell, (requirement,), (wanted,))
+            if imports is not None and imports.get(wanted) == "":
+                remedy = f"require {requirement}: with it {wanted} can be imported on {cell.interpreter} (tried)"
+                return replace(imported, remedy=remedy)
+        return imported
 
     def _modules(self, cell: Cell, imported_files: frozenset[str]) -> Sequence[StartModule]:
         source = self.read(cell.service)

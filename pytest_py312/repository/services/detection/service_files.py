@@ -327,8 +327,13 @@ def _has_python(tree: Tree, path: str, dockerfile: DockerfileText) -> bool:
 
 
 def _is_of_inner_services(tree: Tree, path: str, listing: FolderListing, dockerfile: DockerfileText) -> bool:
-    """Return whether an image takes its code from services inside of the folder, of which there are several."""
-    sources = {join_path(path, source) for source in copied_sources(dockerfile)}
+    """Return whether an image takes its code from services inside of the folder, of which there are several.
+
+    It may be built in the folder, or at the root.
+    """
+    sources = {
+        source if source.startswith(f"{path}/") else join_path(path, source) for source in copied_sources(dockerfile)
+    }
     if not sources or path in sources or any(_is_code(source, path) for source in sources):
         return False
     inner = inner_services(tree, path, listing)

@@ -111,6 +111,15 @@ def test_metadata_of_a_nested_distribution_is_a_warning() -> None:
     assert short(found) == [("PY301", "s/libs/x/pyproject.toml:2", "warning"), ("PY301", "s/pyproject.toml:2", "error")]
 
 
+@pytest.mark.parametrize(("target", "severity"), [((3, 10), Severity.ERROR), ((3, 12), Severity.WARNING)])
+def test_a_number_that_loses_its_zero_blocks_only_as_the_target(target: tuple[int, int], severity: Severity) -> None:
+    """The move to another version replaces it."""
+    places = places_of({".github/workflows/a.yml": "python-version: 3.10\n"})
+    migration = MigrationTarget(baseline=Interpreter(3, 9), target=Interpreter(*target))
+    found = check_consistency(places, migration)
+    assert [one.severity for one in found.findings if one.code == "PY304"] == [severity]
+
+
 def test_an_inactive_workflow_never_blocks() -> None:
     """Neither a declaration that could not be understood nor a misread number."""
     text = "a: {python-version: 3.10}\nb: {python-version: '${{ steps.a.outputs.b }}'}\n"

@@ -1505,6 +1505,19 @@ def test_a_stage_of_production_that_is_not_the_last_is_an_assumption(
     assert (clause in fleet.assumptions) == is_assumed
 
 
+@pytest.mark.parametrize("prefix", ["", "app/"])
+def test_a_folder_with_an_image_of_one_of_its_services_is_none(tmp_path: Path, prefix: str) -> None:
+    """The image is built in the folder, or at the root."""
+    project = '[tool.poetry]\nname = "x"\n'
+    image = f"FROM python:3.9\nCOPY {prefix}api/pyproject.toml /api/\nCOPY {prefix}shared /shared\nCMD app\n"
+    files = {
+        "app/Dockerfile": image,
+        **{f"app/{name}/pyproject.toml": project for name in ("api", "shared", "workers")},
+    }
+    fleet = fleet_of(tmp_path, {**files, **{f"app/{name}/main.py": "" for name in ("api", "shared", "workers")}})
+    assert [service.path for service in fleet.services] == ["app/api", "app/shared", "app/workers"]
+
+
 def test_options_of_the_plan_are_all_that_a_suite_has(tmp_path: Path) -> None:
     files = {"svc/requirements.txt": "", "svc/Makefile": "test:\n\tpython -W error -m pytest -W error\n"}
     planned = Suite(kind=SuiteKind.PYTEST, arguments=("checks",))
