@@ -288,7 +288,7 @@ def _finding_lines(
     lines += [page.styled_line(("      ", ""), *_join_facts(facts))] if facts else []
     lines += source_excerpt(finding, page, 8) if page.verbosity >= 0 else []
     if other_places:
-        names = join_names([escape_control(name) for name in other_places], len(other_places))
+        names = join_names(list(dict.fromkeys(map(escape_control, other_places))), len(other_places))
         lines += page.paragraph(("      also in: ", ""), names)
     if names := _names_to_show(finding):
         lines += page.paragraph(("      names: ", ""), names)

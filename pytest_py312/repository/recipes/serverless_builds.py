@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from pytest_py312.core.model.findings import Location
 from pytest_py312.core.model.fleet import AWS_LAMBDA, GOOGLE_FUNCTIONS, InstallRecipe, InstallStep, Program
-from pytest_py312.repository.formats.functions.nested_stacks import layers_of_parameters
+from pytest_py312.repository.formats.functions.nested_stacks import layers_by_name, layers_of_parameters
 from pytest_py312.repository.formats.functions.serverless import (
     BuiltFolder,
     ServerlessFunction,
@@ -142,8 +142,10 @@ def functions_by_file(tree: Tree) -> Mapping[str, tuple[ServerlessFunction, ...]
     names = tree.scan_folder(".", depth=SEARCH_DEPTH, limit=FOLDER_LIMIT).files
     paths = [name for name in names if is_serverless_file(name.rpartition("/")[2])][:FILE_LIMIT]
     texts = {path: tree.read_or_none(path) or "" for path in paths}
-    parameters = layers_of_parameters(texts)
-    functions = {path: read_serverless(text, path, parameters.get(path)) for path, text in texts.items()}
+    parameters, named = layers_of_parameters(texts), layers_by_name(texts)
+    functions = {
+        path: read_serverless(text, path, {**named, **parameters.get(path, {})}) for path, text in texts.items()
+    }
     of_terraform: dict[str, dict[str, str]] = {}
     for path in [name for name in names if name.endswith(".tf")][:FILE_LIMIT]:
         of_terraform.setdefault(_folder_of(path), {})[path] = tree.read_or_none(path) or ""

@@ -58,6 +58,32 @@ def layers_of_parameters(texts: Mapping[str, str]) -> dict[str, LayersByParamete
     return layers_by_template
 
 
+def layers_by_name(texts: Mapping[str, str]) -> LayersByParameter:
+    """Return the layers of all templates by their names, and by those under which a template exports them.
+
+    A function of another stack names a layer by its ARN (``arn:aws:lambda:...:layer:NAME:1``) or by ``!ImportValue``.
+    """
+    layers: dict[str, tuple[FunctionLayer, ...]] = {}
+    for path, text in texts.items():
+        if "LayerVersion" not in text:
+            continue
+        root = first_document(text)
+        own = {
+            scalar_text(name): (resource, layer)
+            for name, resource in pairs_of(child_of(root, "Resources"))
+            if scalar_text(child_of(resource, "Type")).endswith("LayerVersion")
+            and (layer := read_layer(resource, text, posixpath.dirname(path), path)) is not None
+        }
+        for resource, layer in own.values():
+            layers[scalar_text(child_of(child_of(resource, "Properties"), "LayerName"))] = (layer,)
+        for _, output in pairs_of(child_of(root, "Outputs")):
+            exported = own.get(scalar_text(child_of(output, "Value")))
+            if exported is not None:
+                layers[scalar_text(child_of(child_of(output, "Export"), "Name"))] = (exported[1],)
+    layers.pop("", None)
+    return layers
+
+
 def _stacks(text: str, path: str) -> Iterator[tuple[str, _Stack]]:
     for name, resource in pairs_of(child_of(first_document(text), "Resources")):
         key = _LOCATIONS.get(scalar_text(child_of(resource, "Type")), "")

@@ -33,6 +33,7 @@ LAMBDA_CODE = "/var/task"
 _PLUGIN = "serverless-python-requirements"
 
 
+_LAYER_ARN = re.compile(r"arn:[^\s]{0,300}:layer:(?P<name>[^:\s]{1,200})(?::[^:\s]{1,100})?")
 _CODE_KEY = re.compile(r"^[ \t]{0,60}(?:InlineCode|ZipFile):", re.MULTILINE)
 _PYTHON_RUNTIME = re.compile(r"python3(?:\.\d+)?", re.ASCII)
 
@@ -87,7 +88,8 @@ def read_serverless(
 ) -> tuple[ServerlessFunction, ...]:
     """Return the Python functions that a file defines; nothing for invalid YAML. ``path`` is the file's path.
 
-    :param parameters: the layers that a stack around it hands on, by the parameters of the template.
+    :param parameters: the layers that a stack around it hands on, by the parameters of the template; those of other
+        stacks by their names.
     """
     is_framework = posixpath.basename(path).startswith("serverless") and "provider" in text
     if not is_framework and not any(word in text for word in _CODE_KEYS):
@@ -140,9 +142,10 @@ class _Reader:
             )
 
     def _layers(self, layers: YamlNode | None, resources: Mapping[str, YamlNode]) -> Iterator[FunctionLayer]:
-        """Yield the layers of the same template, and those that its parameters hand on."""
+        """Yield the layers of the same template, those that its parameters hand on, and those of other stacks."""
         for name in [scalar_text(item) for item in items_of(layers)] or [scalar_text(layers)]:
-            yield from self.parameters.get(name, ())
+            arn = _LAYER_ARN.fullmatch(name)
+            yield from self.parameters.get(arn["name"] if arn else name, ())
             if name in resources and (layer := read_layer(resources[name], self.text, self.folder)) is not None:
                 yield layer
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_py312.core.model.fleet import AWS_LAMBDA
-from pytest_py312.repository.formats.functions.nested_stacks import layers_of_parameters
+from pytest_py312.repository.formats.functions.nested_stacks import layers_by_name, layers_of_parameters
 from pytest_py312.repository.formats.functions.serverless import read_serverless
 from pytest_py312.repository.recipes.dockerfile_recipe import read_dockerfile_recipe
 from pytest_py312.repository.recipes.serverless_builds import (
@@ -175,11 +175,46 @@ def test_a_stack_hands_its_own_layer_on_to_a_nested_one(tmp_path: Path) -> None:
     assert recipe.code_folders == ("layers/common/python",)
 
 
+@pytest.mark.parametrize(
+    ("layer", "is_found"),
+    [
+        ('!Sub "arn:aws:lambda:eu-central-1:1234:layer:shop-common-${STAGE}:1"', True),
+        ("!ImportValue shop-common-arn", True),
+        ('"arn:aws:lambda:eu-central-1:1234:layer:other:1"', False),
+        ("!ImportValue other", False),
+    ],
+)
+def test_a_layer_of_another_stack_is_named_by_its_arn_or_its_export(tmp_path: Path, layer: str, is_found: bool) -> None:
+    layers = (
+        "Resources:\n  Common:\n    Type: AWS::Serverless::LayerVersion\n    Properties:\n"
+        '      LayerName: !Sub "shop-common-${STAGE}"\n      ContentUri: .\n'
+        "Outputs:\n  Arn:\n    Value: !Ref Common\n    Export:\n      Name: shop-common-arn\n"
+    )
+    function = (
+        "Resources:\n  A:\n    Type: AWS::Serverless::Function\n    Properties:\n      CodeUri: .\n"
+        f"      Runtime: python3.9\n      Layers:\n        - {layer}\n"
+    )
+    files = {
+        "layers/common/template.yaml": layers,
+        "layers/common/requirements.txt": "six\n",
+        "layers/common/python/common.py": "",
+        "functions/hello/template.yaml": function,
+        "functions/hello/app.py": "",
+    }
+    recipe = read_serverless_recipe(Tree(service_tree(tmp_path, files)), "functions/hello")
+
+    assert recipe is not None
+    assert recipe.code_folders == (("layers/common/python",) if is_found else ())
+    installed = [step.files for step in recipe.steps if step.tool == "pip"]
+    assert installed == ([("layers/common/requirements.txt",)] if is_found else [])
+
+
 @given(st.text(alphabet="abO:.utps-[]{}!&*# \n", max_size=80))
 def test_no_text_makes_a_stack_fail(text: str) -> None:
     texts = {"a.yaml": f"{PARENT}\nOutputs: x\n{text}", "layers.yaml": f"{LAYERS}{text}"}
 
     assert isinstance(layers_of_parameters(texts), dict)
+    assert "" not in layers_by_name(texts)
 
 
 def provided(root: Path, service: str, files: dict[str, str]) -> list[str]:
