@@ -6,10 +6,11 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from itertools import pairwise
+from itertools import islice, pairwise
 
 from pytest_py312.core.model.findings import Location
 from pytest_py312.core.model.fleet import AWS_LAMBDA, GOOGLE_FUNCTIONS, InstallRecipe, InstallStep, Program
+from pytest_py312.repository.formats.functions.cdk import read_cdk
 from pytest_py312.repository.formats.functions.nested_stacks import layers_by_name, layers_of_parameters
 from pytest_py312.repository.formats.functions.serverless import (
     BuiltFolder,
@@ -31,6 +32,7 @@ _FLAGS = frozenset({
 })  # fmt: skip
 """Options of ``sam build`` without a value."""
 _CHANGES_FOLDER = re.compile(r"\b(?:cd|pushd)\s")
+_TEST_FOLDER = re.compile(r"(?:^|/)(?:tests?|__snapshots__|node_modules)/")
 _HANDLER = re.compile(r"^def \w+\(\s*_?event\b[^()]{0,200}?,\s*(?:_?context\b|_\w*\s*[,):=])", re.MULTILINE | re.ASCII)
 _FOR_LAMBDA = re.compile(
     r"^[ \t]*(?:import|from)\s+(?:boto3|botocore|aws_lambda_\w+|aws_xray_sdk|crhelper|cfnresponse)\b",
@@ -152,7 +154,19 @@ def functions_by_file(tree: Tree) -> Mapping[str, tuple[ServerlessFunction, ...]
     for modules in of_terraform.values():
         for path, function in read_terraform(modules):
             functions[path] = (*functions.get(path, ()), function)
+    for path, app_folder in _programs_of_cdk(names):
+        functions[path] = read_cdk(tree.read_or_none(path) or "", path, app_folder)
     return {path: found for path, found in functions.items() if found}
+
+
+def _programs_of_cdk(names: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield the files that may define functions with the AWS CDK, and the innermost folder of a ``cdk.json`` around."""
+    apps = sorted((_folder_of(name) for name in names if name.rpartition("/")[2] == "cdk.json"), key=len, reverse=True)
+    sources = (name for name in names if apps and name.endswith((".py", ".ts")) and not name.endswith(".d.ts"))
+    for name in islice(sources, FILE_LIMIT):
+        app_folder = next((folder for folder in apps if _is_in(name, folder)), None)
+        if app_folder is not None and not _TEST_FOLDER.search(name):
+            yield name, app_folder
 
 
 @lru_cache(maxsize=4)

@@ -1,0 +1,123 @@
+"""Read the Python functions of AWS Lambda in programs of the AWS CDK, in Python or TypeScript: text in, functions out.
+
+The text is not parsed: around each ``Runtime.PYTHON_3_9`` the arguments or properties are read, ``entry`` or ``code``,
+``index`` and ``handler``. Never raises.
+
+https://docs.aws.amazon.com/cdk/api/v2/docs/aws-cdk-lib.aws_lambda.Function.html and
+https://docs.aws.amazon.com/cdk/api/v2/docs/@aws-cdk_aws-lambda-python-alpha.PythonFunction.html
+"""
+
+import posixpath
+import re
+from collections.abc import Iterator
+from itertools import islice
+
+from pytest_py312.repository.formats.functions.serverless import (
+    FUNCTION_LIMIT,
+    LAMBDA_CODE,
+    BuiltFolder,
+    ServerlessFunction,
+    code_folder,
+    handler_module,
+)
+
+GROUP_LIMIT = 10_000
+"""Characters on each side of a runtime in which the arguments of its function are searched."""
+_LIBRARY = re.compile(r"aws[-_]cdk")
+_RUNTIME = re.compile(r"\bRuntime\.PYTHON_3_\d{1,2}\b", re.ASCII)
+_STRING = re.compile(r"'[^'\n]*'|\"[^\"\n]*\"|`[^`\n]*`")
+_CODE = re.compile(r"\b(?:entry|code)\s*[=:]\s*")
+_ASSET = re.compile(r"(?:[\w.]+\.)?(?:from_?[aA]sset|asset|AssetCode)\(\s*")
+_TEXT_VALUE = r"\s*[=:]\s*(?P<quote>[\"'])(?P<value>[\w./-]{1,200})(?P=quote)"
+_HANDLER, _INDEX = (re.compile(rf"\b{name}{_TEXT_VALUE}", re.ASCII) for name in ("handler", "index"))
+_WORKING_FOLDER = re.compile(r"(?:os\.getcwd|process\.cwd)\(\)")
+_OWN_FOLDER = re.compile(
+    r"(?:os\.path\.)?dirname\(\s*(?:os\.path\.(?:abspath|realpath)\()?__file__\s*\)?\s*\)|__dirname"
+)
+_OWN_FILE = re.compile(r"(?:pathlib\.)?Path\(\s*__file__\s*\)(?:\.(?:resolve|absolute)\(\))?")
+_JOINING = re.compile(
+    r"(?:os\.path\.|path\.|posixpath\.)?(?:join|resolve|abspath|normpath)\(|(?:pathlib\.)?Path\(|str\(|[\s(),/]"
+)
+_OPENING, _CLOSING = "([{", ")]}"
+
+
+def read_cdk(text: str, path: str, app_folder: str) -> tuple[ServerlessFunction, ...]:
+    """Return the Python functions that a program defines whose code is in the repository.
+
+    :param path: of the program, relative to the root.
+    :param app_folder: where the program is run, the folder of its ``cdk.json``.
+    """
+    found = _functions(text, path, app_folder) if _LIBRARY.search(text) else iter(())
+    return tuple(islice(found, FUNCTION_LIMIT))
+
+
+def _functions(text: str, path: str, app_folder: str) -> Iterator[ServerlessFunction]:
+    for runtime in _RUNTIME.finditer(text):
+        arguments = _arguments_around(text, runtime.start())
+        code = _CODE.search(arguments)
+        expression = _first_argument(arguments, code.end()) if code else ""
+        asset = _ASSET.match(expression)
+        folder = _folder(_first_argument(expression, asset.end()) if asset else expression, path, app_folder)
+        if not folder:
+            continue
+        line = text.count("\n", 0, runtime.start()) + 1
+        yield ServerlessFunction(
+            folder=folder,
+            module=_module(arguments, is_built=asset is None),
+            builds=(BuiltFolder(folder=folder, line=line, target=LAMBDA_CODE, reads_projects=asset is None),),
+            line=line,
+        )
+
+
+def _module(arguments: str, *, is_built: bool) -> str:
+    """Return the module of the handler: of a ``PythonFunction``, which is built, ``index`` names its file."""
+    handler, index = _HANDLER.search(arguments), _INDEX.search(arguments)
+    if is_built:
+        return handler_module(f"{(index['value'] if index else 'index.py').removesuffix('.py')}.handler")
+    return handler_module(handler["value"]) if handler else ""
+
+
+def _arguments_around(text: str, position: int) -> str:
+    """Return what is in the innermost brackets around a position, strings apart; empty without any."""
+    start, depth = position, 0
+    blank = _STRING.sub(
+        lambda match: " " * len(match[0]), text[max(0, position - GROUP_LIMIT) : position + GROUP_LIMIT]
+    )
+    offset = max(0, position - GROUP_LIMIT)
+    for start in range(position - 1 - offset, -1, -1):
+        depth += (blank[start] in _CLOSING) - (blank[start] in _OPENING)
+        if depth < 0:
+            break
+    else:
+        return ""
+    end, depth = start + 1, 1
+    while end < len(blank) and depth:
+        depth += (blank[end] in _OPENING) - (blank[end] in _CLOSING)
+        end += 1
+    return text[offset + start + 1 : offset + end - 1]
+
+
+def _first_argument(text: str, start: int) -> str:
+    """Return an expression up to the comma or bracket that ends it."""
+    blank = _STRING.sub(lambda match: " " * len(match[0]), text)
+    depth = 0
+    for end in range(start, len(blank)):
+        depth += (blank[end] in _OPENING) - (blank[end] in _CLOSING)
+        if depth < 0 or (depth == 0 and blank[end] == ","):
+            return text[start:end].strip()
+    return text[start:].strip()
+
+
+def _folder(expression: str, path: str, app_folder: str) -> str:
+    """Return the folder that an expression names, relative to the root; empty for one that is computed otherwise."""
+    base, remaining = app_folder, _WORKING_FOLDER.sub("", expression)
+    if _OWN_FILE.search(remaining) or _OWN_FOLDER.search(remaining):
+        base = posixpath.dirname(path) if _OWN_FOLDER.search(remaining) else path
+        remaining = _OWN_FOLDER.sub("", _OWN_FILE.sub("", remaining))
+        for _ in range(remaining.count(".parent")):
+            base = posixpath.dirname(base)
+        remaining = remaining.replace(".parent", "")
+    parts = [match[0][1:-1] for match in _STRING.finditer(remaining)]
+    if not parts or _JOINING.sub("", _STRING.sub("", remaining)):
+        return ""
+    return code_folder(posixpath.join(*parts), base or ".")
