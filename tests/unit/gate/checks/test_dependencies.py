@@ -574,7 +574,7 @@ def test_a_file_beside_what_the_image_installs_only_warns_if_it_can_be_installed
         (["ImportError: no aiohttp"] * 2, {"black": ("blackd",)}, Severity.ERROR),
         (["ModuleNotFoundError: No module named 'uwsgi'"] * 2, {"black": ("blackd",)}, Severity.NOTE),
         (["ModuleNotFoundError: No module named 'blackd.x'"] * 2, {"black": ("blackd",)}, Severity.ERROR),
-        (["ImportError: x", ""], {"black": ("black", "blackd")}, Severity.ERROR),
+        (["ImportError: x", ""], {"black": ("blackd",)}, Severity.ERROR),
         (["ModuleNotFoundError: No module named 'imp'", "ImportError: x"], {"black": ("blackd",)}, Severity.ERROR),
     ],
 )
@@ -593,6 +593,31 @@ def test_a_module_that_nobody_needs_and_that_fails_on_both_is_a_note(
     assert bool(finding.remedy) is (severity is Severity.ERROR)
     (named,) = judged(replace(sides[0], unneeded_imports=frozenset()), sides[1]).findings
     assert named.severity is Severity.ERROR
+
+
+@pytest.mark.parametrize(
+    ("requires", "severity"),
+    [((), Severity.WARNING), (("idna", "black>=1; extra == 'x'"), Severity.ERROR)],
+)
+def test_a_module_that_fails_only_here_warns_if_only_the_service_may_need_it(
+    requires: tuple[str, ...], severity: Severity
+) -> None:
+    """It names another module of the project, as ``mysql`` beside ``mysqlx``; other distributions may need any."""
+    sides = []
+    for text, failure in (("3.12", "ImportError: x"), ("3.9", "")):
+        made = installation_of(
+            text, {"black": "1", "other": "1"}, imports={"black": "", "blackd": failure, "other": ""}
+        )
+        assert made.environment is not None
+        environment = replace(made.environment, modules={"black": ("black", "blackd"), "other": ("other",)})
+        others = tuple(
+            replace(each, requires=requires) if each.name == "other" else each for each in made.distributions
+        )
+        unneeded = frozenset({"blackd"})
+        sides.append(replace(made, environment=environment, distributions=others, unneeded_imports=unneeded))
+
+    (finding,) = judged(*sides).findings
+    assert finding.severity is severity
 
 
 def test_an_import_that_fails_only_here_blocks_unless_its_project_is_unused() -> None:
