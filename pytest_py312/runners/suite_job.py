@@ -55,8 +55,8 @@ TEST_SHARE = 0.4
 COMMAND_LIMIT = 120.0
 """Seconds that a further command may take: one that waits for a running system does not end."""
 
-COMMANDS = 10
-"""Maximum number of further commands of a suite that are run."""
+COMMANDS_LIMIT = 300.0
+"""Seconds for all further commands of a suite together, beside the limit of the suite."""
 
 
 def suite_job(
@@ -100,7 +100,7 @@ def suite_job(
             "python_warnings": python_warnings,
         },
         variables=(("PYTHONHASHSEED", str(attempt)), *variables.items()),
-        time_limit=settings.time_limit,
+        time_limit=settings.time_limit + (COMMANDS_LIMIT if further_tests(service) else 0),
         memory_limit=settings.memory_limit,
         network=settings.network,
     )
@@ -129,13 +129,18 @@ def _selection(service: Service, select: Sequence[str]) -> dict[str, Any]:
     ]
     tests = [name for name in select if name not in {command.identifier for command in repeatable}]
     is_only_commands = bool(select) and not tests
-    return {"select": tests, "commands": commands, **({"runner": ""} if is_only_commands else {})}
+    return {
+        "select": tests,
+        "commands": commands,
+        "commands_limit": COMMANDS_LIMIT,
+        **({"runner": ""} if is_only_commands else {}),
+    }
 
 
 def further_tests(service: Service) -> tuple[FurtherTest, ...]:
     """Return the commands that a cell runs beside the suite."""
     commands = service.suite.further if service.suite is not None else ()
-    return tuple(command for command in commands if command.words)[:COMMANDS]
+    return tuple(command for command in commands if command.words)
 
 
 def _probe_request(service: Service, *, built: bool) -> dict[str, Any]:

@@ -181,8 +181,7 @@ class InstallRecipe:
     ignored_tests: tuple[str, ...] = ()
     """Folders or files, relative to the service, that the run of the tests leaves out: they need what is running."""
     deselected_tests: tuple[str, ...] = ()
-    """Files, relative to the service, of whose tests that run selects none: by their markers, or as another run of the
-    same job has them.
+    """Files, relative to the service, of whose tests that run selects none by their markers: they need what is running.
 
     A cell runs them; if none of their tests passes, that is no gap of the proof.
     """

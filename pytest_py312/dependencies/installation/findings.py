@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from packaging.utils import canonicalize_name
-
 from pytest_py312.core.model.findings import Finding, Location, Severity, SpecifierChange
 from pytest_py312.core.model.fleet import Cell, InstallRecipe, InstallStep
 from pytest_py312.core.text import join_names, last_line
@@ -21,7 +19,6 @@ from pytest_py312.dependencies.installation.installed_distributions import (
 from pytest_py312.dependencies.installation.result import Installation
 from pytest_py312.dependencies.proofs.import_causes import cause_of, owner_of_module
 from pytest_py312.dependencies.resolution.known_replacements import SUCCESSORS
-from pytest_py312.dependencies.resolution.lock import PROJECT_NAME
 from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
 from pytest_py312.dependencies.system.image_programs import images_of, missing_program_findings
 from pytest_py312.dependencies.system.known_packages import missing_library
@@ -52,6 +49,7 @@ _COMPILER = re.compile(
 _RECOMMENDS_COMPILER = frozenset({"cmake", "python3-pip"})
 """Packages of Debian with which apt installs a compiler, unless it is called with ``--no-install-recommends``."""
 _MODULE_LIMIT = 64 * 1024**2
+_SOURCE_LIMIT = 4 * 1024**2
 """Bytes of a compiled module that are read."""
 _IMPORTED = re.compile(r"`import ([\w.]+)` fails: ")
 _LACKS_MODULE = re.compile(r"ModuleNotFoundError: No module named '(?P<top>\w+)")
@@ -266,9 +264,9 @@ def without_unneeded(finding: Finding, installation: Installation, baseline: Ins
     """Return a finding as a note if nothing needs the import that fails in ``installation`` and on the ``baseline``.
 
     It is a warning if it fails only here, and its project is required for another reason than its import, or another
-    module of it can be imported and only the service requires it. A module that needs an extra or is only there inside
-    of another program says nothing of its project, if another module of it can be imported, or if it lacks a module
-    that no requirement provides on any interpreter.
+    module of it can be imported and no installed library names this one. A module that needs an extra or is only there
+    inside of another program says nothing of its project, if another module of it can be imported, or if it lacks a
+    module that no requirement provides on any interpreter.
     """
     module, environment = _failed_module(finding), installation.environment
     if environment is None or module not in installation.unneeded_imports:
@@ -276,7 +274,7 @@ def without_unneeded(finding: Finding, installation: Installation, baseline: Ins
     details = [(side.imports or {}).get(module, "") for side in (installation, baseline)]
     if not all(details):
         reasons = [installation.unused.get(name, "") for name in finding.names]
-        if imports_another_module(finding, installation) and not _is_required_by_others(finding, installation):
+        if imports_another_module(finding, installation) and not _is_named_by_libraries(module, installation):
             reasons = ["another module of it can be imported"]
         if not reasons or not all(reasons):
             return finding
@@ -291,12 +289,12 @@ def without_unneeded(finding: Finding, installation: Installation, baseline: Ins
     return replace(finding, severity=Severity.NOTE, message=message, remedy="")
 
 
-def _is_required_by_others(finding: Finding, installation: Installation) -> bool:
-    """Return whether another installed distribution requires the project of a finding, for an extra as well."""
-    lines = (line for entry in installation.distributions if entry.name not in finding.names for line in entry.requires)
-    return any(
-        canonicalize_name(match[0]) in finding.names for line in lines if (match := re.match(PROJECT_NAME, line))
-    )
+def _is_named_by_libraries(module: str, installation: Installation) -> bool:
+    """Return whether an installed file that is not of the module itself names it."""
+    name = re.compile(rb"(?<![\w.])" + re.escape(module.encode()) + rb"(?!\w)")
+    files = (path for entry in installation.distributions for path in entry.folder.glob("lib/**/*.py"))
+    others = (path for path in files if module not in (*path.parts, path.stem))
+    return any(name.search(read_bounded(path, _SOURCE_LIMIT) or b"") for path in others)
 
 
 def imports_another_module(finding: Finding, installation: Installation) -> bool:

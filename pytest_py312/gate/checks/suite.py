@@ -43,6 +43,7 @@ from pytest_py312.gate.checks.suite_findings import (
     group_by_cause,
     uncollected_findings,
     unpaired_findings,
+    unrepeated_findings,
 )
 from pytest_py312.runners.suite_ids import selection_of
 from pytest_py312.runners.suite_job import START_COLLECTOR
@@ -235,7 +236,9 @@ def _judge_baseline(cell: Cell, run: SuiteRun, facts: Facts) -> CheckResult:
     later_cells = [other for other in facts.cells(cell.service) if not other.is_baseline]
     rerun = _RecordedReruns(cell=cell, facts=facts)
     if broken and not later_cells:
-        findings = list(group_by_cause(cell, broken, run, FindingTemplate(code="PY401", qualifier="")))
+        tests = [name for name in broken if name not in run.commands]
+        findings = list(group_by_cause(cell, tests, run, FindingTemplate(code="PY401", qualifier="")))
+        findings += unrepeated_findings(cell, [name for name in broken if name in run.commands], run, run.interpreter)
     else:
         findings = _broken_on_baseline(cell, broken, run, later_cells[-1], facts, rerun) if broken else []
     comparison = SuiteComparison(
@@ -260,7 +263,8 @@ def _broken_on_baseline(
         confirmed = confirm_regressions(suspects, target_run, run, rerun, facts.plan.reruns).newly_failing
         too_new = [name for name in too_new if name in confirmed]
     uncollected = uncollected_on_both(run, target_run) if target_run is not None else ()
-    preexisting = [name for name in broken if name not in too_new and name not in uncollected]
+    others = [name for name in broken if name not in too_new and name not in uncollected]
+    preexisting = [name for name in others if name not in run.commands]
     baseline_only = f" on the baseline, but not on {target.interpreter} (breaks rollback)"
     return [
         *group_by_cause(cell, too_new, run, FindingTemplate(code="PY405", qualifier=baseline_only)),
@@ -270,6 +274,7 @@ def _broken_on_baseline(
             run,
             FindingTemplate(code="PY404", qualifier=" (pre-existing)", severity=Severity.NOTE),
         ),
+        *unrepeated_findings(cell, [name for name in others if name in run.commands], run, target.interpreter),
         *uncollected_findings(cell, uncollected, run, target.interpreter, facts),
     ]
 
@@ -307,7 +312,11 @@ def _judge_against_baseline(cell: Cell, run: SuiteRun, facts: Facts) -> CheckRes
         first_bad=find_first_bad(comparison, runs),
         counts={**{other.interpreter: other.counts for other in (baseline_run, *runs)}},
     )
+    unrepeated = [name for name in comparison.failing_on_both if name in run.commands]
+    tests = tuple(name for name in comparison.failing_on_both if name not in run.commands)
+    comparison = replace(comparison, failing_on_both=tests)
     findings = _downgrade_intermediate_only(cell, facts, _regressions(cell, comparison, run, facts))
+    findings += unrepeated_findings(cell, unrepeated, run, comparison.baseline)
     findings += _nonblocking_findings(cell, comparison, run, facts)
     findings += unpaired_findings(cell, pairs)
     findings += _removed_after_warning(cell, facts, run, worse=bool(comparison.newly_failing or comparison.missing))

@@ -30,6 +30,8 @@ MAX_UNPAIRED_IDS = 3
 """Ids of each side that are shown of tests that cannot be paired."""
 _UNCOLLECTED = "cannot be collected: "
 
+UNREPEATED_REMEDY = "run it on both Pythons yourself, or give it what it needs (`prepare`, `environment` in the plan)"
+
 
 def uncollected_findings(
     cell: Cell, collectors: Sequence[str], run: SuiteRun, other: Interpreter, facts: Facts
@@ -51,6 +53,15 @@ def uncollected_findings(
             remedy = f'add "{table}" to `test-requirements` in the plan'
             finding = replace(finding, message=f"{finding.message}; {reason}", remedy=remedy)
         yield finding
+
+
+def unrepeated_findings(cell: Cell, names: Sequence[str], run: SuiteRun, other: Interpreter) -> Iterator[Finding]:
+    """Yield the further commands of the tests that fail on both sides: they may need what a cell has not."""
+    where = " or ".join(map(str, sorted({run.interpreter, other})))
+    template = FindingTemplate(
+        code="PY407", qualifier=f" on {where}, so the proof does not include it", severity=Severity.WARNING
+    )
+    yield from group_by_cause(cell, names, run, template)
 
 
 def unpaired_findings(cell: Cell, pairs: PairedRuns) -> Iterator[Finding]:
@@ -115,7 +126,9 @@ def group_by_cause(cell: Cell, names: Iterable[str], run: SuiteRun, template: Fi
             code=template.code,
             message=f"{count}{template.qualifier}: "
             + (cause.removeprefix(_UNCOLLECTED) if template.code == "PY407" else cause),
-            remedy=_remedy(template.code, cause, detail),
+            remedy=UNREPEATED_REMEDY
+            if template.code == "PY407" and members[0] in run.commands
+            else _remedy(template.code, cause, detail),
             severity=template.severity,
             location=_location(cell, members[0], detail),
             names=tuple(members),

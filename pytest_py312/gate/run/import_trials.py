@@ -78,10 +78,12 @@ class ImportTrials:
         packages = list(reversed(_PACKAGE.findall(imported.detail)))
         missing = _MISSING_PACKAGE.search(imported.last_line)
         tried = [*([missing["name"]] if missing else []), *packages]
-        projects = [name for package in tried for name, modules in environment.modules.items() if package in modules]
+        own = {entry.name for entry in self.installation(cell).distributions if entry.is_of_repository}
+        by_project = {name: modules for name, modules in environment.modules.items() if name not in own}
+        projects = [name for package in tried for name, modules in by_project.items() if package in modules]
         wanted = packages[0] if module.is_own and packages else module.name
         for project in list(dict.fromkeys(projects))[: TRIED_PROJECTS if packages else 0]:
-            requirement = f"{project}>{environment.versions[project]}"
+            requirement = f"{project}>{environment.versions[project].partition('+')[0]}"
             imports = self.imports_with(cell, (requirement,), (wanted,))
             if imports is not None and imports.get(wanted) == "":
                 remedy = f"require {requirement}: with it {wanted} can be imported on {cell.interpreter} (tried)"

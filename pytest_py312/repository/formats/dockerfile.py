@@ -57,11 +57,15 @@ class Instruction:
 
 
 _FOR_DEVELOPERS = re.compile(
-    r"(?:^|[-_.])(?:(?:unit)?test(?:s|er|ing)?|lint(?:er|ing)?|debug(?:ger)?|"
-    r"dev(?:el|elop|eloper|elopment|app|container|env|server|stack|tools)?)(?:$|[-_.\d])",
+    r"(?:^|[-_.])(?:(?:app|dev|e2e|func|integration|py|run|smoke|unit)?test(?:s|bed|er|ing|suite)?|lint(?:er|ing)?|"
+    r"debug[a-z]*|dev(?!ice)[a-z]*)(?:$|[-_.\d])",
     re.IGNORECASE,
 )
 """Words in the names of stages that are no image of production."""
+_FOR_PRODUCTION = re.compile(
+    r"(?:^|[-_.])(?:app|deploy|final|live|prod(?:uction)?|release|runtime)(?:$|[-_.\d])", re.IGNORECASE
+)
+"""Words in the names of stages that are one, whatever starts it."""
 _FROM_STAGE = re.compile(r"--from=[\"']?([\w.-]+)|\bfrom=([\w.-]+)")
 
 
@@ -94,6 +98,10 @@ class BuildStage:
     unresolved: tuple[str, ...] = ()
 
 
+def _is_for_production(stage: BuildStage) -> bool:
+    return _FOR_PRODUCTION.search(stage.name) is not None
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DockerfileText:
     """The content of a Dockerfile. An ordinary build produces the last stage."""
@@ -111,8 +119,8 @@ class DockerfileText:
         """The stage of the image in production: the last one, unless its name says that it is for developers or tests.
 
         Such stages follow the one that is built with ``--target`` then. Of the others that no other of them is made
-        from, it is the last that starts something, or the last beside those for developers, with a common base: what
-        starts it may be elsewhere. If the last stage has a Python image, it has one.
+        from, it is the last that starts something, or one beside those for developers, with a common base, that is
+        named for production: what starts it may be elsewhere. If the last stage has a Python image, it has one.
         """
         if not self.stages or not is_stage_for_developers(self.stages[-1].name):
             return self.stages[-1] if self.stages else None
@@ -124,7 +132,7 @@ class DockerfileText:
         beside = (
             stage
             for stage in targets
-            if stage.index not in bases | self.sources_of(last) and stage.parent is not None and stage.parent in bases
+            if stage.index not in bases | self.sources_of(last) and stage.parent in bases and _is_for_production(stage)
         )
         return next(filter(self._starts_something, targets), next(beside, last))
 

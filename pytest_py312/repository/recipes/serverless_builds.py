@@ -31,7 +31,7 @@ _FLAGS = frozenset({
     "--no-beta-features", "--skip-pull-image", "--save-params", "--build-in-source", "--no-build-in-source",
 })  # fmt: skip
 """Options of ``sam build`` without a value."""
-_CHANGES_FOLDER = re.compile(r"\b(?:cd|pushd)\s")
+_CHANGES_FOLDER = re.compile(r"\b(?:cd|pushd)\s|working-directory:")
 _TEST_FOLDER = re.compile(r"(?:^|/)(?:tests?|__snapshots__|node_modules)/")
 _HANDLER = re.compile(r"^def \w+\(\s*_?event\b[^()]{0,200}?,\s*(?:_?context\b|_\w*\s*[,):=])", re.MULTILINE | re.ASCII)
 _FOR_LAMBDA = re.compile(
@@ -261,8 +261,9 @@ def _sam_builds(tree: Tree) -> Mapping[str, Mapping[str, Location]]:
     for path in scripts_of(tree):
         text = tree.read_or_none(path) or ""
         for match in _SAM_BUILD.finditer(text):
-            ahead = text[: match.start()].rpartition("\n")[2]
-            if ahead.lstrip().startswith("#"):
+            line = text[: match.start()].rpartition("\n")[2]
+            ahead = line if posixpath.basename(path) == "Makefile" else text[: match.start()]
+            if line.lstrip().startswith("#"):
                 continue
             words = [word.strip("\"'") for word in match["arguments"].replace("\\\n", " ").split()]
             manifest = option_of(words, "-m", "--manifest")

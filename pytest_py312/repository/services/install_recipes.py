@@ -47,6 +47,8 @@ _DOCKER_FOLDERS = (
     ".", "docker", "dockerfiles", "deploy", "deploy/docker", "build", "images", "container", "containers"
 )  # fmt: skip
 """Folders whose Dockerfiles, and those of the folders inside of them, may be for a service beside them."""
+_DEPLOYING_JOB = re.compile(r"deploy|release|publish|packag", re.IGNORECASE)
+"""Names of workflows and jobs that make what is deployed: they count before others."""
 INSTALLS_INTO_FOLDER = re.compile(r"\binstall\b(?:(?!\binstall\b)(?:[^\n]|(?<=\\)\n))*\s(?:-t|--target)\b", re.ASCII)
 """A command that installs into a folder which it names."""
 
@@ -134,7 +136,8 @@ def _packaging_walks(tree: Tree, files: ServiceFiles) -> Iterator[CommandWalk]:
         walk = new_walk(tree, path, folder)
         walk.run_argv(words, 1)
         yield walk
-    for path, job in jobs_of_workflows(tree, ".", INSTALLS_INTO_FOLDER):
+    jobs = jobs_of_workflows(tree, ".", INSTALLS_INTO_FOLDER)
+    for path, job in sorted(jobs, key=lambda item: not _DEPLOYING_JOB.search(f"{item[0]} {item[1].name}")):
         walk = new_walk(tree, path, ".")
         for _ in walk_job(walk, job, files.path, files.path.rpartition("/")[2], "."):
             pass

@@ -326,8 +326,10 @@ def run_suite(request: Request, records: Records) -> int:
     environment = dict(os.environ)  # a suite may change its own
     runners = {"pytest": run_pytest, "unittest": run_unittest, "command": run_command}
     code = runners[request["runner"]](request, records) if request["runner"] else 0
+    end = time.time() + request.get("commands_limit", 0)
     for command in request.get("commands", ()):
-        run_further_test(command, request, records, environment)
+        limit = min(command["limit"], end - time.time())
+        run_further_test({**command, "limit": max(0.0, limit)}, request, records, environment)
     return code
 
 
@@ -354,7 +356,8 @@ def _end_of_command(command: Mapping[str, Any], folder: str, environment: Mappin
     import subprocess
 
     words = command["words"]
-    words = [sys.executable, *words[1:]] if words[0] == "python" else words
+    program = sys.executable if words[0] == "python" else os.path.join(os.path.dirname(sys.executable), words[0])
+    words = [program, *words[1:]]  # never a program of this machine, which runs with another Python
     try:
         process = subprocess.Popen(
             words,
@@ -365,7 +368,7 @@ def _end_of_command(command: Mapping[str, Any], folder: str, environment: Mappin
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    except OSError as error:
+    except (OSError, ValueError) as error:
         return "it could not be started: %s" % error
     try:
         return "exit code %d" % process.wait(command["limit"])

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 
-SHORTEST = 30.0
+SHORTEST = 120.0
 """Seconds that a test has at least, whatever was before it."""
 
 
@@ -26,7 +26,7 @@ class TimeLimit:
 
     def __init__(self, seconds: float, fail: Callable[[str], None]) -> None:
         """``fail`` raises an exception with its argument as text, in the test."""
-        self._seconds = seconds
+        self._seconds = self._first = seconds
         self._fail = fail
         self._is_running = False
 
@@ -47,4 +47,5 @@ class TimeLimit:
     def _end_test(self, number: int, frame: FrameType | None) -> None:
         self.stop()
         seconds, self._seconds = self._seconds, max(self._seconds / 2, min(self._seconds, SHORTEST))
-        self._fail(f"the test did not end within {seconds:g} s, which `time-limit` in the plan decides")
+        shortened = "" if seconds == self._first else f" ({self._first:g} s before others that did not end)"
+        self._fail(f"the test did not end within {seconds:g} s{shortened}, which `time-limit` in the plan decides")

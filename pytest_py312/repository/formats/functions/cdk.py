@@ -26,6 +26,8 @@ GROUP_LIMIT = 10_000
 _LIBRARY = re.compile(r"aws[-_]cdk")
 _RUNTIME = re.compile(r"\bRuntime\.PYTHON_3_\d{1,2}\b", re.ASCII)
 _STRING = re.compile(r"'[^'\n]*'|\"[^\"\n]*\"|`[^`\n]*`")
+_COMMENT_OF_PYTHON = re.compile(rf"{_STRING.pattern}|#[^\n]*")
+_COMMENT = re.compile(rf"{_STRING.pattern}|//[^\n]*|/\*.*?\*/", re.DOTALL)
 _CODE = re.compile(r"\b(?:entry|code)\s*[=:]\s*")
 _ASSET = re.compile(r"(?:[\w.]+\.)?(?:from_?[aA]sset|asset|AssetCode)\(\s*")
 _TEXT_VALUE = r"\s*[=:]\s*(?P<quote>[\"'])(?P<value>[\w./-]{1,200})(?P=quote)"
@@ -47,14 +49,25 @@ def read_cdk(text: str, path: str, app_folder: str) -> tuple[ServerlessFunction,
     :param path: of the program, relative to the root.
     :param app_folder: where the program is run, the folder of its ``cdk.json``.
     """
-    found = _functions(text, path, app_folder) if _LIBRARY.search(text) else iter(())
+    comment = _COMMENT_OF_PYTHON if path.endswith(".py") else _COMMENT
+    found = _functions(comment.sub(_kept_string, text), path, app_folder) if _LIBRARY.search(text) else iter(())
     return tuple(islice(found, FUNCTION_LIMIT))
+
+
+def _kept_string(match: re.Match[str]) -> str:
+    """Return a match as it is if it is a string; of a comment, blanks."""
+    return match[0] if match[0][0] in "'\"`" else re.sub(r"[^\n]", " ", match[0])
+
+
+def _depth(text: str) -> int:
+    blank = _STRING.sub("", text)
+    return sum(blank.count(mark) for mark in _OPENING) - sum(blank.count(mark) for mark in _CLOSING)
 
 
 def _functions(text: str, path: str, app_folder: str) -> Iterator[ServerlessFunction]:
     for runtime in _RUNTIME.finditer(text):
         arguments = _arguments_around(text, runtime.start())
-        code = _CODE.search(arguments)
+        code = next((match for match in _CODE.finditer(arguments) if _depth(arguments[: match.start()]) == 0), None)
         expression = _first_argument(arguments, code.end()) if code else ""
         asset = _ASSET.match(expression)
         folder = _folder(_first_argument(expression, asset.end()) if asset else expression, path, app_folder)

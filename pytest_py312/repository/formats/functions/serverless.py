@@ -145,9 +145,8 @@ class _Reader:
         """Yield the layers of the same template, those that its parameters hand on, and those of other stacks."""
         for name in [scalar_text(item) for item in items_of(layers)] or [scalar_text(layers)]:
             arn = _LAYER_ARN.fullmatch(name)
-            yield from self.parameters.get(arn["name"] if arn else name, ())
-            if name in resources and (layer := read_layer(resources[name], self.text, self.folder)) is not None:
-                yield layer
+            layer = read_layer(resources[name], self.text, self.folder) if name in resources else None
+            yield from self.parameters.get(arn["name"] if arn else name, ()) if layer is None else (layer,)
 
     def functions(self, root: YamlNode | None) -> Iterator[ServerlessFunction]:
         provider = child_of(root, "provider")

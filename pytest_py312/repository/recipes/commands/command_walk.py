@@ -73,6 +73,8 @@ class CommandRun:
     conditional: bool = False
     environment: tuple[tuple[str, str], ...] = ()
     """The variables that the commands before it have exported, and its own."""
+    counts: bool = True
+    """Whether its failure is one of the whole: not of ``x || true``, ``x &``, a pipe, or a step that may be skipped."""
 
 
 @dataclass(slots=True)
@@ -138,6 +140,10 @@ class CommandWalk:
     depth: int = 0
     count: int = 0
     conditional: bool = False
+    may_be_skipped: bool = False
+    """Whether the step that is walked through has a condition, or may fail."""
+    is_plain: bool = True
+    """Whether the command that is walked through is in no pipe, in the foreground, and its failure counts."""
     flow: TextFlow = field(init=False)
 
     def __post_init__(self) -> None:
@@ -244,6 +250,8 @@ class CommandWalk:
                 continue
             is_uncertain = None in closed or (chained in ("&&", "||") and result is None)
             self.conditional = outer_conditional or is_uncertain
+            following = commands[index].operator.lstrip(")") if index < len(commands) else ""
+            self.is_plain = chained[-1:] != "|" and (following[:1] not in ("|", "&") or following[:2] == "&&")
             outcome = self._run_words(list(words), command.line + offset, command, offset)
             self.conditional = outer_conditional
             result = None if is_uncertain and chained in ("&&", "||") and outcome is True else outcome
@@ -544,6 +552,7 @@ class CommandWalk:
                 location=location,
                 conditional=self.conditional,
                 environment=tuple(self.exported.items()),
+                counts=self.is_plain and not self.may_be_skipped,
             )
         )
         name = words[0].rpartition("/")[2]

@@ -183,7 +183,7 @@ def walk_job(
         walk.exported = {**(walk.exported if step.is_same_shell else job_variables), **step_variables}
         if not step.is_same_shell:
             walk.folder = resolve_path(join_path(folder, job.expand(step.folder, choice)), WORKSPACE)
-        walk.path = step.path or path
+        walk.path, walk.may_be_skipped = step.path or path, step.may_be_skipped
         walk.run(job.expand(step.text, choice), step.line)
         walk.variables = walk.variables if step.is_same_shell else outer
         yield

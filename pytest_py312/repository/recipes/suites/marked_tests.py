@@ -42,16 +42,6 @@ def deselected_tests(tree: Tree, runs: Iterable[CommandRun], service_path: str) 
     return tuple(texts)
 
 
-def files_of_tests(tree: Tree, paths: Iterable[str], service_path: str) -> tuple[str, ...]:
-    """Return the test files in folders of the service, and those of ``paths`` that are files."""
-    files: list[str] = []
-    for path in paths:
-        place = join_path(service_path, path)
-        inner = tree.scan_folder(place, depth=DEPTH).files if tree.is_folder(place) else ()
-        files += [join_path(path, name) for name in inner if TEST_FILE.fullmatch(name.rpartition("/")[2])] or [path]
-    return tuple(files[:FILE_LIMIT])
-
-
 def marker_expression(words: Sequence[str]) -> str:
     """Return the last value of pytest's ``-m`` in a command; sessions of nox write ``"-m unit"`` as one word."""
     options = pytest_options(words)

@@ -10,6 +10,7 @@ from pytest_py312.repository.recipes.commands.command_walk import CommandRun, Co
 from pytest_py312.repository.recipes.suites.matrix_values import chosen_value
 from pytest_py312.repository.recipes.suites.nox_sessions import walk_nox
 from pytest_py312.repository.recipes.suites.suite_commands import (
+    is_further_test,
     is_test_of,
     is_test_run,
     option_of,
@@ -171,21 +172,24 @@ def _follow_tox(tree: Tree, words: Sequence[str], run: CommandRun, walk: Command
     configuration = read_tox_configuration(tree, folder)
     if configuration is not None:
         if names:
-            _follow_named_of_tox(configuration, names, walk)
+            _follow_named_of_tox(tree, configuration, names, walk, service_path)
         else:
             _follow_all_of_tox(configuration, walk)
     else:
         walk_tox_toml(tree, folder, walk, names)
 
 
-def _follow_named_of_tox(configuration: ToxConfiguration, names: Sequence[str], walk: CommandWalk) -> None:
+def _follow_named_of_tox(
+    tree: Tree, configuration: ToxConfiguration, names: Sequence[str], walk: CommandWalk, service_path: str
+) -> None:
     """Follow what ``tox -e a,b`` runs: where some run tests, what the others install is for something else."""
     outer_steps, outer_limits = walk.steps, walk.limits
     tested, others = _Installed(), _Installed()
     for name in names:
         walk.steps, walk.limits, count = [], [], len(walk.runs)
         walk_tox(configuration, (name,), walk)
-        kind = tested if any(map(is_test_run, walk.runs[count:])) else others
+        tests = [run for run in walk.runs[count:] if is_test_run(run) or is_further_test(run, tree, service_path)]
+        kind = tested if tests else others
         kind.steps += walk.steps
         kind.limits += walk.limits
         kind.is_followed = True

@@ -23,10 +23,15 @@ _TEST_COMMANDS = frozenset({"test", "pytest", "nosetests", "trial"})
 """Commands of ``setup.py`` and ``manage.py`` that run tests."""
 _OTHER_TESTS = frozenset({"behave", "doctest", "lettuce", "radish", "robot", "tavern-ci", "xdoctest"})
 _FURTHER_SCRIPT = re.compile(r"smoke|(?<![a-z])tests?(?![a-z])|e2e|acceptance", re.IGNORECASE)
-_SYSTEM_TEST = re.compile(r"e2e|end.to.end|acceptance|integration|(?<![a-z])live(?![a-z])", re.IGNORECASE)
+_SYSTEM_TEST = re.compile(
+    r"e2e|end.to.end|acceptance|integration|(?<![a-z])live(?![a-z])|://|(?<![a-z])(?:clean|create|delete|deploy|drop|"
+    r"generate|load|notify|publish|report|seed|send|upload)",
+    re.IGNORECASE,
+)
+"""Words of commands that need a running system, or change something elsewhere."""
 _RUNNING_TOOLS = frozenset({"poetry", "uv", "pipenv", "pdm", "hatch", "rye"})
 _COMPUTED = re.compile(rf"[${{}}`]|{re.escape(UNKNOWN)}")
-_SHOWN_LENGTH = 80
+_SHOWN_LENGTH = 200
 """Characters of a command that a sentence names."""
 _TEST_DEPTH = 8
 _TEST_CASE = re.compile(r"^[ \t]*class[ \t]+\w+[ \t]*\([ \t]*[^)\s]|\bload_tests\b", re.MULTILINE)
@@ -152,7 +157,7 @@ def is_further_test(run: CommandRun, tree: Tree, service_path: str) -> bool:
         return "discover" in words and not _has_test_cases(tree, join_path(run.folder, _start_of_discovery(words)))
     if not _OTHER_TESTS.isdisjoint(names):
         return True
-    script = next((place for place in places if place.endswith(".py")), "")
+    script = next((place for place in places if place.endswith(".py")), "") if "-c" not in words else ""
     name = posixpath.basename(script)
     is_collected = name.startswith("test_") or name.endswith("_test.py")
     is_started = words[0] == name or _is_python(words[0])
@@ -162,13 +167,15 @@ def is_further_test(run: CommandRun, tree: Tree, service_path: str) -> bool:
 def repeated_test(run: CommandRun, tree: Tree, service_path: str) -> FurtherTest:
     """Return a further test, with its command as a cell repeats it.
 
-    It cannot if a word is computed, if it depends on a condition, or if its name says that it needs a running system.
+    It cannot if a word is computed, if it depends on a condition, if its failure does not count, or if its name says
+    that it needs a running system or changes something elsewhere.
     """
     text = " ".join(run.words)[:_SHOWN_LENGTH]
     words = list(run.words)
     while len(words) > 2 and posixpath.basename(words[0]) in _RUNNING_TOOLS and words[1] == "run":
         del words[:2]
-    if run.conditional or any(map(_COMPUTED.search, words)) or _SYSTEM_TEST.search(text) or run.folder is None:
+    is_unclear = run.conditional or not run.counts or run.folder is None or any(map(_COMPUTED.search, words))
+    if is_unclear or run.folder is None or any(map(_SYSTEM_TEST.search, words)):
         return FurtherTest(text=text)
     folder = run.folder
     if not _is_in_service(folder, service_path):  # a cell has the files of the service alone

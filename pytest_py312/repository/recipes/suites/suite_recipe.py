@@ -2,6 +2,7 @@
 
 import posixpath
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import filterfalse, islice
@@ -11,7 +12,7 @@ from pytest_py312.core.model.plan import FurtherTest
 from pytest_py312.repository.formats.commands.shell import UNKNOWN
 from pytest_py312.repository.recipes.commands.command_walk import CommandRun, CommandWalk
 from pytest_py312.repository.recipes.commands.file_map import WORKSPACE, FileMap, resolve_path
-from pytest_py312.repository.recipes.suites.marked_tests import deselected_tests, files_of_tests
+from pytest_py312.repository.recipes.suites.marked_tests import deselected_tests
 from pytest_py312.repository.recipes.suites.suite_commands import (
     further_paths,
     is_further_test,
@@ -24,6 +25,8 @@ from pytest_py312.repository.tree import Tree, join_path, leaves_root
 
 VARIABLE_LIMIT = 100
 """Maximum number of variables of a suite."""
+FURTHER_TEST_LIMIT = 10
+"""Maximum number of further commands of the tests that are repeated."""
 _ROOT_PATH = re.compile(rf"{WORKSPACE}(?:/[\w.@+-]+)*", re.ASCII)
 _VARIABLE = re.compile(r"[A-Za-z_]\w{0,200}", re.ASCII)
 _MACHINE_VARIABLES = re.compile(
@@ -58,7 +61,6 @@ def make_suite_recipe(tree: Tree, source: str, walk: CommandWalk, run: CommandRu
     of_python, of_pytest = (tuple(filterfalse(_UNKNOWN_VALUE.search, each)) for each in warning_options(run.words))
     others = [each for each in walk.runs if each is not run and is_further_test(each, tree, service_path)]
     further = [_further_test(each, tree, service_path) for each in others]
-    paths = further_paths(tree, run, walk.runs, service_path)
     return InstallRecipe(
         source=source,
         line=next(lines, 0),
@@ -67,18 +69,35 @@ def make_suite_recipe(tree: Tree, source: str, walk: CommandWalk, run: CommandRu
         environment=test_environment(_moved_paths(tree, run, service_path), service_path),
         prepare=tuple(islice(_preparations(tree, walk.runs, service_path), VARIABLE_LIMIT)),
         ignored_tests=tuple(dict.fromkeys(_ignored_tests(run, walk.runs, service_path))),
-        deselected_tests=(*deselected_tests(tree, walk.runs, service_path), *files_of_tests(tree, paths, service_path)),
-        further_paths=paths,
+        deselected_tests=deselected_tests(tree, walk.runs, service_path),
+        further_paths=further_paths(tree, run, walk.runs, service_path),
         warning_options=of_python,
         runs_pytest=runs_pytest(run.words),
         pytest_warnings=of_pytest,
-        further_tests=tuple({each.text: each for each in further}.values()),
+        further_tests=_distinct(further),
     )
+
+
+def _distinct(commands: Iterable[FurtherTest]) -> tuple[FurtherTest, ...]:
+    """Return commands once each, those of one text with a number, and those beyond the limit as not repeated."""
+    unique = {(each.text, each.words, each.folder, each.environment): each for each in commands}.values()
+    texts: Counter[str] = Counter()
+    distinct = []
+    for number, command in enumerate(unique):
+        texts[command.text] += 1
+        text = command.text if texts[command.text] == 1 else f"{command.text} #{texts[command.text]}"
+        distinct.append(replace(command, text=text, words=command.words if number < FURTHER_TEST_LIMIT else ()))
+    return tuple(distinct)
 
 
 def _further_test(run: CommandRun, tree: Tree, service_path: str) -> FurtherTest:
     command = repeated_test(run, tree, service_path)
-    environment = test_environment(run.environment, command.folder)
+    is_moved = command.folder == service_path != run.folder
+    variables = dict(_moved_paths(tree, run, service_path) if is_moved else run.environment)
+    if is_moved and "PYTHONPATH" in variables:
+        places = [join_path(run.folder or ".", name) for name in dict(run.environment)["PYTHONPATH"].split(":")]
+        variables["PYTHONPATH"] = ":".join(posixpath.relpath(place, service_path) for place in places)
+    environment = test_environment(variables.items(), command.folder)
     return replace(command, environment=environment, source=run.location.path, line=run.location.line)
 
 

@@ -42,6 +42,8 @@ class JobStep:
     path: str = ""
     is_same_shell: bool = False
     """Whether it runs in the shell of the step in front of it, with its folder and variables."""
+    may_be_skipped: bool = False
+    """Whether it has a condition, or may fail."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -110,6 +112,7 @@ def _read_step(text: str, node: YamlNode, folder: str) -> JobStep | None:
         line=line_of_scalar(text, run),
         folder=scalar_text(child_of(node, "working-directory")) or folder,
         variables=dict(_pairs(child_of(node, "env"))),
+        may_be_skipped=any(child_of(node, key) is not None for key in ("if", "continue-on-error")),
     )
 
 

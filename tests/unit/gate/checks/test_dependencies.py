@@ -28,7 +28,7 @@ from pytest_py312.repository.services.requirements.requirement_set import (
     RequirementProblem,
     RequirementSet,
 )
-from tests.support.fakes import FakeFacts, cell_of, installation_of, service
+from tests.support.fakes import FakeFacts, cell_of, installation_of, service, service_tree
 
 WHERE = Location(path="services/user-service/requirements.txt", line=2)
 CONFLICT = Finding(code="PY101", message="the set conflicts", location=WHERE, names=("numpy",))
@@ -596,25 +596,25 @@ def test_a_module_that_nobody_needs_and_that_fails_on_both_is_a_note(
 
 
 @pytest.mark.parametrize(
-    ("requires", "severity"),
-    [((), Severity.WARNING), (("idna", "black>=1; extra == 'x'"), Severity.ERROR)],
+    ("files", "severity"),
+    [
+        ({"black/__init__.py": "import blackd_other\n", "blackd/a.py": "import blackd\n"}, Severity.WARNING),
+        ({"black/__init__.py": "def main():\n    import blackd\n"}, Severity.ERROR),
+    ],
 )
-def test_a_module_that_fails_only_here_warns_if_only_the_service_may_need_it(
-    requires: tuple[str, ...], severity: Severity
+def test_a_module_that_fails_only_here_warns_if_no_library_names_it(
+    tmp_path: Path, files: dict[str, str], severity: Severity
 ) -> None:
-    """It names another module of the project, as ``mysql`` beside ``mysqlx``; other distributions may need any."""
+    """The service uses another one of the project, as ``mysql`` beside ``mysqlx``."""
+    service_tree(tmp_path / "lib/python3.12/site-packages", files)
     sides = []
     for text, failure in (("3.12", "ImportError: x"), ("3.9", "")):
-        made = installation_of(
-            text, {"black": "1", "other": "1"}, imports={"black": "", "blackd": failure, "other": ""}
-        )
+        made = installation_of(text, {"black": "1"}, imports={"black": "", "blackd": failure})
         assert made.environment is not None
-        environment = replace(made.environment, modules={"black": ("black", "blackd"), "other": ("other",)})
-        others = tuple(
-            replace(each, requires=requires) if each.name == "other" else each for each in made.distributions
-        )
+        environment = replace(made.environment, modules={"black": ("black", "blackd")})
+        stored = tuple(replace(entry, folder=tmp_path) for entry in made.distributions)
         unneeded = frozenset({"blackd"})
-        sides.append(replace(made, environment=environment, distributions=others, unneeded_imports=unneeded))
+        sides.append(replace(made, environment=environment, distributions=stored, unneeded_imports=unneeded))
 
     (finding,) = judged(*sides).findings
     assert finding.severity is severity

@@ -645,11 +645,12 @@ def test_a_further_command_that_fails_on_the_target_only_blocks_at_its_line() ->
 
 
 @pytest.mark.parametrize("interpreter", ["3.9", "3.10", "3.12"])
-def test_a_further_command_that_fails_on_both_is_a_note(interpreter: str) -> None:
+def test_a_further_command_that_fails_on_both_proves_nothing(interpreter: str) -> None:
     judgement = run_check(facts(FAILING, FAILING), interpreter, suite=FURTHER)
 
     (finding,) = judgement.outcome.findings
-    assert (judgement.outcome.status, finding.code, finding.severity) == (Status.PASSED, "PY404", Severity.NOTE)
+    assert (judgement.outcome.status, finding.code, finding.severity) == (Status.PASSED, "PY407", Severity.WARNING)
+    assert "so the proof does not include it" in finding.message
 
 
 def test_a_suite_of_which_only_a_further_command_passes_proves_nothing() -> None:

@@ -144,7 +144,10 @@ def test_no_arrangement_of_the_grammar_crashes_the_reader(pieces: list[str]) -> 
         (("builder", "app", "device"), "device"),
         (("builder", "base-without-command", "test"), "test"),
         (("worker", "testimonials"), "testimonials"),
-        (("worker", "devops"), "devops"),
+        (("worker", "devops"), "worker"),
+        (("worker", "runtests"), "worker"),
+        (("worker", "pytest"), "worker"),
+        (("worker", "contest"), "contest"),
         (("worker", "unit-tests2"), "worker"),
     ],
 )
@@ -167,6 +170,7 @@ BASE = "FROM python:3.9 AS base\nRUN pip install a\n"
     [
         ("FROM base AS production\nCOPY --from=frontend /a /b\nFROM base AS development\nCMD app\n", "production"),
         ("FROM base AS production\nFROM production AS development\nCMD app\n", "development"),
+        ("FROM base AS docs\nFROM base AS development\nCMD app\n", "development"),
         ("FROM base AS builder\nFROM base AS development\nCOPY --from=builder /a /b\nCMD app\n", "development"),
         ("FROM base AS production\nCMD app\nFROM production AS development\n", "production"),
     ],

@@ -1495,7 +1495,7 @@ def test_what_else_tests_a_service_and_is_not_run_is_an_assumption(tmp_path: Pat
     assert [text for text in fleet.assumptions if " also tested with " in text] == expected
 
 
-@pytest.mark.parametrize(("last", "is_assumed"), [("development", True), ("devops", False)])
+@pytest.mark.parametrize(("last", "is_assumed"), [("development", True), ("contest", False)])
 def test_a_stage_of_production_that_is_not_the_last_is_an_assumption(
     tmp_path: Path, last: str, is_assumed: bool
 ) -> None:

@@ -34,6 +34,8 @@ new lambda.Function(this, 'Orders', {{
         ('code=lambda_.Code.from_asset("../lambdas/orders", exclude=["*.md"])', "lambdas/orders"),
         ('code=Code.asset(os.path.join(os.path.dirname(__file__), "../../orders"))', "orders"),
         ('code=Code.from_asset(str(Path(__file__).resolve().parent.parent / "orders"))', "infra/orders"),
+        ('environment=dict(code="other"), code=lambda_.Code.from_asset("lambdas/orders")', "infra/lambdas/orders"),
+        ('# code=lambda_.Code.from_asset("gone")', ""),
         ("code=lambda_.Code.from_asset(folder)", ""),
         ('code=lambda_.Code.from_asset(f"{folder}/orders")', ""),
         ('code=lambda_.Code.from_asset("../../outside")', ""),

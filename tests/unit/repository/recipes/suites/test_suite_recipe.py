@@ -673,6 +673,8 @@ def test_commands_that_test_the_service_as_well(
         ("cd scripts && python smoke.py", ["python", "smoke.py"], "services/a/scripts"),
         ("cd ../.. && python services/a/scripts/smoke.py", ["python", "scripts/smoke.py"], "services/a"),
         ("coverage run -m behave features", [], "."),
+        ("behave || true", [], "."),
+        ("python scripts/smoke.py https://example.com", [], "."),
         ("behave $(FEATURES)", [], "."),
         ("behave features/e2e", [], "."),
     ],
@@ -685,6 +687,33 @@ def test_the_commands_that_a_cell_repeats(tmp_path: Path, command: str, words: l
     (further,) = recipe.further_tests
     assert (list(further.words), further.folder) == (words, folder)
     assert (further.source, further.line) == ("services/a/Makefile", 4)
+
+
+def test_commands_of_one_text_are_kept_apart_and_those_beyond_the_limit_named(tmp_path: Path) -> None:
+    """Their folders or variables differ, so each of them may fail."""
+    lines = ["cd scripts && python smoke.py", "python smoke.py", *(f"behave {number}" for number in range(9))]
+    makefile = "".join(["test:\n\tpip install -r dev.txt\n\tpytest tests\n", *(f"\t{line}\n" for line in lines)])
+    names = ("Makefile", "scripts/smoke.py", "smoke.py")
+    files = {f"services/a/{name}": makefile if name == "Makefile" else "" for name in names}
+    recipe = read_makefile_recipe(write(tmp_path, files), "services/a")
+    assert recipe is not None
+    assert [(one.text, one.folder) for one in recipe.further_tests[:2]] == [
+        ("python smoke.py", "services/a/scripts"),
+        ("python smoke.py #2", "services/a"),
+    ]
+    assert [bool(one.words) for one in recipe.further_tests] == [True] * 10 + [False]
+
+
+@pytest.mark.parametrize("setting", ["if: matrix.os == 'x'", "continue-on-error: true"])
+def test_a_step_that_may_be_skipped_or_fail_proves_nothing(tmp_path: Path, setting: str) -> None:
+    workflow = (
+        "jobs: {t: {steps: [{run: pip install -r services/a/dev.txt}, {run: pytest services/a}, "
+        f"{{run: python smoke.py, working-directory: services/a, {setting}}}]}}}}\n"
+    )
+    tree = write(tmp_path, {".github/workflows/t.yml": workflow, "services/a/smoke.py": ""})
+    recipe = read_workflow_recipe(tree, "services/a", "a")
+    assert recipe is not None
+    assert [(one.text, one.words) for one in recipe.further_tests] == [("python smoke.py", ())]
 
 
 def test_variables_of_tox_toml(tmp_path: Path) -> None:
