@@ -697,11 +697,11 @@ def test_commands_of_one_text_are_kept_apart_and_those_beyond_the_limit_named(tm
     files = {f"services/a/{name}": makefile if name == "Makefile" else "" for name in names}
     recipe = read_makefile_recipe(write(tmp_path, files), "services/a")
     assert recipe is not None
-    assert [(one.text, one.folder) for one in recipe.further_tests[:2]] == [
+    assert [(command.text, command.folder) for command in recipe.further_tests[:2]] == [
         ("python smoke.py", "services/a/scripts"),
         ("python smoke.py #2", "services/a"),
     ]
-    assert [bool(one.words) for one in recipe.further_tests] == [True] * 10 + [False]
+    assert [bool(command.words) for command in recipe.further_tests] == [True] * 10 + [False]
 
 
 @pytest.mark.parametrize("setting", ["if: matrix.os == 'x'", "continue-on-error: true"])
@@ -713,7 +713,7 @@ def test_a_step_that_may_be_skipped_or_fail_proves_nothing(tmp_path: Path, setti
     tree = write(tmp_path, {".github/workflows/t.yml": workflow, "services/a/smoke.py": ""})
     recipe = read_workflow_recipe(tree, "services/a", "a")
     assert recipe is not None
-    assert [(one.text, one.words) for one in recipe.further_tests] == [("python smoke.py", ())]
+    assert [(command.text, command.words) for command in recipe.further_tests] == [("python smoke.py", ())]
 
 
 def test_variables_of_tox_toml(tmp_path: Path) -> None:
