@@ -57,6 +57,10 @@ def new_walk(tree: Tree, path: str, folder: str) -> CommandWalk:
 
 
 def make_suite_recipe(tree: Tree, source: str, walk: CommandWalk, run: CommandRun, service_path: str) -> InstallRecipe:
+    """Return the recipe of a run of tests of a service: with what the walk to it installs, and what else it tests.
+
+    :param source: the file in which the walk begins, relative to the root.
+    """
     lines = (each.location.line or 0 for each in walk.runs if each.location.path == source)
     of_python, of_pytest = (tuple(filterfalse(_UNKNOWN_VALUE.search, each)) for each in warning_options(run.words))
     others = [each for each in walk.runs if each is not run and is_further_test(each, tree, service_path)]
@@ -95,10 +99,18 @@ def _further_test(run: CommandRun, tree: Tree, service_path: str) -> FurtherTest
     is_moved = command.folder == service_path != run.folder
     variables = dict(_moved_paths(tree, run, service_path) if is_moved else run.environment)
     if is_moved and "PYTHONPATH" in variables:
-        places = [join_path(run.folder or ".", name) for name in dict(run.environment)["PYTHONPATH"].split(":")]
-        variables["PYTHONPATH"] = ":".join(posixpath.relpath(place, service_path) for place in places)
+        variables["PYTHONPATH"] = _moved_search_path(run, service_path)
     environment = test_environment(variables.items(), command.folder)
     return replace(command, environment=environment, source=run.location.path, line=run.location.line)
+
+
+def _moved_search_path(run: CommandRun, service_path: str) -> str:
+    """Return the ``PYTHONPATH`` of a run with its folders relative to the service; absolute ones stay."""
+    folders = dict(run.environment)["PYTHONPATH"].split(":")
+    return ":".join(
+        folder if folder.startswith("/") else posixpath.relpath(join_path(run.folder or ".", folder), service_path)
+        for folder in folders
+    )
 
 
 def _moved_paths(tree: Tree, run: CommandRun, service_path: str) -> Iterator[tuple[str, str]]:

@@ -704,6 +704,19 @@ def test_commands_of_one_text_are_kept_apart_and_those_beyond_the_limit_named(tm
     assert [bool(command.words) for command in recipe.further_tests] == [True] * 10 + [False]
 
 
+def test_the_path_for_imports_of_a_command_is_moved_with_its_folder(tmp_path: Path) -> None:
+    workflow = (
+        "jobs: {t: {steps: [{run: pip install -r services/a/dev.txt}, {run: pytest services/a}, "
+        "{run: 'PYTHONPATH=services/a/lib:/opt python services/a/smoke.py'}]}}\n"
+    )
+    tree = write(tmp_path, {".github/workflows/t.yml": workflow, "services/a/smoke.py": "", "services/a/lib/x.py": ""})
+    recipe = read_workflow_recipe(tree, "services/a", "a")
+    assert recipe is not None
+    (command,) = recipe.further_tests
+    assert (command.words, command.folder) == (("python", "smoke.py"), "services/a")
+    assert command.environment == (("PYTHONPATH", "lib:/opt"),)
+
+
 @pytest.mark.parametrize("setting", ["if: matrix.os == 'x'", "continue-on-error: true"])
 def test_a_step_that_may_be_skipped_or_fail_proves_nothing(tmp_path: Path, setting: str) -> None:
     workflow = (
