@@ -182,14 +182,19 @@ def _follow_tox(tree: Tree, words: Sequence[str], run: CommandRun, walk: Command
 def _follow_named_of_tox(
     tree: Tree, configuration: ToxConfiguration, names: Sequence[str], walk: CommandWalk, service_path: str
 ) -> None:
-    """Follow what ``tox -e a,b`` runs: where some run tests, what the others install is for something else."""
+    """Follow what ``tox -e a,b`` runs: where some run tests, what the others install is for something else.
+
+    Of those that run the same commands the one with the newest Python counts, and not one for old or unstable versions.
+    """
     outer_steps, outer_limits = walk.steps, walk.limits
-    tested, others = _Installed(), _Installed()
-    for name in names:
+    tested, others, seen = _Installed(), _Installed(), set[tuple[tuple[str, ...], ...]]()
+    for name in sorted(_newest_first(names), key=lambda name: _UNUSUAL_ENVIRONMENT.search(name) is not None):
         walk.steps, walk.limits, count = [], [], len(walk.runs)
         walk_tox(configuration, (name,), walk)
         tests = [run for run in walk.runs[count:] if is_test_run(run) or is_further_test(run, tree, service_path)]
-        kind = tested if tests else others
+        commands = tuple(run.words for run in tests)
+        kind = _Installed() if commands in seen else tested if tests else others
+        seen |= {commands} if tests else set()
         kind.steps += walk.steps
         kind.limits += walk.limits
         kind.is_followed = True

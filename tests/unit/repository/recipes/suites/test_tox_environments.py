@@ -176,3 +176,16 @@ def test_a_job_tests_with_all_environments_that_run_tests(
     assert [step.files for step in recipe.steps] == [(f"requirements/{name}.txt",) for name in installed]
     assert list(recipe.further_paths) == further
     assert recipe.deselected_tests == ()
+
+
+def test_of_environments_with_the_same_tests_the_newest_usual_one_counts(tmp_path: Path) -> None:
+    text = (
+        "[tox]\nskipsdist = true\n[testenv]\ndeps =\n    py39: a<2\n    py311: a>=2\n    oldest: a==1\n"
+        "    docs: sphinx\n    behave: behave\ncommands =\n    !docs-!behave: pytest tests\n    docs: sphinx-build\n"
+        "    behave: behave features\n"
+    )
+    job = "jobs: {t: {steps: [{run: 'tox -e py39,oldest,py311,docs,behave'}]}}\n"
+    files = {"tox.ini": text, ".github/workflows/ci.yml": job, "tests/test_a.py": ""}
+    recipe = read_workflow_recipe(Tree(service_tree(tmp_path, files)), ".", "a")
+    assert recipe is not None
+    assert [step.arguments for step in recipe.steps] == [("a>=2",), ("behave",)]
