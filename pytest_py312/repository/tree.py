@@ -97,6 +97,11 @@ def lies_in(path: str, folder: str) -> bool:
     return f"{path}/".startswith(f"{folder}/")
 
 
+def is_inside(path: str, folder: str) -> bool:
+    """Return whether a path is a folder or below it, where the root contains everything of the repository."""
+    return not leaves_root(path) if folder == "." else lies_in(path, folder)
+
+
 def relative_to(folder: str, paths: Iterable[str]) -> tuple[str, ...]:
     """Return those of ``paths`` that are below ``folder``, relative to it."""
     if folder == ".":

@@ -21,7 +21,7 @@ from pytest_py312.repository.formats.functions.serverless import (
 from pytest_py312.repository.formats.functions.terraform import read_terraform
 from pytest_py312.repository.recipes.image_builds import COMMAND_ARGUMENTS, scripts_of
 from pytest_py312.repository.recipes.suites.suite_commands import option_of
-from pytest_py312.repository.tree import Tree, join_path, leaves_root, lies_in, with_outer_folders
+from pytest_py312.repository.tree import Tree, is_inside, join_path, leaves_root, with_outer_folders
 
 HANDLER_FILE_LIMIT = 100
 """Maximum number of files of one folder in which handlers are searched."""
@@ -164,7 +164,7 @@ def _programs_of_cdk(names: Sequence[str]) -> Iterator[tuple[str, str]]:
     apps = sorted((_folder_of(name) for name in names if name.rpartition("/")[2] == "cdk.json"), key=len, reverse=True)
     sources = (name for name in names if apps and name.endswith((".py", ".ts")) and not name.endswith(".d.ts"))
     for name in islice(sources, FILE_LIMIT):
-        app_folder = next((folder for folder in apps if _is_in(name, folder)), None)
+        app_folder = next((folder for folder in apps if is_inside(name, folder)), None)
         if app_folder is not None and not _TEST_FOLDER.search(name):
             yield name, app_folder
 
@@ -196,9 +196,9 @@ def _functions_of(
         functions = [
             function
             for function in by_file[path]
-            if not any(_is_in(function.folder, join_path(service_path, inner)) for inner in nested)
+            if not any(is_inside(function.folder, join_path(service_path, inner)) for inner in nested)
             # what is in a folder inside of the service together with its template is something of its own
-            and (_folder_of(path) in levels or not _is_in(function.folder, _folder_of(path)))
+            and (_folder_of(path) in levels or not is_inside(function.folder, _folder_of(path)))
         ]
         if functions:
             yield path, functions
@@ -234,10 +234,6 @@ def _functions_by_folder(tree: Tree) -> tuple[list[str], list[tuple[str, int]]]:
 
 def _folder_of(path: str) -> str:
     return path.rpartition("/")[0] or "."
-
-
-def _is_in(folder: str, service_path: str) -> bool:
-    return service_path == "." or lies_in(folder, service_path)
 
 
 def _manifest_of_sam(tree: Tree, template: str) -> tuple[str, Location] | None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from pytest_py312.core.errors import PlanError
 from pytest_py312.core.model.fleet import InstallRecipe, InstallStep
@@ -30,6 +31,9 @@ from pytest_py312.repository.services.detection.service_files import (
 from pytest_py312.repository.services.own_distributions import SCRIPT_LIMIT, installing_commands
 from pytest_py312.repository.services.requirements.development import is_for_development
 from pytest_py312.repository.tree import Tree, is_inside_root, join_path, lies_in, with_outer_folders
+
+if TYPE_CHECKING:
+    from pytest_py312.repository.recipes.suites.workflow_jobs import WorkflowJob
 
 OUTER_DOCKERFILE_LIMIT = 50
 """Maximum number of Dockerfiles above a service that are read for it."""
@@ -91,11 +95,8 @@ def _read_packaging_recipe(tree: Tree, files: ServiceFiles) -> InstallRecipe | N
 
     What else the job installs is for itself: tests, the command line of a cloud.
     """
-    name, own_files = files.path.rpartition("/")[2], run_time_files(tree, files.path)
-    for path, job in jobs_of_workflows(tree, ".", INSTALLS_INTO_FOLDER):
-        walk = new_walk(tree, path, ".")
-        for _ in walk_job(walk, job, files.path, name, "."):
-            pass
+    own_files = run_time_files(tree, files.path)
+    for walk in _job_walks(tree, files, jobs_of_workflows(tree, ".", INSTALLS_INTO_FOLDER)):
         into_folder = [
             (resolve_path(step.target, resolve_path(step.folder or ".", "/")), step)
             for step in walk.steps
@@ -105,8 +106,18 @@ def _read_packaging_recipe(tree: Tree, files: ServiceFiles) -> InstallRecipe | N
         targets = {target for target, step in into_folder if any(map(is_packed, step.files))}
         steps = [replace(step, target=LAMBDA_CODE) for target, step in into_folder if target in targets]
         if steps:
-            return InstallRecipe(source=path, steps=tuple(dict.fromkeys(steps)))
+            return InstallRecipe(source=walk.path, steps=tuple(dict.fromkeys(steps)))
     return None
+
+
+def _job_walks(tree: Tree, files: ServiceFiles, jobs: Iterable[tuple[str, "WorkflowJob"]]) -> Iterator[CommandWalk]:
+    """Yield the walk through each of the ``jobs``, with the values of its matrix that are for the service."""
+    for path, job in jobs:
+        walk = new_walk(tree, path, ".")
+        for _ in walk_job(walk, job, files.path, files.path.rpartition("/")[2], "."):
+            pass
+        walk.path = path  # a step may have been in another file
+        yield walk
 
 
 def _is_of_production(files: ServiceFiles, own_files: Sequence[str], path: str) -> bool:
@@ -137,11 +148,8 @@ def _packaging_walks(tree: Tree, files: ServiceFiles) -> Iterator[CommandWalk]:
         walk.run_argv(words, 1)
         yield walk
     jobs = jobs_of_workflows(tree, ".", INSTALLS_INTO_FOLDER)
-    for path, job in sorted(jobs, key=lambda item: not _DEPLOYING_JOB.search(f"{item[0]} {item[1].name}")):
-        walk = new_walk(tree, path, ".")
-        for _ in walk_job(walk, job, files.path, files.path.rpartition("/")[2], "."):
-            pass
-        yield walk
+    deploying_first = sorted(jobs, key=lambda item: not _DEPLOYING_JOB.search(f"{item[0]} {item[1].name}"))
+    yield from _job_walks(tree, files, deploying_first)
 
 
 def _installs_into(step: InstallStep, files: ServiceFiles) -> bool:

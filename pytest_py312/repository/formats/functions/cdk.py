@@ -20,6 +20,7 @@ from pytest_py312.repository.formats.functions.serverless import (
     code_folder,
     handler_module,
 )
+from pytest_py312.repository.formats.text_positions import blanked
 
 GROUP_LIMIT = 10_000
 """Characters on each side of a runtime in which the arguments of its function are searched."""
@@ -56,7 +57,7 @@ def read_cdk(text: str, path: str, app_folder: str) -> tuple[ServerlessFunction,
 
 def _kept_string(match: re.Match[str]) -> str:
     """Return a match as it is if it is a string; of a comment, blanks."""
-    return match[0] if match[0][0] in "'\"`" else re.sub(r"[^\n]", " ", match[0])
+    return match[0] if match[0][0] in "'\"`" else blanked(match)
 
 
 def _depth(text: str) -> int:
@@ -92,11 +93,8 @@ def _module(arguments: str, *, is_built: bool) -> str:
 
 def _arguments_around(text: str, position: int) -> str:
     """Return what is in the innermost brackets around a position, strings apart; empty without any."""
-    start, depth = position, 0
-    blank = _STRING.sub(
-        lambda match: " " * len(match[0]), text[max(0, position - GROUP_LIMIT) : position + GROUP_LIMIT]
-    )
-    offset = max(0, position - GROUP_LIMIT)
+    offset, depth = max(0, position - GROUP_LIMIT), 0
+    blank = _STRING.sub(blanked, text[offset : position + GROUP_LIMIT])
     for start in range(position - 1 - offset, -1, -1):
         depth += (blank[start] in _CLOSING) - (blank[start] in _OPENING)
         if depth < 0:
@@ -112,7 +110,7 @@ def _arguments_around(text: str, position: int) -> str:
 
 def _first_argument(text: str, start: int) -> str:
     """Return an expression up to the comma or bracket that ends it."""
-    blank = _STRING.sub(lambda match: " " * len(match[0]), text)
+    blank = _STRING.sub(blanked, text)
     depth = 0
     for end in range(start, len(blank)):
         depth += (blank[end] in _OPENING) - (blank[end] in _CLOSING)

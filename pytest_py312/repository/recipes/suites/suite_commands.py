@@ -10,7 +10,7 @@ from pytest_py312.core.model.plan import FurtherTest
 from pytest_py312.repository.formats.commands.shell import UNKNOWN
 from pytest_py312.repository.recipes.commands.command_walk import CommandRun
 from pytest_py312.repository.recipes.suites.pytest_settings import VALUE_OPTIONS, ignored_paths, settings_in_folder
-from pytest_py312.repository.tree import Tree, join_path, leaves_root, lies_in
+from pytest_py312.repository.tree import Tree, is_inside, join_path, lies_in
 
 _TEST_PROGRAMS = frozenset({"pytest", "py.test", "nosetests", "nose2", "trial", "stestr", "unittest", "ward", "green"})
 _PYTEST_PROGRAMS = frozenset({"pytest", "py.test"})
@@ -178,7 +178,7 @@ def repeated_test(run: CommandRun, tree: Tree, service_path: str) -> FurtherTest
     if is_unclear or run.folder is None or any(map(_SYSTEM_TEST.search, words)):
         return FurtherTest(text=text)
     folder = run.folder
-    if not _is_in_service(folder, service_path):  # a cell has the files of the service alone
+    if not is_inside(folder, service_path):  # a cell has the files of the service alone
         words = [_path_from(service_path, folder, word, tree) for word in words]
         folder = service_path
     name = posixpath.basename(words[0])
@@ -193,15 +193,11 @@ def repeated_test(run: CommandRun, tree: Tree, service_path: str) -> FurtherTest
     return FurtherTest(text=text, words=tuple(words), folder=folder)
 
 
-def _is_in_service(place: str, service_path: str) -> bool:
-    return (service_path == "." and not leaves_root(place)) or lies_in(place, service_path)
-
-
 def _path_from(service_path: str, folder: str, word: str, tree: Tree) -> str:
     """Return a word that names a file or folder of the service, relative to it; others as they are."""
     place = join_path(folder, word)
-    is_inside = _is_in_service(place, service_path) and (tree.is_file(place) or tree.is_folder(place))
-    return posixpath.relpath(place, service_path) if is_inside else word
+    is_there = tree.is_file(place) or tree.is_folder(place)
+    return posixpath.relpath(place, service_path) if is_there and is_inside(place, service_path) else word
 
 
 def _start_of_discovery(words: Sequence[str]) -> str:
@@ -239,12 +235,12 @@ def collects_around(run: CommandRun, tree: Tree, service_path: str) -> bool:
     return any(place == "." or lies_in(service_path, place) for place in named or testpaths or [folder])
 
 
-def named_paths(run: CommandRun, tree: Tree, service_path: str) -> list[str]:
+def _named_paths(run: CommandRun, tree: Tree, service_path: str) -> list[str]:
     """Return the files and folders of the service, relative to it, that a run of pytest names."""
     options = ("", *pytest_options(run.words))
     words = (word.partition("::")[0] for option, word in pairwise(options) if _is_operand(option, word))
     places = [posixpath.normpath(join_path(run.folder or ".", word)) for word in words]
-    inside = [place for place in places if _is_in_service(place, service_path) and place != service_path]
+    inside = [place for place in places if is_inside(place, service_path) and place != service_path]
     return [posixpath.relpath(place, service_path) for place in inside if tree.is_file(place) or tree.is_folder(place)]
 
 
@@ -254,9 +250,9 @@ def _is_operand(option: str, word: str) -> bool:
 
 def further_paths(tree: Tree, run: CommandRun, runs: Sequence[CommandRun], service_path: str) -> tuple[str, ...]:
     """Return what other runs of pytest in a job name that ``run`` does not reach; nothing if it names no path."""
-    own = named_paths(run, tree, service_path)
+    own = _named_paths(run, tree, service_path)
     others = [each for each in runs if each is not run and runs_pytest(each.words) and is_test_of(each, service_path)]
-    named = (path for each in others if not each.conditional for path in named_paths(each, tree, service_path))
+    named = (path for each in others if not each.conditional for path in _named_paths(each, tree, service_path))
     return tuple(dict.fromkeys(path for path in named if own and not any(lies_in(path, place) for place in own)))
 
 
