@@ -13,7 +13,7 @@ from pytest_py312.core.model.fleet import RequirementSource
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.dependencies.diagnosis.locker import Locker
 from pytest_py312.dependencies.installation.lockfile_diagnosis import LockFileDiagnosis
-from pytest_py312.dependencies.installation.requests import RequestBuilder
+from pytest_py312.dependencies.requests.request_builder import RequestBuilder
 from pytest_py312.dependencies.resolution.lock import DependencyLock, Unresolvable
 from pytest_py312.dependencies.resolution.uv_resolver import UvResolver
 from pytest_py312.runners.runner import CellUnavailable
@@ -216,7 +216,7 @@ def test_an_invalid_lock_is_reported_with_its_line_and_ignored(locked: LockedSer
     assert isinstance(lock, DependencyLock), lock
     assert lock.versions == {"lib": "2.0"}
     builder = RequestBuilder(plan=Plan(root=locked.root), cache=locked.root)
-    (problem,) = builder.requirements(locked.cell.service).problems
+    (problem,) = builder.requirements.of(locked.cell.service).problems
     assert problem.location == Location(path=f"{PLACE}/uv.lock", line=2, column=1)
 
 

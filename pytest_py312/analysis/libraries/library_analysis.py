@@ -230,7 +230,7 @@ class LibraryAnalyzer:
         if not self._imports_with(cell, requirement, module):
             return ImportRemedy(text=upgrade)
         text = setuptools_remedy(requirement, module, cell)
-        required = self._installer.request_builder.requirements(cell.service)
+        required = self._installer.requirements.of(cell.service)
         return ImportRemedy(
             text=f"{text}, or {upgrade}" if FIRST_GOOD in upgrade and upgrade.startswith("require ") else text,
             changes=setuptools_changes(required, requirement),
@@ -286,7 +286,9 @@ class LibraryAnalyzer:
     ) -> "_AnalysisInputs":
         service = cell.service
         request_builder = self._installer.request_builder
-        requirement_sets = [request_builder.requirements(owner) for owner in (service, *additional_services(service))]
+        requirement_sets = [
+            request_builder.requirements.of(owner) for owner in (service, *additional_services(service))
+        ]
         run_time: dict[str, set[str]] = {}
         for item in read_requirement_set(self._plan.root, service.requirements).entries:
             run_time.setdefault(item.name, set()).update(_extras(item.text))
@@ -318,11 +320,11 @@ class LibraryAnalyzer:
             intermediate=tuple(planned_cell.interpreter for planned_cell in cells_of(self._plan, service)),
             source_trees={
                 entry.name: path
-                for path in request_builder.source_trees(service)
+                for path in request_builder.requirements.source_trees(service)
                 for entry in installation.distributions
                 if request_builder.folders.is_built_from(path, entry)
             },
-            left_out=request_builder.production_leaves_out(service),
+            left_out=request_builder.requirements.production_leaves_out(service),
             is_waived=any(
                 waiver.code == "PY120" and matches(waiver.service, service.name, service.path)
                 for waiver in self._plan.waivers

@@ -13,9 +13,9 @@ from pytest_py312.core.progress.hub import PROGRESS
 from pytest_py312.dependencies.diagnosis.locker import Locker
 from pytest_py312.dependencies.installation.installed_distributions import tool_constraints
 from pytest_py312.dependencies.installation.lockfile_diagnosis import LockFileDiagnosis
-from pytest_py312.dependencies.installation.requests import RequestBuilder
 from pytest_py312.dependencies.installation.result import Installation
 from pytest_py312.dependencies.installation.source_trees import SourceTrees
+from pytest_py312.dependencies.requests.request_builder import RequestBuilder
 from pytest_py312.dependencies.resolution.lock import DependencyLock, Undetermined, Unresolvable
 from pytest_py312.dependencies.resolution.resolvers import Resolver
 from pytest_py312.dependencies.store.distribution_store import DistributionStore

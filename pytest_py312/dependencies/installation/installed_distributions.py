@@ -23,11 +23,6 @@ MAX_OLDER_ATTEMPTS = 5
 """Number of times that an older version is tried, as pip would."""
 
 
-def decisiveness(item: LocatedEntry) -> tuple[bool, bool]:
-    """Return a key by which, of the requirements of one project, the greatest decides its version: a pin."""
-    return "==" in item.entry.specifier, bool(item.entry.specifier)
-
-
 def requirement_of(
     project: str, entries: Sequence[LocatedEntry], distributions: Sequence[StoredDistribution]
 ) -> LocatedEntry | None:
@@ -57,7 +52,7 @@ def _nearest(
     while level:
         required = [item for item in entries if item.name in level]
         if required:
-            return max(required, key=decisiveness)
+            return max(required, key=lambda item: item.decisiveness)
         level = {name for known in level for name in requiring.get(known, ())} - seen
         seen |= level
     return None

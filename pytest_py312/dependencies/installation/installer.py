@@ -26,11 +26,11 @@ from pytest_py312.dependencies.diagnosis.locker import RESOLUTIONS_PER_CORE, Loc
 from pytest_py312.dependencies.installation.cell_locks import CellLocks
 from pytest_py312.dependencies.installation.lock_installation import LockInstaller
 from pytest_py312.dependencies.installation.lockfile_diagnosis import LockFileDiagnosis
-from pytest_py312.dependencies.installation.requests import RequestBuilder
 from pytest_py312.dependencies.installation.result import Installation
 from pytest_py312.dependencies.installation.source_trees import SourceTrees
 from pytest_py312.dependencies.installation.trials import Trials
 from pytest_py312.dependencies.proofs.import_check import ImportChecker
+from pytest_py312.dependencies.requests.request_builder import RequestBuilder
 from pytest_py312.dependencies.resolution.format_control import ALL, FormatControl
 from pytest_py312.dependencies.resolution.lock import (
     PROJECT_NAME,
@@ -104,7 +104,8 @@ class Installer:
             cache=cache, resolver=resolver_of_plan, single_flight=single_flight, lock_hours=plan.lock_hours
         )
         self.request_builder = RequestBuilder(plan=plan, cache=cache, offline=resolver_of_plan.offline)
-        self._builds = CellBuilds(runner, self.request_builder.requires_git)
+        self.requirements = self.request_builder.requirements
+        self._builds = CellBuilds(runner, self.requirements.requires_git)
         self._diagnosis = LockFileDiagnosis(self.request_builder, self._locker)
         self._import_checker = ImportChecker(root=plan.root, runner=runner, environments=environments)
         self._trees = SourceTrees(
@@ -317,7 +318,7 @@ class Installer:
             return frozenset()
         baseline = self.installation(cell.baseline_cell) if not cell.is_baseline else None
         environment = baseline.environment if baseline is not None else None
-        return self.request_builder.dispensable(cell.service, trees, environment.modules if environment else {})
+        return self.requirements.dispensable(cell.service, trees, environment.modules if environment else {})
 
     def _install_rest(self, cell: Cell, unavailable: Sequence[str]) -> Installation | None:
         """Install the requirements of a cell without those of ``unavailable`` that its files require.
@@ -328,8 +329,8 @@ class Installer:
         names = set(unavailable)
         for _ in range(MAX_UNAVAILABLE):
             parts = {
-                *self.request_builder.directly_required(cell.service),
-                *self.request_builder.source_trees(cell.service),
+                *self.requirements.directly_required(cell.service),
+                *self.requirements.source_trees(cell.service),
             }
             if not names < parts:  # another requirement brings it, or nothing is left
                 return self._judge_pins_alone(cell, names)

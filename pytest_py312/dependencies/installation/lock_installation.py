@@ -17,7 +17,6 @@ from pytest_py312.dependencies.installation.installed_distributions import (
     with_requirement,
 )
 from pytest_py312.dependencies.installation.lockfile_diagnosis import LockFileDiagnosis
-from pytest_py312.dependencies.installation.requests import RequestBuilder
 from pytest_py312.dependencies.installation.result import Installation
 from pytest_py312.dependencies.installation.source_trees import SourceTrees
 from pytest_py312.dependencies.proofs.console_scripts import (
@@ -30,6 +29,7 @@ from pytest_py312.dependencies.proofs.hash_checking import unhashed_findings
 from pytest_py312.dependencies.proofs.import_causes import possible_causes
 from pytest_py312.dependencies.proofs.import_check import ImportChecker
 from pytest_py312.dependencies.proofs.verification import ExpectedDistribution, incomplete_reason
+from pytest_py312.dependencies.requests.request_builder import RequestBuilder
 from pytest_py312.dependencies.resolution.lock import (
     DependencyLock,
     Pin,
@@ -150,7 +150,7 @@ class LockInstaller:
     ) -> list[Finding]:
         """Return findings on builds with the requirement that brings their project in, where no file names it."""
         installed = [distribution for pin in pins if (distribution := self._store.get(pin, build))]
-        entries = self._request_builder.requirements(cell.service).entries
+        entries = self._request_builder.requirements.of(cell.service).entries
         return [
             with_requirement(finding, entries, installed)
             if finding.location is None and len(finding.names) == 1
@@ -172,7 +172,7 @@ class LockInstaller:
         trees, findings = self._trees.build(cell, build, without)
         pins = _installed_pins(lock, build, {tree.name for tree in trees})
         distributions = [*self._stored(cell, build, lock, pins, trees, build_limit), *trees]
-        installs = self._request_builder.hashed_installs(cell.service) if check_hashes else ()
+        installs = self._request_builder.requirements.hashed_installs(cell.service) if check_hashes else ()
         unhashed = tuple(unhashed_findings(installs, distributions, lock.versions, build))
         if unhashed:
             raise Unresolvable(unhashed)
@@ -202,7 +202,7 @@ class LockInstaller:
             source_imports=imported - declared,
             import_causes=frozenset(causes),
             unneeded_imports=unneeded,
-            unused=self._request_builder.unused(cell.service) if unneeded else {},
+            unused=self._request_builder.requirements.unused(cell.service) if unneeded else {},
             distributions=tuple(distributions),
         )
 
@@ -260,16 +260,16 @@ class LockInstaller:
         distributions: Sequence[StoredDistribution],
     ) -> str:
         """Return how the environment differs from what is required; empty if it does not."""
-        alone = {tree.name for tree in trees if self._request_builder.is_tree_alone(cell.service, tree)}
+        alone = {tree.name for tree in trees if self._request_builder.requirements.is_tree_alone(cell.service, tree)}
         return incomplete_reason(
             environment.folder,
             distributions,
             trees,
             [ExpectedDistribution(name=pin.name, version=pin.version) for pin in pins],
-            [entry.text for entry in self._request_builder.requirements(cell.service).entries],
+            [entry.text for entry in self._request_builder.requirements.of(cell.service).entries],
             build,
-            self._request_builder.installed_alone(cell.service) | alone,
-            self._request_builder.left_out(cell.service),
+            self._request_builder.requirements.installed_alone(cell.service) | alone,
+            self._request_builder.requirements.left_out(cell.service),
             self._request_builder.replaced(cell, trees),
         )
 
@@ -286,7 +286,7 @@ class LockInstaller:
         distributions: Sequence[StoredDistribution],
     ) -> frozenset[str]:
         builder = self._request_builder
-        by_files = [*builder.directly_required(cell.service), *(tree.name for tree in trees)]
+        by_files = [*builder.requirements.directly_required(cell.service), *(tree.name for tree in trees)]
         names = dict.fromkeys((*by_files, *sorted(builder.required_by_trees(cell, trees))))
         started = self._started_modules(cell.service, distributions, names)
         return started.union(*(importable_modules(environment.modules.get(name, ())) for name in names))
@@ -304,11 +304,11 @@ class LockInstaller:
         imported: Collection[str],
         distributions: Sequence[StoredDistribution],
     ) -> frozenset[str]:
-        names = self._request_builder.directly_required(cell.service)
+        names = self._request_builder.requirements.directly_required(cell.service)
         started = {*imported, *self._started_modules(cell.service, distributions, names)}
         packages = {module.partition(".")[0] for module in started}
         failing = [name for name, detail in imports.items() if detail and name.partition(".")[0] not in packages]
-        return self._request_builder.unnamed_modules(cell.service, failing)
+        return self._request_builder.requirements.unnamed_modules(cell.service, failing)
 
 
 def _installed_pins(lock: DependencyLock, build: InterpreterBuild, tree_names: Collection[str]) -> list[Pin]:

@@ -30,7 +30,7 @@ def with_updates_tried(
     located = dict(zip(map(id, blocking), installer.attribute_to_lock_files(cell, blocking), strict=True))
     if not blocking or not all(map(_is_locked_version, located.values())):
         return None
-    entries = installer.request_builder.requirements(cell.service).entries
+    entries = installer.requirements.of(cell.service).entries
     baseline = installer.installation(cell.baseline_cell)
     # what fails on the baseline as well is reported as that, if at all
     reported = {finding_identity(item) for item in installation_findings(cell.baseline_cell, baseline, entries)}

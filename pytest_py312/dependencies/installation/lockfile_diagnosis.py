@@ -10,7 +10,7 @@ from pytest_py312.core.model.findings import Finding
 from pytest_py312.core.model.fleet import Cell
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.dependencies.diagnosis.locker import Locker
-from pytest_py312.dependencies.installation.requests import RequestBuilder
+from pytest_py312.dependencies.requests.request_builder import RequestBuilder
 from pytest_py312.dependencies.resolution.lock import DependencyLock, Undetermined, Unresolvable
 from pytest_py312.dependencies.resolution.lockfile_pins import (
     attribute_to_locks,
@@ -34,7 +34,7 @@ class LockFileDiagnosis:
         :raises Unresolvable, Undetermined: see dependencies/resolution/lock.py.
         """
         request = self._request_builder.request(cell, trees, ())
-        requirements = self._request_builder.requirements(cell.service)
+        requirements = self._request_builder.requirements.of(cell.service)
         if not requirements.locks:
             return self._locker.lock(request, build)
         lock = self._locker.try_lock(request, build)
@@ -63,7 +63,7 @@ class LockFileDiagnosis:
         findings: Sequence[Finding],
     ) -> tuple[Finding, ...]:
         """Attribute ``findings`` on sources that do not build to the lock files, if only these require them."""
-        requirements = self._request_builder.requirements(cell.service)
+        requirements = self._request_builder.requirements.of(cell.service)
         if not requirements.locks:
             return tuple(findings)
         try:
@@ -78,5 +78,5 @@ class LockFileDiagnosis:
 
     def stale_lock_findings(self, cell: Cell) -> tuple[Finding, ...]:
         """Return findings for lock files of the cell that do not match its requirements."""
-        requirements = self._request_builder.requirements(cell.service)
+        requirements = self._request_builder.requirements.of(cell.service)
         return tuple(stale_lock_findings(requirements.locks, requirements.entries, cell.interpreter))

@@ -77,7 +77,7 @@ def repair(
     trials = RepairTrials(
         installer=installer, cell=cell, exclude_newer=exclude_newer, started=clock.stopwatch(), unavailable=unavailable
     )
-    entries = installer.request_builder.requirements(cell.service).entries
+    entries = installer.requirements.of(cell.service).entries
     explained = list(findings)
     try:
         updated = with_updates_tried(installer, cell, findings, AFTER_REPAIR)
@@ -129,7 +129,7 @@ class RepairTrials:
 
     @property
     def _required(self) -> RequirementSet:
-        return self.installer.request_builder.requirements(self.cell.service)
+        return self.installer.requirements.of(self.cell.service)
 
     def candidates(self, item: LocatedEntry) -> Sequence[str]:
         """Return specifiers for a requirement, the smallest change first.
@@ -152,7 +152,7 @@ class RepairTrials:
         """Return whether another version can be written: hashes can be if a command makes the file again."""
         if item.entry.url or not item.location.line:
             return False
-        return not item.entry.hashes or self.installer.request_builder.is_compiled(item.location.path)
+        return not item.entry.hashes or self.installer.requirements.is_compiled(item.location.path)
 
     def _version_candidates(self, item: LocatedEntry, *, hashed: bool = False) -> Sequence[VersionCandidate]:
         """Return versions for a requirement, none if its line is not changed; with ``hashed`` if hashes are why."""

@@ -12,7 +12,7 @@ from pytest_py312.core.model.fleet import Cell, Service
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.core.text import join_names
-from pytest_py312.dependencies.installation.requests import RequestBuilder
+from pytest_py312.dependencies.requests.request_builder import RequestBuilder
 from pytest_py312.dependencies.resolution.known_solutions import project_name
 from pytest_py312.dependencies.resolution.lock import Undetermined, Unresolvable
 from pytest_py312.dependencies.store.distribution_store import DistributionStore
@@ -54,7 +54,7 @@ class SourceTrees:
         """Return the source trees of a cell; ``None`` if one is not built, since its requirements are unknown then."""
         trees = [
             self._store.get_tree(*self._request_builder.folders.source_copy(folder), build)
-            for folder in self._request_builder.source_trees(cell.service, build)
+            for folder in self._request_builder.requirements.source_trees(cell.service, build)
         ]
         if requires_service(trees, cell.service):
             trees.append(self._store.get_tree(*self._request_builder.folders.source_copy(cell.service.path), build))
@@ -71,7 +71,7 @@ class SourceTrees:
         """
         distributions, findings = [], []
         unbuilt: dict[str, TreeBuild] = {}
-        folders = list(self._request_builder.source_trees(cell.service, build))
+        folders = list(self._request_builder.requirements.source_trees(cell.service, build))
         for folder in folders:
             if folder in without:
                 continue
@@ -106,7 +106,7 @@ class SourceTrees:
 
     def _own_build_finding(self, finding: Finding, folder: str, cell: Cell) -> Finding:
         if folder.endswith(".whl"):
-            required = self._request_builder.requirements(cell.service).locals
+            required = self._request_builder.requirements.of(cell.service).locals
             return replace(finding, location=next((item.location for item in required if item.path == folder), None))
         subject = "the service itself" if folder == cell.service.path else folder
         reason = finding.message.rpartition("fails to build: ")[2]

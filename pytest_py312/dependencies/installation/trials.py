@@ -16,10 +16,10 @@ from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.dependencies.diagnosis.locker import Locker
 from pytest_py312.dependencies.installation.cell_locks import CellLocks
 from pytest_py312.dependencies.installation.lock_installation import LockInstaller
-from pytest_py312.dependencies.installation.requests import RequestBuilder
 from pytest_py312.dependencies.installation.result import Installation
 from pytest_py312.dependencies.installation.source_trees import SourceTrees
 from pytest_py312.dependencies.proofs.import_check import ImportChecker
+from pytest_py312.dependencies.requests.request_builder import RequestBuilder
 from pytest_py312.dependencies.resolution.lock import (
     PROJECT_NAME,
     DependencyLock,
@@ -116,7 +116,7 @@ class Trials:
 
         :param unavailable: projects that are left out because they cannot be had here.
         """
-        requirements = self._request_builder.requirements(cell.service)
+        requirements = self._request_builder.requirements.of(cell.service)
         locks = [
             replace(lock, pins=tuple(pin for pin in lock.pins if pin.name not in names)) for lock in requirements.locks
         ]

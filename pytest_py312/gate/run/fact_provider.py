@@ -232,7 +232,7 @@ class FactProvider:
         return self._cells[service.name]
 
     def requirements(self, service: Service) -> RequirementSet:
-        return self.installer.request_builder.requirements(service)
+        return self.installer.requirements.of(service)
 
     def optional_requirements(self, service: Service) -> Mapping[str, str]:
         from pytest_py312.repository.services.requirements.uninstalled import (
@@ -328,7 +328,7 @@ class FactProvider:
         imports = self.installer.trials.imports_with(cell, (requirement,), finding.names)
         if imports is None or any(imports.values()):
             return without_setuptools_offer(finding, requirement)
-        required = self.installer.request_builder.requirements(cell.service)
+        required = self.installer.requirements.of(cell.service)
         return replace(finding, changes=finding.changes or setuptools_changes(required, requirement))
 
     def source_analysis_with(
@@ -367,7 +367,7 @@ class FactProvider:
         versions = dict(self._locked_versions(cell, is_installed=is_installed) or {})
         if production is None or not versions.pop("setuptools", ""):
             return result
-        directly = self.installer.request_builder.directly_required
+        directly = self.installer.requirements.directly_required
         if "setuptools" in directly(production):
             return result
         without = analyzer.analyze(cell, versions, directly(cell.service))
@@ -388,7 +388,7 @@ class FactProvider:
     def _analyze_with_versions_of(
         self, installed: Service, analyzer: "ServiceAnalyzer", cell: Cell
     ) -> "AnalysisResult":
-        declared = self.installer.request_builder.directly_required(installed)
+        declared = self.installer.requirements.directly_required(installed)
         is_installed = cell in self.installed_cells
         versions = self._locked_versions(replace(cell, service=installed), is_installed=is_installed)
         return analyzer.analyze(cell, versions, declared)

@@ -113,7 +113,10 @@ class OutcomeKeys:
             parts.append([os.environ.get(name) for name in RESULT_AFFECTING_VARIABLES])
         parts += [encode(waiver) for waiver in waivers_for(self._plan.waivers, cells[0])]
         parts += [self._installer.request_builder.folders.digest(folder) for folder in self._folders_read(service)]
-        read = {*self._installer.request_builder.files(service), *(service.recipe.files if service.recipe else ())}
+        read = {
+            *self._installer.requirements.files(service),
+            *(service.recipe.files if service.recipe else ()),
+        }
         outside = [file for file in read if not file.startswith(f"{service.path}/")]
         paths = [path for file in sorted(outside) if (path := self._plan.root / file).is_file()]
         parts += [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
@@ -133,9 +136,9 @@ class OutcomeKeys:
         builder = self._installer.request_builder
         trees = set()
         for each in installed_sets(service):
-            trees |= {required.path for required in builder.requirements(each).locals}
-            trees |= {*builder.own_distributions(each).values()}
-        built = {folder for each in installed_sets(service) for folder in builder.source_trees(each)}
+            trees |= {required.path for required in builder.requirements.of(each).locals}
+            trees |= {*builder.requirements.own_distributions(each).values()}
+        built = {folder for each in installed_sets(service) for folder in builder.requirements.source_trees(each)}
         packed = {path for folder in trees | built for path in builder.folders.outer_paths(folder)}
         return sorted({*folders_read_by(service), *trees, *packed})
 

@@ -55,6 +55,11 @@ class LocatedEntry:
         """The normalized project name."""
         return self.entry.name
 
+    @property
+    def decisiveness(self) -> tuple[bool, bool]:
+        """A key by which, of the requirements of one project, the greatest decides its version: a pin."""
+        return "==" in self.entry.specifier, bool(self.entry.specifier)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LocalRequirement:

@@ -90,9 +90,9 @@ class FakeInstaller:
         return None if None in results.values() else cast("dict[str, str]", results)
 
     @property
-    def request_builder(self) -> Any:
+    def requirements(self) -> Any:
         requirements = RequirementSet(entries=self.entries, duplicates=self.repeats, computed=self.computed)
-        return SimpleNamespace(requirements=lambda service: requirements, is_compiled=lambda path: self.is_compiled)
+        return SimpleNamespace(of=lambda service: requirements, is_compiled=lambda path: self.is_compiled)
 
     def installation(self, cell: Cell) -> Installation:
         return self.current

@@ -53,7 +53,9 @@ def test_a_build_that_fails_names_its_limited_requirements(tmp_path: Path, requi
         raise failure
 
     folders = SimpleNamespace(source_copy=lambda folder: (tmp_path, folder))
-    request_builder: Any = SimpleNamespace(source_trees=lambda of, build: [of.path], folders=folders)
+    request_builder: Any = SimpleNamespace(
+        requirements=SimpleNamespace(source_trees=lambda of, build: [of.path]), folders=folders
+    )
     store: Any = SimpleNamespace(install_tree=refuse)
     trees = SourceTrees(
         plan=Plan(root=tmp_path), request_builder=request_builder, store=store, single_flight=SingleFlight(None)
@@ -77,8 +79,7 @@ def test_a_wheel_that_does_not_fit_is_reported_where_it_is_required(tmp_path: Pa
     place = Location(path="requirements.txt", line=3)
     required = SimpleNamespace(locals=[SimpleNamespace(path=path, location=place)])
     request_builder: Any = SimpleNamespace(
-        source_trees=lambda of, build: [path],
-        requirements=lambda of: required,
+        requirements=SimpleNamespace(source_trees=lambda of, build: [path], of=lambda of: required),
         folders=SimpleNamespace(source_copy=lambda folder: (tmp_path, folder)),
     )
     store: Any = SimpleNamespace(install_tree=refuse)

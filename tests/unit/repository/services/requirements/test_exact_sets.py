@@ -8,7 +8,7 @@ import pytest
 from pytest_py312.core.model.findings import Location
 from pytest_py312.core.model.fleet import InstallRecipe, InstallStep, LocalProject, RequirementSource, Service
 from pytest_py312.core.model.plan import Plan
-from pytest_py312.dependencies.installation.requests import RequestBuilder
+from pytest_py312.dependencies.requests.request_builder import RequestBuilder
 from pytest_py312.dependencies.resolution.lock import DependencyLock, Pin
 from tests.support.fakes import cell_of, service, service_tree
 
@@ -95,5 +95,5 @@ def test_production_is_judged_by_itself(tmp_path: Path) -> None:
     of = replace(service(), path="app", requirements=(TABLE,), test_requirements=(FILE,))
     made = RequestBuilder(plan=Plan(root=tmp_path), cache=tmp_path / "cache")
 
-    assert made.production_leaves_out(of) == {"setuptools"}
-    assert made.production_leaves_out(replace(of, requirements=())) == frozenset()
+    assert made.requirements.production_leaves_out(of) == {"setuptools"}
+    assert made.requirements.production_leaves_out(replace(of, requirements=())) == frozenset()

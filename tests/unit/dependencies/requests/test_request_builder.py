@@ -15,7 +15,7 @@ from pytest_py312.core.model.fleet import (
     Service,
 )
 from pytest_py312.core.model.plan import Plan
-from pytest_py312.dependencies.installation.requests import RequestBuilder
+from pytest_py312.dependencies.requests.request_builder import RequestBuilder
 from pytest_py312.dependencies.resolution.failure_cache import with_locations
 from pytest_py312.dependencies.resolution.lock import ResolutionRequest, Undetermined, parts_of
 from pytest_py312.dependencies.resolution.uv_config import BUILD_CONSTRAINT
@@ -42,11 +42,11 @@ def required(root: Path, *, static: bool, setup: str = "services/app/setup.py") 
         distribution=Distribution(name="app", version="1.0", static=static, source_roots=(".",)),
     )
     demands = RequestBuilder(plan=Plan(root=root), cache=root / "cache")
-    return demands.requirements(service), built(demands, service)
+    return demands.requirements.of(service), built(demands, service)
 
 
 def built(demands: RequestBuilder, service: Service) -> list[str]:
-    return list(demands.source_trees(service))
+    return list(demands.requirements.source_trees(service))
 
 
 def test_computed_requirements_of_a_built_service_are_no_problem(tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_a_project_of_the_repository_is_built_and_not_requested_from_the_index(
 
     request = builder.request(replace(cell, service=service), [tree] if is_built else [], ())
 
-    assert builder.source_trees(service) == ("acme",)
+    assert builder.requirements.source_trees(service) == ("acme",)
     lines = [line for line in request.lines if not line.startswith("pytest")]
     assert lines == (["six==1.16.0", "idna", "wheel"] if is_built else ["six==1.16.0"])
 
@@ -128,9 +128,9 @@ def test_a_wheel_by_its_path_is_required_where_its_marker_applies(tmp_path: Path
     service = replace(cell_of("3.12").service, requirements=(RequirementSource(path="r.txt"),), test_requirements=())
     builder = RequestBuilder(plan=Plan(root=root), cache=root / "cache")
 
-    assert builder.source_trees(service) == tuple(names)
-    assert builder.source_trees(service, build_of("3.11")) == (names[0],)
-    assert builder.source_trees(service, build_of("3.12")) == (names[1],)
+    assert builder.requirements.source_trees(service) == tuple(names)
+    assert builder.requirements.source_trees(service, build_of("3.11")) == (names[0],)
+    assert builder.requirements.source_trees(service, build_of("3.12")) == (names[1],)
 
 
 @pytest.mark.parametrize("interpreter", ["3.9", "3.10", "3.12"])
@@ -317,7 +317,7 @@ def test_a_lock_that_excludes_a_python_counts_without_requirements_for_run_time(
     )
     (service,) = discover(default_plan(tmp_path)).services
 
-    locks = RequestBuilder(plan=Plan(root=tmp_path), cache=tmp_path / "cache").requirements(service).locks
+    locks = RequestBuilder(plan=Plan(root=tmp_path), cache=tmp_path / "cache").requirements.of(service).locks
 
     assert [(lock.path, lock.requires_python) for lock in locks] == [("api/Pipfile.lock", "==3.11.*")]
 
@@ -339,7 +339,7 @@ def test_projects_that_are_required_for_another_reason_than_their_import(tmp_pat
     )
     service = replace(cell_of("3.12").service, path="svc", requirements=tables)
     builder = RequestBuilder(plan=Plan(root=tree), cache=tmp_path / "cache")
-    assert builder.unused(service) == {
+    assert builder.requirements.unused(service) == {
         "anyconfig": "its line says that nothing requires it directly",
         "zipp": "its line says that nothing requires it directly",
         "nose": "it is a tool for development",
@@ -382,7 +382,7 @@ def test_projects_that_a_poetry_project_requires_by_path_are_built_as_well(tmp_p
     source = RequirementSource(path="svc/pyproject.toml", table="tool.poetry.dependencies")
     of = replace(service(), path="svc", requirements=(source,))
     builder = RequestBuilder(plan=Plan(root=root), cache=tmp_path / "cache")
-    assert builder.source_trees(of) == ("lib/common", "lib/grpc")
+    assert builder.requirements.source_trees(of) == ("lib/common", "lib/grpc")
 
 
 @pytest.mark.parametrize(("path", "replaced"), [(".", set()), ("svc", {"urllib3==2.0.0"})])

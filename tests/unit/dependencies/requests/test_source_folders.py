@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_py312.dependencies.installation.source_folders import SourceFolders
+from pytest_py312.dependencies.requests.source_folders import SourceFolders
 from pytest_py312.runners.git_version import GitVersion
 from tests.support.fakes import service_tree
 
