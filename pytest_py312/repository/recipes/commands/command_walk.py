@@ -164,14 +164,21 @@ class CommandWalk(ShellWalk):
             return
         parsed = runner.read(text)
         folder = posixpath.dirname(place) if runner.runs_beside_file else folder
-        outer = (self.path, self.folder, self.variables)
+        outer = (self.path, self.folder, self.variables, self.exported)
         self.depth += 1
         for target, values in parsed.called(call.targets or [parsed.default]):
-            for number, command in parsed.commands_of(target, {**call.variables, **values}):
-                self.path, self.folder, self.variables = task_file, folder, {**outer[2], **values}
+            variables = {**call.variables, **values}
+            exports = "\n".join(
+                f'export {name}="{value.replace(chr(34), "")}"'
+                for name, value in parsed.environment_of(target, variables).items()
+            )
+            for number, command in parsed.commands_of(target, variables):
+                self.path, self.folder, self.exported = task_file, folder, outer[3]
+                self.variables = {**outer[2], **values, "CURDIR": folder}
+                self.run(exports, number)
                 self.run(command, number)
         self.depth -= 1
-        self.path, self.folder, self.variables = outer
+        self.path, self.folder, self.variables, self.exported = outer
 
     def _follow_python(self, words: Sequence[str]) -> None:
         """Walk through the commands with which a Python script of the repository installs when it is run."""

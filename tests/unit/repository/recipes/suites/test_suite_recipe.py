@@ -570,6 +570,21 @@ jobs:
     assert variables_of(read_workflow_recipe(tree, "services/a", "a")) == {**expected, "PYTHONPATH": "src"}
 
 
+@pytest.mark.parametrize("folder", ["$(CURDIR)", "$(shell pwd)", "$(PWD)"])
+def test_a_makefile_exports_variables_to_the_tests(tmp_path: Path, folder: str) -> None:
+    makefile = f"""
+NAME = not exported
+export PYTHONPATH := {folder}/src
+test: export MODE = testing
+test: install
+\tpytest
+install:
+\tpip install -r dev.txt
+"""
+    tree = write(tmp_path, {"services/a/Makefile": makefile, "services/a/src/app.py": ""})
+    assert variables_of(read_makefile_recipe(tree, "services/a")) == {"MODE": "testing", "PYTHONPATH": "src"}
+
+
 def test_paths_in_the_checkout_are_those_of_the_repository(tmp_path: Path) -> None:
     """An expression in the variables and the folder of a step: only GitHub knows where the checkout is."""
     workflow = """\
