@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 
@@ -159,6 +159,8 @@ class Outcome:
     cached: bool = False
     findings: tuple[Finding, ...] = ()
     nodeid: str = ""
+    unchecked: str = ""
+    """What could not be checked: the check is errored for it where no finding blocks, also once all are accepted."""
 
     @classmethod
     def from_findings(
@@ -176,6 +178,16 @@ class Outcome:
         return cls(
             service=service, interpreter=interpreter, check=check, status=status, reason=reason, findings=all_findings
         )
+
+    def with_unchecked(self, reason: str) -> "Outcome":
+        """Return the outcome of a check that could not check everything, for ``reason``; the same if that is empty.
+
+        A failure remains one: what fails has been seen to fail.
+        """
+        if not reason:
+            return self
+        outcome = replace(self, unchecked=self.unchecked or reason)
+        return replace(outcome, status=Status.ERRORED, reason=reason) if self.status is Status.PASSED else outcome
 
     @classmethod
     def skipped(cls, *, service: str, interpreter: Interpreter | None, check: str, reason: str) -> "Outcome":

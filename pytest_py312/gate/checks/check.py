@@ -158,8 +158,7 @@ def result_of_analysis(check: Check, cell: Cell, analysis: "AnalysisResult") -> 
     """Return the result of an analysis of a whole service. An incomplete analysis does not pass."""
     findings = [_without_guess(finding) for finding in analysis.findings]
     outcome = Outcome.from_findings(service=cell.service.name, interpreter=None, check=check.name, findings=findings)
-    if analysis.unchecked_reason and outcome.status is Status.PASSED:
-        outcome = replace(outcome, status=Status.ERRORED, reason=analysis.unchecked_reason)
+    outcome = outcome.with_unchecked(analysis.unchecked_reason)
     return CheckResult(outcome=outcome, is_kept=not analysis.unchecked_reason)
 
 
@@ -187,6 +186,6 @@ def unless_incomplete(result: CheckResult, reason: str) -> CheckResult:
 
     A failure remains: what fails in such an environment has been seen to fail.
     """
-    if not reason or result.outcome.status is not Status.PASSED:
-        return replace(result, is_kept=result.is_kept and not reason)
-    return replace(result, outcome=replace(result.outcome, status=Status.ERRORED, reason=reason))
+    has_passed = result.outcome.status is Status.PASSED
+    is_kept = result.is_kept and (has_passed or not reason)
+    return replace(result, outcome=result.outcome.with_unchecked(reason), is_kept=is_kept)

@@ -66,9 +66,8 @@ class DependencyCheck:
         installations = (started_set.installation, started_set.baseline_installation)
         started = start_findings(cell, imports, earlier, installations)
         outcome = _outcome(cell, set_results, (*started, *_warnings(results)))
-        reason = unproven_start(cell, imports, earlier, None)
-        if outcome.status is Status.PASSED and reason and cell == facts.cells(cell.service)[-1]:
-            outcome = replace(outcome, status=Status.ERRORED, reason=reason)
+        if cell == facts.cells(cell.service)[-1]:
+            outcome = outcome.with_unchecked(unproven_start(cell, imports, earlier, None))
         return unless_incomplete(
             CheckResult(outcome=outcome, is_kept=is_complete and is_earlier_complete and is_decided),
             incomplete_environment_reason(*(set_result.installation for set_result in set_results)),
@@ -240,14 +239,6 @@ def _outcome(cell: Cell, set_results: Sequence[_SetResult], started: Sequence[Fi
     unchecked = next(
         (set_result.installation.unchecked for set_result in set_results if set_result.installation.unchecked), ""
     )
-    if unchecked and not any(finding.blocks for finding in findings):
-        return Outcome.errored(
-            service=cell.service.name,
-            interpreter=cell.interpreter,
-            check="dependencies",
-            reason=unchecked,
-            findings=findings,
-        )
     notes = dict.fromkeys(
         f"{cell.service.baseline}, the baseline, could not be checked: {baseline_installation.unchecked}"
         for baseline_installation in (set_result.baseline_installation for set_result in set_results)
@@ -256,26 +247,24 @@ def _outcome(cell: Cell, set_results: Sequence[_SetResult], started: Sequence[Fi
     findings += [Finding(code="PY111", message=note, severity=Severity.WARNING) for note in notes]
     outcome = Outcome.from_findings(
         service=cell.service.name, interpreter=cell.interpreter, check="dependencies", findings=findings
-    )
+    ).with_unchecked(unchecked)
     installed = all(set_result.installation.environment is not None for set_result in set_results)
     if outcome.status is Status.PASSED and (not installed or _prevents_installation(findings)):
         # pre-existing or not: a set that cannot be installed proves nothing
         worst = next(finding for finding in findings if finding.severity is Severity.ERROR)
         return replace(outcome, status=Status.FAILED, reason=f"{worst.message} (also fails on {cell.service.baseline})")
     unimportable = next(filter(None, map(_unimportable_on_both, set_results)), None)
-    if outcome.status is Status.PASSED and cell.service.suite is None and unimportable is not None:
-        reason = (
+    if cell.service.suite is None and unimportable is not None:
+        outcome = outcome.with_unchecked(
             f"{unimportable.message} (also fails on {cell.service.baseline}), and without a suite nothing proves that "
             "the service runs"
         )
-        return replace(outcome, status=Status.ERRORED, reason=reason)
     failing = next((found for found in map(_unimportable_on_both, set_results) if _is_started(cell, found)), None)
-    if outcome.status is Status.PASSED and failing is not None:
-        reason = (
+    if failing is not None:
+        outcome = outcome.with_unchecked(
             f"{failing.message} (also fails on {cell.service.baseline}), and the service is started with it, so "
             "nothing proves that it starts. Install what it needs, as the service's image does"
         )
-        return replace(outcome, status=Status.ERRORED, reason=reason)
     return outcome
 
 

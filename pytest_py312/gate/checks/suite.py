@@ -100,17 +100,26 @@ def _outcome(cell: Cell, findings: list[Finding]) -> Outcome:
 
 
 def _errored(cell: Cell, reason: str, findings: Iterable[Finding] = ()) -> Outcome:
-    name = cell.service.name
-    reason += missing_variable_hint(reason, name)
-    return Outcome.errored(service=name, interpreter=cell.interpreter, check="suite", reason=reason, findings=findings)
+    return Outcome.errored(
+        service=cell.service.name,
+        interpreter=cell.interpreter,
+        check="suite",
+        reason=_with_hint(cell, reason),
+        findings=findings,
+    )
+
+
+def _with_hint(cell: Cell, reason: str) -> str:
+    return reason + missing_variable_hint(reason, cell.service.name)
 
 
 def _without_suite(cell: Cell, facts: Facts) -> Outcome:
     """Return that nothing can be checked: once for a service, on the newest interpreter."""
     service, reason = cell.service, cell.service.settings.suite_skip_reason
+    is_unchecked = not reason and cell.interpreter == facts.cells(service)[-1].interpreter
     if findings := list(later_import_findings(cell, facts)):
-        return _outcome(cell, findings)
-    if not reason and cell.interpreter == facts.cells(service)[-1].interpreter:
+        return _outcome(cell, findings).with_unchecked(f"{_NO_TESTS}: {_SUITE_REMEDY}" if is_unchecked else "")
+    if is_unchecked:
         return _errored(cell, f"{_NO_TESTS}: {_SUITE_REMEDY}")
     return Outcome.skipped(
         service=service.name, interpreter=cell.interpreter, check="suite", reason=reason or _NO_TESTS
@@ -155,16 +164,15 @@ def _with_coverage(cell: Cell, run: SuiteRun, facts: Facts, result: CheckResult)
     if comparison is not None:
         silent_files = tuple(sorted((*coverage.uncollected, *coverage.failing)))
         comparison = replace(comparison, test_files=coverage.files, silent_files=silent_files)
-    if outcome.status is Status.PASSED:
+    if outcome.status in (Status.PASSED, Status.FAILED):
         reason = (
             _nothing_passes_reason(cell, run, other_run)
             or _small_share_reason(cell, run, other_run, coverage)
             or _unproven_start_reason(cell, run, facts)
         )
-        if reason:
-            outcome = _errored(cell, reason, outcome.findings)
-        else:
-            outcome = replace(outcome, reason=coverage.summary)
+        outcome = outcome.with_unchecked(_with_hint(cell, reason) if reason else "")
+    if outcome.status is Status.PASSED:
+        outcome = replace(outcome, reason=coverage.summary)
     return replace(result, outcome=outcome, suite_comparison=comparison)
 
 

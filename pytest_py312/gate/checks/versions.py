@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from pytest_py312.core.model.findings import Outcome, Status
+from pytest_py312.core.model.findings import Outcome
 from pytest_py312.core.model.fleet import Cell
 from pytest_py312.core.service_patterns import matches
 from pytest_py312.gate.checks.check import CheckResult, Facts
@@ -50,13 +50,9 @@ class VersionCheck:
             for waiver in facts.plan.waivers
         )
         reasons = [*_unread_reasons(declared), *_unclear_reasons(() if unclear_is_waived else consistency.unclear)]
-        if reasons and outcome.status is Status.PASSED:
-            more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
-            outcome = Outcome.errored(
-                service=service.name, interpreter=None, check=self.name, reason=reasons[0] + more,
-                findings=consistency.findings,
-            )  # fmt: skip
-        elif not declared.declarations and not reasons:
+        if reasons:
+            outcome = outcome.with_unchecked(reasons[0] + (f" (and {len(reasons) - 1} more)" if reasons[1:] else ""))
+        elif not declared.declarations:
             reason = "no file of the service declares a Python version"
             outcome = Outcome.skipped(service=service.name, interpreter=None, check=self.name, reason=reason)
         return CheckResult(outcome=outcome)

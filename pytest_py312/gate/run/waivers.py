@@ -46,7 +46,11 @@ def apply_waivers(outcome: Outcome, waivers: Sequence[Waiver], codes: Sequence[s
 
 
 def reevaluate(outcome: Outcome, findings: Sequence[Finding]) -> Outcome:
-    """Replace the findings of ``outcome``, and evaluate it again. An errored outcome stays errored."""
+    """Replace the findings of ``outcome``, and evaluate it again.
+
+    An errored outcome stays errored. One that failed and could not check everything is errored once its findings are
+    accepted: that it does not fail for them proves nothing.
+    """
     if tuple(findings) == outcome.findings:
         return outcome
     if outcome.status is Status.ERRORED:
@@ -58,6 +62,9 @@ def reevaluate(outcome: Outcome, findings: Sequence[Finding]) -> Outcome:
     if outcome.status is Status.FAILED and reevaluated.status is Status.PASSED and still_fails:
         # it failed for a pre-existing problem: a set that cannot be installed, an image that cannot be built
         reevaluated = replace(reevaluated, status=Status.FAILED, reason=outcome.reason)
+    if outcome.status is reevaluated.status is Status.PASSED:
+        reevaluated = replace(reevaluated, reason=outcome.reason)
+    reevaluated = reevaluated.with_unchecked(outcome.unchecked)
     return replace(reevaluated, seconds=outcome.seconds, cached=outcome.cached, nodeid=outcome.nodeid)
 
 

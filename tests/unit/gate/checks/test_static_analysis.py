@@ -48,7 +48,9 @@ def test_a_failure_of_an_incomplete_analysis_is_not_kept() -> None:
     partial = AnalysisResult(findings=(BROKEN,), unchecked_reason="CPython 3.12.1 could not be asked")
     whole = FakeFacts(library_inspections={"3.12": replace(partial, unchecked_reason="")})
 
-    assert not LibraryCheck().run(cell_of(), FakeFacts(library_inspections={"3.12": partial})).is_kept
+    failed = LibraryCheck().run(cell_of(), FakeFacts(library_inspections={"3.12": partial}))
+    assert not failed.is_kept
+    assert (failed.outcome.status, failed.outcome.unchecked) == (Status.FAILED, partial.unchecked_reason)
     assert LibraryCheck().run(cell_of(), whole).is_kept
 
 

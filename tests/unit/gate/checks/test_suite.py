@@ -442,6 +442,7 @@ def test_a_suite_in_an_incomplete_environment_proves_nothing(side: str) -> None:
     assert passing.outcome.status is Status.ERRORED
     assert "it lacks idna 3.6" in passing.outcome.reason
     assert failing.outcome.status is Status.FAILED
+    assert failing.outcome.unchecked == passing.outcome.reason
 
 
 # ---- ids that differ between the sides

@@ -61,7 +61,9 @@ def test_an_unclear_declaration_may_be_waived() -> None:
 def test_an_error_fails_despite_unclear_declarations() -> None:
     """An error is certain."""
     files = {"Dockerfile": "ARG V\nFROM python:${V}\n", "setup.cfg": "[options]\npython_requires = <3.10\n"}
-    assert outcome_of(files).status is Status.FAILED
+    found = outcome_of(files)
+    assert found.status is Status.FAILED
+    assert "could not be understood" in found.unchecked
 
 
 def test_an_unreadable_file_is_errored() -> None:

@@ -1,11 +1,12 @@
 """Waived findings are reported and do not block; an unused waiver is an error."""
 
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
 import pytest
 
-from pytest_py312.core.model.findings import Finding, Interpreter, Location, Outcome, Status
+from pytest_py312.core.model.findings import Finding, Interpreter, Location, Outcome, Severity, Status
 from pytest_py312.core.model.plan import Waiver
 from pytest_py312.gate.checks import CHECKS
 from pytest_py312.gate.run.waivers import apply_waivers, waivers_for
@@ -43,6 +44,22 @@ def test_a_waived_code_does_not_block_and_is_still_reported() -> None:
 
     assert found.status is Status.PASSED
     assert [finding.waived for finding in found.findings] == [True]
+
+
+def test_a_failure_that_could_not_check_everything_proves_nothing_once_it_is_waived() -> None:
+    incomplete = outcome(failing("t::a")).with_unchecked("5 of 6 test files cannot be collected")
+    assert (incomplete.status, incomplete.reason) == (Status.FAILED, "1 tests fail")
+
+    found = applied(incomplete, waiver(code="PY401"))
+
+    assert (found.status, found.reason) == (Status.ERRORED, "5 of 6 test files cannot be collected")
+
+
+def test_a_passed_outcome_keeps_its_reason() -> None:
+    flaky = failing("t::a", code="PY403", severity=Severity.WARNING)
+    passed = replace(outcome(flaky), reason="5 of 6 tests ran")
+
+    assert applied(passed, waiver(code="PY403")).reason == "5 of 6 tests ran"
 
 
 def test_a_waived_test_leaves_the_others_of_its_finding() -> None:
