@@ -142,7 +142,10 @@ class Locker:
         :raises Unresolvable, Undetermined: as :meth:`lock`.
         """
         if self._resolver.diagnoser is self._resolver:
-            raise Unresolvable(self._diagnose(request, build, first)) from None
+            findings = self._diagnose(request, build, first)
+            if _has_errors(findings):
+                raise Unresolvable(findings) from None
+            return self._resolve_once(request, build)  # each part of it resolves now
         findings = self._diagnose(request, build, None)
         if _has_errors(findings):
             raise Unresolvable(findings)

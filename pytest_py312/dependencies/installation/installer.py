@@ -312,7 +312,7 @@ class Installer:
 
     def _dispensable(self, cell: Cell) -> frozenset[str]:
         try:
-            trees, _ = self._trees.build(cell, self._runner.find_interpreter(cell.interpreter))
+            trees, _ = self._trees.build(cell, self._builds.find(cell))
         except (CellUnavailable, Undetermined):
             self.locks.mark_undetermined(cell)
             return frozenset()
@@ -344,7 +344,7 @@ class Installer:
         return None
 
     def _judge_pins_alone(self, cell: Cell, names: set[str]) -> Installation | None:
-        """Return what blocks the pinned versions of a set of which the rest cannot be had without ``names``."""
+        """Return what blocks each pinned version alone, for a set that cannot be installed even without ``names``."""
         from pytest_py312.dependencies.installation.source_builds import findings_on_pins_alone  # lazy: rarely needed
 
         try:

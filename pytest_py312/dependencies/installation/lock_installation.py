@@ -1,6 +1,7 @@
 """Install exactly what a lock says: fill the store, link an environment, import its modules, verify the result."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
 
 from pytest_py312.core.concurrency import SingleFlight, Work
 from pytest_py312.core.model.findings import Finding
@@ -94,22 +95,23 @@ class LockInstaller:
 
         :param make_request: makes the resolution request of ``lock`` from a cell, its trees and constraints.
         :param build_limit: time limit of the build of one source, in seconds; the plan's if there is none.
-        :param without: folders that are not built.
+        :param without: projects and folders that are left out: the folders are not built.
         """
+        is_trial = build_limit is not None
+        limit = self._plan.build_limit if build_limit is None else build_limit
         try:
             build = self._builds.find(cell)
-            limit = self._plan.build_limit if build_limit is None else build_limit
-            is_trial = build_limit is not None
-            return self._install_with_older_versions(
-                cell, build, lock, make_request, limit, without, check_hashes=not is_trial
-            )
-        except Unresolvable as blocked:
-            findings = self._lock_file_diagnosis.attribute_to_lock_files(
-                cell, build, lambda: self._trees.build(cell, build, without)[0], blocked.findings
-            )
-            if not is_trial:  # pip does not come to a build of them
-                findings = (*self._locker.excluded_requirements(make_request(cell, (), ()), build), *findings)
-            return Installation(build=build, lock=lock, findings=findings)
+            try:
+                return self._install_with_older_versions(
+                    cell, build, lock, make_request, limit, without, check_hashes=not is_trial
+                )
+            except Unresolvable as blocked:
+                findings = self._lock_file_diagnosis.attribute_to_lock_files(
+                    cell, build, lambda: self._trees.build(cell, build, without)[0], blocked.findings
+                )
+                if not is_trial:  # pip does not come to a build of them
+                    findings = (*self._locker.excluded_requirements(make_request(cell, (), ()), build), *findings)
+                return Installation(build=build, lock=lock, findings=findings)
         except (CellUnavailable, Undetermined) as reason:
             return self._locks.unchecked(cell, reason, lock)
         except OSError as error:
@@ -127,18 +129,24 @@ class LockInstaller:
         check_hashes: bool,
     ) -> Installation:
         """Install ``lock``, with older versions of distributions that exclude ``build``, as pip would choose them."""
-        installation = self._install_lock(cell, build, lock, build_limit, without, check_hashes=check_hashes)
+        install = partial(
+            self._install_lock, cell, build, make_request, build_limit, without, check_hashes=check_hashes
+        )
+        installation = install(lock)
+        too_new: dict[str, StoredDistribution] = {}
         for _ in range(MAX_OLDER_ATTEMPTS):
             excluded = excluded_by_requires_python(installation.distributions, build)
             if not excluded:
                 break
+            too_new |= {distribution.name: distribution for distribution in excluded}  # also those of earlier attempts
+            constraints = older_than(lock, too_new.values(), build)
             try:
                 trees, _build_findings = self._trees.build(cell, build, without)
-                older_lock = self._locker.try_lock(make_request(cell, trees, older_than(lock, excluded, build)), build)
+                older_lock = self._locker.try_lock(make_request(cell, trees, constraints), build)
                 if older_lock is None:
                     break
                 lock = self._request_builder.as_installed(cell, older_lock)
-                installation = self._install_lock(cell, build, lock, build_limit, without, check_hashes=check_hashes)
+                installation = install(lock)
             except (Unresolvable, Undetermined) as reason:
                 if isinstance(reason, Undetermined):
                     self._locks.mark_undetermined(cell)
@@ -162,16 +170,17 @@ class LockInstaller:
         self,
         cell: Cell,
         build: InterpreterBuild,
-        lock: DependencyLock,
+        make_request: Callable[..., ResolutionRequest],
         build_limit: float,
         without: Collection[str],
+        lock: DependencyLock,
         *,
         check_hashes: bool,
     ) -> Installation:
         """Install exactly ``lock``. In a trial hashes are not checked: what it changes has none yet."""
         trees, findings = self._trees.build(cell, build, without)
         pins = _installed_pins(lock, build, {tree.name for tree in trees})
-        distributions = [*self._stored(cell, build, lock, pins, trees, build_limit), *trees]
+        distributions = [*self._stored(cell, build, lock, pins, make_request(cell, trees, ()), build_limit), *trees]
         installs = self._request_builder.requirements.hashed_installs(cell.service) if check_hashes else ()
         unhashed = tuple(unhashed_findings(installs, distributions, lock.versions, build))
         if unhashed:
@@ -220,11 +229,10 @@ class LockInstaller:
         build: InterpreterBuild,
         lock: DependencyLock,
         pins: Sequence[Pin],
-        trees: Sequence[StoredDistribution],
+        request: ResolutionRequest,
         build_limit: float,
     ) -> list[StoredDistribution]:
         """Put what the store lacks of ``pins`` into it, and return the distributions."""
-        request = self._request_builder.request(cell, trees, ())
         is_enough = self._locks.is_passed_through(cell)
         try:
             self._store.fill([*pins, *lock.replaced], build, request, build_limit, stop_at_failure=is_enough)

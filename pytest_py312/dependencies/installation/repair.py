@@ -5,6 +5,7 @@ change is resolved, installed and imported before it is offered, and the remedy 
 """
 
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -94,14 +95,16 @@ def repair(
             appeared = [finding for finding in explained if finding_identity(finding) not in earlier]
             if not any(finding.code in REPAIRABLE and not finding.preexisting for finding in appeared):
                 break
-        return [trials.with_advice(finding) for finding in explained]
     except _SearchTimeout:
         if not trials.change.specifiers:  # a change that was found stays, whatever more time would add
             installer.locks.mark_undetermined(cell)
-        return [trials.with_advice(finding) for finding in explained]
     except (CellUnavailable, Undetermined):
         installer.locks.mark_undetermined(cell)
         return explained
+    with suppress(CellUnavailable, Undetermined):
+        return [trials.with_advice(finding) for finding in explained]
+    installer.locks.mark_undetermined(cell)
+    return explained
 
 
 @dataclass(kw_only=True)
@@ -286,8 +289,9 @@ class RepairTrials:
         expired = expired_requirement(item.name, requires, self.cell.service.baseline, self.cell.interpreter)
         if expired is None:
             return ""
-        trial = self.installer.trials.try_change(self.cell, RequirementChange(without=frozenset({item.name})))
-        if trial.lock is not None and item.name in trial.lock.versions:
+        without = RequirementChange(without=self.unavailable | {item.name})
+        trial = self.installer.trials.try_change(self.cell, without)
+        if trial.lock is None or item.name in trial.lock.versions:
             return ""
         is_verified = trial.environment is not None and not trial.incomplete
         verified = f" (verified: without it, the set installs on {self.cell.interpreter})" if is_verified else ""

@@ -157,8 +157,9 @@ class Trials:
         return self._lock_installer.install(cell, lock, make_request, TRIAL_BUILD_TIME_LIMIT, without=without)
 
     def with_versions(self, cell: Cell, versions: Mapping[str, str]) -> Installation:
-        """Install the set of the cell in these versions, as far as it has the projects; what an environment has by
-        itself stays.
+        """Install the set of the cell in these versions.
+
+        Versions of projects outside of the set are ignored, and preinstalled ones are kept.
         """
         try:
             build = self._builds.find(cell)
@@ -193,10 +194,12 @@ class Trials:
             self._request_builder.request, added=added, without=without, changed=change.specifiers if change else None
         )
         try:
-            build = self._runner.find_interpreter(cell.interpreter)
-            trees, _ = self._trees.build(cell, build)
+            build = self._builds.find(cell)
+            trees, _ = self._trees.build(cell, build, without)
             lock = self._locker.lock(make_request(cell, trees, ()), build)
-            installation = self._lock_installer.install(cell, lock, make_request, TRIAL_BUILD_TIME_LIMIT)
+            installation = self._lock_installer.install(
+                cell, lock, make_request, TRIAL_BUILD_TIME_LIMIT, without=without
+            )
             if installation.environment is None:
                 return None
             return self._import_checker.check(cell, build, installation.environment, tuple(sorted(modules)))

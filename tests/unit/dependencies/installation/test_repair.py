@@ -540,7 +540,7 @@ def test_what_cannot_be_had_here_is_left_out_of_the_trial() -> None:
 ZONEINFO = replace(BLOCKED, message="backports-zoneinfo==0.2.1: no wheel", names=("backports-zoneinfo",))
 
 
-def backport_on_3_9(lock: DependencyLock | None = None) -> FakeInstaller:
+def backport_on_3_9(lock: DependencyLock | None) -> FakeInstaller:
     """Return an installer with a pin that Django requires up to 3.9."""
     django = StoredDistribution(
         name="django", version="4.2", folder=Path("/nowhere"), requires=('backports.zoneinfo; python_version < "3.10"',)
@@ -554,7 +554,7 @@ def backport_on_3_9(lock: DependencyLock | None = None) -> FakeInstaller:
 
 
 def test_a_backport_that_the_target_does_not_need_gets_its_marker() -> None:
-    (finding,) = repaired(backport_on_3_9(), ZONEINFO)
+    (finding,) = repaired(backport_on_3_9(DependencyLock(pins=())), ZONEINFO)
 
     assert finding.remedy.startswith(
         'backports-zoneinfo==0.2.1 ; python_version < "3.10" (verified: without it, the set installs on 3.12): django '
@@ -562,10 +562,12 @@ def test_a_backport_that_the_target_does_not_need_gets_its_marker() -> None:
     )
 
 
-def test_a_backport_that_the_target_takes_anyway_gets_no_marker() -> None:
-    pin = Pin(name="backports-zoneinfo", version="0.2.1", line="backports-zoneinfo==0.2.1")
+BACKPORT = Pin(name="backports-zoneinfo", version="0.2.1", line="backports-zoneinfo==0.2.1")
 
-    (finding,) = repaired(backport_on_3_9(DependencyLock(pins=(pin,))), ZONEINFO)
+
+@pytest.mark.parametrize("lock", [DependencyLock(pins=(BACKPORT,)), None], ids=["taken anyway", "not resolved"])
+def test_a_backport_that_the_target_may_need_gets_no_marker(lock: DependencyLock | None) -> None:
+    (finding,) = repaired(backport_on_3_9(lock), ZONEINFO)
 
     assert "python_version" not in finding.remedy
 
