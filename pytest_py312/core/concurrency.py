@@ -2,8 +2,7 @@
 
 :class:`SingleFlight` shares results between threads and xdist workers. :class:`PriorityExecutor` differs from
 ``concurrent.futures``, which runs jobs in the order of their submission: here the most urgent job runs first. Jobs
-become
-ready in the order in which interpreters are prepared, but are needed in the order in which services are reported.
+become ready in the order in which interpreters are prepared, but are needed in that in which services are reported.
 """
 
 import pickle
@@ -80,7 +79,7 @@ _LOWEST_PRIORITY: Priority = (2**31,)
 class PriorityExecutor:
     """A thread pool that always runs the most urgent job next.
 
-    Exceptions of jobs are ignored: the job is run again, and its exception raised, where the result is needed.
+    Exceptions of jobs are ignored: a job keeps its own for where its result is needed, or is run again there.
     """
 
     def __init__(self, thread_count: int) -> None:

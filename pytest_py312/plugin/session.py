@@ -240,8 +240,8 @@ class GateSession:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection(self, session: pytest.Session) -> Generator[None, object, object]:
-        # a node id of a service is a folder with ::parts behind it, which pytest would refuse: the parts are in the
-        # aim, and what pytest collects is the one folder of the plan
+        # a node id of a service is a folder with ::parts behind it, which pytest would refuse: the parts are in
+        # ``self.options.selections``, and what pytest collects is the one folder of the plan
         session.config.args = [str(self.options.plan.root)]
         show_own_ids(session.config)
         if self._is_stored:
@@ -263,7 +263,7 @@ class GateSession:
                 CollectionContext(
                     root=root,
                     tasks=self.tasks,
-                    run_task=lambda task: self.assembly.run(task),
+                    run_task=self.assembly.run,
                     extra_nodes=extra_nodes,
                 ),
             )
@@ -431,7 +431,8 @@ class GateSession:
         if not is_cluster_service(session.config):
             report = self._show_to_plugins(session, report)
         if self._known_findings is not None and not self._known_findings.finish(report, self._all_tasks):
-            session.exitstatus = pytest.ExitCode.USAGE_ERROR
+            self._exit_status = session.exitstatus = pytest.ExitCode.USAGE_ERROR
+            report = replace(report, exit_status=int(self._exit_status))
         if not self._report_writer.write(report):
             session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
         try:

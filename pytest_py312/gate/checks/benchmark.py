@@ -23,7 +23,6 @@ class BenchmarkCheck:
 
     name = "benchmark"
     per_service = True
-    keeps_outcome = False
     comes_last = True
     codes: tuple[str, ...] = ("PY501", "PY502", "PY503", "PY504")
 

@@ -34,12 +34,13 @@ class CheckResult:
     is_kept: bool = True
     """Whether the outcome is valid in later runs: not if it is about a part of what the cell installs, or if a failure
     was not confirmed."""
-    computed: float = 0.0
-    """Unix time of a stored result if nothing about it is undetermined, else 0: then it is not valid as a failure."""
+    determined_at: float | None = None
+    """Unix time at which a stored result was computed, if it depends on its inputs only; ``None``: it is valid only as
+    long as it passes, of a set with a lock."""
 
 
 class Facts(Protocol):
-    """The facts that a check can request. Each is computed once per run."""
+    """The facts that a check can request. What takes long is computed once per run, apart from trials of changes."""
 
     @property
     def plan(self) -> Plan: ...
@@ -125,9 +126,7 @@ class CheckTraits:
     ends_only: bool = False
     """Run on baseline and target only, not on the interpreters between."""
     comes_last: bool = False
-    """It measures time, so it is run after all other checks."""
-    keeps_outcome: bool = True
-    """Its outcome is cached while the files of the service are unchanged; otherwise it is run in every run."""
+    """It measures time: it is begun last, and no suite runs beside it."""
     reads_around: bool = False
     """The cached outcome also depends on files outside of all services."""
     sees_names_around: bool = False

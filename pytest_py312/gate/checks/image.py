@@ -29,7 +29,6 @@ class ImageCheck:
 
     name = "image"
     needs_installation = False
-    keeps_outcome = False
     ends_only = True
     codes: tuple[str, ...] = ("PY701", "PY702", "PY703", "PY704")
 

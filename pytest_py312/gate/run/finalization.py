@@ -102,7 +102,7 @@ class Finalizer:
 
         :param is_target: the cell is the service's last, where a waiver that is not needed is reported.
         """
-        waivers = waivers_for(self.waivers, task.cell)
+        waivers = waivers_for(self.waivers, task.cell.service)
         outcome = self._with_changes(outcome, task.cell.service)
         outcome = apply_waivers(outcome, waivers, task.check.codes, is_target=is_target)
         if self.known_findings:

@@ -55,13 +55,13 @@ class OutcomeKeys:
     def key_of(self, task: CheckTask, *, installs: bool) -> str:
         """Return the key of a task; empty if a part of it is not known yet: a lock, or why there is none.
 
-        A check of another plugin has no key, because neither its inputs nor its code are known. Image and benchmark do
-        not keep their outcomes.
+        A check of another plugin has no key, because neither its inputs nor its code are known. Neither have image and
+        benchmark, which depend on more than files.
 
         :param installs: whether this run installs the cell.
         """
         traits = CheckTraits.of(task.check)
-        if task.check not in CHECKS or not traits.keeps_outcome:
+        if task.check not in CHECKS:
             return ""
         service_key = self._service_key(task.cell.service, installs=installs)
         if not service_key:
@@ -111,7 +111,7 @@ class OutcomeKeys:
         parts += [plan.reruns, encode(_without_owners(service)), [str(on) for on in plan.interpreters]]
         if self._runner.name == LOCAL:
             parts.append([os.environ.get(name) for name in RESULT_AFFECTING_VARIABLES])
-        parts += [encode(waiver) for waiver in waivers_for(self._plan.waivers, cells[0])]
+        parts += [encode(waiver) for waiver in waivers_for(self._plan.waivers, service)]
         parts += [self._installer.request_builder.folders.digest(folder) for folder in self._folders_read(service)]
         read = {
             *self._installer.requirements.files(service),

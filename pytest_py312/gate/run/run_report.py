@@ -1,4 +1,4 @@
-"""Build the report of a run from its results. Pure."""
+"""Build the report of a run from its results."""
 
 import re
 from collections.abc import Mapping, Sequence

@@ -149,29 +149,29 @@ class Scheduler:
         result = self._finalized(task, result, cached=True)
         status = result.outcome.status
         may_expire = status is Status.FAILED or not self._keys.is_locked(task.cell.service)
-        if status not in self._reusable or (may_expire and not self._is_fresh(result.computed)):
+        if status not in self._reusable or (may_expire and not self._is_fresh(result.determined_at)):
             return None
         self._used_keys.append(key)
         return result
 
-    def _is_fresh(self, computed: float) -> bool:
-        """Return whether what was computed then is valid for as long as a lock would be."""
-        return 0 <= clock.timestamp() - computed < self.facts.plan.lock_hours * 3600
+    def _is_fresh(self, computed: float | None) -> bool:
+        """Return whether what was computed then is still valid: for as long as a lock would be."""
+        return computed is not None and 0 <= clock.timestamp() - computed < self.facts.plan.lock_hours * 3600
 
     def _suite_warnings(self, cell: Cell) -> SuiteRun:
         """Return the warnings of a complete run of the suite, which may be one of an earlier session.
 
-        A suite that cannot run on the target needs them from other interpreters in each session.
+        Where the suite cannot run on the target, they are asked of the older interpreters. Such an outcome is never
+        cached: without a cache of their own, these suites would run in each session.
         """
         task = CheckTask(cell=cell, check=next(check for check in CHECKS if check.name == SuiteCheck.name))
-        key = f"{self._key(task)} warnings" if self._key(task) else ""
-        try:
-            document: Any = self._state.outcome(key)
-            if key and self._is_fresh(document["computed"]):
+        key_of_suite = self._key(task)
+        key = f"{key_of_suite} warnings" if key_of_suite else ""
+        with suppress(ValueError, TypeError, KeyError):  # a document of another version
+            document: Any = self._state.outcome(key) if key else None
+            if document is not None and self._is_fresh(document["computed"]):
                 self._used_keys.append(key)
                 return decode(SuiteRun, document["run"])
-        except (ValueError, TypeError, KeyError):  # there is none
-            pass
         run = self.facts.suite_run(cell)
         if key and run.complete and self._keys.is_still_valid(task):
             warnings_only = SuiteRun(interpreter=run.interpreter, results={}, warnings=run.warnings)
@@ -201,19 +201,19 @@ class Scheduler:
         if not is_determined and (status is Status.FAILED or not self._keys.is_locked(service)):
             return
         if key and self._keys.is_still_valid(task):
-            computed = clock.timestamp() if is_determined else 0.0
-            self._state.store_outcome(key, encode(replace(result, computed=computed)))
+            determined_at = clock.timestamp() if is_determined else None
+            self._state.store_outcome(key, encode(replace(result, determined_at=determined_at)))
 
     # -- prefetching
 
     def prefetch(self, tasks: Sequence[CheckTask]) -> None:
-        """Compute ``tasks`` in the background, with as many cells at once as there are cores.
+        """Compute ``tasks`` in the background; the runner decides how many cells run at once.
 
         While the distributions of one interpreter are installed, those of the next one are resolved, and suites run as
         soon as their environments are ready. What has to build sources first has threads of its own, the least work
         first: a compiler that runs for minutes keeps no other service back.
         """
-        pending = self._pending(tasks)
+        pending = self._take_cached(tasks)
         if not pending:
             return
         self._workers, self._builders = PriorityExecutor(self._parallel + 2), PriorityExecutor(self._parallel)
@@ -226,17 +226,17 @@ class Scheduler:
         installing = [task for task in pending if task.cell in self.facts.installed_cells]
         names = list(dict.fromkeys(task.cell.service.name for task in installing))
         for start in range(0, len(names), SERVICES_AT_ONCE):
-            group = frozenset(names[start : start + SERVICES_AT_ONCE])
-            tasks = [task for task in installing if task.cell.service.name in group]
-            readiness = _Readiness(tasks, lambda ready: self._enqueue(ready, order))
-            for interpreter, cells in self.facts.installer.group_by_interpreter([task.cell for task in tasks]).items():
+            names_of_group = frozenset(names[start : start + SERVICES_AT_ONCE])
+            group = [task for task in installing if task.cell.service.name in names_of_group]
+            readiness = _Readiness(group, lambda ready: self._enqueue(ready, order))
+            for interpreter, cells in self.facts.installer.group_by_interpreter([task.cell for task in group]).items():
                 self._preparers.submit(
                     (start, interpreter.minor),
                     partial(self._prepare_interpreter, interpreter, tuple(cells), readiness, order),
                 )
 
-    def _pending(self, tasks: Sequence[CheckTask]) -> list[CheckTask]:
-        """Return the tasks to compute: those without a valid result, of services of which something is known."""
+    def _take_cached(self, tasks: Sequence[CheckTask]) -> list[CheckTask]:
+        """Complete the tasks that earlier runs answer; return those to compute, of services that could be read."""
         recorded = self._state.durations(_ITEM)
         PROGRESS.plan({task.name: recorded.get(task.name, 0.0) for task in tasks}, parallel=self._parallel)
         tasks = [task for task in tasks if not task.cell.service.unread]
@@ -280,7 +280,7 @@ class Scheduler:
             readiness.mark_prepared(interpreter)
 
     def _enqueue(self, tasks: Sequence[CheckTask], order: Mapping[str, int]) -> None:
-        """Submit tasks of services whose interpreters are all prepared."""
+        """Submit tasks that wait for no preparation (any more)."""
         cells = dict.fromkeys(task.cell for task in tasks if task.cell in self.facts.installed_cells)
         remaining: dict[str, int] = {}
         for cell in cells:
@@ -328,8 +328,8 @@ class Scheduler:
 
     def prepare_shared(self, tasks: Sequence[CheckTask]) -> None:
         """Prepare what all tasks need, for xdist workers: the first worker resolves and installs it."""
-        pending = self._pending(tasks)
-        self._futures.clear()
+        pending = self._take_cached(tasks)
+        self._futures.clear()  # each worker runs some of the tasks, and reads the results of earlier runs itself
         self.facts.service_analyzer.register(
             task.cell.service for task in pending if task.check.name == SourceCheck.name
         )

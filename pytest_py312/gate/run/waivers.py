@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from pytest_py312.core.model.findings import Finding, Outcome, Status
-from pytest_py312.core.model.fleet import Cell
+from pytest_py312.core.model.fleet import Service
 from pytest_py312.core.model.plan import Waiver
 from pytest_py312.core.service_patterns import matches, matches_test
 from pytest_py312.gate.checks.dependencies import PREVENT_INSTALLATION
@@ -17,9 +17,8 @@ _FAIL_IF_PREEXISTING = PREVENT_INSTALLATION | {"PY701"}
 """Codes that fail a check also if they are pre-existing: what cannot be installed or built proves nothing."""
 
 
-def waivers_for(waivers: Iterable[Waiver], cell: Cell) -> tuple[Waiver, ...]:
-    """Return the waivers for the service of ``cell``."""
-    service = cell.service
+def waivers_for(waivers: Iterable[Waiver], service: Service) -> tuple[Waiver, ...]:
+    """Return the waivers for ``service``."""
     return tuple(waiver for waiver in waivers if matches(waiver.service, service.name, service.path))
 
 
