@@ -229,7 +229,10 @@ def _dockerfile_order(path: str) -> tuple[int, bool, bool, str]:
 def _outer_dockerfiles(tree: Tree, path: str) -> Iterator[str]:
     """Yield the production Dockerfiles in the folders above a service, the nearest first."""
     for folder in islice(with_outer_folders(path), 1, None):
-        for inner in _DOCKER_FOLDERS:
+        spelt = {name.lower(): name for name in tree.list_folder(folder).folders}
+        for usual in _DOCKER_FOLDERS:
+            first, slash, rest = usual.partition("/")
+            inner = f"{spelt.get(first, first)}{slash}{rest}"
             listing = tree.list_folder(join_path(folder, inner))
             nested = [join_path(inner, name) for name in listing.folders if inner != "."]
             for place in (inner, *nested):

@@ -367,6 +367,28 @@ def test_an_image_of_what_is_around_its_folder_makes_no_service(
     assert found == [".", *(["load/ops"] if is_service else [])]
 
 
+@pytest.mark.parametrize("folder", ["docker", "Docker", "images"])
+@pytest.mark.parametrize(("name", "services"), [("collector", ["collector"]), ("other", ["collector"])])
+def test_an_image_of_what_is_beside_its_folder_is_that_of_the_service_there(
+    tmp_path: Path, folder: str, name: str, services: list[str]
+) -> None:
+    image = "FROM python:3.9\nWORKDIR /app\nCOPY collector /app\nRUN pip install -r requirements.txt\n"
+    files = {f"{folder}/{name}/Dockerfile": image, "collector/requirements.txt": "six\n", "collector/main.py": ""}
+
+    fleet = fleet_of(tmp_path, files)
+
+    assert [service.path for service in fleet.services] == services
+    recipe = fleet.services[0].recipe
+    assert recipe is not None and recipe.source == f"{folder}/{name}/Dockerfile"
+
+
+def test_an_image_with_its_own_code_is_a_service_beside_what_it_copies(tmp_path: Path) -> None:
+    image = "FROM python:3.9\nCOPY common /common\nCOPY main.py .\nRUN pip install /common six\n"
+    setup = "from setuptools import setup\nsetup(name='common')\n"
+    files = {"jobs/a/Dockerfile": image, "jobs/a/main.py": "", "common/setup.py": setup}
+    assert [service.path for service in fleet_of(tmp_path, files).services] == ["jobs/a"]
+
+
 def test_programs_with_requirements_of_their_own_inside_of_a_distribution_are_services(tmp_path: Path) -> None:
     """Not what is in its package, nor requirements without a program."""
     files = {
