@@ -28,8 +28,29 @@ def requirement_of(
 ) -> LocatedEntry | None:
     """Return the requirement of ``project``, or the first one by which ``distributions`` bring it in.
 
-    Where several do, those count first that keep newer versions away (``tornado<6``): the others would take these. What
-    a distribution requires for an extra is left out; it is not known which extras were chosen. Other environment
+    Where several do, those count first that keep newer versions away (``tornado<6``): the others would take these, also
+    a requirement of the project itself that takes any version.
+    """
+    requiring, limiting = _requirers(distributions)
+    deciding = [item for item in entries if item.name != project or item.entry.specifier or item.entry.url]
+    limited = _nearest(project, deciding if project in limiting else entries, {**requiring, **limiting})
+    return limited or _nearest(project, entries, requiring)
+
+
+def limiting_requirements(
+    project: str, entries: Sequence[LocatedEntry], distributions: Sequence[StoredDistribution]
+) -> list[LocatedEntry]:
+    """Return the requirements, each with a version, that bring in what keeps newer versions of ``project`` away."""
+    requiring, limiting = _requirers(distributions)
+    deciding = [item for item in entries if item.entry.specifier or item.entry.url]
+    found = (_nearest(name, deciding, requiring) for name in sorted(limiting.get(project, ())))
+    return list(dict.fromkeys(item for item in found if item is not None))
+
+
+def _requirers(distributions: Sequence[StoredDistribution]) -> tuple[dict[str, set[str]], dict[str, set[str]]]:
+    """Return the distributions that require each project, and those of them that keep newer versions of it away.
+
+    What a distribution requires for an extra is left out; it is not known which extras were chosen. Other environment
     markers are ignored, as only what is installed counts.
     """
     requiring: dict[str, set[str]] = {}
@@ -42,7 +63,7 @@ def requirement_of(
                 requiring.setdefault(name, set()).add(distribution.name)
                 if "@" not in specifier and _LIMIT.search(specifier):
                     limiting.setdefault(name, set()).add(distribution.name)
-    return _nearest(project, entries, {**requiring, **limiting}) or _nearest(project, entries, requiring)
+    return requiring, limiting
 
 
 def _nearest(

@@ -99,6 +99,17 @@ def _with_remedy(finding: Finding, trial: TrialResult, cell: Cell, companions: C
         return finding  # it was tried, and would change nothing
     if not project_changes or finding.code not in REPAIRABLE | {"PY112"}:
         return finding
+    return _with_changes(finding, project_changes, trial, cell)
+
+
+def with_whole_change(finding: Finding, trial: TrialResult, cell: Cell) -> Finding:
+    """Return ``finding`` with all changes of a trial that repairs it: its project is in none of the lines."""
+    return _with_changes(finding, trial.changes, trial, cell)
+
+
+def _with_changes(
+    finding: Finding, project_changes: tuple[SpecifierChange, ...], trial: TrialResult, cell: Cell
+) -> Finding:
     change_text = ", ".join(
         dict.fromkeys(f"{change.name}{change.old} -> {change.name}{change.new}" for change in project_changes)
     )

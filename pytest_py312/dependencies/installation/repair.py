@@ -43,6 +43,7 @@ from pytest_py312.dependencies.installation.findings import (
 from pytest_py312.dependencies.installation.installer import Installer
 from pytest_py312.dependencies.installation.lock_updates import with_updates_tried
 from pytest_py312.dependencies.installation.remedies import AFTER_REPAIR, TrialResult, TrialSide, with_remedies
+from pytest_py312.dependencies.installation.requirers import with_raised_requirers
 from pytest_py312.dependencies.installation.result import Installation
 from pytest_py312.dependencies.resolution.known_replacements import WHEEL_ALTERNATIVES
 from pytest_py312.dependencies.resolution.lock import Undetermined
@@ -95,6 +96,7 @@ def repair(
             appeared = [finding for finding in explained if finding_identity(finding) not in earlier]
             if not any(finding.code in REPAIRABLE and not finding.preexisting for finding in appeared):
                 break
+        explained = with_raised_requirers(trials, explained)
     except _SearchTimeout:
         if not trials.change.specifiers:  # a change that was found stays, whatever more time would add
             installer.locks.mark_undetermined(cell)
@@ -131,7 +133,8 @@ class RepairTrials:
     _installations: dict[object, Installation] = field(default_factory=dict)
 
     @property
-    def _required(self) -> RequirementSet:
+    def required(self) -> RequirementSet:
+        """What the files of the service require."""
         return self.installer.requirements.of(self.cell.service)
 
     def candidates(self, item: LocatedEntry) -> Sequence[str]:
@@ -226,10 +229,10 @@ class RepairTrials:
         """
         if finding.changes or finding.code not in REPAIRABLE or SETUPTOOLS_VERIFIED in finding.remedy:
             return finding
-        matching_requirements = [item for item in self._required.entries if item.name in finding.names]
-        if not matching_requirements and finding.location is None and self._required.computed:
+        matching_requirements = [item for item in self.required.entries if item.name in finding.names]
+        if not matching_requirements and finding.location is None and self.required.computed:
             manually = "the requirements are computed by code here, so change them manually"
-            return replace(finding, location=self._required.computed[0], remedy=f"{finding.remedy}; {manually}")
+            return replace(finding, location=self.required.computed[0], remedy=f"{finding.remedy}; {manually}")
         if finding.code not in ("PY102", "PY103", "PY104"):
             return self.with_setuptools(finding)
         marker_advice = self._marker_advice(matching_requirements)
@@ -268,7 +271,7 @@ class RepairTrials:
         if missing is None:
             return finding
         module, requirement = missing
-        changes = setuptools_changes(self._required, requirement)
+        changes = setuptools_changes(self.required, requirement)
         if only_changes and not changes:
             return finding
         results = self.installer.trials.imports_with(self.cell, (requirement,), (module,), self.change)
@@ -372,12 +375,16 @@ class RepairTrials:
 
     def _errors(self, cell: Cell, change: RequirementChange) -> tuple[Finding, ...]:
         installation = self._installation(cell, change)
-        findings = list(installation_findings(cell, installation, self._required.entries))
+        findings = list(installation_findings(cell, installation, self.required.entries))
         if not cell.is_baseline and any(entry.from_source for entry in installation.distributions):
             baseline = self.installer.installation(self.cell.baseline_cell)
             needs_none = partial(self.installer.builds_without_compiler, installation)
-            findings += image_build_findings(cell, installation, baseline, self._required.entries, needs_none)
+            findings += image_build_findings(cell, installation, baseline, self.required.entries, needs_none)
         return tuple(finding for finding in findings if finding.severity is Severity.ERROR)
+
+    def installation_with(self, change: RequirementChange) -> Installation:
+        """Return what is installed for the cell with ``change``, which may be none."""
+        return self._installation(self.cell, change) if change.specifiers else self.installer.installation(self.cell)
 
     def _installation(self, cell: Cell, change: RequirementChange) -> Installation:
         key = (cell.interpreter, *change.specifiers.items(), change.without)
@@ -389,7 +396,7 @@ class RepairTrials:
         """Return the results of ``change`` on target and baseline, which may be the same interpreter."""
         return TrialResult(
             change=change,
-            changes=tuple(_specifier_changes(change, self._required)),
+            changes=tuple(_specifier_changes(change, self.required)),
             target=self._trial_side(self.cell, change),
             baseline=self._trial_side(self.cell.baseline_cell, change),
             freely_chosen=self._freely_chosen,

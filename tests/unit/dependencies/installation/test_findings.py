@@ -13,7 +13,7 @@ from pytest_py312.dependencies.installation.findings import (
     installation_findings,
     without_consequences,
 )
-from pytest_py312.dependencies.installation.installed_distributions import requirement_of
+from pytest_py312.dependencies.installation.installed_distributions import limiting_requirements, requirement_of
 from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
 from pytest_py312.repository.formats.requirements_file import read_requirements
 from pytest_py312.repository.services.requirements.requirement_set import LocatedEntry
@@ -66,6 +66,27 @@ def test_of_several_requirements_the_one_counts_that_keeps_newer_versions_away(l
 
     assert located is not None
     assert located.name == requirement
+
+
+def test_a_requirement_that_takes_any_version_keeps_none_away() -> None:
+    """What a platform provides, such as boto3 on AWS Lambda, is in the set as well."""
+    distributions = (installed("client", "hooks==1"), installed("hooks", "tornado<6"))
+    provided = entries("tornado", "hooks", "client==4.3")
+
+    located = requirement_of("tornado", provided, distributions)
+
+    assert located is not None
+    assert located.name == "hooks"
+    assert [item.name for item in limiting_requirements("tornado", provided, distributions)] == ["client"]
+
+
+def test_all_requirements_that_keep_newer_versions_away() -> None:
+    distributions = (
+        installed("client", "tornado<6"), installed("tracing", "hooks"), installed("hooks", "tornado==5"),
+        installed("other", "tornado>=4"), installed("stray", "tornado<6"),
+    )  # fmt: skip
+    required = entries("client==4.3", "tracing==3.2", "other==1")
+    assert [item.name for item in limiting_requirements("tornado", required, distributions)] == ["client", "tracing"]
 
 
 def test_a_limit_of_what_nothing_requires_is_ignored() -> None:

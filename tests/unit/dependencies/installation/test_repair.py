@@ -164,6 +164,45 @@ def test_pins_that_fit_only_together_are_one_change() -> None:
     ] * 2
 
 
+URLLIB3 = Finding(code="PY105", message="urllib3==1.25.11: import urllib3 fails", names=("urllib3",))
+
+
+def requests_with_urllib3(works: Callable[[str, dict[str, str]], bool]) -> FakeInstaller:
+    """Return an installer with pins of requests and a client that allow an old urllib3 only, which fails on 3.12."""
+    requirers = tuple(
+        StoredDistribution(name=name, version="1.24.3", folder=Path("/nowhere"), requires=("urllib3<1.26",))
+        for name in ("requests", "client")
+    )
+
+    def installed(on: str, now: dict[str, str]) -> Installation:
+        lock = DependencyLock(pins=tuple(Pin(name=name, version="2.1", line="") for name in ("requests", "client")))
+        detail = "" if works(on, now) else "ImportError: six.moves"
+        return replace(installation_of(on, {"urllib3": "1.26"}, lock=lock), imports={"urllib3": detail})
+
+    return FakeInstaller(
+        entries=required("requests==1.24.3", "client==1.24.3"),
+        current=replace(installation_of("3.9"), distributions=requirers),
+        installed=installed,
+    )
+
+
+def test_what_keeps_a_project_old_that_no_file_names_is_raised() -> None:
+    installer = requests_with_urllib3(lambda on, now: on == "3.9" or now.keys() == {"requests", "client"})
+
+    (finding,) = repaired(installer, URLLIB3)
+
+    assert finding.remedy == (
+        "requests==1.24.3 -> requests==2.1, client==1.24.3 -> client==2.1 "
+        "(verified: resolves, installs and imports on 3.12 and 3.9)"
+    )
+
+
+def test_requirements_stay_if_what_they_bring_in_fails_in_newer_versions_too() -> None:
+    (finding,) = repaired(requests_with_urllib3(lambda on, now: on == "3.9"), URLLIB3)
+
+    assert finding == URLLIB3
+
+
 @pytest.mark.parametrize("is_compiled", [True, False])
 def test_a_hashed_pin_changes_if_its_file_is_compiled_again(is_compiled: bool) -> None:
     """A file that people write has nothing that would make the other hashes."""

@@ -379,7 +379,8 @@ def test_an_image_of_what_is_beside_its_folder_is_that_of_the_service_there(
 
     assert [service.path for service in fleet.services] == services
     recipe = fleet.services[0].recipe
-    assert recipe is not None and recipe.source == f"{folder}/{name}/Dockerfile"
+    assert recipe is not None
+    assert recipe.source == f"{folder}/{name}/Dockerfile"
 
 
 def test_an_image_with_its_own_code_is_a_service_beside_what_it_copies(tmp_path: Path) -> None:
