@@ -5,19 +5,16 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from pytest_py312.core.model.findings import Finding, Severity
 from pytest_py312.dependencies.diagnosis.repair_search import newer_than_pin
 from pytest_py312.dependencies.installation.findings import SETUPTOOLS_VERIFIED, missing_setuptools
 from pytest_py312.dependencies.installation.installed_distributions import limiting_requirements
 from pytest_py312.dependencies.installation.remedies import with_whole_change
-
-if TYPE_CHECKING:
-    from pytest_py312.dependencies.installation.repair import RepairTrials
+from pytest_py312.dependencies.installation.repair_trials import RepairTrials
 
 
-def with_raised_requirers(trials: "RepairTrials", findings: Sequence[Finding]) -> list[Finding]:
+def with_raised_requirers(trials: RepairTrials, findings: Sequence[Finding]) -> list[Finding]:
     """Return ``findings``, those on projects that other requirements bring in with a verified change of these.
 
     Their versions are the newest that fit together on the target or, if that does not work on both, on the baseline.

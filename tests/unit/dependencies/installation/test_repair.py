@@ -17,7 +17,8 @@ from pytest_py312.dependencies.diagnosis.repair_search import RequirementChange
 from pytest_py312.dependencies.diagnosis.version_candidates import ANY_VERSION
 from pytest_py312.dependencies.installation.installer import Installer
 from pytest_py312.dependencies.installation.remedies import AFTER_REPAIR
-from pytest_py312.dependencies.installation.repair import SEARCH_LIMIT, repair
+from pytest_py312.dependencies.installation.repair import repair
+from pytest_py312.dependencies.installation.repair_trials import SEARCH_LIMIT
 from pytest_py312.dependencies.installation.result import Installation
 from pytest_py312.dependencies.resolution.lock import DependencyLock, Pin, Undetermined
 from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
