@@ -52,7 +52,7 @@ class Locker:
         self._guard = threading.Lock()
 
     def try_lock(self, request: ResolutionRequest, build: InterpreterBuild) -> DependencyLock | None:
-        """Return the lock of ``request``, or ``None`` if it is unresolvable.
+        """Return the lock of ``request``, or ``None`` if it is unresolvable or, offline, not in the cache.
 
         :raises Undetermined: the resolver or the index did not answer.
         """

@@ -107,12 +107,12 @@ def find_repair(
     without = unavailable | frozenset(blocking_alone - {requirement.entry.name for requirement in adjustable})
     search = RepairSearch(adjustable, entries, tester)
     for _ in range(MAX_EXCLUSION_ROUNDS):
-        finding = search.run(without)
-        if finding is None and tester.drop_baseline_constraint():
+        change = search.run(without)
+        if change is None and tester.drop_baseline_constraint():
             search = RepairSearch(adjustable, entries, tester)
-            finding = search.run(without)
-        if finding is not None:
-            return finding if finding.specifiers else None
+            change = search.run(without)
+        if change is not None:
+            return change if change.specifiers else None
         if not search.immovable:
             return None
         together = search.move_together(without) if may_free else None
@@ -305,7 +305,7 @@ def newer_than_pin(item: LocatedEntry) -> str:
 
 
 def _key(change: RequirementChange) -> object:
-    return (*change.specifiers.items(), change.without)
+    return frozenset(change.specifiers.items()), change.without
 
 
 def _current_change(adjustable: Sequence[AdjustableRequirement], without: frozenset[str]) -> RequirementChange:

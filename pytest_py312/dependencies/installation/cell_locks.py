@@ -184,7 +184,7 @@ class CellLocks:
     def _resolve(self, cell: Cell, build: InterpreterBuild, trees: Sequence[StoredDistribution]) -> DependencyLock:
         """Resolve the set of a cell, with the test tools of the baseline if they work on its interpreter as well.
 
-        :raises Unresolvable, Undetermined: see dependencies/resolution/uv_resolver.py.
+        :raises Unresolvable, Undetermined: see :mod:`pytest_py312.dependencies.resolution.lock`.
         """
         constraints: tuple[str, ...] = ()
         if not cell.is_baseline:

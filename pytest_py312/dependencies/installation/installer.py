@@ -399,7 +399,7 @@ def _is_about(finding: Finding, names: set[str]) -> bool:
 
 
 def _reasons_left_out(whole: Installation, rest: Installation, left_out: Collection[str]) -> tuple[Finding, ...]:
-    """Return the findings of ``whole`` that leaving out some projects takes away; those of an unknown result are one.
+    """Return the findings of ``whole`` that leaving out some projects takes away; an unknown result counts as one.
 
     Empty if that does not help.
     """

@@ -327,7 +327,7 @@ class RepairTrials:
         return self._installation(self.cell, change) if change.specifiers else self.installer.installation(self.cell)
 
     def _installation(self, cell: Cell, change: RequirementChange) -> Installation:
-        key = (cell.interpreter, *change.specifiers.items(), change.without)
+        key = (cell.interpreter, frozenset(change.specifiers.items()), change.without)
         if key not in self._installations:
             self._installations[key] = self.installer.trials.try_change(cell, change)
         return self._installations[key]

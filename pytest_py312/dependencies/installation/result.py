@@ -23,8 +23,8 @@ class Installation:
     or starts a program that does: some need a configuration that only the service makes, so one that fails says
     something if it imports elsewhere.
 
-    ``unavailable`` are the projects for which it is unknown, if it is not because of all. ``rest`` is then the
-    installation without them: only its findings count, as what runs in it may miss them.
+    ``unavailable`` are the projects and folders that could not be had here; empty if the reason concerns the whole set.
+    ``rest`` is then the installation without them: only its findings count, as what runs in it may miss them.
     """
 
     build: InterpreterBuild | None = None

@@ -13,7 +13,6 @@ from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.dependencies.diagnosis.diagnose import unbuilt_source
 from pytest_py312.dependencies.diagnosis.locker import Locker
 from pytest_py312.dependencies.resolution.failure_cache import sorted_by_location, with_locations
-from pytest_py312.dependencies.resolution.known_solutions import project_name
 from pytest_py312.dependencies.resolution.lock import (
     Pin,
     ResolutionRequest,
@@ -21,6 +20,7 @@ from pytest_py312.dependencies.resolution.lock import (
     Unresolvable,
     is_exact,
     parts_of,
+    project_of,
 )
 from pytest_py312.dependencies.store.distribution_store import DistributionStore
 
@@ -105,7 +105,7 @@ def findings_on_pins_alone(
                 left_out.update(dict.fromkeys(sorted(names)))
             else:
                 break
-            kept = tuple(line for line in alone.lines if project_name(line) not in names)
+            kept = tuple(line for line in alone.lines if project_of(line) not in names)
             if kept == alone.lines:
                 return tuple(findings), tuple(left_out)
             alone = replace(alone, lines=kept)

@@ -13,8 +13,7 @@ from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.core.text import join_names
 from pytest_py312.dependencies.requests.request_builder import RequestBuilder
-from pytest_py312.dependencies.resolution.known_solutions import project_name
-from pytest_py312.dependencies.resolution.lock import Undetermined, Unresolvable
+from pytest_py312.dependencies.resolution.lock import Undetermined, Unresolvable, project_of
 from pytest_py312.dependencies.store.distribution_store import DistributionStore
 from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
 from pytest_py312.dependencies.system.build_tools import MissingTool
@@ -146,4 +145,4 @@ def requires_service(trees: Iterable[StoredDistribution | None], service: Servic
     if distribution is None or not distribution.static:
         return False
     own = canonicalize_name(distribution.name)
-    return any(project_name(line) == own for tree in trees if tree is not None for line in tree.requires)
+    return any(project_of(line) == own for tree in trees if tree is not None for line in tree.requires)

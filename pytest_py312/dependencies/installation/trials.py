@@ -114,7 +114,7 @@ class Trials:
     def with_updated_locks(self, cell: Cell, names: Collection[str], unavailable: Collection[str] = ()) -> Installation:
         """Install the set of the cell with newer versions of ``names``, and else with those of its lock files.
 
-        :param unavailable: projects that are left out because they cannot be had here.
+        :param unavailable: projects and folders that are left out because they cannot be had here.
         """
         requirements = self._request_builder.requirements.of(cell.service)
         locks = [

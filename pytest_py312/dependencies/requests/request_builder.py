@@ -63,9 +63,10 @@ class RequestBuilder:
         lock file in any case.
 
         :param changed: requirements that get another specifier, to try a change.
-        :param without: projects that are left out, to try a change.
+        :param without: projects and folders that are left out, to try a change.
         :param extra_constraints: added to ``constraints``.
-        :param unavailable: projects that are left out because they cannot be had here; locked versions are kept.
+        :param unavailable: projects and folders that are left out because they cannot be had here; locked versions are
+            kept.
         :param added: requirements that no file has, to try them.
         """
         keeps_locked_versions = locked and changed is None and not without and not added
@@ -218,7 +219,7 @@ def _joined(
     *,
     unknown: str,
 ) -> ResolutionRequest:
-    """Return the last usual one of ``parts`` as the request of the cell, with what no command installs by its lines.
+    """Return the last of ``parts`` without special settings as the request of the cell, with what no line of it names.
 
     :param more: the test tool, and what built trees require.
     :param added: requirements that no file has.

@@ -238,7 +238,7 @@ class ServiceRequirements:
     def by_test_command(self, service: Service) -> tuple[tuple[RequirementSet, ...], RequirementSet]:
         """Return what each command requires that installs for the tests and nothing of the service, and all the rest.
 
-        They are in their order.
+        The sets are in the order of the commands.
         """
         with self._lock:
             if service.name not in self._commands:

@@ -1,4 +1,4 @@
-"""Projects that have no version for new Pythons, and their replacements. Each row has its source."""
+"""Projects without a version or a wheel for new Pythons, and their replacements. Each row has its source."""
 
 SUCCESSORS: dict[str, str] = {
     # the project's page: "Aioredis is now in redis-py 4.2.0rc1+"

@@ -13,9 +13,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from packaging.utils import canonicalize_name
-
-from pytest_py312.dependencies.resolution.lock import PROJECT_NAME
+from pytest_py312.dependencies.resolution.lock import PROJECT_NAME, project_of
 
 MAX_STEPS = 1000
 """Combinations tried for one set. Nearly always the first version of each project works."""
@@ -154,8 +152,7 @@ def _group_by_project(lines: Iterable[str]) -> dict[str, frozenset[str]]:
 @lru_cache(maxsize=16384)
 def project_name(line: str) -> str:
     """Return the normalised project name of a requirement; the line itself if it names none."""
-    match = re.match(PROJECT_NAME, line)
-    return canonicalize_name(match[0]) if match else line
+    return project_of(line) or line
 
 
 def projects_in(lines: Collection[str]) -> frozenset[str]:

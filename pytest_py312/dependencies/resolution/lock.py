@@ -89,8 +89,7 @@ class ResolutionRequest:
     @property
     def names(self) -> frozenset[str]:
         """Normalised names of all requested projects, whether a file requires them or another rule adds them."""
-        matches = (re.match(PROJECT_NAME, line) for line in self.lines)
-        return frozenset(canonicalize_name(name[0]) for name in matches if name)
+        return frozenset(filter(None, map(project_of, self.lines)))
 
     def location_of(self, name: str) -> Location | None:
         """Return where a directly required project is declared."""
@@ -163,8 +162,8 @@ class Unresolvable(Exception):
 class Undetermined(Exception):
     """There is no answer: no network, a failing index, a resolver that cannot start. ``str()`` is the reason.
 
-    ``names`` are the projects concerned (normalised); empty if the reason concerns the whole set. ``missing`` is what
-    this machine lacks, if that is the reason.
+    ``names`` are the projects (normalised) and folders concerned; empty if the reason concerns the whole set.
+    ``missing`` is what this machine lacks, if that is the reason.
     """
 
     def __init__(self, reason: str, names: Sequence[str] = (), missing: MissingTool | None = None) -> None:
@@ -341,8 +340,7 @@ def costs_an_earlier_one(request: ResolutionRequest, output: str, narrowed: str,
 
 
 def _direct_names(request: ResolutionRequest) -> list[str]:
-    names = (canonicalize_name(match[0]) for line in request.lines if (match := re.match(PROJECT_NAME, line)))
-    return list(dict.fromkeys(names))
+    return list(dict.fromkeys(filter(None, map(project_of, request.lines))))
 
 
 def _versions_in(output: str) -> dict[str, str]:

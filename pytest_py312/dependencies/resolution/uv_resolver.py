@@ -129,7 +129,7 @@ class UvResolver:
     def explain(
         self, request: ResolutionRequest, build: InterpreterBuild, from_source: Sequence[str] = ()
     ) -> Finding | None:
-        """Return why ``request`` is unresolvable, or ``None`` if it resolves. Stores no lock.
+        """Return why ``request``, without its ``others``, is unresolvable; ``None`` if it resolves. Stores no lock.
 
         :raises Undetermined: uv or the index did not answer.
         """
