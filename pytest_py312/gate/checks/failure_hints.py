@@ -71,8 +71,19 @@ _MISSING_VARIABLE = re.compile(
 )
 
 
-def missing_variable_hint(text: str, service: str) -> str:
-    """Return what to add to the plan if ``text`` tells of a variable that the suite needs; otherwise empty."""
+_GENERATED_MODULE = re.compile(r"No module named '(?P<module>(?:\w{1,60}\.){0,6}\w{1,60}_pb2(?:_grpc)?)'", re.ASCII)
+"""A module that protoc generates; https://protobuf.dev/reference/python/python-generated/#invocation."""
+
+
+def missing_input_hint(text: str, service: str) -> str:
+    """Return what to add to the plan if ``text`` tells of a variable or of generated code that the suite needs;
+    otherwise empty.
+    """
+    if match := _GENERATED_MODULE.search(text):
+        return (
+            f'. If protoc generates {match["module"]}, add to py312.toml how: [service."{service}"] '
+            'prepare = [["python", "-m", "grpc_tools.protoc", "..."]]'
+        )
     match = _MISSING_VARIABLE.search(text)
     if match is None:
         return ""

@@ -13,7 +13,7 @@ from pytest_py312.dependencies.installation.result import Installation, installe
 from pytest_py312.gate.checks.check import CheckResult, Facts, unless_incomplete
 from pytest_py312.gate.checks.deprecations import removed_after_warning
 from pytest_py312.gate.checks.failure_hints import (
-    missing_variable_hint,
+    missing_input_hint,
     remedy_for,
     with_changed_library,
     with_source_remedy,
@@ -110,7 +110,7 @@ def _errored(cell: Cell, reason: str, findings: Iterable[Finding] = ()) -> Outco
 
 
 def _with_hint(cell: Cell, reason: str) -> str:
-    return reason + missing_variable_hint(reason, cell.service.name)
+    return reason + missing_input_hint(reason, cell.service.name)
 
 
 def _without_suite(cell: Cell, facts: Facts) -> Outcome:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_py312.core.model.findings import Finding, Interpreter
-from pytest_py312.gate.checks.failure_hints import REMEDIES, missing_variable_hint, remedy_for, with_changed_library
+from pytest_py312.gate.checks.failure_hints import REMEDIES, missing_input_hint, remedy_for, with_changed_library
 from tests.support.fakes import installation_of
 
 
@@ -55,7 +55,16 @@ def test_a_known_failure_has_its_remedy(text: str, word: str) -> None:
 )
 def test_a_variable_that_is_missing_has_its_line_of_the_plan(text: str, name: str) -> None:
     expected = f'[service."a"] environment = {{ {name} = "..." }}'
-    assert missing_variable_hint(text, "a").endswith(expected) if name else missing_variable_hint(text, "a") == ""
+    assert missing_input_hint(text, "a").endswith(expected) if name else missing_input_hint(text, "a") == ""
+
+
+@pytest.mark.parametrize("module", ["datastore_pb2", "protos.user_pb2_grpc"])
+def test_code_that_protoc_generates_has_its_line_of_the_plan(module: str) -> None:
+    hint = missing_input_hint(f"ModuleNotFoundError: No module named '{module}'", "a")
+    assert hint == (
+        f'. If protoc generates {module}, add to py312.toml how: [service."a"] '
+        'prepare = [["python", "-m", "grpc_tools.protoc", "..."]]'
+    )
 
 
 @pytest.mark.parametrize(
