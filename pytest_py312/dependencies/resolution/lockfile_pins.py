@@ -81,6 +81,7 @@ def stale_lock_findings(
     locks: Iterable[LockFileText], entries: Sequence[LocatedEntry], interpreter: Interpreter
 ) -> Iterator[Finding]:
     """Yield where ``locks`` contradict their requirements ``entries``, or do not support ``interpreter``."""
+    locks = tuple(locks)
     for lock in locks:
         if lock.requires_python and not _supports_interpreter(lock.requires_python, interpreter):
             yield Finding(
@@ -93,7 +94,7 @@ def stale_lock_findings(
         for entry in entries:
             if (
                 entry.entry.url
-                or not _is_locked_by(lock, entry)
+                or _lock_of(entry, locks) is not lock
                 or not _marker_applies(entry.entry.marker, interpreter)
             ):
                 continue
@@ -217,8 +218,14 @@ def _pins_by_name(lock: LockFileText) -> Mapping[str, list[LockedPin]]:
     return pins_by_name
 
 
-def _is_locked_by(lock: LockFileText, entry: LocatedEntry) -> bool:
-    """Return whether ``lock`` was made from the file of a requirement: one in the lock's folder or below it."""
+def _lock_of(entry: LocatedEntry, locks: Iterable[LockFileText]) -> LockFileText | None:
+    """Return the nearest of ``locks`` that was made from the file of a requirement; ``None`` if none was."""
+    made_from_it = (lock for lock in locks if _may_lock(lock, entry))
+    return max(made_from_it, key=lambda lock: lock.path.count("/"), default=None)
+
+
+def _may_lock(lock: LockFileText, entry: LocatedEntry) -> bool:
+    """Return whether the file of a requirement is one that ``lock`` is made from, in its folder or below it."""
     folder, _, name = f"/{entry.location.path}".rpartition("/")
     if lock.format is None or name != lock.format.source_file:
         return False

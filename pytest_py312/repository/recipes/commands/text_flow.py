@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from itertools import islice, takewhile
+from itertools import islice, pairwise, takewhile
 
 from pytest_py312.repository.formats.commands.install_commands import read_install_command, takes_value
 from pytest_py312.repository.formats.commands.shell import UNKNOWN, ShellCommand, ShellWord, read_shell
@@ -110,7 +110,7 @@ class TextFlow:
         """Return the files that the tests of ``find`` fit to; a file that is not known where a test is not."""
         places = list(takewhile(lambda word: not word.startswith(("-", "(", "!")), words)) or ["."]
         tests = words[len(places) if places != ["."] or words[:1] == ["."] else 0 :]
-        options = dict(zip(tests, [*tests[1:], ""], strict=True))
+        options = dict(pairwise([*tests, ""]))
         pattern = options.get("-name", options.get("-iname", ""))
         depth = options.get("-maxdepth", str(_DEPTH))
         is_known = all(word in _FIND_TESTS for word in tests if word.startswith(("-", "!", "(")))

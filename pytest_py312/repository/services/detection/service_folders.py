@@ -171,11 +171,12 @@ def _is_inside_other_folder(path: str) -> bool:
 def _is_program(tree: Tree, path: str, listing: FolderListing, functions: Mapping[str, str]) -> bool:
     """Return whether a folder in one of those has code with requirements at run time.
 
-    A tool has an image as well, or is a distribution with tests of its own.
+    A tool has an image as well, or is a distribution with tests or with a lock file of its own.
     """
     is_tool = not TOOL_FOLDERS.isdisjoint(path.split("/"))
-    is_tested = _is_distribution(tree, path) and not _TEST_FOLDERS.isdisjoint(listing.folders)
-    if is_tool and not is_tested and not has_python_image(tree, path, listing):
+    is_kept_apart = not (_TEST_FOLDERS.isdisjoint(listing.folders) and _LOCK_FILES.isdisjoint(listing.files))
+    is_project = _is_distribution(tree, path) and is_kept_apart
+    if is_tool and not is_project and not has_python_image(tree, path, listing):
         return False
     return has_own_code(tree, path, ()) and (path in functions or is_installable(tree, path))
 

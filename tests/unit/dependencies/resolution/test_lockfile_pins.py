@@ -137,6 +137,14 @@ def test_a_lock_is_stale_only_for_requirements_it_was_made_from() -> None:
     )
 
 
+def test_a_requirement_is_locked_by_the_nearest_lock() -> None:
+    """An image may install several projects, one after the other."""
+    locks = [lock(pin("six"), path="uv.lock"), lock(pin("attrs"), path="b/uv.lock")]
+    entries = [entry("six>=1", "pyproject.toml"), entry("attrs>=1", "b/pyproject.toml")]
+    assert list(stale_lock_findings(locks, entries, ON312)) == []
+    assert len(list(stale_lock_findings(locks, [entry("six>=1", "b/pyproject.toml")], ON312))) == 1
+
+
 def test_a_requirement_that_is_missing_in_the_lock_is_stale() -> None:
     (finding,) = stale_lock_findings([lock()], [entry("six")], ON312)
 

@@ -274,6 +274,8 @@ CONDITION = 'if [ "$(uname -m)" = arm64 ]; then'
         ("RUN pip install --index-url $(cat b.txt) -r a.txt", ["a.txt"], True),
         ("RUN xargs -I{} pip install {}==1.0 < a.txt", [], False),
         ("RUN find . -name '*.txt' | xargs -I{} {}", [], True),
+        ("RUN find | xargs pip install -r", [], False),
+        ("RUN find a | wc -l", [], True),
         ("RUN " + "xargs " * 1500 + "pip install six", [], True),
         ("RUN pip install -r - < a.txt", ["a.txt"], True),
         ("RUN just --list", [], True),
