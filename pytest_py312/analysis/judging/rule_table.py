@@ -243,6 +243,9 @@ RULES: dict[str, RuleMeaning] = {
     "refuses": _breaks(
         (3, 0), "the module itself rejects this Python version", "find out why, and remove the restriction", "Exception"
     ),
+    "version-table": _breaks(
+        (3, 0), "{0} has no entry for this Python version", "add one for it, or call .get() with a default", "KeyError"
+    ),
     "version-cut": _changes_silently(
         (3, 10), '{0} is "3.1" on 3.10 and later', 'write "%d.%d" % sys.version_info[:2]'
     ),

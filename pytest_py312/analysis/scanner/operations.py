@@ -43,7 +43,7 @@ from pytest_py312.analysis.scanner.evaluation.values import (
 )
 from pytest_py312.analysis.scanner.facts.facts import ANY_NAME
 from pytest_py312.analysis.scanner.facts.stdlib_names import DISTINCTIVE_METHODS
-from pytest_py312.analysis.scanner.rules import classes, operators
+from pytest_py312.analysis.scanner.rules import classes, operators, version_tables
 
 _EXCEPTION = re.compile(r"Error$|Exception$|Warning$")
 LITERAL_TYPES = {ast.SetComp: "set()", ast.DictComp: "dict()"}
@@ -368,6 +368,7 @@ def _read_table(scan: ScanState, node: ast.Dict, test: ast.expr) -> Value:
 
 def read_item(scan: ScanState, node: ast.Subscript) -> Value:
     operators.check_version_cut(scan, node)
+    version_tables.check_version_table(scan, node)
     if isinstance(node.value, ast.Dict) and all(
         isinstance(key, ast.Constant) and isinstance(key.value, bool) for key in node.value.keys
     ):

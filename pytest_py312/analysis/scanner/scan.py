@@ -32,7 +32,7 @@ from pytest_py312.analysis.scanner.facts.facts import Condition, ExportedName, F
 from pytest_py312.analysis.scanner.facts.suppression_comments import read_suppressions
 from pytest_py312.analysis.scanner.gc_pause import gc_paused
 from pytest_py312.analysis.scanner.operations import read_children
-from pytest_py312.analysis.scanner.rules import arguments, operators
+from pytest_py312.analysis.scanner.rules import arguments, operators, version_tables
 from pytest_py312.analysis.scanner.rules import classes as enum_rules
 
 MAX_FILE_BYTES = 8 * 1024 * 1024
@@ -126,6 +126,7 @@ def _facts_of_failure(path: str, text: str, failure: ScanFailure) -> FileFacts:
 def _scan_tree(tree: ast.Module, text: str, path: str, local_modules: frozenset[str]) -> FileFacts:
     scan = ScanState(local_modules=local_modules)
     scan.may_mention_version = text_mentions_version(text)
+    scan.tables = version_tables.read_tables(tree) if scan.may_mention_version else {}
     scan.may_execute_names = "exec(" in text and "locals()" in text
     read_block(scan, tree.body)
     definitions.read_deferred_functions(scan)

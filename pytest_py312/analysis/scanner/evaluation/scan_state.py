@@ -6,7 +6,7 @@ its value, that of a statement returns the condition that holds for the statemen
 
 import ast
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -75,6 +75,8 @@ class ScanState:
 
     local_modules: frozenset[str]
     may_mention_version: bool = True
+    tables: Mapping[str, frozenset[Hashable]] = field(default_factory=dict)
+    """The keys of constant dictionaries of the module, by name."""
     may_execute_names: bool = True
     module_scope: dict[str, Value] = field(default_factory=dict)
     scope: dict[str, Value] = field(init=False)

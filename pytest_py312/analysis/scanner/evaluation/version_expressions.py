@@ -6,7 +6,8 @@
 
 import ast
 import operator
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any, NamedTuple
 
 from pytest_py312.analysis.scanner.evaluation.names import resolve_name, stdlib_name
@@ -20,6 +21,7 @@ MICROS = (1, 99)
 """Two micro versions of each minor release. If the results differ, the test is undecided."""
 MAX_NODES = 60
 MAX_STEPS = 400
+_PLAIN_FORMAT = re.compile(r"[^%]{0,50}(?:%[ds][^%]{0,50}){1,5}")
 MAX_LENGTH = 200
 """Limit for intermediate strings and tuples. Longer ones are not versions."""
 
@@ -119,6 +121,12 @@ def evaluate_for_releases(
     return ("version", "in", tuple(true_releases), "two")
 
 
+def values_by_release(scan: ScanState, node: ast.expr) -> dict[tuple[int, int], Hashable]:
+    """Return the values of an expression in the minor releases in which it depends on nothing but these."""
+    values = {release: _evaluate_for_minor(scan, node, release, NO_PARAMETERS) for release in RELEASES}
+    return {release: value for release, value in values.items() if value is not None and isinstance(value, Hashable)}
+
+
 def is_evaluable(scan: ScanState, node: ast.expr) -> bool:
     """Return whether an expression can be evaluated for each release."""
     try:
@@ -199,10 +207,24 @@ _VERSION_PARTS: dict[str, _FromRelease] = {
 def _binary_operation(scan: ScanState, node: ast.BinOp, release: _ReleaseEvaluation) -> Any:
     function = _BINARY_OPERATORS.get(node.op.__class__)
     left, right = _evaluate(scan, node.left, release), _evaluate(scan, node.right, release)
+    if isinstance(left, str) and isinstance(node.op, ast.Mod) and _PLAIN_FORMAT.fullmatch(left):
+        return left % right
     small = all(isinstance(operand, int | float) and abs(operand) < MAX_NUMBER for operand in (left, right))
     if function is None or not (small or isinstance(node.op, ast.Add)):
         raise NotAVersionExpression
     return function(left, right)
+
+
+def _formatted_text(scan: ScanState, node: ast.JoinedStr, release: _ReleaseEvaluation) -> str:
+    parts = []
+    for part in node.values:
+        if isinstance(part, ast.FormattedValue):
+            if part.format_spec is not None or part.conversion != -1:
+                raise NotAVersionExpression
+            parts.append(str(_evaluate(scan, part.value, release)))
+        else:
+            parts.append(str(_evaluate(scan, part, release)))
+    return "".join(parts)
 
 
 def _comparison(scan: ScanState, node: ast.Compare, release: _ReleaseEvaluation) -> bool:
@@ -268,6 +290,6 @@ def _call_argument(scan: ScanState, node: ast.expr, release: _ReleaseEvaluation)
 
 _READERS: dict[type[ast.expr], Any] = {
     ast.Attribute: _name, ast.BinOp: _binary_operation, ast.BoolOp: _boolean_operation, ast.Call: _call,
-    ast.Compare: _comparison, ast.Constant: _constant, ast.List: _display, ast.Name: _name, ast.Set: _display,
-    ast.Subscript: _item, ast.Tuple: _display, ast.UnaryOp: _unary_operation,
+    ast.Compare: _comparison, ast.Constant: _constant, ast.JoinedStr: _formatted_text, ast.List: _display,
+    ast.Name: _name, ast.Set: _display, ast.Subscript: _item, ast.Tuple: _display, ast.UnaryOp: _unary_operation,
 }  # fmt: skip
