@@ -4,15 +4,16 @@ uv ignores the upper bound of Requires-Python, where pip continues with an older
 """
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from packaging.utils import canonicalize_name
+from packaging.requirements import Requirement
 
 from pytest_py312.core.model.findings import Finding
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.dependencies.diagnosis.compatibility import python_satisfies
-from pytest_py312.dependencies.resolution.lock import PROJECT_NAME, DependencyLock, preinstalled
+from pytest_py312.dependencies.proofs.hash_checking import applies_on
+from pytest_py312.dependencies.resolution.lock import DependencyLock, preinstalled, project_of
 from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
 from pytest_py312.repository.services.requirements.requirement_set import LocatedEntry
 
@@ -28,42 +29,54 @@ def requirement_of(
 ) -> LocatedEntry | None:
     """Return the requirement of ``project``, or the first one by which ``distributions`` bring it in.
 
-    Where several do, those count first that keep newer versions away (``tornado<6``): the others would take these, also
-    a requirement of the project itself that takes any version.
-    """
-    requiring, limiting = _requirers(distributions)
-    deciding = [item for item in entries if item.name != project or item.entry.specifier or item.entry.url]
-    limited = _nearest(project, deciding if project in limiting else entries, {**requiring, **limiting})
-    return limited or _nearest(project, entries, requiring)
-
-
-def limiting_requirements(
-    project: str, entries: Sequence[LocatedEntry], distributions: Sequence[StoredDistribution]
-) -> list[LocatedEntry]:
-    """Return the requirements, each with a version, that bring in what keeps newer versions of ``project`` away."""
-    requiring, limiting = _requirers(distributions)
-    deciding = [item for item in entries if item.entry.specifier or item.entry.url]
-    found = (_nearest(name, deciding, requiring) for name in sorted(limiting.get(project, ())))
-    return list(dict.fromkeys(item for item in found if item is not None))
-
-
-def _requirers(distributions: Sequence[StoredDistribution]) -> tuple[dict[str, set[str]], dict[str, set[str]]]:
-    """Return the distributions that require each project, and those of them that keep newer versions of it away.
-
-    What a distribution requires for an extra is left out; it is not known which extras were chosen. Other environment
-    markers are ignored, as only what is installed counts.
+    Where several do, those count first that keep newer versions away (``tornado<6``): the others would take these.
     """
     requiring: dict[str, set[str]] = {}
     limiting: dict[str, set[str]] = {}
+    for requirer, line, _marker in _required_lines(distributions):
+        name = project_of(line)
+        requiring.setdefault(name, set()).add(requirer)
+        if "@" not in line and _LIMIT.search(line):
+            limiting.setdefault(name, set()).add(requirer)
+    return _nearest(project, entries, {**requiring, **limiting}) or _nearest(project, entries, requiring)
+
+
+def excluding_requirements(
+    project: str,
+    version: str,
+    entries: Sequence[LocatedEntry],
+    distributions: Sequence[StoredDistribution],
+    build: InterpreterBuild,
+) -> list[LocatedEntry]:
+    """Return the requirements with a version of their own that bring in what excludes ``version`` of ``project``."""
+    requiring: dict[str, set[str]] = {}
+    excluding: set[str] = set()
+    for requirer, line, marker in _required_lines(distributions):
+        requiring.setdefault(project_of(line), set()).add(requirer)
+        if project_of(line) == project and applies_on(marker, build) and not _allows(line, version):
+            excluding.add(requirer)
+    deciding = [item for item in entries if item.entry.specifier or item.entry.url]
+    found = (_nearest(name, deciding, requiring) for name in sorted(excluding))
+    return list(dict.fromkeys(item for item in found if item is not None))
+
+
+def _required_lines(distributions: Iterable[StoredDistribution]) -> Iterator[tuple[str, str, str]]:
+    """Yield what distributions require: name of the distribution, requirement, and marker.
+
+    What one requires for an extra is left out; it is not known which extras were chosen.
+    """
     for distribution in distributions:
         for line in distribution.requires:
-            specifier, _, marker = line.partition(";")
-            if (match := re.match(PROJECT_NAME, line)) and "extra" not in marker:
-                name = canonicalize_name(match[0])
-                requiring.setdefault(name, set()).add(distribution.name)
-                if "@" not in specifier and _LIMIT.search(specifier):
-                    limiting.setdefault(name, set()).add(distribution.name)
-    return requiring, limiting
+            requirement, _, marker = line.partition(";")
+            if project_of(requirement) and "extra" not in marker:
+                yield distribution.name, requirement.strip(), marker.strip()
+
+
+def _allows(line: str, version: str) -> bool:
+    try:
+        return Requirement(line).specifier.contains(version, prereleases=True)
+    except ValueError:  # also an address, whose version is not known
+        return True
 
 
 def _nearest(

@@ -102,9 +102,9 @@ def _with_remedy(finding: Finding, trial: TrialResult, cell: Cell, companions: C
     return _with_changes(finding, project_changes, trial, cell)
 
 
-def with_whole_change(finding: Finding, trial: TrialResult, cell: Cell) -> Finding:
-    """Return ``finding`` with all changes of a trial that repairs it: its project is in none of the lines."""
-    return _with_changes(finding, trial.changes, trial, cell)
+def with_change_of(finding: Finding, trial: TrialResult, cell: Cell, names: Collection[str]) -> Finding:
+    """Return ``finding`` with the changes of a trial that repair it: those of ``names``, as no line has its project."""
+    return _with_changes(finding, tuple(change for change in trial.changes if change.name in names), trial, cell)
 
 
 def _with_changes(

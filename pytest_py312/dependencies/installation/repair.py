@@ -58,7 +58,8 @@ def repair(
             appeared = [finding for finding in explained if finding_identity(finding) not in earlier]
             if not any(finding.code in REPAIRABLE and not finding.preexisting for finding in appeared):
                 break
-        explained = with_raised_requirers(trials, explained)
+        with suppress(CellUnavailable, Undetermined):  # then the others keep their advice
+            explained = with_raised_requirers(trials, explained)
     except SearchTimeout:
         if not trials.change.specifiers:  # a change that was found stays, whatever more time would add
             installer.locks.mark_undetermined(cell)

@@ -322,6 +322,10 @@ class RepairTrials:
             findings += image_build_findings(cell, installation, baseline, self.required.entries, needs_none)
         return tuple(finding for finding in findings if finding.severity is Severity.ERROR)
 
+    def latest_version(self, project: str) -> str:
+        """Return the latest version of a project for the target; empty if there is none."""
+        return latest_version(self.installer.trials.index(self.cell).page(project), self._target_environment(self.cell))
+
     def installation_with(self, change: RequirementChange) -> Installation:
         """Return what is installed for the cell with ``change``, which may be none."""
         return self._installation(self.cell, change) if change.specifiers else self.installer.installation(self.cell)

@@ -44,13 +44,10 @@ class BenchmarkCheck:
                 service=service.name, interpreter=None, check=self.name, reason=f"not measured: {reason}",
                 findings=findings,
             )  # fmt: skip
-        elif outcome.status is Status.PASSED and (
-            inconclusive := [comparison.name for comparison in results.comparisons if _is_unanswered(comparison, cell)]
-        ):
-            outcome = Outcome.errored(
-                service=service.name, interpreter=None, check=self.name, findings=findings,
-                reason=f"it is unclear whether {', '.join(inconclusive)} takes longer on {cell.interpreter}",
-            )  # fmt: skip
+        elif inconclusive := [each.name for each in results.comparisons if _is_unanswered(each, cell)]:
+            outcome = outcome.with_unchecked(
+                f"it is unclear whether {', '.join(inconclusive)} takes longer on {cell.interpreter}"
+            )
         elif results.notes and outcome.status is Status.PASSED:
             outcome = replace(outcome, reason="not measured: " + "; ".join(results.notes))
         return CheckResult(outcome=outcome, benchmarks=results.comparisons)

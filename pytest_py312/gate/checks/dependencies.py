@@ -252,7 +252,8 @@ def _outcome(cell: Cell, set_results: Sequence[_SetResult], started: Sequence[Fi
     if outcome.status is Status.PASSED and (not installed or _prevents_installation(findings)):
         # pre-existing or not: a set that cannot be installed proves nothing
         worst = next(finding for finding in findings if finding.severity is Severity.ERROR)
-        return replace(outcome, status=Status.FAILED, reason=f"{worst.message} (also fails on {cell.service.baseline})")
+        reason = f"{worst.message} (also fails on {cell.service.baseline})"
+        outcome = replace(outcome, status=Status.FAILED, reason=reason)
     unimportable = next(filter(None, map(_unimportable_on_both, set_results)), None)
     if cell.service.suite is None and unimportable is not None:
         outcome = outcome.with_unchecked(

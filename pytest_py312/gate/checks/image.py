@@ -57,16 +57,10 @@ def _outcome(name: str, cell: Cell, runs: Sequence[ImageCheckResult], findings: 
     outcome = Outcome.from_findings(
         service=cell.service.name, interpreter=cell.interpreter, check=name, findings=findings
     )
-    if outcome.status is not Status.PASSED:
-        return outcome
-    unchecked = next((run for run in runs if run.unchecked), None)
-    if unchecked is not None:
-        return Outcome.errored(
-            service=cell.service.name, interpreter=cell.interpreter, check=name, findings=findings,
-            reason=f"{unchecked.dockerfile}: {unchecked.unchecked}",
-        )  # fmt: skip
+    reasons = (f"{run.dockerfile}: {run.unchecked}" for run in runs if run.unchecked)
+    outcome = outcome.with_unchecked(next(reasons, ""))
     build_finding = next((finding for finding in findings if finding.code == "PY701"), None)
-    if build_finding is not None and not cell.is_baseline:
+    if outcome.status is Status.PASSED and build_finding is not None and not cell.is_baseline:
         reason = f"{build_finding.message} (also fails on {cell.service.baseline})"
         return replace(outcome, status=Status.FAILED, reason=reason)
     return outcome

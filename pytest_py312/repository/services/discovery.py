@@ -10,7 +10,7 @@ from functools import partial
 
 from pytest_py312.core.directories import checkout_root, path_in_checkout
 from pytest_py312.core.errors import NoFleetError, PlanError, did_you_mean
-from pytest_py312.core.model.fleet import Fleet, RequirementSource, Service
+from pytest_py312.core.model.fleet import Fleet, InstallStep, RequirementSource, Service
 from pytest_py312.core.model.plan import Plan, Stage
 from pytest_py312.core.service_patterns import PatternIndex, is_glob, normalize_pattern
 from pytest_py312.repository.formats.codeowners import SIZE_LIMIT, OwnerRule, owning_rules, read_codeowners
@@ -40,7 +40,7 @@ from pytest_py312.repository.services.shared_packages import (
     with_shared_packages,
 )
 from pytest_py312.repository.services.unassigned_files import describe_unassigned_files
-from pytest_py312.repository.tree import Tree, UnreadableFile, join_path, nested_paths
+from pytest_py312.repository.tree import Tree, UnreadableFile, join_path, lies_in, nested_paths
 from pytest_py312.repository.unchanging_tree import UnchangingTree
 
 _FILES_FOR_GIT = frozenset({".gitattributes", ".gitignore", ".gitkeep"})
@@ -75,6 +75,8 @@ def discover(plan: Plan) -> Fleet:
     of_locks: list[str] = []
     if not plan.services and not plan.stages:
         services, of_locks = _without_shared_requirements(tree, services)
+        services, of_images = _without_images_of_others(tree, services)
+        of_locks += of_images
     services = _with_other_baselines(plan, services)
     services, of_packages = with_packed_folders(tree, with_shared_packages(tree, services))
     services = with_libraries(plan, tree, services)
@@ -127,6 +129,42 @@ def _without_shared_requirements(tree: Tree, services: list[Service]) -> tuple[l
         else:
             kept.append(service)
     return kept, assumptions
+
+
+def _without_images_of_others(tree: Tree, services: list[Service]) -> tuple[list[Service], list[str]]:
+    """Leave out folders that have only the image of a service beside them: ``Docker/api/Dockerfile``, of ``api``.
+
+    The image is the one that the service is installed by, and installs nothing else. Returns the services, and what is
+    assumed, as sentences.
+    """
+    kept, assumptions = [], []
+    for service in services:
+        owner = next((other for other in services if _has_only_image_of(tree, service, other)), None)
+        if owner is None:
+            kept.append(service)
+        else:
+            assumptions.append(f"{service.path} has only the image of {owner.name}: it is no service.")
+    return kept, assumptions
+
+
+def _has_only_image_of(tree: Tree, service: Service, owner: Service) -> bool:
+    """Return whether a folder has no code, and its image is that of another service and installs what is there only."""
+    recipe, of_owner = service.recipe, owner.recipe
+    if recipe is None or of_owner is None or recipe.source != of_owner.source or service is owner:
+        return False
+    if not lies_in(recipe.source, service.path) or lies_in(owner.path, service.path):
+        return False
+    steps = [step for step in recipe.steps if step.is_for_python]
+    files = tree.scan_folder(service.path, depth=8).files
+    has_code = any(name.endswith((".py", ".ipynb", ".proto", ".txt", ".toml")) for name in files)
+    return bool(steps) and not has_code and all(_installs_only(step, owner.path) for step in steps)
+
+
+def _installs_only(step: InstallStep, folder: str) -> bool:
+    """Return whether all that a step installs for Python lies in a folder."""
+    places = [*step.files, *(project.path for project in step.projects)]
+    places += [step.project] if step.project is not None else []
+    return not (step.arguments or step.left_out) and all(lies_in(place, folder) for place in places)
 
 
 def _has_only_requirements(tree: Tree, service: Service) -> bool:

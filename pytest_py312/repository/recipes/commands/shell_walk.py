@@ -276,9 +276,10 @@ class ShellWalk(ABC):
     # ---- commands of the shell itself
 
     def _return(self, words: Sequence[str]) -> bool | None:
-        if self.active:
-            self.may_have_returned = self.may_have_returned or self.conditional
-            self.has_returned = not self.conditional
+        if not self.active:
+            return True
+        self.may_have_returned = self.may_have_returned or self.conditional
+        self.has_returned = not self.conditional
         return words[1] == "0" if words[1:] and words[1].isdigit() else None
 
     def _shift(self, words: Sequence[str]) -> bool:

@@ -343,22 +343,17 @@ def _is_of_inner_services(tree: Tree, path: str, listing: FolderListing, dockerf
 
 
 def _is_of_outer_service(tree: Tree, path: str, dockerfile: DockerfileText, name: str) -> bool:
-    """Return whether an image installs what is around the folder or beside it, and there is no code that it starts.
+    """Return whether an image installs what is around the folder, in which there is no code that it starts.
 
     Single scripts that it copies beside all of that code, such as those of its start, are no code of the folder.
     """
-    sources = {join_path(".", source) for source in copied_sources(dockerfile)}
-    outer_folders = list(islice(with_outer_folders(path), 1, None))
     if any(file.endswith(".py") for file in tree.scan_folder(path, depth=SCAN_DEPTH).files):
+        sources = {join_path(".", source) for source in copied_sources(dockerfile)}
         if "." not in sources or not any(
             source.startswith(f"{path}/") and tree.is_file(source) for source in sources if source != path
         ):
             return False
-    elif any(
-        _is_installable_outside(tree, path, join_path(outer, name)) for outer in outer_folders for name in sources
-    ):
-        return True
-    for outer in outer_folders:
+    for outer in islice(with_outer_folders(path), 1, None):
         recipe = read_dockerfile_recipe(tree, join_path(path, name), outer) if is_installable(tree, outer) else None
         steps = recipe.steps if recipe is not None else ()
         places = [
@@ -367,10 +362,6 @@ def _is_of_outer_service(tree: Tree, path: str, dockerfile: DockerfileText, name
         if any(place is not None and not lies_in(place, path) for place in places):
             return True
     return False
-
-
-def _is_installable_outside(tree: Tree, path: str, folder: str) -> bool:
-    return folder != "." and not (lies_in(folder, path) or lies_in(path, folder)) and is_installable(tree, folder)
 
 
 def _is_code(source: str, folder: str) -> bool:

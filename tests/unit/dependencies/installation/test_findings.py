@@ -13,12 +13,12 @@ from pytest_py312.dependencies.installation.findings import (
     installation_findings,
     without_consequences,
 )
-from pytest_py312.dependencies.installation.installed_distributions import limiting_requirements, requirement_of
+from pytest_py312.dependencies.installation.installed_distributions import excluding_requirements, requirement_of
 from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
 from pytest_py312.repository.formats.requirements_file import read_requirements
 from pytest_py312.repository.services.requirements.requirement_set import LocatedEntry
 from tests.support.elf import compiled_module
-from tests.support.fakes import cell_of, installation_of
+from tests.support.fakes import build_of, cell_of, installation_of
 
 FAILURE = "ModuleNotFoundError: No module named 'pkg_resources'"
 
@@ -68,25 +68,28 @@ def test_of_several_requirements_the_one_counts_that_keeps_newer_versions_away(l
     assert located.name == requirement
 
 
-def test_a_requirement_that_takes_any_version_keeps_none_away() -> None:
-    """What a platform provides, such as boto3 on AWS Lambda, is in the set as well."""
-    distributions = (installed("client", "hooks==1"), installed("hooks", "tornado<6"))
-    provided = entries("tornado", "hooks", "client==4.3")
-
-    located = requirement_of("tornado", provided, distributions)
-
+def test_a_direct_requirement_counts_before_those_of_others() -> None:
+    located = requirement_of("numpy", entries("numpy", "pandas"), (installed("pandas", "numpy<3,>=1.26"),))
     assert located is not None
-    assert located.name == "hooks"
-    assert [item.name for item in limiting_requirements("tornado", provided, distributions)] == ["client"]
+    assert located.name == "numpy"
 
 
-def test_all_requirements_that_keep_newer_versions_away() -> None:
-    distributions = (
-        installed("client", "tornado<6"), installed("tracing", "hooks"), installed("hooks", "tornado==5"),
-        installed("other", "tornado>=4"), installed("stray", "tornado<6"),
-    )  # fmt: skip
-    required = entries("client==4.3", "tracing==3.2", "other==1")
-    assert [item.name for item in limiting_requirements("tornado", required, distributions)] == ["client", "tracing"]
+@pytest.mark.parametrize(
+    ("line", "excludes"),
+    [
+        ("tornado<6", True), ("tornado==5", True), ("tornado<7", False), ("tornado>=4", False), ("tornado", False),
+        ('tornado<6; python_version < "3.10"', False), ('tornado<6; python_version >= "3.10"', True),
+        ("tornado @ https://example.org/t.zip", False), ("tornado<6; extra == 'x'", False),
+    ],
+)  # fmt: skip
+def test_what_excludes_a_version_of_a_project(line: str, excludes: bool) -> None:
+    """Only what applies there and excludes just this version: what a platform provides in any version is not named."""
+    distributions = (installed("client", "hooks==1"), installed("hooks", line), installed("stray", "tornado<6"))
+    required = entries("tornado", "hooks", "client==4.3", "other==1")
+
+    found = excluding_requirements("tornado", "6.1", required, distributions, build_of("3.12"))
+
+    assert [item.name for item in found] == ["client"] * excludes
 
 
 def test_a_limit_of_what_nothing_requires_is_ignored() -> None:

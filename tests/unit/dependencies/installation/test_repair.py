@@ -168,11 +168,13 @@ def test_pins_that_fit_only_together_are_one_change() -> None:
 URLLIB3 = Finding(code="PY105", message="urllib3==1.25.11: import urllib3 fails", names=("urllib3",))
 
 
-def requests_with_urllib3(works: Callable[[str, dict[str, str]], bool]) -> FakeInstaller:
-    """Return an installer with pins of requests and a client that allow an old urllib3 only, which fails on 3.12."""
+def requests_with_urllib3(
+    works: Callable[[str, dict[str, str]], bool], requires: Sequence[str] = ("urllib3<1.26", "urllib3<1.26")
+) -> FakeInstaller:
+    """Return an installer with pins of requests and a client that require an old urllib3, which fails on 3.12."""
     requirers = tuple(
-        StoredDistribution(name=name, version="1.24.3", folder=Path("/nowhere"), requires=("urllib3<1.26",))
-        for name in ("requests", "client")
+        StoredDistribution(name=name, version="1.24.3", folder=Path("/nowhere"), requires=(line,))
+        for name, line in zip(("requests", "client"), requires, strict=True)
     )
 
     def installed(on: str, now: dict[str, str]) -> Installation:
@@ -182,26 +184,52 @@ def requests_with_urllib3(works: Callable[[str, dict[str, str]], bool]) -> FakeI
 
     return FakeInstaller(
         entries=required("requests==1.24.3", "client==1.24.3"),
-        current=replace(installation_of("3.9"), distributions=requirers),
+        current=replace(installation_of("3.12"), distributions=requirers, build=build_of("3.12")),
         installed=installed,
     )
 
 
-def test_what_keeps_a_project_old_that_no_file_names_is_raised() -> None:
-    installer = requests_with_urllib3(lambda on, now: on == "3.9" or now.keys() == {"requests", "client"})
+@pytest.mark.parametrize(
+    ("limits", "change"),
+    [
+        (("urllib3<1.26", "urllib3<1.26"), "requests==1.24.3 -> requests==2.1, client==1.24.3 -> client==2.1"),
+        (("urllib3<1.26", "urllib3<3"), "requests==1.24.3 -> requests==2.1"),
+    ],
+)
+def test_what_keeps_a_project_old_that_no_file_names_is_raised(limits: Sequence[str], change: str) -> None:
+    """And nothing that would take a newer one."""
+    installer = requests_with_urllib3(lambda on, now: on == "3.9" or "requests" in now, limits)
 
     (finding,) = repaired(installer, URLLIB3)
 
-    assert finding.remedy == (
-        "requests==1.24.3 -> requests==2.1, client==1.24.3 -> client==2.1 "
-        "(verified: resolves, installs and imports on 3.12 and 3.9)"
-    )
+    assert finding.remedy == f"{change} (verified: resolves, installs and imports on 3.12 and 3.9)"
 
 
-def test_requirements_stay_if_what_they_bring_in_fails_in_newer_versions_too() -> None:
-    (finding,) = repaired(requests_with_urllib3(lambda on, now: on == "3.9"), URLLIB3)
+@pytest.mark.parametrize("fails_on", [("3.12",), ("3.9", "3.12"), ("3.9",)])
+def test_requirements_stay_if_what_they_bring_in_fails_in_newer_versions_too(fails_on: Sequence[str]) -> None:
+    def works(on: str, now: dict[str, str]) -> bool:
+        return on not in (fails_on if now else ("3.12",))
 
-    assert finding == URLLIB3
+    assert repaired(requests_with_urllib3(works), URLLIB3) == [URLLIB3]
+
+
+def test_an_index_that_does_not_answer_for_one_project_takes_no_advice_from_others() -> None:
+    class Unreachable(FakeInstaller):
+        def index(self, cell: Cell) -> Any:
+            def pages(name: str) -> Any:
+                if name == "urllib3":
+                    raise Undetermined("the index does not answer")
+                return page(*self.versions)
+
+            return SimpleNamespace(page=pages)
+
+    template = requests_with_urllib3(lambda on, now: True)
+    installer = Unreachable(entries=required("numpy==1.24.3"), installed=template.installed, current=template.current)
+
+    numpy, urllib3 = repaired(installer, BLOCKED, URLLIB3)
+
+    assert numpy.remedy.startswith("numpy==1.24.3 -> numpy==2.0")
+    assert urllib3 == URLLIB3
 
 
 @pytest.mark.parametrize("is_compiled", [True, False])

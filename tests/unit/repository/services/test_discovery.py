@@ -387,6 +387,21 @@ def test_an_image_of_what_is_beside_its_folder_is_that_of_the_service_there(
     assert recipe.source == f"{folder}/{name}/Dockerfile"
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "COPY api /app\nRUN pip install -r /app/requirements.txt celery==4.4\n",
+        "COPY api /app\nRUN pip install celery==4.4\n",
+        "COPY api /app\nCOPY common /common\nRUN pip install -r /app/requirements.txt /common\n",
+    ],
+)
+def test_an_image_that_installs_more_than_the_service_it_copies_is_a_service(tmp_path: Path, lines: str) -> None:
+    setup = "from setuptools import setup\nsetup(name='common')\n"
+    files = {"api/requirements.txt": "six\n", "api/main.py": "", "worker/run.sh": "", "common/setup.py": setup}
+    files |= {"worker/Dockerfile": f"FROM python:3.9\n{lines}", "api/Dockerfile": "FROM python:3.9\nCOPY . .\n"}
+    assert "worker" in [service.path for service in fleet_of(tmp_path, files).services]
+
+
 def test_an_image_with_its_own_code_is_a_service_beside_what_it_copies(tmp_path: Path) -> None:
     image = "FROM python:3.9\nCOPY common /common\nCOPY main.py .\nRUN pip install /common six\n"
     setup = "from setuptools import setup\nsetup(name='common')\n"
