@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 LINE_LIMIT = 10_000
+EXPANSION_LIMIT = 2_000
+"""Maximum number of references that are expanded in one text."""
 _RULE = re.compile(r"(?P<targets>[^\s:#=][^:#=]*?)\s*::?(?!=)\s*(?P<needs>[^=#;]*?)(?:;(?P<recipe>.*)|#.*)?$")
 _VARIABLE_LINE = re.compile(
     r"(?P<modifiers>(?:(?:export|override|private)\s+){0,3})(?P<name>[A-Za-z_][\w.-]*)\s*(?P<operator>\?|:{0,3}|\+)?=\s*"
@@ -18,9 +20,11 @@ _TARGET_VARIABLE = re.compile(
     r"(?P<targets>[^\s:#=][^:#=]{0,500}?)\s*::?\s*"
     r"(?P<assignment>(?:(?:export|override|private)\s+){0,3}[A-Za-z_][\w.-]*\s*(?:\?|:{0,3}|\+)?=.*)$"
 )
-_EXPORT = re.compile(r"export(?:\s+(?P<names>[\w.\s-]+))?$")
-_SHELL_CALL = re.compile(r"\$\(shell\s+(?P<command>[^()]*)\)")
+_EXPORT = re.compile(r"(?P<no>un)?export(?:\s+(?P<names>[\w.-][\w.\s-]*))?$")
+_CONDITION = re.compile(r"(?P<begin>ifn?eq|ifn?def)\b|(?P<end>endif)\b")
+_DEFINITION = re.compile(r"(?:(?:export|override)\s+)?define\b")
 _REFERENCE = re.compile(r"\$(?:\((?P<round>[A-Za-z_][\w.-]*)\)|\{(?P<braced>[A-Za-z_][\w.-]*)\}|(?P<escaped>\$))")
+_SHELL_CALL = re.compile(r"\$\(shell\s(?P<command>[^()]*)\)")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,6 +54,8 @@ class MakefileText:
     is_make: bool = True
     exported: frozenset[str] = frozenset()
     """Names of the variables that all commands get."""
+    defaults: frozenset[str] = frozenset()
+    """Names of those of its variables that the environment overrides."""
 
     def called(self, words: Sequence[str]) -> Iterator[tuple[str, dict[str, str]]]:
         """Yield the targets that a command names, each with the values of its parameters."""
@@ -66,16 +72,25 @@ class MakefileText:
         yield from self._commands_of(name, self._variables_of(name, variables), set())
 
     def environment_of(self, name: str, variables: Mapping[str, str]) -> dict[str, str]:
-        """Return the variables that make exports to the commands of a target, as a shell expands them.
+        """Return the variables that make exports to the commands of a target and of those that it needs, as a shell
+        would expand them.
 
         :param variables: those of the command line; make exports them too.
         """
-        target = self.targets.get(name)
-        if target is None or not self.is_make:
+        if name not in self.targets or not self.is_make:
             return {}
-        values = self._variables_of(name, variables)
-        exported = sorted({*self.exported, *target.exported, *variables} & values.keys())
-        return {each: expand_make(values[each], values) for each in exported}
+        values, exported = {**self.variables}, {*self.exported, *variables}
+        pending, seen = [name], [name]
+        while pending:
+            target = self.targets[pending.pop()]
+            inner = [need for need in target.needs if need in self.targets and need not in seen]
+            seen += inner[: 100 - len(seen)] if len(seen) < 100 else []
+            pending += [need for need in inner if need in seen]
+        for each in reversed(seen):
+            values |= dict(self.targets[each].variables)
+            exported |= self.targets[each].exported
+        values |= variables
+        return {each: expand_make(values[each], values) for each in sorted(exported & values.keys())}
 
     def _variables_of(self, name: str, variables: Mapping[str, str]) -> dict[str, str]:
         target = self.targets.get(name)
@@ -100,80 +115,140 @@ class MakefileText:
 @lru_cache(maxsize=8)
 def read_makefile(text: str) -> MakefileText:
     """Read a Makefile. Cached: each command that runs make reads it."""
-    targets: dict[str, MakeTarget] = {}
-    variables: dict[str, str] = {}
-    exported: set[str] = set()
-    current: tuple[str, ...] = ()
-    default = ""
+    reader = _MakefileReader()
     for number, line in _logical_lines(text):
-        if line.startswith("\t"):
-            command = line.strip().lstrip("@-+").strip()
-            for name in current if command else ():
-                target = targets[name]
-                targets[name] = replace(target, commands=(*target.commands, (number, command)))
-        elif assignment := _VARIABLE_LINE.match(line.strip()):
-            _assign(variables, exported, assignment)
-        elif export := _EXPORT.match(line.strip()):
-            exported |= set(export["names"].split() if export["names"] else variables)
-        elif line and not line[0].isspace() and (of_target := _TARGET_VARIABLE.match(line)):
-            for name in of_target["targets"].split()[:50]:
-                targets[name] = _with_variable(
-                    targets.get(name, MakeTarget(name=name)), of_target["assignment"], variables
-                )
-            current = ()
-        elif line and not line[0].isspace() and (rule := _RULE.match(line)):
-            names = tuple(rule["targets"].split()[:50])
-            commands = ((number, rule["recipe"].strip()),) if rule["recipe"] else ()
-            for name in names:
-                known = targets.get(name, MakeTarget(name=name))
-                needs = tuple(need for need in rule["needs"].split() if need != "|")
-                targets[name] = replace(known, needs=(*known.needs, *needs), commands=(*known.commands, *commands))
-                default = default or (name if not name.startswith(".") else "")
-            current = tuple(name for name in names if name != ".PHONY")
-        elif line.strip() and not line[0].isspace():
-            current = ()
-    exports_all = ".EXPORT_ALL_VARIABLES" in targets
+        reader.read(number, line)
+    exports_all = reader.exports_all or ".EXPORT_ALL_VARIABLES" in reader.targets
+    exported = (reader.variables.keys() if exports_all else reader.exported) - reader.unexported
     return MakefileText(
-        targets=targets,
-        variables=variables,
-        default=default,
-        exported=frozenset(variables if exports_all else exported),
+        targets=reader.targets,
+        variables=reader.variables,
+        default=reader.default,
+        exported=frozenset(exported),
+        defaults=frozenset(reader.defaults),
     )
 
 
-def _assign(variables: dict[str, str], exported: set[str], assignment: re.Match[str]) -> None:
-    """Set a variable as its operator says: ``?=`` keeps a value, ``+=`` adds to it."""
-    name, value = assignment["name"], assignment["value"].partition(" #")[0].strip()
-    if assignment["operator"] == "+":
-        value = f"{variables.get(name, '')} {value}".strip()
-    if assignment["operator"] != "?" or name not in variables:
-        variables[name] = value
-    if "export" in assignment["modifiers"]:
-        exported.add(name)
+@dataclass(slots=True)
+class _MakefileReader:
+    """Reads a Makefile line by line."""
+
+    targets: dict[str, MakeTarget] = field(default_factory=dict)
+    variables: dict[str, str] = field(default_factory=dict)
+    exported: set[str] = field(default_factory=set)
+    unexported: set[str] = field(default_factory=set)
+    defaults: set[str] = field(default_factory=set)
+    """Variables that only ``?=`` has set: the environment comes first."""
+    exports_all: bool = False
+    current: tuple[str, ...] = ()
+    default: str = ""
+    conditions: int = 0
+    is_definition: bool = False
+
+    def read(self, number: int, line: str) -> None:
+        stripped = line.strip()
+        if self.is_definition or _DEFINITION.match(stripped):
+            self.is_definition = not (self.is_definition and stripped.split(None, 1)[:1] == ["endef"])
+        elif line.startswith("\t"):
+            self._read_command(number, stripped)
+        elif condition := _CONDITION.match(stripped):
+            self.conditions = max(0, self.conditions + (1 if condition["begin"] else -1))
+        elif assignment := _VARIABLE_LINE.match(stripped):
+            self._assign(assignment)
+        elif export := _EXPORT.match(stripped):
+            self._export(export)
+        elif line and not line[0].isspace() and (of_target := _TARGET_VARIABLE.match(line)):
+            for name in of_target["targets"].split()[:50]:
+                target = self.targets.get(name, MakeTarget(name=name))
+                self.targets[name] = self._with_variable(target, of_target["assignment"])
+            self.current = ()
+        elif line and not line[0].isspace() and (rule := _RULE.match(line)):
+            self._read_rule(number, rule)
+        elif stripped and not line[0].isspace():
+            self.current = ()
+
+    def _read_command(self, number: int, text: str) -> None:
+        command = text.lstrip("@-+").strip()
+        for name in self.current if command else ():
+            target = self.targets[name]
+            self.targets[name] = replace(target, commands=(*target.commands, (number, command)))
+
+    def _read_rule(self, number: int, rule: re.Match[str]) -> None:
+        names = tuple(rule["targets"].split()[:50])
+        commands = ((number, rule["recipe"].strip()),) if rule["recipe"] else ()
+        needs = tuple(need for need in rule["needs"].split() if need != "|")
+        for name in names:
+            known = self.targets.get(name, MakeTarget(name=name))
+            self.targets[name] = replace(known, needs=(*known.needs, *needs), commands=(*known.commands, *commands))
+            self.default = self.default or (name if not name.startswith(".") else "")
+        self.current = tuple(name for name in names if name != ".PHONY")
+
+    def _assign(self, assignment: re.Match[str]) -> None:
+        """Set a variable as its operator says: ``?=`` keeps a value, ``+=`` adds to it, ``:=`` expands it now."""
+        name, operator = assignment["name"], assignment["operator"] or ""
+        value = _assigned_value(assignment, self.variables)
+        if operator != "?":
+            self.variables[name] = value
+            self.defaults.discard(name)
+        elif name not in self.variables:
+            self.variables[name] = value
+            self.defaults.add(name)
+        if "export" in assignment["modifiers"] and not self.conditions:
+            self.exported.add(name)
+
+    def _export(self, export: re.Match[str]) -> None:
+        """Apply ``export`` or ``unexport``; what a condition decides is not exported."""
+        names = (export["names"] or "").split()
+        if export["no"]:
+            self.unexported |= set(names)
+        elif not self.conditions:
+            self.exported |= set(names)
+            self.exports_all = self.exports_all or not names
+
+    def _with_variable(self, target: MakeTarget, text: str) -> MakeTarget:
+        """Return a target with one more variable that is set for it: ``test: export PYTHONPATH = src``."""
+        assignment = _VARIABLE_LINE.match(text)
+        if assignment is None or len(target.variables) > 100:
+            return target
+        name, own = assignment["name"], dict(target.variables)
+        value = _assigned_value(assignment, self.variables if name not in own else own)
+        if assignment["operator"] != "?" or (name not in own and name not in self.variables):
+            own[name] = value
+        is_exported = "export" in assignment["modifiers"] and not self.conditions
+        exported = target.exported | ({name} if is_exported else frozenset())
+        return replace(target, variables=tuple(own.items()), exported=exported)
 
 
-def _with_variable(target: MakeTarget, text: str, outer: Mapping[str, str]) -> MakeTarget:
-    """Return a target with one more variable that is set for it: ``test: export PYTHONPATH = src``."""
-    variables, exported = {**outer, **dict(target.variables)}, set(target.exported)
-    assignment = _VARIABLE_LINE.match(text)
-    if assignment is not None:
-        _assign(variables, exported, assignment)
-    own = {name: value for name, value in variables.items() if outer.get(name) != value}
-    return replace(target, variables=tuple(own.items()), exported=frozenset(exported))
+def _assigned_value(assignment: re.Match[str], variables: Mapping[str, str]) -> str:
+    name, operator = assignment["name"], assignment["operator"] or ""
+    value = assignment["value"].partition(" #")[0].strip()
+    if operator.startswith(":"):
+        value = _expand_references(value, variables, escaped="$$")
+    return f"{variables.get(name, '')} {value}".strip()[:20_000] if operator == "+" else value
 
 
-def expand_make(text: str, variables: Mapping[str, str], depth: int = 5) -> str:
+def expand_make(text: str, variables: Mapping[str, str]) -> str:
     """Expand ``$(NAME)`` and ``$$``; a name without a value and ``$(shell ...)`` stay, for the shell."""
+    return _SHELL_CALL.sub(r"$(\g<command>)", _expand_references(text, variables, escaped="$"))
 
-    def value(match: re.Match[str]) -> str:
-        if match["escaped"]:
-            return "$"
-        name = match["round"] or match["braced"]
-        if name not in variables:
-            return "make" if name == "MAKE" else f"${{{name}}}"
-        return expand_make(variables[name], variables, depth - 1) if depth else ""
 
-    return _SHELL_CALL.sub(r"$(\g<command>)", _REFERENCE.sub(value, text)[:20_000])
+def _expand_references(text: str, variables: Mapping[str, str], *, escaped: str) -> str:
+    remaining = [EXPANSION_LIMIT]
+
+    def expand(text: str, inside: tuple[str, ...]) -> str:
+        def value(match: re.Match[str]) -> str:
+            if match["escaped"]:
+                return escaped
+            name = match["round"] or match["braced"]
+            remaining[0] -= 1
+            if name not in variables:
+                return "make" if name == "MAKE" else f"${{{name}}}"
+            is_followed = len(inside) < 6 and name not in inside and remaining[0] > 0
+            return expand(variables[name], (*inside, name)) if is_followed else ""
+
+        return _REFERENCE.sub(value, text)[:20_000]
+
+    return expand(text, ())
 
 
 def _logical_lines(text: str) -> Iterator[tuple[int, str]]:

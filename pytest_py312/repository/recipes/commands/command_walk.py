@@ -5,7 +5,7 @@ Conditions, loops and functions are followed by :mod:`shell_walk`.
 
 import posixpath
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice, pairwise
 
@@ -16,6 +16,7 @@ from pytest_py312.repository.formats.commands.install_commands import (
     read_install_command,
     read_pip_setting,
 )
+from pytest_py312.repository.formats.commands.makefile import MakefileText
 from pytest_py312.repository.formats.commands.shell import UNKNOWN, ShellCommand, read_shell
 from pytest_py312.repository.formats.commands.shell_functions import started_program
 from pytest_py312.repository.formats.commands.task_files import (
@@ -37,6 +38,8 @@ COPY_LIMIT = 100
 _SHELLS = frozenset({"sh", "bash", "ash", "dash", "zsh"})
 _UNCERTAIN_COMMANDS = frozenset({"command", "which", "type", "hash", "grep", "egrep", "diff", "cmp", "id", "getent"})
 
+_FOLDER_CALL = re.compile(r"\$\(\s*pwd\s*\)")
+_VARIABLE = re.compile(r"\$\{([A-Za-z_]\w*)\}", re.ASCII)
 _POETRY_SCRIPT = re.compile(r"://\S{0,300}\bpython-poetry\b|(?:^|/)(?:get|install)-poetry\.py$")
 """The address or the file of the script that installs Poetry; https://python-poetry.org/docs/#installing-with-the-official-installer."""
 _SETUPTOOLS_LINE = re.compile(r"(?im)^[ \t]*setuptools(?![\w.-])")
@@ -168,17 +171,27 @@ class CommandWalk(ShellWalk):
         self.depth += 1
         for target, values in parsed.called(call.targets or [parsed.default]):
             variables = {**call.variables, **values}
-            exports = "\n".join(
-                f'export {name}="{value.replace(chr(34), "")}"'
-                for name, value in parsed.environment_of(target, variables).items()
-            )
+            exported = {**outer[3], **self._exported_by(parsed, parsed.environment_of(target, variables), folder)}
             for number, command in parsed.commands_of(target, variables):
-                self.path, self.folder, self.exported = task_file, folder, outer[3]
-                self.variables = {**outer[2], **values, "CURDIR": folder}
-                self.run(exports, number)
+                self.path, self.folder, self.exported = task_file, folder, exported
+                self.variables = {**outer[2], **values, **exported, "CURDIR": folder}
                 self.run(command, number)
         self.depth -= 1
         self.path, self.folder, self.variables, self.exported = outer
+
+    def _exported_by(self, parsed: MakefileText, environment: Mapping[str, str], folder: str) -> dict[str, str]:
+        """Return the variables that make exports, without those of which a part is not values.
+
+        The environment comes before what a Makefile sets by ``?=``.
+        """
+        values = {**self.exported, "CURDIR": folder, "PWD": folder, "HOME": self.variables.get("HOME", "")}
+        exported = {}
+        for name, value in environment.items():
+            text = _FOLDER_CALL.sub(lambda _: folder, value)
+            text = _VARIABLE.sub(lambda match: values.get(match[1], match[0]), text)
+            if not (name in parsed.defaults and name in self.exported) and "$" not in text and "`" not in text:
+                exported[name] = text
+        return exported
 
     def _follow_python(self, words: Sequence[str]) -> None:
         """Walk through the commands with which a Python script of the repository installs when it is run."""

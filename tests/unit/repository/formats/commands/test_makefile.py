@@ -1,5 +1,6 @@
 """Makefiles: the commands of a target, in the order in which make runs them."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -63,16 +64,47 @@ other: ; run $(NAME)
 
 
 def test_all_variables_may_be_exported() -> None:
-    assert read_makefile("A = 1\nexport\nB = $(shell pwd)\nt: ; x\n").environment_of("t", {}) == {"A": "1"}
-    makefile = read_makefile(".EXPORT_ALL_VARIABLES:\nB = $(shell pwd)\nt: ; x\n")
-    assert makefile.environment_of("t", {}) == {"B": "$(pwd)"}
+    for line in ("export", ".EXPORT_ALL_VARIABLES:"):
+        makefile = read_makefile(f"A = 1\n{line}\nB = $(shell pwd)\nC = 2\nunexport C\nt: ; x\n")
+        assert makefile.environment_of("t", {}) == {"A": "1", "B": "$(pwd)"}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("A := a\nA := $(A)b\n", "ab"),
+        ("B := one\nA := $(B)\nB := two\n", "one"),
+        ("B := one\nA = $(B)\nB := two\n", "two"),
+        ('A = ["a", "b"]\n', '["a", "b"]'),
+        ("A := pa$$word\n", "pa$word"),
+        ("A ?= a\nA ?= b\n", "a"),
+        ("A = a\nA += b\n", "a b"),
+    ],
+)
+def test_a_value_is_the_one_that_make_gives(text: str, value: str) -> None:
+    assert read_makefile(f"{text}export A\nt: ; x\n").environment_of("t", {}) == {"A": value}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["define HELP\nexport A = 1\nendef\n", "ifdef CI\nexport A = 1\nelse\nexport A = 2\nendif\n"],
+)
+def test_what_is_text_or_depends_on_a_condition_is_not_exported(text: str) -> None:
+    makefile = read_makefile(f"{text}export B = 2\nt: ; x\n")
+    assert makefile.environment_of("t", {}) == {"B": "2"}
+
+
+def test_what_a_needed_target_exports_reaches_its_commands() -> None:
+    assert read_makefile("test: unit\nunit: export A = 1\nunit: ; x\n").environment_of("test", {}) == {"A": "1"}
+
+
+def test_the_environment_comes_before_a_default() -> None:
+    assert read_makefile("export A ?= 1\nexport B ?= 1\nB = 2\nt: ; x\n").defaults == {"A"}
 
 
 @given(st.text(alphabet=st.sampled_from("ab:=\t\n \\$(){}#;|@.?+"), max_size=60))
 def test_no_text_raises(text: str) -> None:
     makefile = read_makefile(text)
     for name in makefile.targets:
-        assert makefile.environment_of(name, {}).keys() <= makefile.variables.keys() | dict(
-            makefile.targets[name].variables
-        )
+        assert all(isinstance(value, str) for value in makefile.environment_of(name, {}).values())
         list(makefile.commands_of(name, {}))

@@ -585,6 +585,27 @@ install:
     assert variables_of(read_makefile_recipe(tree, "services/a")) == {"MODE": "testing", "PYTHONPATH": "src"}
 
 
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        ("export MODE ?= local", "ci"),
+        ("export MODE = local", "local"),
+        ('export MODE = ["a", "b"]', '["a", "b"]'),
+        ("export MODE = $(shell date)", "ci"),
+        ("export MODE = $(UNKNOWN)", "ci"),
+    ],
+)
+def test_a_makefile_does_not_override_what_ci_sets_by_a_default(tmp_path: Path, line: str, value: str) -> None:
+    """Nor by a value that only its machine knows."""
+    workflow = (
+        "jobs:\n  test:\n    steps:\n      - run: pip install six\n      - run: make test\n"
+        "        working-directory: services/a\n        env: {MODE: ci}\n"
+    )
+    makefile = f"{line}\ntest:\n\tpytest\n"
+    tree = write(tmp_path, {".github/workflows/t.yml": workflow, "services/a/Makefile": makefile})
+    assert variables_of(read_workflow_recipe(tree, "services/a", "a")) == {"MODE": value}
+
+
 def test_paths_in_the_checkout_are_those_of_the_repository(tmp_path: Path) -> None:
     """An expression in the variables and the folder of a step: only GitHub knows where the checkout is."""
     workflow = """\
