@@ -180,7 +180,7 @@ class CommandWalk(ShellWalk):
         self.path, self.folder, self.variables, self.exported = outer
 
     def _exported_by(self, parsed: MakefileText, environment: Mapping[str, str], folder: str) -> dict[str, str]:
-        """Return the variables that make exports, without those of which a part is not values.
+        """Return the variables that make exports, without those of which a part is not known.
 
         The environment comes before what a Makefile sets by ``?=``.
         """

@@ -1,4 +1,4 @@
-"""Read what a job of GitHub, GitLab or CircleCI installs that runs the tests of a service."""
+"""Read what a job of GitHub, Azure Pipelines, GitLab or CircleCI installs that runs the tests of a service."""
 
 import posixpath
 import re
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 WORKFLOW_LIMIT = 100
 INCLUDE_LIMIT = 20
 """Maximum number of included files of GitLab CI that are read."""
+_AZURE_PIPELINE = re.compile(r"\.?azure-pipelines?[\w.-]*\.ya?ml")
+_AZURE_FOLDERS = (".azure-pipelines", "azure-pipelines", ".azure", ".azuredevops", ".pipelines", "pipelines")
+_IS_PIPELINE = re.compile(r"^[ \t-]*(?:vmImage|task|pool)[ \t]*:", re.MULTILINE)
 _OTHER_PURPOSE = re.compile(
     r"deploy|publish|release|\bdocs?\b|document|cov|nightly|schedule|bench|perf|mutation|codeql|lint|e2e|"
     r"old.?dep|min.?(?:dep|ver)|lowest|upstream|dev.?dep"
@@ -59,25 +62,41 @@ def read_workflow_recipe(
 
 
 def jobs_of_workflows(tree: Tree, folder: str, needs: re.Pattern[str] | None = None) -> list[tuple[str, "WorkflowJob"]]:
-    """Return the jobs of the GitHub workflows of a folder, with their files.
+    """Return the jobs of the GitHub workflows and the Azure pipelines of a folder, with their files.
 
     :param needs: workflows in whose text it does not occur are left out.
     """
     inner = join_path(folder, ".github/workflows")
     names = [name for name in tree.list_folder(inner).files if name.endswith((".yml", ".yaml"))]
-    if not names:
+    workflows = [join_path(inner, name) for name in names[:WORKFLOW_LIMIT]]
+    pipelines = azure_pipeline_files(tree, folder)
+    texts = {path: tree.read_or_none(path) or "" for path in (*workflows, *pipelines)}
+    texts = {path: text for path, text in texts.items() if needs is None or needs.search(text)}
+    if not texts:
         return []
     # loads YAML, which a fleet without workflows does not need
+    from pytest_py312.repository.recipes.suites.azure_jobs import read_azure_jobs
     from pytest_py312.repository.recipes.suites.workflow_jobs import read_workflow_jobs
 
-    paths = [join_path(inner, name) for name in names[:WORKFLOW_LIMIT]]
-    texts = {path: tree.read_or_none(path) or "" for path in paths}
     return [
         (path, job)
         for path, text in texts.items()
-        if needs is None or needs.search(text)
-        for job in read_workflow_jobs(text)
+        for job in (read_azure_jobs(text) if path in pipelines else read_workflow_jobs(text))
     ]
+
+
+def azure_pipeline_files(tree: Tree, folder: str) -> list[str]:
+    """Return the files below a folder that are Azure pipelines by their names, or by their places and keys."""
+    listing = tree.list_folder(folder)
+    at_root = [join_path(folder, name) for name in listing.files if _AZURE_PIPELINE.fullmatch(name)]
+    inside = [
+        join_path(folder, inner, name)
+        for inner in _AZURE_FOLDERS
+        if inner in listing.folders
+        for name in tree.list_folder(join_path(folder, inner)).files
+        if name.endswith((".yml", ".yaml"))
+    ]
+    return [*at_root, *(path for path in inside if _IS_PIPELINE.search(tree.read_or_none(path) or ""))][:WORKFLOW_LIMIT]
 
 
 def _read_circleci_recipe(tree: Tree, service_path: str, service_name: str) -> InstallRecipe | None:

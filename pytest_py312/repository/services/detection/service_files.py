@@ -291,8 +291,8 @@ def inner_services(tree: Tree, path: str, listing: FolderListing) -> tuple[str, 
 
 
 def is_searched(name: str) -> bool:
-    """Return whether a folder with this name may be a service, or contain one."""
-    return name not in NON_SERVICE_FOLDERS and not name.startswith(".")
+    """Return whether a folder with this name may be a service, or contain one; ``{{name}}`` is that of a template."""
+    return name not in NON_SERVICE_FOLDERS and not name.startswith(".") and "{{" not in name
 
 
 def has_python_image(tree: Tree, path: str, listing: FolderListing) -> bool:
