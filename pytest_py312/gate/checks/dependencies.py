@@ -244,7 +244,8 @@ def _outcome(cell: Cell, set_results: Sequence[_SetResult], started: Sequence[Fi
         for baseline_installation in (set_result.baseline_installation for set_result in set_results)
         if not cell.is_baseline and baseline_installation.environment is None and baseline_installation.unchecked
     )
-    findings += [Finding(code="PY111", message=note, severity=Severity.WARNING) for note in notes]
+    if not unchecked or any(finding.blocks for finding in findings):
+        findings += [Finding(code="PY111", message=note, severity=Severity.WARNING) for note in notes]
     outcome = Outcome.from_findings(
         service=cell.service.name, interpreter=cell.interpreter, check="dependencies", findings=findings
     ).with_unchecked(unchecked)

@@ -82,6 +82,14 @@ def test_an_undetermined_set_is_errored() -> None:
     assert (outcome.status, outcome.reason) == (Status.ERRORED, "uv could not resolve the set: no network")
 
 
+def test_a_set_that_is_undetermined_on_both_has_no_finding() -> None:
+    """The reason says it, and a finding could be waived."""
+    undetermined = Installation(unchecked="uv could not resolve the set: no network")
+    outcome = judged(undetermined, undetermined)
+
+    assert (outcome.status, outcome.findings) == (Status.ERRORED, ())
+
+
 def test_an_unchecked_baseline_is_reported_and_does_not_block() -> None:
     outcome = judged(installation_of("3.12"), Installation(unchecked="no Python 3.9 was found"))
 
