@@ -49,8 +49,10 @@ def with_raised_requirers(trials: RepairTrials, findings: Sequence[Finding]) -> 
     if not repaired:
         return list(findings)
     trials.change = pinned
-    names = {finding: {item.name for item in items} for finding, items in repaired.items()}
-    explained = {finding: with_change_of(finding, result, trials.cell, names[finding]) for finding in repaired}
+    explained = {
+        finding: with_change_of(finding, result, trials.cell, {item.name for item in items})
+        for finding, items in repaired.items()
+    }
     return with_remedies([explained.get(finding, finding) for finding in findings], result, trials.cell)
 
 

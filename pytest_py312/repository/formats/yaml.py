@@ -177,6 +177,13 @@ def pairs_of(node: YamlNode | None) -> list[tuple[YamlNode, YamlNode]]:
     return node.pairs if isinstance(node, YamlMapping) else []
 
 
+def scalar_pairs(node: YamlNode | None) -> Iterator[tuple[str, str]]:
+    """Yield the keys and values of a mapping whose values are scalars; nothing for other nodes."""
+    for key, value in pairs_of(node):
+        if isinstance(value, YamlScalar):
+            yield scalar_text(key), value.value
+
+
 def items_of(node: YamlNode | None) -> list[YamlNode]:
     """Return the items of a sequence; nothing for other nodes."""
     return node.items if isinstance(node, YamlSequence) else []

@@ -11,6 +11,8 @@ from functools import lru_cache
 LINE_LIMIT = 10_000
 EXPANSION_LIMIT = 2_000
 """Maximum number of references that are expanded in one text."""
+TARGET_LIMIT = 100
+"""Maximum number of targets that one target is followed to."""
 _RULE = re.compile(r"(?P<targets>[^\s:#=][^:#=]*?)\s*::?(?!=)\s*(?P<needs>[^=#;]*?)(?:;(?P<recipe>.*)|#.*)?$")
 _VARIABLE_LINE = re.compile(
     r"(?P<modifiers>(?:(?:export|override|private)\s+){0,3})(?P<name>[A-Za-z_][\w.-]*)\s*(?P<operator>\?|:{0,3}|\+)?=\s*"
@@ -80,13 +82,12 @@ class MakefileText:
         if name not in self.targets or not self.is_make:
             return {}
         values, exported = {**self.variables}, {*self.exported, *variables}
-        pending, seen = [name], [name]
-        while pending:
-            target = self.targets[pending.pop()]
-            inner = [need for need in target.needs if need in self.targets and need not in seen]
-            seen += inner[: 100 - len(seen)] if len(seen) < 100 else []
-            pending += [need for need in inner if need in seen]
-        for each in reversed(seen):
+        targets = [name]
+        for each in targets:  # grows by what each of them needs
+            for need in self.targets[each].needs:
+                if need in self.targets and need not in targets and len(targets) < TARGET_LIMIT:
+                    targets.append(need)
+        for each in reversed(targets):
             values |= dict(self.targets[each].variables)
             exported |= self.targets[each].exported
         values |= variables
@@ -98,7 +99,7 @@ class MakefileText:
 
     def _commands_of(self, name: str, variables: Mapping[str, str], seen: set[str]) -> Iterator[tuple[int, str]]:
         target = self.targets.get(name)
-        if target is None or name in seen or len(seen) > 100:
+        if target is None or name in seen or len(seen) > TARGET_LIMIT:
             return
         seen.add(name)
         for needed in target.needs:

@@ -17,6 +17,7 @@ from pytest_py312.repository.formats.yaml import (
     items_of,
     line_of_scalar,
     pairs_of,
+    scalar_pairs,
     scalar_text,
 )
 from pytest_py312.repository.recipes.commands.file_map import WORKSPACE
@@ -91,12 +92,10 @@ def _expand(text: str, values: Mapping[str, str]) -> str:
 
 
 def _variables(node: YamlNode | None) -> Iterator[tuple[str, str]]:
-    """Yield variables, which are a mapping or a list of names and values."""
+    """Yield variables: a mapping, or a list of names and values."""
     if isinstance(node, YamlSequence):
         for item in node.items:
             if name := scalar_text(child_of(item, "name")):
                 yield name, scalar_text(child_of(item, "value"))
-        return
-    for key, value in pairs_of(node):
-        if isinstance(value, YamlScalar):
-            yield scalar_text(key), value.value
+    else:
+        yield from scalar_pairs(node)

@@ -3,6 +3,8 @@
 import posixpath
 import re
 from collections.abc import Iterator
+from functools import lru_cache
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from pytest_py312.core.model.fleet import InstallRecipe
@@ -85,8 +87,12 @@ def jobs_of_workflows(tree: Tree, folder: str, needs: re.Pattern[str] | None = N
     ]
 
 
-def azure_pipeline_files(tree: Tree, folder: str) -> list[str]:
-    """Return the files below a folder that are Azure pipelines by their names, or by their places and keys."""
+@lru_cache(maxsize=4)
+def azure_pipeline_files(tree: Tree, folder: str) -> tuple[str, ...]:
+    """Return the files below a folder that are Azure pipelines by their names, or by their places and keys.
+
+    Cached: each service asks several times for those of the root, and the text of each file decides.
+    """
     listing = tree.list_folder(folder)
     at_root = [join_path(folder, name) for name in listing.files if _AZURE_PIPELINE.fullmatch(name)]
     inside = [
@@ -96,7 +102,8 @@ def azure_pipeline_files(tree: Tree, folder: str) -> list[str]:
         for name in tree.list_folder(join_path(folder, inner)).files
         if name.endswith((".yml", ".yaml"))
     ]
-    return [*at_root, *(path for path in inside if _IS_PIPELINE.search(tree.read_or_none(path) or ""))][:WORKFLOW_LIMIT]
+    pipelines = (path for path in inside if _IS_PIPELINE.search(tree.read_or_none(path) or ""))
+    return tuple(islice((*at_root, *pipelines), WORKFLOW_LIMIT))
 
 
 def _read_circleci_recipe(tree: Tree, service_path: str, service_name: str) -> InstallRecipe | None:

@@ -18,6 +18,7 @@ from pytest_py312.repository.formats.yaml import (
     items_of,
     line_of_scalar,
     pairs_of,
+    scalar_pairs,
     scalar_text,
 )
 from pytest_py312.repository.recipes.commands.file_map import WORKSPACE
@@ -81,11 +82,11 @@ class WorkflowJob:
 def read_workflow_jobs(text: str) -> tuple[WorkflowJob, ...]:
     """Read the jobs of one workflow."""
     root = first_document(text)
-    variables = dict(_pairs(child_of(root, "env")))
+    variables = dict(scalar_pairs(child_of(root, "env")))
     folder = _default_folder(root) or "."
     read_jobs: list[WorkflowJob] = []
     for name, node in pairs_of(child_of(root, "jobs"))[:JOB_LIMIT]:
-        job_variables = {**variables, **dict(_pairs(child_of(node, "env")))}
+        job_variables = {**variables, **dict(scalar_pairs(child_of(node, "env")))}
         items = items_of(child_of(node, "steps"))[:STEP_LIMIT]
         default = _default_folder(node) or folder
         matrix = pairs_of(child_of(child_of(node, "strategy"), "matrix"))
@@ -111,7 +112,7 @@ def _read_step(text: str, node: YamlNode, folder: str) -> JobStep | None:
         text=run.value,
         line=line_of_scalar(text, run),
         folder=scalar_text(child_of(node, "working-directory")) or folder,
-        variables=dict(_pairs(child_of(node, "env"))),
+        variables=dict(scalar_pairs(child_of(node, "env"))),
         may_be_skipped=any(child_of(node, key) is not None for key in ("if", "continue-on-error")),
     )
 
@@ -128,7 +129,7 @@ def read_circleci_jobs(text: str) -> tuple[WorkflowJob, ...]:
     for name, node in pairs_of(child_of(root, "jobs"))[:JOB_LIMIT]:
         folder = _circleci_folder(scalar_text(child_of(node, "working_directory")))
         steps = islice(_circleci_steps(text, node, commands, folder, iter(range(VISIT_LIMIT))), STEP_LIMIT)
-        variables = dict(_pairs(child_of(node, "environment")))
+        variables = dict(scalar_pairs(child_of(node, "environment")))
         read_jobs.append(WorkflowJob(name=scalar_text(name), steps=tuple(steps), variables=variables))
     return tuple(read_jobs)
 
@@ -148,7 +149,7 @@ def _circleci_steps(
                 folder=_circleci_folder(scalar_text(child_of(run, "working_directory")))
                 if run is not command
                 else folder,
-                variables=dict(_pairs(child_of(run, "environment"))),
+                variables=dict(scalar_pairs(child_of(run, "environment"))),
             )
         elif depth < STEP_DEPTH:
             keys = [item] if isinstance(item, YamlScalar) else [key for key, _ in pairs_of(item)]
@@ -166,18 +167,12 @@ def _default_folder(node: YamlNode | None) -> str:
     return scalar_text(child_of(child_of(child_of(node, "defaults"), "run"), "working-directory"))
 
 
-def _pairs(node: YamlNode | None) -> Iterator[tuple[str, str]]:
-    for name, value in pairs_of(node):
-        if isinstance(value, YamlScalar):
-            yield scalar_text(name), value.value
-
-
 def _matrix(matrix: Sequence[tuple[YamlNode, YamlNode]]) -> dict[str, tuple[str, ...]]:
     values: dict[str, list[str]] = {}
     for name, node in matrix:
         if scalar_text(name) == "include" and isinstance(node, YamlSequence):
             for item in node.items:
-                for key, value in _pairs(item):
+                for key, value in scalar_pairs(item):
                     values.setdefault(key, []).append(value)
         elif isinstance(node, YamlSequence):
             values.setdefault(scalar_text(name), []).extend(
@@ -188,7 +183,7 @@ def _matrix(matrix: Sequence[tuple[YamlNode, YamlNode]]) -> dict[str, tuple[str,
 
 def _matrix_objects(matrix: Sequence[tuple[YamlNode, YamlNode]]) -> dict[str, tuple[dict[str, str], ...]]:
     objects = {
-        scalar_text(name): tuple(pairs for item in node.items if (pairs := dict(_pairs(item))))
+        scalar_text(name): tuple(pairs for item in node.items if (pairs := dict(scalar_pairs(item))))
         for name, node in matrix
         if isinstance(node, YamlSequence) and scalar_text(name) not in ("include", "exclude")
     }

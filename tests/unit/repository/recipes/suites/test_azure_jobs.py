@@ -88,7 +88,7 @@ def test_the_recipe_of_the_tests_is_that_of_a_pipeline(tmp_path: Path, path: str
 def test_other_files_in_a_folder_of_that_name_are_no_pipelines(tmp_path: Path) -> None:
     (tmp_path / "pipelines").mkdir()
     (tmp_path / "pipelines/values.yml").write_text("steps: 3\n")
-    assert azure_pipeline_files(Tree(tmp_path), ".") == []
+    assert list(azure_pipeline_files(Tree(tmp_path), ".")) == []
 
 
 @given(st.text(alphabet=st.sampled_from("jobsteprianvlm:-\n []{}$()'")), st.integers(0, len(PIPELINE)))
