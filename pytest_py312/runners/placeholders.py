@@ -56,6 +56,7 @@ _VALUES = (
     (r"(?:DATABASE|DB|POSTGRES\w*|SQLALCHEMY\w*|PG)_?(?:UR[IL]|DSN)|DSN$", "postgresql://localhost:1/placeholder"),
     (r"UR[IL]S?(?:_|$)|ENDPOINT|ORIGIN", "http://localhost:1"),
     (r"SERVER|DOMAIN", "localhost"),
+    (r"_DIR(?:ECTORY)?$|_FOLDER$", "/tmp"),
 )
 """The value by the name; the first that matches counts."""
 OTHER_VALUE = "1"

@@ -20,7 +20,7 @@ from pytest_py312.runners.placeholders import (
     variables_without_default,
 )
 from pytest_py312.runners.runner import ProbeJob, Runner
-from pytest_py312.runners.suite_job import folders_read_by, paths_of_service
+from pytest_py312.runners.suite_job import folders_read_by, generation_requests, paths_of_service
 
 TIME_LIMIT = 300.0
 """Seconds for all modules of a service."""
@@ -47,6 +47,7 @@ def start_job(cell: Cell, build: InterpreterBuild, environment: Path, *, root: P
         folders=tuple(dict.fromkeys((*folders_read_by(service), *(folder for folder in folders if folder != ".")))),
         request={
             "kind": "start",
+            "generate": generation_requests(service),
             "prepare": [list(argv) for argv in settings.prepare],
             "modules": [
                 {"name": module.name, "folder": module.folder, "kind": module.kind} for module in service.start_modules

@@ -45,7 +45,8 @@ MAX_DETAIL_LENGTH = 2400
 
 def folders_read_by(service: Service) -> tuple[str, ...]:
     """Return the folders of the repository that a cell of ``service`` reads."""
-    return (service.path, *service.settings.needs)
+    generated = (folder for each in service.generations for folder in each.folders)
+    return tuple(dict.fromkeys((service.path, *service.settings.needs, *generated)))
 
 
 TEST_SHARE = 0.4
@@ -156,6 +157,7 @@ def _probe_request(service: Service, *, built: bool) -> dict[str, Any]:
         "import_mode": suite.import_mode,
         "working_folder": suite.folder,
         "warning_options": list(suite.warning_options),
+        "generate": generation_requests(service),
         "prepare": [
             *(list(argv) for argv in (service.test_recipe.prepare if service.test_recipe else ())),
             *(list(argv) for argv in service.settings.prepare),
@@ -178,6 +180,11 @@ def paths_of_service(service: Service, *, built: bool) -> dict[str, Any]:
             request["distribution"] = {"name": distribution.name, "version": distribution.version, "scripts": scripts}
             request["distribution"]["plugins"] = [list(plugin) for plugin in distribution.plugins]
     return request
+
+
+def generation_requests(service: Service) -> list[dict[str, list[str]]]:
+    """Return the part of a probe's request that says how modules of the service are generated."""
+    return [{"words": list(each.words), "folders": list(each.outputs)} for each in service.generations]
 
 
 def run_suite(runner: Runner, job: ProbeJob, cell: Cell, versions: Mapping[str, str]) -> SuiteRun:

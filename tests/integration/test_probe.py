@@ -11,8 +11,8 @@ from uuid import uuid4
 import pytest
 from uv import find_uv_bin
 
-from pytest_py312.core.model.findings import Interpreter
-from pytest_py312.core.model.fleet import Distribution, Service
+from pytest_py312.core.model.findings import Interpreter, Location
+from pytest_py312.core.model.fleet import CodeGeneration, Distribution, InstallRecipe, Service
 from pytest_py312.core.model.measurements import SuiteRun
 from pytest_py312.core.model.plan import FurtherTest, ServiceSettings, Suite, SuiteKind
 from pytest_py312.core.process import ExitReason
@@ -615,6 +615,28 @@ def test_prepare_commands_run_first_and_must_succeed(cells: Cells) -> None:
         assert not run.complete
         assert "prepare command" in run.incomplete_reason
         assert word in run.incomplete_reason
+
+
+@pytest.mark.parametrize("interpreter", TOGETHER)
+def test_modules_are_generated_before_the_suite(cells: Cells, interpreter: str) -> None:
+    """By what the recipe says. The repository of the cell has the input, beside the service."""
+    protoc = "import sys\nopen(sys.argv[1] + '/user_pb2.py', 'w').write('NAME = 1')\nopen(sys.argv[2]).close()\n"
+    files = {
+        "grpc_tools/__init__.py": "",
+        "grpc_tools/protoc.py": protoc,
+        "user.proto": "",
+        "test_x.py": "def test_a():\n    from gen.user_pb2 import NAME\n",
+    }
+    words = ("python", "-m", "grpc_tools.protoc")
+    place = Location(path="Dockerfile", line=1)
+    made = CodeGeneration(words=(*words, "gen", "user.proto"), outputs=("gen",), folders=(), location=place)
+    failing = CodeGeneration(words=(*words, "gen", "absent"), outputs=("gen",), folders=(), location=place)
+
+    def with_generations(*generations: CodeGeneration) -> Service:
+        return replace(service(), recipe=InstallRecipe(source="Dockerfile", generations=generations))
+
+    assert outcomes(cells.suite(interpreter, files, with_generations(failing, made))) == {"test_a": "passed"}
+    assert outcomes(cells.suite(interpreter, files)) == {"test_a": "failed"}
 
 
 @pytest.mark.network

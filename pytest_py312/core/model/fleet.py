@@ -163,6 +163,20 @@ class InstallStep:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class CodeGeneration:
+    """A command that writes modules into a service which the repository does not have, such as those of protoc.
+
+    Its ``words`` and ``outputs`` (folders that it writes to) are relative to the service, the ``folders`` that it reads
+    to the root.
+    """
+
+    words: tuple[str, ...]
+    outputs: tuple[str, ...]
+    folders: tuple[str, ...]
+    location: Location
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class InstallRecipe:
     """What installs a service, as ordered steps. ``source`` is the file that they start in.
 
@@ -178,6 +192,8 @@ class InstallRecipe:
     """The variables that it sets for the tests, or the platform for the service, as far as their values are literal."""
     prepare: tuple[tuple[str, ...], ...] = ()
     """Commands, in the service's folder, that make folders and copy templates for the tests."""
+    generations: tuple[CodeGeneration, ...] = ()
+    """Commands that write modules of the service before it is used."""
     ignored_tests: tuple[str, ...] = ()
     """Folders or files, relative to the service, that the run of the tests leaves out: they need what is running."""
     deselected_tests: tuple[str, ...] = ()
@@ -195,6 +211,8 @@ class InstallRecipe:
     """The values of ``-W`` of pytest in the run of the tests."""
     further_tests: tuple[FurtherTest, ...] = ()
     """Commands beside that run which test the service as well."""
+    image_variables: tuple[tuple[str, str], ...] = ()
+    """The variables that ``ENV`` sets in the image, with paths of the repository relative to the service."""
     python_path: tuple[str, ...] = ()
     """The folders of ``PYTHONPATH`` in the image."""
     packages: tuple[str, ...] = ()
@@ -364,6 +382,12 @@ class Service:
     """What names them: ``.github/CODEOWNERS:12``, or the plan."""
     unread: str = ""
     """Why nothing is known of it but its name and folder: an error of this package. Then nothing of it is checked."""
+
+    @property
+    def generations(self) -> tuple[CodeGeneration, ...]:
+        """What writes modules of the service before it runs: by the recipe of its tests, else by that of production."""
+        recipes = (self.test_recipe, self.recipe)
+        return next((recipe.generations for recipe in recipes if recipe is not None and recipe.generations), ())
 
     @property
     def runs_without_pth(self) -> Location | None:

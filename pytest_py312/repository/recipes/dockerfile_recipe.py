@@ -21,6 +21,7 @@ from pytest_py312.repository.formats.dockerfile import (
 from pytest_py312.repository.formats.functions.serverless import LAMBDA_CODE
 from pytest_py312.repository.formats.image_reference import is_lambda_image
 from pytest_py312.repository.recipes.base_images import CHAIN_LIMIT, base_dockerfile
+from pytest_py312.repository.recipes.commands.code_generation import ProtocRun, generations_of, moved_run
 from pytest_py312.repository.recipes.commands.command_walk import CommandWalk
 from pytest_py312.repository.recipes.commands.file_map import (
     LINUX_FOLDERS,
@@ -36,9 +37,11 @@ from pytest_py312.repository.recipes.commands.file_map import (
 from pytest_py312.repository.recipes.commands.install_steps import installs_from
 from pytest_py312.repository.recipes.image_builds import build_arguments
 from pytest_py312.repository.recipes.serverless_builds import LAMBDA_VARIABLES, lambda_step
-from pytest_py312.repository.tree import Tree, join_path, leaves_root, lies_in
+from pytest_py312.repository.tree import Tree, join_path, leaves_root, lies_in, with_outer_folders
 
 STAGE_LIMIT = 50
+EMPTY_FOLDER = "/tmp"
+"""What a cell has in place of a folder that the image makes outside of the code, such as one for sockets."""
 BASE_LIMIT = 10
 """Maximum number of images of the repository that one image builds on or copies from."""
 _ARCHIVES = (".pyz", ".zip", ".pex")
@@ -84,6 +87,8 @@ def read_dockerfile_recipe(
             source=dockerfile,
             steps=steps,
             limits=tuple(dict.fromkeys(stage.limits)),
+            generations=generations_of(stage.generators, stage.files, service_path),
+            image_variables=tuple(_variables_of(stage, service_path)),
             python_path=python_path,
             packages=tuple(dict.fromkeys(_packages_in(stage.files, path))),
             code_folders=tuple(dict.fromkeys(folder for folder in code if folder and tree.is_folder(folder))),
@@ -145,6 +150,17 @@ def _packages_in(files: FileMap, path: Sequence[str]) -> Iterator[str]:
             yield mount.source
 
 
+def _variables_of(stage: "_StageState", service_path: str) -> Iterator[tuple[str, str]]:
+    """Yield what ``ENV`` sets, with paths of the repository relative to the service. A folder that is made is empty."""
+    for name, value in stage.environment.items():
+        path = posixpath.normpath(value)
+        source = stage.files.find(path) if path.startswith("/") and path != "/" else None
+        if source is not None:
+            yield name, posixpath.relpath(source, service_path)
+        else:
+            yield name, EMPTY_FOLDER if path in stage.made_folders else value
+
+
 def _of_one_environment(steps: tuple[InstallStep, ...], service_path: str) -> tuple[InstallStep, ...]:
     """Leave out the steps of other virtual environments than the one that has something of the service."""
     environment = next(
@@ -166,6 +182,7 @@ class _StageState:
     """The variables of ``ARG`` without a default."""
     steps: list[InstallStep] = field(default_factory=list)
     limits: list[str] = field(default_factory=list)
+    generators: list[ProtocRun] = field(default_factory=list)
     copied_stages: set[int] = field(default_factory=set)
     made_folders: set[str] = field(default_factory=set)
     start: dict[str, Instruction] = field(default_factory=dict)
@@ -211,7 +228,8 @@ class _ImageReader:
             state = _StageState(
                 files=base.files.copy(), folder=base.folder, variables=dict(base.environment),
                 environment=dict(base.environment), steps=list(base.steps), limits=list(base.limits),
-                copied_stages=set(base.copied_stages), made_folders=set(base.made_folders), start=dict(base.start),
+                generators=list(base.generators), copied_stages=set(base.copied_stages),
+                made_folders=set(base.made_folders), start=dict(base.start),
             )  # fmt: skip
         else:
             state = self._base_state(stage)
@@ -310,12 +328,20 @@ class _ImageReader:
                 state.files.add(f"{destination}/{name}" if into_folder else destination, path)
 
     def _context_paths(self, source: str) -> list[str]:
-        path = join_path(self._context, context_path(source))
+        found = self._paths_in(self._context, source)
+        if found or not source.endswith(".proto"):
+            return found
+        # something copies an interface that several services share into each build context
+        around = (self._paths_in(folder, source) for folder in with_outer_folders(self._context))
+        return next(filter(None, around), [])
+
+    def _paths_in(self, folder: str, source: str) -> list[str]:
+        path = join_path(folder, context_path(source))
         if leaves_root(path):
             return []
         # the context is mounted at the root of a map of its own, so that patterns are expanded in one place
         context = FileMap(self._tree)
-        context.add("/", self._context)
+        context.add("/", folder)
         found = [context.find(name) for name in context.expand(resolve_path(source, "/"))]
         return [name for name in found if name is not None]
 
@@ -345,6 +371,8 @@ class _ImageReader:
         other = self.stage(source_stage)
         for path in other.files.expand(resolve_path(source, "/")):
             state.files.copy_from(other.files, path, destination, into_folder=into_folder)
+            moved = (moved_run(run, path, destination) for run in other.generators)
+            state.generators += filter(None, moved)
             found = other.files.find(path)
             if found is not None and self._tree.is_file(found):
                 continue  # only a file of the repository
@@ -400,6 +428,7 @@ class _ImageReader:
         walk = self._walk(instruction, state, stage)
         state.steps += walk.steps
         state.limits += walk.limits
+        state.generators += walk.generators
         state.variables = {**walk.settings, **state.variables}
         state.environment = {**walk.settings, **state.environment}
         for match in _MADE_FOLDERS.finditer(instruction.arguments[:_RUN_LIMIT]):

@@ -102,7 +102,7 @@ def describe_service(
         suite_clause = "; it ".join(filter(None, (suite_clause, _further_tests_clause(test_run))))
     required = _requirements(plan, tree, files, settings, recipe, test_recipe, is_tested=suite is not None)
     programs = started_programs(tree, files, distribution.scripts if distribution is not None else ())
-    variables = read_declared_variables(tree, path)
+    variables = read_declared_variables(tree, path, recipe.image_variables if recipe is not None else ())
     clauses = [*baseline.assumptions, *required.clauses, suite_clause, _stage_clause(files, recipe)]
     warnings = _warnings_of(test_run) if test_run is not test_recipe else ()
     if suite is not None:

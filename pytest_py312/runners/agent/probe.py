@@ -9,7 +9,8 @@ run is ``{"event": "end", ...}``; without it the run counts as incomplete.
 Requests (key ``kind``):
 
 * ``suite``: ``runner`` (pytest, unittest, command; empty: none), ``arguments``, ``junit``, ``import_mode``,
-  ``prepare``, ``select`` (ids: only these tests), ``service`` (folder), ``working_folder`` (if it is another one),
+  ``generate`` (of each command ``words``, and ``folders`` that it needs), ``prepare``, ``select`` (ids: only these
+  tests), ``service`` (folder), ``working_folder`` (if it is another one),
   ``folders`` (copied), ``around`` (further files: path to content in base64), ``replaced`` (the same, in place of
   what was copied), ``python_path``, ``installed`` (source roots that act as installed), ``distribution`` (name,
   version, scripts, plugins: metadata of a service that is not built), ``started_modules`` (name, folder and kind:
@@ -294,9 +295,16 @@ def write_distribution(distribution: Mapping[str, Any], site: str) -> str:
 
 
 def run_prepare(request: Request, records: Records, service: str) -> bool:
-    """Run the plan's prepare commands in the service; return false if one fails, with a record that names it."""
+    """Run the plan's prepare commands in the service; return false if one fails, with a record that names it.
+
+    Before them modules are generated as the service's image does it. If that fails, code that imports them shows it.
+    """
     import subprocess
 
+    for generation in request.get("generate", ()):
+        for folder in generation["folders"]:
+            os.makedirs(os.path.join(service, folder), exist_ok=True)
+        subprocess.run([sys.executable, *generation["words"][1:]], cwd=service, check=False)
     for argv in request.get("prepare", ()):
         words = [sys.executable, *argv[1:]] if argv[0] in ("python", "python3") else argv
         try:

@@ -60,6 +60,7 @@ def test_what_an_import_lacks(detail: str, names: list[str]) -> None:
         ("db_host", "localhost"),
         ("REDIS_HOST", "localhost"),
         ("REDIS_PORT", "1"),
+        ("PROMETHEUS_MULTIPROC_DIR", "/tmp"),
     ],
 )
 def test_the_value_fits_the_name(name: str, value: str) -> None:

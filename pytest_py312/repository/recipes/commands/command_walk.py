@@ -25,6 +25,7 @@ from pytest_py312.repository.formats.commands.task_files import (
     read_script_commands,
 )
 from pytest_py312.repository.formats.requirements_file import project_name
+from pytest_py312.repository.recipes.commands.code_generation import ProtocRun, read_protoc_run
 from pytest_py312.repository.recipes.commands.file_map import LINUX_FOLDERS, resolve_path
 from pytest_py312.repository.recipes.commands.install_steps import is_judged_installer, make_step
 from pytest_py312.repository.recipes.commands.shell_walk import COMMAND_LIMIT, DEPTH_LIMIT, ShellWalk
@@ -68,6 +69,8 @@ class CommandWalk(ShellWalk):
     """Steps of the same environment before these commands, such as those of earlier instructions of a Dockerfile."""
     steps: list[InstallStep] = field(default_factory=list)
     runs: list[CommandRun] = field(default_factory=list)
+    generators: list[ProtocRun] = field(default_factory=list)
+    """The commands that write modules."""
     settings: dict[str, str] = field(default_factory=dict)
     """What ``pip config set`` writes for later commands, under the names of variables."""
     downloads: list[str] = field(default_factory=list)
@@ -237,6 +240,9 @@ class CommandWalk(ShellWalk):
         started = started_program(words)
         if started != list(words) and started:
             return self.run_words(started, line, command)
+        generator = read_protoc_run(words, self.folder, self.files, location)
+        if generator is not None:
+            self.generators.append(generator)
         self.runs.append(
             CommandRun(
                 words=tuple(words),

@@ -10,6 +10,7 @@ from itertools import filterfalse, islice
 from pytest_py312.core.model.fleet import InstallRecipe
 from pytest_py312.core.model.plan import FurtherTest
 from pytest_py312.repository.formats.commands.shell import UNKNOWN
+from pytest_py312.repository.recipes.commands.code_generation import generations_of
 from pytest_py312.repository.recipes.commands.command_walk import CommandRun, CommandWalk
 from pytest_py312.repository.recipes.commands.file_map import WORKSPACE, FileMap, resolve_path
 from pytest_py312.repository.recipes.suites.marked_tests import deselected_tests
@@ -71,6 +72,7 @@ def make_suite_recipe(tree: Tree, source: str, walk: CommandWalk, run: CommandRu
         steps=tuple(dict.fromkeys(walk.steps)),
         limits=tuple(dict.fromkeys(walk.limits)),
         environment=test_environment(_moved_paths(tree, run, service_path), service_path),
+        generations=generations_of(walk.generators, walk.files, service_path),
         prepare=tuple(islice(_preparations(tree, walk.runs, service_path), VARIABLE_LIMIT)),
         ignored_tests=tuple(dict.fromkeys(_ignored_tests(run, walk.runs, service_path))),
         deselected_tests=deselected_tests(tree, walk.runs, service_path),

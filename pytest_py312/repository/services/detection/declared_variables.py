@@ -36,8 +36,11 @@ class DeclaredVariables:
     others: Variables = ()
 
 
-def read_declared_variables(tree: Tree, path: str) -> DeclaredVariables:
-    """Return the variables of the service in the folder ``path``."""
+def read_declared_variables(tree: Tree, path: str, image: Variables = ()) -> DeclaredVariables:
+    """Return the variables of the service in the folder ``path``.
+
+    :param image: those of its image, which the others take precedence over.
+    """
     entries = [(file, entry) for file in _compose_files(tree, path) for entry in _entries_of(tree, file, path)]
     tests = next(((file, entry) for file, entry in entries if has_test_program(entry.words)), None)
     others: dict[str, str] = {}
@@ -45,6 +48,7 @@ def read_declared_variables(tree: Tree, path: str) -> DeclaredVariables:
         others = {**_variables_of(tree, entry), **others}
     for name in _TEMPLATES:
         others = {**read_env_file(tree.read_or_none(join_path(path, name)) or ""), **others}
+    others = {**dict(image), **others}
     return DeclaredVariables(
         source=tests[0] if tests is not None else "",
         of_tests=_of_service(_variables_of(tree, tests[1]), path) if tests is not None else (),

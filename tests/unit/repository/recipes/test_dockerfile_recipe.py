@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from pytest_py312.core.model.fleet import InstallRecipe, InstallStep, LocalProject
 from pytest_py312.repository.recipes.dockerfile_recipe import read_dockerfile_recipe
+from pytest_py312.repository.services.detection.declared_variables import read_declared_variables
 from pytest_py312.repository.tree import Tree
 
 
@@ -704,3 +705,17 @@ def test_wheels_that_a_loop_builds_into_one_folder(tmp_path: Path) -> None:
     assert [step.files for step in recipe.steps if step.files] == [("svc/lock/all.txt",)]
     assert [project.path for step in recipe.steps for project in step.projects] == ["svc/services/a", "svc/services/b"]
     assert recipe.is_complete
+
+
+def test_variables_of_an_image_are_those_that_a_program_may_lack(tmp_path: Path) -> None:
+    text = (
+        "FROM python:3.11 AS base\nENV STAGE=prod\nFROM base\nWORKDIR /app\nCOPY . .\nRUN mkdir -p /run/metrics\n"
+        "ENV CONFIG=/app/conf/a.ini METRICS_DIR=/run/metrics OTHER=/etc/a.ini\n"
+    )
+    recipe = recipe_of(tmp_path, text, {"conf/a.ini": ""})
+    assert dict(recipe.image_variables) == {
+        "STAGE": "prod", "CONFIG": "conf/a.ini", "METRICS_DIR": "/tmp", "OTHER": "/etc/a.ini",
+    }  # fmt: skip
+    assert dict(read_declared_variables(Tree(tmp_path), "svc", recipe.image_variables).others)["STAGE"] == "prod"
+    (tmp_path / "svc/.env.example").write_text("STAGE=test\n")
+    assert dict(read_declared_variables(Tree(tmp_path), "svc", recipe.image_variables).others)["STAGE"] == "test"
