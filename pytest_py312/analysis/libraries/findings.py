@@ -145,7 +145,7 @@ def _setuptools_problems(library: InstalledLibrary, setuptools_state: Setuptools
     for module in library.summary.modules:
         builds = any(is_for_building(setuptools_module) for setuptools_module, _, _ in module.setuptools_imports)
         for setuptools_module, line, likelihood in module.setuptools_imports:
-            missing = setuptools_state.why_missing(setuptools_module.partition(".")[0])
+            missing = setuptools_state.why_missing(setuptools_module.partition(".")[0], library.name)
             if missing is not None:
                 yield LibraryProblem(
                     library=library,

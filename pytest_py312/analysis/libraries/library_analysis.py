@@ -27,6 +27,7 @@ from pytest_py312.analysis.libraries.findings import (
 )
 from pytest_py312.analysis.libraries.import_graph import EnvironmentModules, ImportRoot, InstalledLibrary
 from pytest_py312.analysis.libraries.missing_requirements import (
+    DeclaredRequirements,
     ExcludedRequirement,
     OwnImports,
     declared_requirements,
@@ -324,6 +325,7 @@ class LibraryAnalyzer:
                 for entry in installation.distributions
                 if request_builder.folders.is_built_from(path, entry)
             },
+            installed_alone=request_builder.requirements.installed_alone(service),
             left_out=request_builder.requirements.production_leaves_out(service),
             is_waived=any(
                 waiver.code == "PY120" and matches(waiver.service, service.name, service.path)
@@ -374,6 +376,7 @@ class _AnalysisInputs:
     intermediate: tuple[Interpreter, ...]
     source_trees: Mapping[str, str]
     """The folders of the repository that distributions are built from, by the names of these."""
+    installed_alone: frozenset[str]
     left_out: frozenset[str] = frozenset()
     """What the service's image leaves out although distributions in it require it."""
     is_waived: bool = False
@@ -382,12 +385,22 @@ class _AnalysisInputs:
     def providers(self, cell: Cell, build: InterpreterBuild) -> Providers:
         """Return whose requirements the installed distributions are."""
         entries = self.installation.distributions
-        declared = declared_requirements(self.run_time, self.mentioned, entries, cell.interpreter)
+        declared = self.declared(cell)
         preinstalled_names = {line.partition("==")[0] for line in build.preinstalled}
         required = {*declared.mentioned, *preinstalled_names}
         return Providers(
             gate_only=undeclared_distributions(entries, required),
-            run_time=declared.run_time_closure - self.left_out if cell.service.requirements else None,
+            run_time=self.run_time_distributions(cell),
+        )
+
+    def run_time_distributions(self, cell: Cell) -> frozenset[str] | None:
+        """Return the distributions that the service has at run time; ``None`` if its requirements are unknown."""
+        return self.declared(cell).run_time_closure - self.left_out if cell.service.requirements else None
+
+    def declared(self, cell: Cell) -> DeclaredRequirements:
+        """Return what the service requires, from its files and the installed metadata."""
+        return declared_requirements(
+            self.run_time, self.mentioned, self.installation.distributions, cell.interpreter, self.installed_alone
         )
 
     def cache_path(self, cell: Cell) -> Path:
@@ -408,18 +421,25 @@ class _AnalysisInputs:
             for installation in (self.installation, self.baseline_installation)
         ]
         parts += [str(interpreter) for interpreter in self.intermediate]
-        parts += [self.is_waived, sorted(self.left_out), sorted(self.source_trees.items())]
+        parts += [
+            self.is_waived,
+            sorted(self.left_out),
+            sorted(self.installed_alone),
+            sorted(self.source_trees.items()),
+        ]
         digest = hashlib.sha256(json.dumps(parts).encode("utf-8", "surrogatepass")).hexdigest()[:24]
         return environment.folder.with_name(f"{environment.key}.libraries-{digest}.json")
 
 
 def _setuptools_state(cell: Cell, inputs: _AnalysisInputs) -> SetuptoolsState:
+    without_pth = cell.service.runs_without_pth is not None
     return SetuptoolsState(
         target=cell.interpreter,
         baseline=cell.service.baseline,
         target_versions=_versions(inputs.installation.distributions),
         baseline_versions=_versions(inputs.baseline_installation.distributions),
-        without_pth=cell.service.runs_without_pth is not None,
+        without_pth=without_pth,
+        run_time=inputs.run_time_distributions(cell) if without_pth else None,
     )
 
 
@@ -430,9 +450,7 @@ def _missing_requirement_findings(
         roots=tuple(root for root in roots if is_runtime_file(root.path, cell.service.path)),
         used_files=used_files(inputs.source.facts, cell.service.path),
     )
-    required = declared_requirements(
-        inputs.run_time, inputs.mentioned, inputs.installation.distributions, cell.interpreter
-    )
+    required = inputs.declared(cell)
     baseline_entries = inputs.baseline_installation.distributions
     owners = {name: _owner_of_module(baseline_entries, name) for name in missing_modules(own_imports, installed)}
     by_project = excluded_requirements(

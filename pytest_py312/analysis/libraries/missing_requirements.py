@@ -51,8 +51,12 @@ def declared_requirements(
     mentioned: Collection[str],
     entries: Iterable[StoredDistribution],
     interpreter: Interpreter,
+    installed_alone: Collection[str] = (),
 ) -> DeclaredRequirements:
-    """Return what a service requires, from its files (project to extras) and the installed metadata."""
+    """Return what a service requires, from its files (project to extras) and the installed metadata.
+
+    :param installed_alone: projects that bring nothing of what they require: ``--no-deps``.
+    """
     installed = {entry.name: entry for entry in entries}
     required_by: dict[str, list[str]] = {}
     requirements_of: dict[str, tuple[str, ...]] = {}
@@ -71,7 +75,9 @@ def declared_requirements(
         run_time=direct,
         mentioned=frozenset(mentioned) | direct,
         required_by={name: tuple(sorted(requirers)) for name, requirers in required_by.items()},
-        run_time_closure=frozenset(closure(direct, requirements_of)),
+        run_time_closure=frozenset(
+            closure(direct, {**requirements_of, **dict.fromkeys(installed.keys() & set(installed_alone), ())})
+        ),
     )
 
 

@@ -41,11 +41,17 @@ class SetuptoolsState:
     target_versions: Mapping[str, str]
     baseline_versions: Mapping[str, str]
     without_pth: bool = False
-    """Whether no .pth file runs, by which setuptools puts its distutils in place."""
+    """Whether no .pth file runs where the service does, by which setuptools puts its distutils in place."""
+    run_time: frozenset[str] | None = None
+    """The distributions that are deployed; ``None``: all. The others are used in tests, where .pth files run."""
 
-    def why_missing(self, top: str) -> MissingModule | None:
-        """Return why the target's environment lacks the module ``top``; ``None`` if it has it."""
-        if _provides(top, self.target, self.target_versions, without_pth=self.without_pth):
+    def why_missing(self, top: str, importer: str) -> MissingModule | None:
+        """Return why the target's environment lacks the module ``top``; ``None`` if it has it.
+
+        :param importer: the normalised name of the distribution that imports it.
+        """
+        without_pth = self.without_pth and (self.run_time is None or importer in self.run_time)
+        if _provides(top, self.target, self.target_versions, without_pth=without_pth):
             return None
         setuptools = self.target_versions.get("setuptools")
         requirement = "setuptools<82" if top == "pkg_resources" else "setuptools"
@@ -54,13 +60,13 @@ class SetuptoolsState:
         else:
             message = f"'{top}' is missing, and nothing requires setuptools"
         remedy = f"require {requirement}"
-        if top == "distutils" and self.without_pth:
+        if top == "distutils" and without_pth:
             message = "'distutils' is missing: setuptools provides it by a .pth file, which does not run as deployed"
             remedy = "require a version that does not need distutils"
         return MissingModule(
             message=message,
             remedy=remedy,
-            works_on_baseline=_provides(top, self.baseline, self.baseline_versions, without_pth=self.without_pth),
+            works_on_baseline=_provides(top, self.baseline, self.baseline_versions, without_pth=without_pth),
         )
 
 
