@@ -24,6 +24,7 @@ from pytest_py312.repository.services.detection.suites_above import with_suites_
 from pytest_py312.repository.services.detection.suites_of_packages import with_suites_of_packages
 from pytest_py312.repository.services.detection.unread_service import bare_service, read_or_mark
 from pytest_py312.repository.services.own_distributions import with_libraries
+from pytest_py312.repository.services.requirements.exact_sets import contradicting_projects
 from pytest_py312.repository.services.requirements.sources import (
     describe_sources_by_name,
     detect_sources,
@@ -81,6 +82,7 @@ def discover(plan: Plan) -> Fleet:
     services, of_packages = with_packed_folders(tree, with_shared_packages(tree, services))
     services = with_libraries(plan, tree, services)
     services, of_suites = with_suites_above(tree, services, _test_sources)
+    services = [_with_separate_tests(plan, service) for service in services]
     services, of_package_suites = with_suites_of_packages(
         tree, services, _test_sources, lambda sources: required_lines(tree, sources)
     )
@@ -187,6 +189,15 @@ def _with_other_baselines(plan: Plan, services: list[Service]) -> list[Service]:
 
 def _test_sources(files: ServiceFiles) -> tuple[RequirementSource, ...]:
     return detect_sources(files).tests
+
+
+def _with_separate_tests(plan: Plan, service: Service) -> Service:
+    """Return a service with tests beside it as tested apart, if their requirements have other versions than its own."""
+    is_beside = service.suite is not None and bool(service.suite.folder) and service.test_recipe is None
+    if not is_beside or service.separate_tests or service.settings.test_requirements is not None:
+        return service
+    others = contradicting_projects(plan.root, service.requirements, service.test_requirements)
+    return replace(service, separate_tests=bool(others))
 
 
 def _without_lock_of_tests(service: Service) -> Service:

@@ -1,6 +1,7 @@
 """Find the tests of a service in a folder of tests beside it: ``tests/unit`` in the folder above several functions."""
 
 import ast
+import posixpath
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,6 +17,7 @@ from pytest_py312.repository.tree import Tree, join_path, lies_in, relative_to, 
 MAX_LEVELS = 3
 """Folders above a service in which its tests are searched."""
 TEST_FOLDERS = ("tests", "test")
+SHARED_FIXTURES = "conftest.py"
 _FILE_LIMIT = 500
 _JOINING_CALLS = frozenset(("join", "joinpath", "Path"))
 _NAMING_CALLS = re.compile(
@@ -30,8 +32,9 @@ def with_suites_above(
 ) -> tuple[list[Service], list[str]]:
     """Return ``services``, those without tests with the tests beside them, and what was assumed, as sentences.
 
-    Beside several services a test file is of those that it names, see :func:`names_folder`. Of tests beside each other
-    in ``unit`` and in other folders only the former are run: the others need what is deployed. What the plan says of a
+    Beside several services a test file is of those that it names, see :func:`names_folder`, of the only one that the
+    ``conftest.py`` beside it names, or of the one whose path its folder repeats (``tests/unit/orders``). Of tests in
+    ``unit`` and in folders beside it only the former are run: the others need what is deployed. What the plan says of a
     suite is kept.
 
     :param test_sources: returns what tests require, by the names of files.
@@ -62,9 +65,12 @@ class _Finder:
 
     def with_suite(self, service: Service) -> Service:
         for folder in self._folders_above(service.path):
-            name = next((name for name in TEST_FOLDERS if name in self.tree.list_folder(folder).folders), "")
-            if name and not any(f"{path}/".startswith(f"{join_path(folder, name)}/") for path in self.paths):
-                return self._with_tests_in(service, folder, name)
+            names = self.tree.list_folder(folder).folders
+            for name in TEST_FOLDERS:
+                if name in names and not any(lies_in(path, join_path(folder, name)) for path in self.paths):
+                    tested = self._with_tests_in(service, folder, name)
+                    if tested.suite is not None:
+                        return tested
         return service
 
     def _folders_above(self, path: str) -> Iterator[str]:
@@ -85,19 +91,20 @@ class _Finder:
         tests = unit or [path for path in files.scan.files if path.startswith(f"{name}/")]
         arguments: tuple[str, ...] = (f"{name}/unit" if unit else name,)
         if len(inner) > 1:
-            arguments = tuple(self._naming(folder, tests, service))
-            tests = list(arguments)
+            tests = self._tests_of(folder, tests, service)
+            arguments = _widest(tests, files.scan.files)
         texts = {path: text for path, text in files.texts.items() if "/" not in path}
         suite = find_suite(tests, files.scan.folders, texts).suite if tests else None
         if suite is None:
             return service
         needs = tuple(dict.fromkeys((*service.settings.needs, join_path(folder, name))))
-        place = self._folder_with_settings(folder)
-        (prefix,) = relative_to(place, [folder]) if place != folder else ("",)
-        arguments = tuple(join_path(prefix, path) if prefix else path for path in arguments)
+        place, named = self._written_paths(folder, tests, service)
+        place = place or self._folder_with_settings(folder)
+        needs = tuple(dict.fromkeys((*needs, *named)))
+        arguments = tuple(posixpath.relpath(join_path(folder, path), place) for path in arguments)
         required = service.test_requirements
         if not required and service.settings.test_requirements is None and service.test_recipe is None:
-            required = self.test_sources(files)
+            required = self._required_by(folder, tests) or self.test_sources(files)
         return replace(
             service,
             suite=replace(suite, arguments=arguments, folder=place),
@@ -115,12 +122,80 @@ class _Finder:
                 return place
         return folder
 
-    def _naming(self, folder: str, tests: Sequence[str], service: Service) -> Iterator[str]:
-        """Yield the test files that name the path of a service."""
+    def _tests_of(self, folder: str, tests: Sequence[str], service: Service) -> list[str]:
+        """Return the test files that are of a service, relative to ``folder``."""
         (relative,) = relative_to(folder, [service.path])
-        for path in [path for path in tests if TEST_FILE.fullmatch(path.rpartition("/")[2])][:_FILE_LIMIT]:
-            if names_folder(self.tree.read_or_none(join_path(folder, path)) or "", relative):
-                yield path
+        files = [path for path in tests if TEST_FILE.fullmatch(posixpath.basename(path))][:_FILE_LIMIT]
+        mirrored = self._mirrored_folder(folder, files, relative)
+        named: dict[str, bool] = {}
+        for path in files:
+            settings = join_path(posixpath.dirname(path), SHARED_FIXTURES)
+            if settings not in named:
+                named[settings] = self._is_only_named(folder, settings, service)
+        return [
+            path
+            for path in files
+            if named[join_path(posixpath.dirname(path), SHARED_FIXTURES)]
+            or (mirrored and lies_in(path, mirrored))
+            or names_folder(self.tree.read_or_none(join_path(folder, path)) or "", relative)
+        ]
+
+    def _is_only_named(self, folder: str, path: str, service: Service) -> bool:
+        text = self.tree.read_or_none(join_path(folder, path)) or ""
+        others = [other for other in relative_to(folder, self.paths) if join_path(folder, other) != service.path]
+        (relative,) = relative_to(folder, [service.path])
+        return names_folder(text, relative) and not any(names_folder(text, other) for other in others)
+
+    def _mirrored_folder(self, folder: str, tests: Sequence[str], relative: str) -> str:
+        """Return the folder of tests with the name of a service, or the end of its path, which no other service has."""
+        inner = relative_to(folder, self.paths)
+        for end in _ends_of(relative):
+            if any(f"/{other}".endswith(f"/{end}") for other in inner if other != relative):
+                continue
+            folders = {match[1] for path in tests if (match := re.match(rf"([^/]+(?:/unit)?/{re.escape(end)})/", path))}
+            if len(folders) == 1:
+                return folders.pop()
+        return ""
+
+    def _written_paths(self, folder: str, tests: Sequence[str], service: Service) -> tuple[str, list[str]]:
+        """Return the folder in which ``"../../src"``, in a test or the fixtures beside it, is around the service, and
+        the other folders that such paths are there.
+        """
+        places = dict.fromkeys(posixpath.dirname(join_path(folder, path)) for path in tests)
+        files = [*(join_path(place, SHARED_FIXTURES) for place in places), *(join_path(folder, path) for path in tests)]
+        for path in files[:_FILE_LIMIT]:
+            tree = parse_module(text) if (text := self.tree.read_or_none(path)) and "../" in text else None
+            written = [value for value in _strings(tree) if value.startswith("../")] if tree else []
+            for place in with_outer_folders(posixpath.dirname(path)):
+                named = [join_path(place, value) for value in written] if place != "." else []
+                if any(lies_in(service.path, each) for each in named):
+                    return place, [each for each in named if self._is_beside(each, service)]
+        return "", []
+
+    def _is_beside(self, path: str, service: Service) -> bool:
+        return self.tree.is_folder(path) and not (lies_in(service.path, path) or lies_in(path, service.path))
+
+    def _required_by(self, folder: str, tests: Sequence[str]) -> tuple[RequirementSource, ...]:
+        """Return the nearest requirements file in the folders of tests below ``folder``."""
+        outer = posixpath.commonpath([posixpath.dirname(path) for path in tests])
+        for place in with_outer_folders(outer):
+            path = join_path(folder, place, "requirements.txt")
+            if place != "." and self.tree.is_file(path):
+                return (RequirementSource(path=path),)
+        return ()
+
+
+def _ends_of(path: str) -> Iterator[str]:
+    """Yield a path and what is left of it without its first folders, the longest first."""
+    parts = path.split("/")
+    yield from ("/".join(parts[number:]) for number in range(len(parts)))
+
+
+def _widest(tests: Sequence[str], files: Sequence[str]) -> tuple[str, ...]:
+    """Return a folder for all ``tests`` in it if it has no others, else each of them."""
+    outer = posixpath.commonpath([posixpath.dirname(path) for path in tests]) if tests else ""
+    inside = {path for path in files if lies_in(path, outer) and TEST_FILE.fullmatch(posixpath.basename(path))}
+    return (outer,) if outer and inside == {*tests} else tuple(tests)
 
 
 def names_folder(text: str, folder: str) -> bool:

@@ -586,6 +586,43 @@ def test_one_word_names_a_service_as_code_or_folder_only(tmp_path: Path, line: s
     assert (first.suite is not None) is is_its
 
 
+MIRRORED = {
+    "source/orders/requirements.txt": "six==1.16.0\n", "source/lib/shared/shared.py": "",
+    "source/users/requirements.txt": "six==1.16.0\n", "test/unit/requirements.txt": "six==1.17.0\npytest\n",
+    "test/unit/orders/test_app.py": "", "test/unit/orders/test_more.py": "", "test/unit/test_all.py": "",
+    "test/unit/people/test_app.py": "", "test/e2e/orders/test_app.py": "",
+    "test/unit/orders/conftest.py": "PATHS = ['../../source/orders/', '../../source/lib', '../../none']\n",
+    "test/unit/people/conftest.py": "PATHS = ['../../source/users']\n",
+}  # fmt: skip
+
+
+def test_folders_of_tests_repeat_the_names_of_services_or_their_fixtures_name_them(tmp_path: Path) -> None:
+    """They run where the paths in them begin, with the requirements beside them if those exclude the service's."""
+    orders, users = fleet_of(tmp_path, MIRRORED).services
+    assert orders.suite == Suite(kind=SuiteKind.PYTEST, arguments=("orders",), folder="test/unit")
+    assert users.suite == Suite(kind=SuiteKind.PYTEST, arguments=("people",), folder="test/unit")
+    assert orders.settings.needs == ("test", "source/lib")
+    assert [source.path for source in orders.test_requirements] == ["test/unit/requirements.txt"]
+    assert orders.separate_tests
+
+
+@pytest.mark.parametrize(
+    ("changes", "has_suite"),
+    [
+        ({"test/unit/orders/conftest.py": None}, True),
+        ({"test/unit/orders/conftest.py": "PATHS = ['../../source/orders', '../../source/users']"}, True),
+        ({"test/unit/people/conftest.py": "PATHS = ['../../source/orders', '../../source/users']"}, False),
+        ({"old/orders/requirements.txt": "", "test/unit/orders/conftest.py": None}, False),
+    ],
+)
+def test_of_which_service_a_folder_of_tests_is(tmp_path: Path, changes: dict[str, str | None], has_suite: bool) -> None:
+    """A name that two services have, and fixtures for all of them, say nothing."""
+    files = {name: text for name, text in {**MIRRORED, **changes}.items() if text is not None}
+    services = {service.path: service for service in fleet_of(tmp_path, files).services}
+    of_people = "test/unit/people/conftest.py" in changes
+    assert (services["source/users" if of_people else "source/orders"].suite is not None) is has_suite
+
+
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
