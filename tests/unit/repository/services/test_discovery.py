@@ -586,6 +586,32 @@ def test_one_word_names_a_service_as_code_or_folder_only(tmp_path: Path, line: s
     assert (first.suite is not None) is is_its
 
 
+PACKAGE = {
+    "api/setup.py": "from setuptools import setup\nsetup(name='api', install_requires=['six'])\n",
+    "api/requirements.txt": "six==1.17.0\n", "api/tests/test_api.py": "", "api/api/__init__.py": "",
+    ".github/workflows/test.yml": "on: push\njobs:\n  test:\n    runs-on: ubuntu-latest\n    steps:\n"
+    "      - run: pip install -e ./api\n      - run: pytest api\n",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_apart"),
+    [
+        ({}, True),
+        ({"api/Dockerfile": "FROM python:3.11\nRUN pip install -r requirements.txt\n"}, False),
+        ({"api/Procfile": "web: python -m api\n"}, False),
+        ({".github/workflows/test.yml": ""}, False),
+    ],
+)
+def test_a_file_beside_a_package_that_is_tested_as_one(tmp_path: Path, changes: dict[str, str], is_apart: bool) -> None:
+    """Nothing installs it, so it is checked as a set of its own, of which a finding is a warning."""
+    (service,) = fleet_of(tmp_path, {**PACKAGE, **changes}).services
+    assert ("api/requirements.txt" in {source.path for source in service.requirements}) is not is_apart
+    assert [(source.path, source.uninstalled) for source in service.additional_requirements] == [
+        ("api/requirements.txt", True)
+    ] * is_apart
+
+
 MIRRORED = {
     "source/orders/requirements.txt": "six==1.16.0\n", "source/lib/shared/shared.py": "",
     "source/users/requirements.txt": "six==1.16.0\n", "test/unit/requirements.txt": "six==1.17.0\npytest\n",
