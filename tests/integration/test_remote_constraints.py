@@ -7,8 +7,8 @@ from threading import Thread
 
 import pytest
 
-from pytest_py312.dependencies.diagnosis import remote_constraints
-from pytest_py312.dependencies.diagnosis.remote_constraints import ConstraintsFetcher
+from pytest_py312.dependencies.requests import remote_constraints
+from pytest_py312.dependencies.requests.remote_constraints import ConstraintsFetcher
 
 
 class Files(BaseHTTPRequestHandler):

@@ -124,7 +124,7 @@ class CellLocks:
             digests.append(digest)
         return digests
 
-    def lock(self, cell: Cell) -> DependencyLock | Installation:
+    def lock_or_failure(self, cell: Cell) -> DependencyLock | Installation:
         """Return the lock of a cell or, if there is none, the installation that explains why."""
         return self._single_flight.run(
             _LOCK.of(cell.identifier, self.build_digest(cell)), lambda: self._resolve_or_explain(cell)

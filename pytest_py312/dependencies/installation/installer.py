@@ -238,7 +238,7 @@ class Installer:
         """Resolve and install the whole set of a cell, on the build that it has at this moment."""
 
         def attempt() -> Installation:
-            lock = self.locks.lock(cell)
+            lock = self.locks.lock_or_failure(cell)
             if isinstance(lock, Installation):
                 return lock
             return self._lock_installer.install(cell, lock, self.request_builder.request)

@@ -10,7 +10,7 @@ from packaging.specifiers import SpecifierSet
 
 from pytest_py312.core.model.fleet import Cell, Service
 from pytest_py312.core.model.plan import Plan, SuiteKind
-from pytest_py312.dependencies.diagnosis.remote_constraints import ConstraintsFetcher, address_for
+from pytest_py312.dependencies.requests.remote_constraints import ConstraintsFetcher, address_for
 from pytest_py312.dependencies.requests.service_requirements import RequirementGroup, ServiceRequirements, suite_tools
 from pytest_py312.dependencies.requests.source_folders import SourceFolders
 from pytest_py312.dependencies.resolution.format_control import OPTIONS as FORMAT_OPTIONS

@@ -396,7 +396,7 @@ class FactProvider:
     def _locked_versions(self, cell: Cell, *, is_installed: bool) -> Mapping[str, str] | None:
         """Return the versions in the lock of a cell. A cell that this run does not install is not resolved for it."""
         try:
-            lock = self.installer.locks.lock(cell) if is_installed else self.installer.locks.cached(cell)
+            lock = self.installer.locks.lock_or_failure(cell) if is_installed else self.installer.locks.cached(cell)
             if is_installed and not isinstance(lock, DependencyLock):
                 lock = self.installer.installation(cell).lock  # without what cannot be had here
         except CellUnavailable:  # reported by the analysis, which needs the interpreter as well

@@ -256,7 +256,7 @@ def test_preparing_many_services_does_not_wait_for_the_builds_of_a_blocked_one(
 
     installer.prepare(cell.interpreter, [cell])
     assert (installer.locks.remaining_work(cell) > 0, "numpy" in built) == (True, False)
-    installation = installer.locks.lock(cell)
+    installation = installer.locks.lock_or_failure(cell)
     assert isinstance(installation, Installation)
     assert built[-1] == "numpy"
     assert [finding.code for finding in installation.findings] == ["PY110", "PY102"]
@@ -288,7 +288,7 @@ def test_an_error_of_ours_in_one_set_does_not_end_the_preparation_of_the_others(
     assert installer.prepare(cells[0].interpreter, cells)
     assert "numpy" in filled
     with pytest.raises(KeyError, match="of ours"):
-        installer.locks.lock(cells[0])
+        installer.locks.lock_or_failure(cells[0])
 
 
 @pytest.mark.parametrize("interpreter", ["3.10", "3.12"])

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from pytest_py312.core.model.findings import Interpreter
-from pytest_py312.dependencies.diagnosis import remote_constraints
-from pytest_py312.dependencies.diagnosis.remote_constraints import ConstraintsFetcher, RemoteConstraints, address_for
+from pytest_py312.dependencies.requests import remote_constraints
+from pytest_py312.dependencies.requests.remote_constraints import ConstraintsFetcher, RemoteConstraints, address_for
 
 URL = "https://files.invalid/constraints-3.9.txt"
 
