@@ -262,8 +262,9 @@ def _requirements(
     )
     if recipe is None and settings.requirements is None:
         beside = _files_beside_package(tree, files, run_time, test_recipe)
-        run_time = tuple(source for source in run_time if source not in beside)
-        additional = (*with_uninstalled(tree, files, beside, (test_recipe,)), *additional)
+        beside = tuple(source for source in with_uninstalled(tree, files, beside, (test_recipe,)) if source.uninstalled)
+        run_time = tuple(source for source in run_time if replace(source, uninstalled=True) not in beside)
+        additional = (*beside, *additional)
         names = join_names([source.path for source in beside])
         clauses += [f"is tested as a package, without {names}, which is checked as a set of its own"] if beside else []
     if recipe is None and settings.requirements is None and (other := contradicting_tables(plan.root, run_time)):

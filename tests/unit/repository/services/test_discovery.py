@@ -600,6 +600,7 @@ PACKAGE = {
         ({}, True),
         ({"api/Dockerfile": "FROM python:3.11\nRUN pip install -r requirements.txt\n"}, False),
         ({"api/Procfile": "web: python -m api\n"}, False),
+        ({"deploy/install.sh": "pip install -r api/requirements.txt\n"}, False),
         ({".github/workflows/test.yml": ""}, False),
     ],
 )
