@@ -8,12 +8,21 @@ from itertools import chain
 from pathlib import Path
 
 from pytest_py312.analysis.files.embedded_python import embedded_python, may_embed_python
+from pytest_py312.analysis.files.file_kinds import is_test
 from pytest_py312.analysis.files.parallel_scan import FileScanner, ScanTask, decode_facts, facts_key, scanner_version
 from pytest_py312.analysis.scanner.facts.facts import FileFacts, pack
 from pytest_py312.core.files import UnsafeFile, read_regular_file
 from pytest_py312.core.json_cache import JsonCache
 from pytest_py312.core.model.fleet import FileLines
-from pytest_py312.repository.tree import FolderScan, Tree, UnreadableFile, decode_text, join_path, relative_to
+from pytest_py312.repository.tree import (
+    FolderScan,
+    Tree,
+    UnreadableFile,
+    decode_text,
+    is_inside,
+    join_path,
+    relative_to,
+)
 
 FILE_LIMIT = 2 * 1024**2
 """Limit in bytes. Larger Python files contain generated data."""
@@ -56,6 +65,8 @@ class SourceFolder:
     path: str
     roots: tuple[str, ...]
     needs: tuple[str, ...] = ()
+    tests: tuple[str, ...] = ()
+    """Files and folders that its suite runs. Other tests in folders that it needs belong to other suites."""
     files: tuple[str, ...] = ()
     """Files elsewhere that install it or start it, such as a Dockerfile: they may have commands with Python."""
     started_above: tuple[FileLines, ...] = ()
@@ -90,6 +101,13 @@ class ScannedSource:
     contents: Mapping[str, bytes]
     facts: tuple[FileFacts, ...]
     unread: tuple[tuple[str, str], ...] = ()
+
+
+def _without_other_tests(scan: FolderScan, folder: str, tests: Sequence[str]) -> FolderScan:
+    """Return what is in ``folder``, which a service needs, without tests that are not among its own ``tests``."""
+    if any(is_inside(path, folder) or is_inside(folder, path) for path in tests):
+        return scan
+    return replace(scan, files=tuple(name for name in scan.files if not is_test(name)))
 
 
 class _FolderModules:
@@ -341,9 +359,10 @@ class SourceReader:
                 is_listed or path == "." != folder.path or folder.path.startswith(f"{path}/")
             ):  # a parent folder contains files of other services
                 continue
-            scans[path] = scan = self._tree.scan_folder(path, depth=MAX_DEPTH).without(
-                relative_to(path, folder.nested_services)
-            )
+            scan = self._tree.scan_folder(path, depth=MAX_DEPTH).without(relative_to(path, folder.nested_services))
+            if path != folder.path:
+                scan = _without_other_tests(scan, path, folder.tests)
+            scans[path] = scan
             for link in scan.linked_folders:
                 try:
                     pending.append(self._tree.resolve_links(join_path(path, link)))

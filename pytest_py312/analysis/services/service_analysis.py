@@ -472,6 +472,16 @@ def _is_bare(program: Program) -> bool:
     return program.is_script and not program.is_module
 
 
+def _tests_of(service: Service) -> Iterator[str]:
+    """Yield the files and folders that the suite of a service runs: its folder if its arguments name none."""
+    suite = service.suite
+    if suite is None:
+        return
+    folder = suite.folder or service.path
+    paths = [join_path(folder, each.partition("::")[0]) for each in suite.arguments if not each.startswith("-")]
+    yield from paths or [folder]
+
+
 def _source_folder(service: Service) -> SourceFolder:
     prefix = "" if service.path == "." else f"{service.path}/"
     recipe_files = service.recipe.files if service.recipe is not None else ()
@@ -480,6 +490,7 @@ def _source_folder(service: Service) -> SourceFolder:
         path=service.path,
         roots=tuple(join_path(service.path, root) for root in (".", *roots)),
         needs=service.settings.needs,
+        tests=tuple(_tests_of(service)),
         scripts=tuple(join_path(program.folder, program.name) for program in service.programs if _is_bare(program)),
         files=tuple(path for path in recipe_files if not path.startswith(prefix)),
         started_above=service.started_above,

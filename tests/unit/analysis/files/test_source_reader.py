@@ -297,6 +297,27 @@ def test_no_content_is_lost_between_processes(tmp_path_factory: pytest.TempPathF
     assert json.loads(answered.read_text()) == json.loads(json.dumps(expected))
 
 
+@pytest.mark.parametrize(
+    ("tests", "has_tests"),
+    [((), False), (("services/a/tests",), False), (("libs/common/tests",), True), (("libs",), True)],
+)
+def test_tests_in_a_needed_folder_are_those_of_another_suite(
+    tmp_path: Path, tests: tuple[str, ...], has_tests: bool
+) -> None:
+    files = {
+        "services/a/main.py": "",
+        "services/a/tests/test_main.py": "",
+        "libs/common/shared.py": "",
+        "libs/common/tests/test_shared.py": "",
+    }
+    root = service_tree(tmp_path / "repository", files)
+    folder = SourceFolder(path="services/a", roots=("services/a",), needs=("libs/common",), tests=tests)
+
+    read = SourceReader(root=root, cache=tmp_path / "cache", processes=1).read([folder])["services/a"]
+
+    assert read.contents.keys() == files.keys() - ({"libs/common/tests/test_shared.py"} if not has_tests else set())
+
+
 def test_needed_folders_and_link_targets_belong_to_the_source(tmp_path: Path) -> None:
     """A name that one of these folders has is local in all of them, and what lies around the service is not its own."""
     files = {
