@@ -12,7 +12,7 @@ from pytest_py312.analysis.judging.judge import judge_files
 from pytest_py312.analysis.judging.rule_table import RULES
 from pytest_py312.analysis.libraries.import_graph import EnvironmentModules, ImportChain, InstalledLibrary
 from pytest_py312.analysis.libraries.setuptools_state import SetuptoolsState, is_for_building
-from pytest_py312.analysis.libraries.summary import Likelihood, ModuleSummary
+from pytest_py312.analysis.libraries.summaries.summary import Likelihood, ModuleSummary
 from pytest_py312.core.model.findings import Confidence, Finding, Location, Severity, SpecifierChange
 from pytest_py312.core.text import last_line
 from pytest_py312.repository.tree import join_path

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from pytest_py312.analysis.libraries.summary import DistributionSummary, Likelihood, ModuleSummary
+from pytest_py312.analysis.libraries.summaries.module_files import prefixes
+from pytest_py312.analysis.libraries.summaries.summary import DistributionSummary, Likelihood, ModuleSummary
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -124,9 +125,3 @@ class EnvironmentModules:
         return frozenset(
             name for name, chain in self.import_chains(worked_roots).items() if chain.likelihood == Likelihood.AT_IMPORT
         )
-
-
-def prefixes(name: str) -> list[str]:
-    """Return a dotted name and all of its parents, outermost first."""
-    steps = name.split(".")
-    return [".".join(steps[:count]) for count in range(1, len(steps) + 1)]

@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from pytest_py312.analysis.files.file_kinds import is_runtime_file, is_test
-from pytest_py312.analysis.libraries.import_context import parse_tree
 from pytest_py312.analysis.libraries.service_imports import imported_files, member_name
+from pytest_py312.analysis.libraries.summaries.import_context import parse_tree
 from pytest_py312.analysis.linking.link import ModuleIndex
 from pytest_py312.analysis.scanner.facts.facts import FileFacts, ModuleImport
 from pytest_py312.analysis.scanner.facts.stdlib_names import is_stdlib_module

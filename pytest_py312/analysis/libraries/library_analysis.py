@@ -37,7 +37,6 @@ from pytest_py312.analysis.libraries.missing_requirements import (
     tool_only_distributions,
     undeclared_distributions,
 )
-from pytest_py312.analysis.libraries.reader import LibraryReader, names_only_summary, summary_version
 from pytest_py312.analysis.libraries.service_imports import (
     NeighborModules,
     external_imports,
@@ -45,7 +44,8 @@ from pytest_py312.analysis.libraries.service_imports import (
     used_files,
 )
 from pytest_py312.analysis.libraries.setuptools_state import SetuptoolsState
-from pytest_py312.analysis.libraries.summarize import queries_of
+from pytest_py312.analysis.libraries.summaries.reader import LibraryReader, names_only_summary, summary_version
+from pytest_py312.analysis.libraries.summaries.summarize import queries_of
 from pytest_py312.analysis.libraries.unprovided_imports import (
     Providers,
     describe_unprovided,

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 from packaging.requirements import InvalidRequirement, Requirement
 
-from pytest_py312.analysis.libraries.import_graph import EnvironmentModules, ImportRoot, prefixes
-from pytest_py312.analysis.libraries.setuptools_state import SETUPTOOLS_DEPENDENT_MODULES
-from pytest_py312.analysis.libraries.summary import Likelihood
+from pytest_py312.analysis.libraries.import_graph import EnvironmentModules, ImportRoot
+from pytest_py312.analysis.libraries.summaries.module_files import prefixes
+from pytest_py312.analysis.libraries.summaries.summary import SETUPTOOLS_DEPENDENT_MODULES, Likelihood
 from pytest_py312.core.model.findings import Finding, Interpreter, Location, Severity
 from pytest_py312.dependencies.installation.installed_distributions import PINNED_TOOLS
 from pytest_py312.dependencies.resolution.lock import project_of

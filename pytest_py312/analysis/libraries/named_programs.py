@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from pytest_py312.analysis.files.file_kinds import is_runtime_file
-from pytest_py312.analysis.libraries.import_context import parse_tree
+from pytest_py312.analysis.libraries.summaries.import_context import parse_tree
 from pytest_py312.core.model.fleet import Program
 from pytest_py312.core.text import split_words
 

@@ -4,9 +4,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from itertools import pairwise
 
 from pytest_py312.analysis.files.file_kinds import is_runtime_file
-from pytest_py312.analysis.libraries.import_context import likely_imports
 from pytest_py312.analysis.libraries.import_graph import ImportRoot
-from pytest_py312.analysis.libraries.summary import Likelihood
+from pytest_py312.analysis.libraries.summaries.import_context import likely_imports
+from pytest_py312.analysis.libraries.summaries.summary import Likelihood
 from pytest_py312.analysis.linking.link import ModuleIndex
 from pytest_py312.analysis.scanner.facts.facts import FileFacts, ModuleImport
 from pytest_py312.analysis.scanner.facts.stdlib_names import is_stdlib_module

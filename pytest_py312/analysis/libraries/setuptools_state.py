@@ -8,8 +8,6 @@ from packaging.version import InvalidVersion, Version
 from pytest_py312.analysis.judging.packaging import SETUPTOOLS_WITH_DISTUTILS, SETUPTOOLS_WITHOUT_PKG_RESOURCES
 from pytest_py312.core.model.findings import Interpreter
 
-SETUPTOOLS_DEPENDENT_MODULES = frozenset({"distutils", "pkg_resources", "setuptools"})
-"""Top-level modules that exist depending on whether setuptools is installed (PY209, PY243)."""
 DISTUTILS_REMOVED_IN = Interpreter(3, 12)
 
 _USED_AT_RUN_TIME = frozenset(

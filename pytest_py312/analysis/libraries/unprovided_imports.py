@@ -11,12 +11,13 @@ from dataclasses import dataclass
 
 from pytest_py312.analysis.files.file_kinds import is_runtime_file, is_test
 from pytest_py312.analysis.files.source_reader import PYTHON_SUFFIXES
-from pytest_py312.analysis.libraries.import_context import likely_imports
-from pytest_py312.analysis.libraries.import_graph import EnvironmentModules, ImportRoot, prefixes
+from pytest_py312.analysis.libraries.import_graph import EnvironmentModules, ImportRoot
 from pytest_py312.analysis.libraries.missing_requirements import GENERATED_SUFFIXES
 from pytest_py312.analysis.libraries.service_imports import ENTRY_POINT_FILES
-from pytest_py312.analysis.libraries.setuptools_state import DISTUTILS_REMOVED_IN, SETUPTOOLS_DEPENDENT_MODULES
-from pytest_py312.analysis.libraries.summary import Likelihood
+from pytest_py312.analysis.libraries.setuptools_state import DISTUTILS_REMOVED_IN
+from pytest_py312.analysis.libraries.summaries.import_context import likely_imports
+from pytest_py312.analysis.libraries.summaries.module_files import prefixes
+from pytest_py312.analysis.libraries.summaries.summary import SETUPTOOLS_DEPENDENT_MODULES, Likelihood
 from pytest_py312.analysis.linking.link import ModuleIndex
 from pytest_py312.analysis.scanner.facts.facts import FileFacts, ModuleImport
 from pytest_py312.core.model.findings import Interpreter

@@ -13,7 +13,7 @@ from pytest_py312.analysis.judging.evidence import Evidence
 from pytest_py312.analysis.libraries.findings import LocatedProblem, find_problems, locate_problems
 from pytest_py312.analysis.libraries.import_graph import EnvironmentModules, ImportRoot, InstalledLibrary
 from pytest_py312.analysis.libraries.setuptools_state import SetuptoolsState
-from pytest_py312.analysis.libraries.summary import Likelihood
+from pytest_py312.analysis.libraries.summaries.summary import Likelihood
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.dependencies.diagnosis.compatibility import TargetEnvironment, accepts_prereleases
 from pytest_py312.dependencies.diagnosis.package_index import IndexPage, PackageIndex, PageState

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_py312.analysis.judging.reachability import combine, evaluate_version_test
-from pytest_py312.analysis.libraries.summary import Likelihood
+from pytest_py312.analysis.libraries.summaries.summary import Likelihood
 from pytest_py312.analysis.scanner.facts.facts import Condition, FileFacts, Guard, ModuleImport, enclosing_guards
 
 

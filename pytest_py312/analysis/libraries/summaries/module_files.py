@@ -62,3 +62,9 @@ def classify(paths: Iterable[str]) -> DistributionFiles:
 
 def _join_dotted(package: str, name: str) -> str:
     return f"{package}.{name}" if package else name
+
+
+def prefixes(name: str) -> list[str]:
+    """Return a dotted name and all of its parents, outermost first."""
+    steps = name.split(".")
+    return [".".join(steps[:count]) for count in range(1, len(steps) + 1)]

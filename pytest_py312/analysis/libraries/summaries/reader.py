@@ -18,10 +18,9 @@ from filelock import FileLock
 from pytest_py312.analysis.files.file_kinds import ModuleKind
 from pytest_py312.analysis.files.newer_syntax import NewerSyntaxScanner, has_syntax_error
 from pytest_py312.analysis.files.parallel_scan import FileScanner, ScanTask, facts_key, scanner_version
-from pytest_py312.analysis.libraries.import_graph import prefixes
-from pytest_py312.analysis.libraries.module_files import ModuleFile, classify, list_files
-from pytest_py312.analysis.libraries.summarize import module_imports, queries_of, summarize
-from pytest_py312.analysis.libraries.summary import (
+from pytest_py312.analysis.libraries.summaries.module_files import ModuleFile, classify, list_files, prefixes
+from pytest_py312.analysis.libraries.summaries.summarize import module_imports, queries_of, summarize
+from pytest_py312.analysis.libraries.summaries.summary import (
     DistributionSummary,
     ModuleSummary,
     from_document,

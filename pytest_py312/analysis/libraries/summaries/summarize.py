@@ -9,11 +9,20 @@ from pytest_py312.analysis.judging.evidence import NO_ANSWER
 from pytest_py312.analysis.judging.packaging import IMPORT_ERRORS
 from pytest_py312.analysis.judging.reachability import CATCH_ALL
 from pytest_py312.analysis.judging.rule_table import RULES
-from pytest_py312.analysis.libraries.import_context import TOP_LEVEL, import_contexts, import_likelihood, parse_tree
-from pytest_py312.analysis.libraries.import_graph import prefixes
-from pytest_py312.analysis.libraries.module_files import ModuleFile
-from pytest_py312.analysis.libraries.setuptools_state import SETUPTOOLS_DEPENDENT_MODULES
-from pytest_py312.analysis.libraries.summary import DistributionSummary, Likelihood, ModuleSummary, Position
+from pytest_py312.analysis.libraries.summaries.import_context import (
+    TOP_LEVEL,
+    import_contexts,
+    import_likelihood,
+    parse_tree,
+)
+from pytest_py312.analysis.libraries.summaries.module_files import ModuleFile, prefixes
+from pytest_py312.analysis.libraries.summaries.summary import (
+    SETUPTOOLS_DEPENDENT_MODULES,
+    DistributionSummary,
+    Likelihood,
+    ModuleSummary,
+    Position,
+)
 from pytest_py312.analysis.scanner.facts.facts import (
     FileFacts,
     ModuleImport,

@@ -11,6 +11,9 @@ from typing import Any
 from pytest_py312.analysis.files.file_kinds import ModuleKind
 from pytest_py312.analysis.scanner.facts.facts import FileFacts, pack, unpack
 
+SETUPTOOLS_DEPENDENT_MODULES = frozenset({"distutils", "pkg_resources", "setuptools"})
+"""Top-level modules that exist depending on whether setuptools is installed (PY209, PY243)."""
+
 
 class Likelihood:
     """How likely code runs when a module is imported. Higher values are more likely."""

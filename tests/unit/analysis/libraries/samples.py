@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pytest_py312.analysis.libraries.import_graph import EnvironmentModules, InstalledLibrary
-from pytest_py312.analysis.libraries.module_files import classify
-from pytest_py312.analysis.libraries.summarize import summarize
-from pytest_py312.analysis.libraries.summary import DistributionSummary
+from pytest_py312.analysis.libraries.summaries.module_files import classify
+from pytest_py312.analysis.libraries.summaries.summarize import summarize
+from pytest_py312.analysis.libraries.summaries.summary import DistributionSummary
 from pytest_py312.analysis.linking.link import link_files
 from pytest_py312.analysis.scanner.facts.stdlib_queries import InterpreterAnswers, StdlibAnswer, StdlibQuery
 from pytest_py312.analysis.scanner.scan import scan_text

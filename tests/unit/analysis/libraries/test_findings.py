@@ -9,7 +9,7 @@ from pytest_py312.analysis.judging.evidence import Evidence
 from pytest_py312.analysis.libraries.findings import find_problems, library_findings, locate_problems
 from pytest_py312.analysis.libraries.import_graph import EnvironmentModules, ImportRoot
 from pytest_py312.analysis.libraries.setuptools_state import SetuptoolsState
-from pytest_py312.analysis.libraries.summary import Likelihood
+from pytest_py312.analysis.libraries.summaries.summary import Likelihood
 from pytest_py312.core.model.findings import Confidence, Finding, Interpreter, Severity
 from tests.unit.analysis.libraries.samples import GONE, answers_of, installed
 

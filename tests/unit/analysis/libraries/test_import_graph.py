@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_py312.analysis.libraries.import_graph import EnvironmentModules, ImportRoot, InstalledLibrary
-from pytest_py312.analysis.libraries.summary import DistributionSummary, Likelihood, ModuleSummary
+from pytest_py312.analysis.libraries.summaries.summary import DistributionSummary, Likelihood, ModuleSummary
 from tests.unit.analysis.libraries.samples import installed
 
 CHAIN = installed(

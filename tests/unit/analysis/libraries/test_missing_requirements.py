@@ -13,7 +13,7 @@ from pytest_py312.analysis.libraries.missing_requirements import (
     missing_modules,
     requirement_findings,
 )
-from pytest_py312.analysis.libraries.summary import Likelihood
+from pytest_py312.analysis.libraries.summaries.summary import Likelihood
 from pytest_py312.core.model.findings import Finding, Interpreter, Severity
 from tests.unit.analysis.libraries.samples import entries, installed
 

@@ -9,7 +9,7 @@ from pytest_py312.analysis.libraries.service_imports import (
     run_time_imports,
     used_files,
 )
-from pytest_py312.analysis.libraries.summary import Likelihood
+from pytest_py312.analysis.libraries.summaries.summary import Likelihood
 from pytest_py312.analysis.scanner.scan import scan_text
 from pytest_py312.repository.tree import Tree
 from tests.support.fakes import cell_of, service, service_tree

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pytest_py312.analysis.libraries.findings import LibraryProblem, LocatedProblem
 from pytest_py312.analysis.libraries.import_graph import ImportChain, ImportRoot
-from pytest_py312.analysis.libraries.summary import Likelihood
+from pytest_py312.analysis.libraries.summaries.summary import Likelihood
 from pytest_py312.analysis.libraries.upgrade_advice import (
     MAX_TRIED,
     UpgradeFinder,

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_py312.analysis.libraries.import_context import import_contexts
-from pytest_py312.analysis.libraries.summarize import positions_in_functions
+from pytest_py312.analysis.libraries.summaries.import_context import import_contexts
+from pytest_py312.analysis.libraries.summaries.summarize import positions_in_functions
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pytest_py312.analysis.libraries.module_files import classify, list_files
+from pytest_py312.analysis.libraries.summaries.module_files import classify, list_files
 
 
 def test_a_module_is_what_can_be_imported() -> None:

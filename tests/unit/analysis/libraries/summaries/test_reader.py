@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from pytest_py312.analysis.files.newer_syntax import NewerSyntaxScanner
-from pytest_py312.analysis.libraries import reader
-from pytest_py312.analysis.libraries.reader import LibraryReader
-from pytest_py312.analysis.libraries.summary import DistributionSummary
+from pytest_py312.analysis.libraries.summaries import reader
+from pytest_py312.analysis.libraries.summaries.reader import LibraryReader
+from pytest_py312.analysis.libraries.summaries.summary import DistributionSummary
 from pytest_py312.analysis.oracle.oracle import Oracle
 from pytest_py312.analysis.oracle.probe_protocol import InterpreterUnavailable
 from pytest_py312.core.model.measurements import InterpreterBuild

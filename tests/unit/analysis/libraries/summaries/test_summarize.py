@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_py312.analysis.libraries.summarize import positions_in_functions
-from pytest_py312.analysis.libraries.summary import Likelihood, from_document, to_document
+from pytest_py312.analysis.libraries.summaries.summarize import positions_in_functions
+from pytest_py312.analysis.libraries.summaries.summary import Likelihood, from_document, to_document
 from tests.unit.analysis.libraries.samples import summarized
 
 SOURCE = {
