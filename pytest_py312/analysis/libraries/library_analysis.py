@@ -37,6 +37,7 @@ from pytest_py312.analysis.libraries.missing_requirements import (
     tool_only_distributions,
     undeclared_distributions,
 )
+from pytest_py312.analysis.libraries.refused_versions import refused_version_findings
 from pytest_py312.analysis.libraries.service_imports import (
     NeighborModules,
     external_imports,
@@ -64,7 +65,7 @@ from pytest_py312.analysis.oracle.probe_protocol import InterpreterUnavailable
 from pytest_py312.analysis.scanner.facts.stdlib_queries import InterpreterAnswers
 from pytest_py312.analysis.services.service_analysis import AnalysisResult
 from pytest_py312.core.files import write_json_atomically
-from pytest_py312.core.model.findings import Finding, Interpreter
+from pytest_py312.core.model.findings import Finding, Interpreter, Location
 from pytest_py312.core.model.fleet import Cell, Service, cells_of
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.model.plan import Plan
@@ -158,6 +159,14 @@ class LibraryAnalyzer:
             lambda problem: self._advice(cell, inputs, problem),
         )
         findings += _missing_requirement_findings(cell, inputs, roots, installed)
+        findings += refused_version_findings(
+            installation.distributions,
+            baseline_installation.distributions,
+            interpreter=cell.interpreter,
+            lines=inputs.places,
+            deployed=inputs.run_time_distributions(cell),
+            sources={path: text for path, text in source.contents.items() if is_runtime_file(path, cell.service.path)},
+        )
         return AnalysisResult(
             findings=tuple(findings), unchecked_reason=self._unprovided_reason(cell, inputs, roots, installed)
         )
@@ -318,6 +327,7 @@ class LibraryAnalyzer:
                 (str(item.location), f"{item.name}; {item.entry.marker}" if item.entry.marker else item.name)
                 for item in requirement_sets[0].entries
             ),
+            places={item.name: item.location for item in reversed(requirement_sets[0].entries)},
             intermediate=tuple(planned_cell.interpreter for planned_cell in cells_of(self._plan, service)),
             source_trees={
                 entry.name: path
@@ -373,6 +383,8 @@ class _AnalysisInputs:
     installation: Installation
     baseline_installation: Installation
     own_lines: tuple[tuple[str, str], ...]
+    places: Mapping[str, Location]
+    """Where each project is required, by normalised name."""
     intermediate: tuple[Interpreter, ...]
     source_trees: Mapping[str, str]
     """The folders of the repository that distributions are built from, by the names of these."""

@@ -22,7 +22,7 @@ class LibraryCheck:
     name = "libraries"
     per_service = True
     sees_names_around = True
-    codes: tuple[str, ...] = ("PY120", "PY121", "PY240", "PY241", "PY242", "PY243")
+    codes: tuple[str, ...] = ("PY120", "PY121", "PY240", "PY241", "PY242", "PY243", "PY244")
 
     def run(self, cell: Cell, facts: Facts) -> CheckResult:
         checked_cell = installed_cell(cell, facts)

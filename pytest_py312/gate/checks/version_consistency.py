@@ -33,7 +33,7 @@ UNDECIDED = "PY307"
 """An image whose Python is defined elsewhere, or that has no known tag for the target."""
 
 _WORKFLOWS = ".github/workflows/"
-_VARIABLE = re.compile(r"\$\{?([A-Za-z_]\w*)", re.ASCII)
+_VARIABLE = re.compile(r"\$\{?(?:\{\s*env\.)?([A-Za-z_]\w*)", re.ASCII)
 _MAX_LOCATIONS = 6
 """Locations that a message names; the others are counted."""
 
@@ -233,7 +233,8 @@ def _unclear_declarations(declarations: Sequence[VersionDeclaration]) -> Iterato
 def _unresolved(declarations: Sequence[VersionDeclaration]) -> Iterator[VersionDeclaration]:
     """Yield the unknown declarations, except those whose variables another file of the service defines.
 
-    For example, a compose file passes ``PYTHON_VERSION`` to the build of a Dockerfile without a default.
+    For example, a compose file passes ``PYTHON_VERSION`` to the build of a Dockerfile without a default, and a workflow
+    has it in ``env`` for an action of the repository.
     """
     given_variables = {
         declaration.subject for declaration in declarations if declaration.version and declaration.subject

@@ -275,6 +275,7 @@ SARIF_RULES: Mapping[str, SarifRule] = {
         ("PY241", "A distribution may fail when used", "Try a newer version."),
         ("PY242", "A module that is never imported fails on import", "None, as long as it is not imported."),
         ("PY243", "A distribution needs setuptools, which is missing", "Require setuptools, or try a newer version."),
+        ("PY244", "A distribution refuses what is installed beside it", "Require a version that it supports."),
         ("PY250", "A deprecation warning while the suite ran", _REPLACE),
         ("PY290", "A file that no interpreter can parse", "Fix or remove it; it is pre-existing."),
         ("PY291", "A suppression comment without effect", "Name the codes and the reason."),

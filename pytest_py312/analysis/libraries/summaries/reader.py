@@ -212,6 +212,6 @@ def _read_cache(file: Path) -> DistributionSummary | None:
 def summary_version() -> str:
     """Return a digest of the code that creates summaries. Summaries of other versions are discarded."""
     state = hashlib.blake2b(f"{scanner_version()} {probe_version()}".encode(), digest_size=6)
-    for file in sorted(Path(__file__).parents[1].rglob("*.py")):
+    for file in sorted(Path(__file__).parents[2].rglob("*.py")):
         state.update(file.read_bytes())
     return state.hexdigest()

@@ -62,7 +62,7 @@ def test_without_an_installation_the_outcome_is_errored() -> None:
 
 
 def test_the_codes_are_those_of_its_findings() -> None:
-    assert set(LibraryCheck.codes) == {"PY120", "PY121", "PY240", "PY241", "PY242", "PY243"}
+    assert set(LibraryCheck.codes) == {"PY120", "PY121", "PY240", "PY241", "PY242", "PY243", "PY244"}
 
 
 def test_an_incomplete_environment_proves_nothing() -> None:

@@ -191,6 +191,18 @@ def test_build_arguments_of_a_compose_file_are_known(old: Interpreter) -> None:
     assert [str(place.location) for place in judged(alone).unclear] == ["s/Dockerfile:2"]
 
 
+def test_a_variable_of_workflows_is_known_in_an_action() -> None:
+    """`env` of the workflow that uses it; an input without a default is not known."""
+    action = "runs:\n  steps:\n  - uses: actions/setup-python@v5\n    with:\n      python-version: ${{ %s }}\n"
+    files = {
+        "s/.github/actions/python/action.yml": action % "env.PYTHON_VERSION",
+        "s/.github/workflows/test.yml": "on: push\nenv:\n  PYTHON_VERSION: '3.10'\n",
+    }
+    assert judged(files, baseline="3.10").unclear == ()
+    files["s/.github/actions/python/action.yml"] = action % "inputs.version"
+    assert [place.line for place in judged(files, baseline="3.10").unclear] == [5]
+
+
 def test_running_versions_are_sorted_as_versions() -> None:
     """A matrix and a range run nothing by themselves."""
     files = {
