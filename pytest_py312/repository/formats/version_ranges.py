@@ -132,6 +132,8 @@ def python_marker(constraint: str) -> str:
 def _translate_clause(operator: str, version: str, constraint: str) -> list[str]:
     if version == "*":
         return []
+    if version.endswith(".*") and operator in (">=", ">", "<=", "<"):
+        return [f"{operator}{version[:-2]}"]  # poetry-core ignores the wildcard there
     if version.endswith((".*", ".x")):
         sign = operator if operator in ("==", "!=") else "=="
         return [f"{sign}{version[:-2]}.*"]

@@ -37,6 +37,7 @@ from pytest_py312.repository.services.shared_baseline import (
 )
 from pytest_py312.repository.services.shared_packages import (
     required_lines,
+    with_only_packages,
     with_packed_folders,
     with_shared_packages,
 )
@@ -80,6 +81,7 @@ def discover(plan: Plan) -> Fleet:
         of_locks += of_images
     services = _with_other_baselines(plan, services)
     services, of_packages = with_packed_folders(tree, with_shared_packages(tree, services))
+    services, of_only_packages = with_only_packages(tree, services)
     services = with_libraries(plan, tree, services)
     services, of_suites = with_suites_above(tree, services, _test_sources)
     services = [_with_separate_tests(plan, service) for service in services]
@@ -104,6 +106,7 @@ def discover(plan: Plan) -> Fleet:
         *of_locks,
         *assumptions,
         *of_packages,
+        *of_only_packages,
         *of_suites,
         *of_package_suites,
         *describe_sources_by_name(ordered),

@@ -9,25 +9,27 @@ import os
 import posixpath
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from itertools import chain
 
 from pytest_py312.core.model.fleet import PLATFORMS, RequirementSource, Service
-from pytest_py312.core.text import join_names
+from pytest_py312.core.text import join_names, list_names
 from pytest_py312.repository.recipes.suites.pytest_settings import INI_FILES, read_pytest_settings
 from pytest_py312.repository.services.detection.packaging import find_distribution, poetry_folders_outside
 from pytest_py312.repository.services.detection.service_files import imported_names
 from pytest_py312.repository.services.detection.unread_service import read_or_mark
 from pytest_py312.repository.services.requirements.requirement_set import read_requirement_set
-from pytest_py312.repository.tree import Tree, join_path, leaves_root, lies_in
+from pytest_py312.repository.tree import VENDORED_FOLDERS, Tree, join_path, leaves_root, lies_in
 
 LAYER_DEPTH = 5
 """Levels of folders in which the content of layers is looked for."""
 MAX_PACKAGES = 20
 """Packages outside of a service that its suite gets."""
 _NO_LAYERS = frozenset({"docs", "doc", "example", "examples", "sample", "samples", "test", "tests", "vendor"})
+_NO_PACKAGES = _NO_LAYERS | VENDORED_FOLDERS | {"scripts", "tools", "migrations"}
 _METADATA_FILES = ("pyproject.toml", "setup.cfg", "setup.py")
 _PROJECT_FILES = frozenset((*_METADATA_FILES, "Cargo.toml", "Dockerfile", "requirements.txt"))
 _TOX_PATH = re.compile(r"(?m)^[ \t]*PYTHONPATH[ \t]*=[ \t]*(?P<value>.+)$")
@@ -58,6 +60,51 @@ def with_shared_packages(tree: Tree, services: Sequence[Service]) -> list[Servic
         return _with_packages(tree, service, known) if known and _may_need(service) else service
 
     return [read_or_mark(service, complete) for service in services]
+
+
+def with_only_packages(tree: Tree, services: Sequence[Service]) -> tuple[list[Service], list[str]]:
+    """Return ``services`` with the packages that they import and that one folder of the repository has, and what is
+    assumed.
+
+    Nothing in the repository says how these get to where the services run: a pipeline elsewhere copies them. A folder
+    counts that is outside of all services, beside none of them, and the only one of its name.
+    """
+    paths = [service.path for service in services]
+    packages = _only_packages(tree, paths) if "." not in paths else {}
+    complete, users = [], dict[str, list[str]]()
+    for service in services:
+        with_packages = read_or_mark(service, lambda each: _with_packages(tree, each, packages))
+        if not packages or not _may_need(service):
+            with_packages = service
+        for folder in {*with_packages.settings.needs} - {*service.settings.needs}:
+            users.setdefault(folder, []).append(service.name)
+        complete.append(with_packages)
+    return complete, [
+        f"{list_names(names)} {'get' if len(names) > 1 else 'gets'} {posixpath.basename(folder)} from {folder}, the only "
+        "package of that name."
+        for folder, names in sorted(users.items())
+    ]
+
+
+def _only_packages(tree: Tree, services: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Map the packages outside of ``services`` to their root and folder; those of a name that two folders have not."""
+    folders = tree.scan_folder(".", depth=LAYER_DEPTH).folders
+    names = Counter(map(posixpath.basename, folders))
+    packages = {}
+    for folder in folders:
+        *outer, name = folder.split("/")
+        root = "/".join(outer) or "."
+        is_apart = not any(lies_in(folder, path) or lies_in(path, root) for path in services)
+        is_apart = is_apart and root != "." and _NO_PACKAGES.isdisjoint(outer)
+        if not is_apart or names[name] > 1 or not name.isidentifier() or name in sys.stdlib_module_names:
+            continue
+        if name not in _NO_PACKAGES and _has_init(tree, folder) and not _has_init(tree, root):
+            packages[name] = (root, folder)
+    return packages
+
+
+def _has_init(tree: Tree, folder: str) -> bool:
+    return "__init__.py" in tree.list_folder(folder).files
 
 
 def with_packed_folders(tree: Tree, services: Sequence[Service]) -> tuple[list[Service], list[str]]:

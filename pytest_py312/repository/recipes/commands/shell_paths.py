@@ -3,6 +3,7 @@
 import posixpath
 import re
 from collections.abc import Mapping
+from functools import partial
 
 from pytest_py312.repository.formats.commands.shell import ARGUMENT, UNKNOWN, ShellWord, expand_words, read_shell
 from pytest_py312.repository.formats.commands.shell_functions import with_all_arguments
@@ -10,7 +11,11 @@ from pytest_py312.repository.recipes.commands.file_map import resolve_path
 
 _DEPTH_LIMIT = 5
 _SCRIPT = re.compile(r"\$\{?(?:0|BASH_SOURCE(?:\[0\])?)(?:(?P<cut>%/\*)?\}|(?![\w{\[]))")
-_FOLDER_NAME = re.compile(r"\$\{PWD##\*/\}")
+_CUT = re.compile(r"\$\{(?P<name>[A-Za-z_]\w*)(?P<kind>%%?|##?)(?P<what>[^}*?\[$`\"']*|/\*|\*/)\}", re.ASCII)
+"""A variable without a literal part at its end or its start, or without its last or all but its last part of a path.
+
+https://www.gnu.org/software/bash/manual/html_node/Shell-Parameter-Expansion.html
+"""
 
 
 def expand_paths(
@@ -29,11 +34,10 @@ def expand_paths(
 def _with_outputs(word: str, variables: Mapping[str, str], folder: str, script: str, depth: int) -> str:
     if "$" not in word and "`" not in word:
         return word
-    word = _FOLDER_NAME.sub(posixpath.basename(folder).replace("\\", ""), word)
     parts = word.split(UNKNOWN)
     for number, part in enumerate(parts):
         if number % 2 == 0:
-            parts[number] = _named(part, script)
+            parts[number] = _CUT.sub(partial(_cut, {**variables, "PWD": folder}), _named(part, script))
             continue
         output = _output_of(part, variables, folder, script, depth)
         parts[number] = f"{UNKNOWN}{part}{UNKNOWN}" if output is None else output
@@ -45,6 +49,18 @@ def _named(text: str, script: str) -> str:
     if not script:
         return text
     return _SCRIPT.sub(lambda match: posixpath.dirname(script) or "." if match["cut"] else script, text)
+
+
+def _cut(variables: Mapping[str, str], match: re.Match[str]) -> str:
+    """Return the value of a variable without what ``${NAME%what}`` or ``${NAME##what}`` takes away."""
+    value, kind, what = variables.get(match["name"]), match["kind"], match["what"]
+    if value is None or ("*" in what and (kind, what) not in (("%", "/*"), ("##", "*/"))):
+        return match[0]
+    if kind == "%" and what == "/*":
+        return value.rpartition("/")[0] if "/" in value else value
+    if kind == "##" and what == "*/":
+        return value.rpartition("/")[2]
+    return value.removesuffix(what) if kind.startswith("%") else value.removeprefix(what)
 
 
 def _output_of(text: str, variables: Mapping[str, str], folder: str, script: str, depth: int) -> str | None:

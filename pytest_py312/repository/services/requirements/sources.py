@@ -113,7 +113,8 @@ def _is_poetry_group(table: str) -> bool:
 
 
 def _poetry_groups(text: str) -> frozenset[str]:
-    """Return the tables of the groups that ``poetry install`` installs, and of optional ones that are for tests.
+    """Return the tables of the groups that ``poetry install`` installs, and of optional ones that are for tests: by
+    their names, or with pytest.
 
     https://python-poetry.org/docs/managing-dependencies/
     """
@@ -123,9 +124,15 @@ def _poetry_groups(text: str) -> frozenset[str]:
     chosen = {
         f"tool.poetry.group.{name}.dependencies"
         for name, group in groups.items()
-        if name.lower() in _TEST_WORDS or not (isinstance(group, Mapping) and group.get("optional") is True)
+        if name.lower() in _TEST_WORDS
+        or not (isinstance(group, Mapping) and group.get("optional") is True and not _has_pytest(group))
     }
     return frozenset(chosen | {"tool.poetry.dev-dependencies"})
+
+
+def _has_pytest(group: Mapping[str, object]) -> bool:
+    dependencies = group.get("dependencies")
+    return isinstance(dependencies, Mapping) and "pytest" in dependencies
 
 
 def with_recipe(

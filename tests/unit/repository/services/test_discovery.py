@@ -1011,13 +1011,15 @@ def test_groups_of_poetry_are_those_that_poetry_installs(tmp_path: Path) -> None
         '[tool.poetry]\nname = "a"\nversion = "1"\n[tool.poetry.dependencies]\npython = "^3.9"\n'
         '[tool.poetry.group.integration.dependencies]\nattrs = "*"\n[tool.poetry.group.tests]\noptional = true\n'
         '[tool.poetry.group.tests.dependencies]\npytest = "*"\n[tool.poetry.group.docs]\noptional = true\n'
-        '[tool.poetry.group.docs.dependencies]\nsphinx = "*"\n'
+        '[tool.poetry.group.docs.dependencies]\nsphinx = "*"\n[tool.poetry.group.quality]\noptional = true\n'
+        '[tool.poetry.group.quality.dependencies]\nruff = "*"\npytest = "*"\n'
     )
     (service,) = fleet_of(tmp_path, {"svc/pyproject.toml": text, "svc/a.py": ""}).services
 
     assert [source.table for source in service.test_requirements] == [
         "tool.poetry.group.integration.dependencies",
         "tool.poetry.group.tests.dependencies",
+        "tool.poetry.group.quality.dependencies",
     ]
 
 

@@ -161,3 +161,32 @@ def test_a_layer_that_a_template_names_by_a_parameter(
         tmp_path, {"template.yaml": template, "services/a/main.py": "from common import util\n", **layers}
     )
     assert (service.settings.needs, service.python_path) == (needs, ("../../layer/python",) * len(needs))
+
+
+ONLY = {"utils/common/__init__.py": "", "utils/common/shared.py": "", "utils/common/test/test_shared.py": ""}
+
+
+@pytest.mark.parametrize(
+    ("files", "source", "needs"),
+    [
+        (ONLY, "from common import shared\n", ("utils/common",)),
+        (ONLY, "import commons\n", ()),
+        ({**ONLY, "old/common/a.py": ""}, "import common\n", ()),
+        ({"utils/common/shared.py": ""}, "import common\n", ()),
+        ({**ONLY, "utils/__init__.py": ""}, "import common\n", ()),
+        ({"docs/common/__init__.py": ""}, "import common\n", ()),
+        ({"utils/six/__init__.py": ""}, "import six\n", ()),
+        ({"utils/email/__init__.py": ""}, "import email\n", ()),
+    ],
+)
+def test_the_only_package_of_a_name_is_what_a_service_imports(
+    tmp_path: Path, files: dict[str, str], source: str, needs: tuple[str, ...]
+) -> None:
+    """A pipeline elsewhere copies it; that is an assumption."""
+    root = service_tree(tmp_path, {**SERVICES, **files, "services/a/main.py": source})
+    fleet = discover(Plan(root=root))
+    service = next(each for each in fleet.services if each.path == "services/a")
+
+    assert service.settings.needs == needs
+    assert service.python_path == (("../../utils",) if needs else ())
+    assert ("a gets common from utils/common, the only package of that name." in fleet.assumptions) is bool(needs)

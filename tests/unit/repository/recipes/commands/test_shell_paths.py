@@ -23,6 +23,8 @@ def expanded(text: str, script: str = "deploy/test.sh") -> list[str]:
         ("x `pwd`", ["x", "/w/a"]),
         ("name=${PWD##*/}", ["name=a"]),
         ('cd "$(dirname "$(readlink -f "$0")")"', ["cd", "/w/a/deploy"]),
+        ("x ${source%/*} ${source##*/} ${source%rce} ${source##/w/}", ["x", "/w", "source", "/w/sou", "source"]),
+        ("x ${source%%/*} ${y%/*}", ["x", "${source%%/*}", "${y%/*}"]),
         ("run $(basename $source/)", ["run", "source"]),
         ('cd "$source/b"', ["cd", "/w/source/b"]),
         ("x $1", ["x", f"{UNKNOWN}${ARGUMENT}1{UNKNOWN}"]),
