@@ -80,8 +80,8 @@ def with_only_packages(tree: Tree, services: Sequence[Service]) -> tuple[list[Se
             users.setdefault(folder, []).append(service.name)
         complete.append(with_packages)
     return complete, [
-        f"{list_names(names)} {'get' if len(names) > 1 else 'gets'} {posixpath.basename(folder)} from {folder}, the only "
-        "package of that name."
+        f"{list_names(names)} {'get' if len(names) > 1 else 'gets'} {posixpath.basename(folder)} from {folder}, the "
+        "only package of that name."
         for folder, names in sorted(users.items())
     ]
 
