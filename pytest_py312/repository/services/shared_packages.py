@@ -94,7 +94,9 @@ def _only_packages(tree: Tree, services: Sequence[str]) -> dict[str, tuple[str, 
     for folder in folders:
         *outer, name = folder.split("/")
         root = "/".join(outer) or "."
-        is_apart = not any(lies_in(folder, path) or lies_in(path, root) for path in services)
+        is_apart = not any(
+            lies_in(folder, path) or (lies_in(path, root) and not lies_in(path, folder)) for path in services
+        )
         is_apart = is_apart and root != "." and _NO_PACKAGES.isdisjoint(outer)
         if not is_apart or names[name] > 1 or not name.isidentifier() or name in sys.stdlib_module_names:
             continue

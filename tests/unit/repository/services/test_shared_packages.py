@@ -170,6 +170,7 @@ ONLY = {"utils/common/__init__.py": "", "utils/common/shared.py": "", "utils/com
     ("files", "source", "needs"),
     [
         (ONLY, "from common import shared\n", ("utils/common",)),
+        ({**ONLY, "utils/common/test/requirements.txt": "pytest\n"}, "import common\n", ("utils/common",)),
         (ONLY, "import commons\n", ()),
         ({**ONLY, "old/common/a.py": ""}, "import common\n", ()),
         ({"utils/common/shared.py": ""}, "import common\n", ()),
