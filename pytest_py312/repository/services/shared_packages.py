@@ -88,7 +88,8 @@ def with_only_packages(tree: Tree, services: Sequence[Service]) -> tuple[list[Se
 
 def _only_packages(tree: Tree, services: Sequence[str]) -> dict[str, tuple[str, str]]:
     """Map the packages outside of ``services`` to their root and folder; those of a name that two folders have not."""
-    folders = tree.scan_folder(".", depth=LAYER_DEPTH).folders
+    files = tree.scan_folder(".", depth=LAYER_DEPTH).files
+    folders = sorted({posixpath.dirname(path) for path in files if path.endswith(".py")} - {""})
     names = Counter(map(posixpath.basename, folders))
     packages = {}
     for folder in folders:

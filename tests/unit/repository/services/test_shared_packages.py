@@ -173,6 +173,7 @@ ONLY = {"utils/common/__init__.py": "", "utils/common/shared.py": "", "utils/com
         ({**ONLY, "utils/common/test/requirements.txt": "pytest\n"}, "import common\n", ("utils/common",)),
         (ONLY, "import commons\n", ()),
         ({**ONLY, "old/common/a.py": ""}, "import common\n", ()),
+        ({**ONLY, "infrastructure/common/a.tf": ""}, "import common\n", ("utils/common",)),
         ({"utils/common/shared.py": ""}, "import common\n", ()),
         ({**ONLY, "utils/__init__.py": ""}, "import common\n", ()),
         ({"docs/common/__init__.py": ""}, "import common\n", ()),
