@@ -1,100 +1,122 @@
-"""PY244: find projects that a library uses where they are installed, in a version that it refuses: openpyxl by pandas.
+"""PY244: find projects that pandas uses where they are installed, in a version that it refuses, such as openpyxl.
 
-Where a function of pandas needs such a project, an older version than pandas supports is an ``ImportError``, or counts
-as absent. No resolver sees it, as the bounds are those of extras that nothing requires. The tests of a service often
-replace the call. https://pandas.pydata.org/docs/getting_started/install.html#optional-dependencies
+Where a function of pandas needs such a project, an older version than pandas supports is an ``ImportError``. No resolver
+sees it, as nothing requires them for pandas, and the tests of a service often replace the call.
+https://pandas.pydata.org/docs/getting_started/install.html#optional-dependencies
 """
 
-import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+import ast
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+from pytest_py312.core.files import UnsafeFile, read_regular_file
 from pytest_py312.core.model.findings import Finding, Interpreter, Location, Severity
 from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
+from pytest_py312.repository.formats.setuptools import parse_module
 
-CHECKING_LIBRARIES = ("pandas",)
-"""Libraries that compare the version of an optional project with the bound of their extra when they use it."""
-_OTHER_EXTRAS = frozenset({"all", "performance", "test"})
-"""Extras with projects without which pandas is slower, or with which it is tested."""
-_EXTRA = re.compile(r"\bextra\s*==\s*[\"'](?P<name>[\w.-]+)[\"']")
-_EXCEL = frozenset({"ExcelFile", "ExcelWriter", "read_excel", "to_excel"})
-_SQL = frozenset({"read_sql", "read_sql_query", "read_sql_table", "to_sql"})
-_HTML = frozenset({"read_html"})
-_PARQUET = frozenset({"read_parquet", "to_parquet"})
-USES: Mapping[str, frozenset[str]] = {
-    "beautifulsoup4": _HTML,
-    "fastparquet": _PARQUET,
-    "html5lib": _HTML,
-    "jinja2": frozenset({"Styler"}),
-    "lxml": _HTML | {"read_xml", "to_xml"},
-    "odfpy": _EXCEL,
-    "openpyxl": _EXCEL,
-    "pandas-gbq": frozenset({"read_gbq", "to_gbq"}),
-    "pyarrow": _PARQUET | {"read_feather", "to_feather", "read_orc", "to_orc"},
-    "pyreadstat": frozenset({"read_spss"}),
-    "python-calamine": _EXCEL,
-    "pyxlsb": _EXCEL,
-    "sqlalchemy": _SQL,
-    "tables": frozenset({"HDFStore", "read_hdf", "to_hdf"}),
-    "tabulate": frozenset({"to_markdown"}),
-    "xlrd": _EXCEL,
-    "xlsxwriter": _EXCEL,
+LIBRARY = "pandas"
+_BOUNDS = "lib/pandas/compat/_optional.py"
+"""Where pandas, from 0.25 to 3, has the oldest version that it supports of each module."""
+_BOUNDS_LIMIT = 256 * 1024
+_FILE_LIMIT = 1_000
+_PROJECTS = {"bs4": "beautifulsoup4", "lxml.etree": "lxml", "odf": "odfpy"}
+"""Projects that are named otherwise than their module in the table of pandas."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Use:
+    """By what pandas uses a project: its functions, and methods of its objects.
+
+    ``engine``: the project is used only where the argument ``engine`` names it. ``default``: it is used where that
+    argument is missing. ``beside``: a name that has to be in the same file, without which pandas does not need it.
+    """
+
+    functions: frozenset[str] = frozenset()
+    methods: frozenset[str] = frozenset()
+    engine: str = ""
+    default: bool = True
+    beside: str = ""
+
+
+_EXCEL = {"functions": frozenset({"read_excel", "ExcelFile"})}
+_EXCEL_WRITER = {"functions": frozenset({"ExcelWriter"}), "methods": frozenset({"to_excel"})}
+_SQL = frozenset({"read_sql", "read_sql_query", "read_sql_table"})
+USES: Mapping[str, Use] = {
+    "fastparquet": Use(
+        functions=frozenset({"read_parquet"}), methods=frozenset({"to_parquet"}), engine="fastparquet", default=False
+    ),
+    "odfpy": Use(**_EXCEL, engine="odf", default=False),
+    "openpyxl": Use(
+        functions=_EXCEL["functions"] | _EXCEL_WRITER["functions"], methods=_EXCEL_WRITER["methods"], engine="openpyxl"
+    ),
+    "pandas-gbq": Use(functions=frozenset({"read_gbq"}), methods=frozenset({"to_gbq"})),
+    "pyarrow": Use(
+        functions=frozenset({"read_feather", "read_orc", "read_parquet"}),
+        methods=frozenset({"to_feather", "to_orc", "to_parquet"}),
+        engine="pyarrow",
+    ),
+    "pyreadstat": Use(functions=frozenset({"read_spss"})),
+    "python-calamine": Use(**_EXCEL, engine="calamine", default=False),
+    "pyxlsb": Use(**_EXCEL, engine="pyxlsb", default=False),
+    "sqlalchemy": Use(functions=_SQL, methods=frozenset({"to_sql"}), beside="create_engine"),
+    "tables": Use(functions=frozenset({"HDFStore", "read_hdf"}), methods=frozenset({"to_hdf"})),
+    "tabulate": Use(methods=frozenset({"to_markdown"})),
+    "xlrd": Use(**_EXCEL, engine="xlrd", default=False),
+    "xlsxwriter": Use(**_EXCEL_WRITER, engine="xlsxwriter", default=False),
 }
-"""The names in code with which pandas uses each project."""
+"""Projects without which a function fails, by their normalised names. pandas does without the others."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RefusedVersion:
-    """An installed version that an installed library refuses; ``bound`` is that of its extra."""
+    """An installed version of a project that the installed pandas refuses; ``bound`` is the oldest that it supports."""
 
-    library: str
-    library_version: str
+    pandas: str
     project: str
     version: str
     bound: str
 
 
-def refused_versions(entries: Iterable[StoredDistribution]) -> Iterator[RefusedVersion]:
-    """Yield what installed libraries refuse of what is installed beside them."""
-    installed = {entry.name: entry for entry in entries}
-    for library in filter(None, map(installed.get, CHECKING_LIBRARIES)):
-        for project, bound in _bounds_of_extras(library.requires):
-            other = installed.get(project)
-            if other is not None and not _accepts(bound, other.version):
-                yield RefusedVersion(
-                    library=library.name,
-                    library_version=library.version,
-                    project=project,
-                    version=other.version,
-                    bound=str(bound),
-                )
+Bounds = Callable[[StoredDistribution], Mapping[str, str]]
 
 
-def _bounds_of_extras(lines: Iterable[str]) -> Iterator[tuple[str, SpecifierSet]]:
-    """Yield the projects that extras require, with their versions; each once."""
-    seen = set()
-    for line in lines:
-        try:
-            requirement = Requirement(line)
-        except InvalidRequirement:
-            continue
-        extras = {match["name"] for match in _EXTRA.finditer(str(requirement.marker or ""))}
-        name = canonicalize_name(requirement.name)
-        if extras - _OTHER_EXTRAS and requirement.specifier and name not in seen:
-            seen.add(name)
-            yield name, requirement.specifier
-
-
-def _accepts(bound: SpecifierSet, version: str) -> bool:
+def read_bounds(pandas: StoredDistribution) -> Mapping[str, str]:
+    """Return the oldest supported version of each module, from the table in the source of an installed pandas."""
     try:
-        return bound.contains(Version(version), prereleases=True)
+        content = read_regular_file(pandas.folder, _BOUNDS, _BOUNDS_LIMIT)
+    except UnsafeFile:
+        return {}
+    tree = parse_module(content.decode("utf-8", "replace"))
+    for node in tree.body if tree is not None else ():
+        target = node.targets[0] if isinstance(node, ast.Assign) else None
+        if isinstance(target, ast.Name) and target.id == "VERSIONS":
+            try:
+                table = ast.literal_eval(node.value) if isinstance(node, ast.Assign) else {}
+            except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+                return {}
+            return {str(name): str(bound) for name, bound in table.items()} if isinstance(table, dict) else {}
+    return {}
+
+
+def refused_versions(entries: Iterable[StoredDistribution], bounds: Bounds = read_bounds) -> Iterator[RefusedVersion]:
+    """Yield what an installed pandas refuses of what is installed beside it."""
+    installed = {entry.name: entry for entry in entries}
+    pandas = installed.get(LIBRARY)
+    for module, bound in bounds(pandas).items() if pandas is not None else ():
+        project = canonicalize_name(_PROJECTS.get(module, module))
+        other = installed.get(project)
+        if pandas is not None and other is not None and project in USES and _is_older(other.version, bound):
+            yield RefusedVersion(pandas=pandas.version, project=project, version=other.version, bound=bound)
+
+
+def _is_older(version: str, bound: str) -> bool:
+    try:
+        return Version(version) < Version(bound)
     except InvalidVersion:
-        return True
+        return False
 
 
 def refused_version_findings(
@@ -105,40 +127,78 @@ def refused_version_findings(
     lines: Mapping[str, Location],
     deployed: Collection[str] | None,
     sources: Mapping[str, bytes],
+    bounds: Bounds = read_bounds,
 ) -> Iterator[Finding]:
-    """Yield a finding for each version that a library of the target refuses.
+    """Yield a finding for each version that the pandas of the target refuses.
 
-    It blocks if code of the service uses the project by one of the names in :data:`USES`.
+    It blocks if code of the service uses the project by pandas, see :data:`USES`.
 
     :param lines: the places of what the service itself requires, by normalised name.
     :param deployed: the distributions that are deployed, ``None`` for all.
     :param sources: the contents of the files that run in production, by path.
     """
-    earlier = {(refused.library, refused.project) for refused in refused_versions(baseline)}
-    for refused in refused_versions(target):
-        location = lines.get(refused.project)
-        use = _use_of(refused.project, sources) if deployed is None or refused.project in deployed else None
-        is_preexisting = (refused.library, refused.project) in earlier
+    refused = list(refused_versions(target, bounds))
+    earlier = {each.project for each in refused_versions(baseline, bounds)} if refused else set()
+    for each in refused:
+        location = lines.get(each.project)
+        use = _use_of(USES[each.project], sources) if deployed is None or each.project in deployed else None
         if use is None and location is None:
             continue
         where = f", which {use.path}:{use.line} uses" if use is not None else ""
         yield Finding(
             code="PY244",
-            message=f"{refused.library} {refused.library_version}, which is installed on {interpreter}, refuses "
-            f"{refused.project} {refused.version}{where}: it supports {refused.project}{refused.bound}",
+            message=f"pandas {each.pandas}, which is installed on {interpreter}, refuses {each.project} {each.version}"
+            f"{where}: it supports {each.project}>={each.bound}",
             severity=Severity.WARNING if use is None else Severity.ERROR,
-            remedy=f"require {refused.project}{refused.bound}",
+            remedy=f"require {each.project}>={each.bound}",
             location=location or use,
-            names=(refused.project,),
-            preexisting=is_preexisting,
+            names=(each.project,),
+            preexisting=each.project in earlier,
         )
 
 
-def _use_of(project: str, sources: Mapping[str, bytes]) -> Location | None:
-    """Return the first place in ``sources`` with a name by which a project is used."""
-    names = USES.get(project, frozenset())
-    used = re.compile(rb"(?<![\w\"'])(?:%s)(?=\s*\()" % b"|".join(name.encode() for name in sorted(names)))
-    for path, content in sorted(sources.items()) if names else ():
-        if b"pandas" in content and (match := used.search(content)):
-            return Location(path=path, line=content.count(b"\n", 0, match.start()) + 1)
+def _use_of(use: Use, sources: Mapping[str, bytes]) -> Location | None:
+    """Return the first place in ``sources`` where pandas uses a project."""
+    names = [name.encode() for name in use.functions | use.methods]
+    candidates = ((path, content) for path, content in sorted(sources.items()) if LIBRARY.encode() in content)
+    for path, content in list(candidates)[:_FILE_LIMIT]:
+        is_beside = use.beside.encode() in content
+        tree = (
+            parse_module(content.decode("utf-8", "replace")) if is_beside and any(n in content for n in names) else None
+        )
+        line = next(_lines_of_use(use, tree), None) if tree is not None else None
+        if line is not None:
+            return Location(path=path, line=line)
     return None
+
+
+def _lines_of_use(use: Use, tree: ast.Module) -> Iterator[int]:
+    modules, functions = set(), {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            modules |= {alias.asname or alias.name for alias in node.names if alias.name == LIBRARY}
+        elif isinstance(node, ast.ImportFrom) and node.module == LIBRARY:
+            functions |= {alias.asname or alias.name: alias.name for alias in node.names}
+    if not modules and not functions:
+        return
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        called = node.func
+        if isinstance(called, ast.Name):
+            is_use = functions.get(called.id) in use.functions
+        elif isinstance(called, ast.Attribute):
+            is_of_pandas = isinstance(called.value, ast.Name) and called.value.id in modules
+            is_use = called.attr in use.functions if is_of_pandas else called.attr in use.methods
+        else:
+            is_use = False
+        if is_use and _names_engine(node, use):
+            yield node.lineno
+
+
+def _names_engine(call: ast.Call, use: Use) -> bool:
+    """Return whether a call uses the engine of a project, as far as it is literal."""
+    given = next((keyword.value for keyword in call.keywords if keyword.arg == "engine"), None)
+    if given is None or not use.engine:
+        return use.default
+    return isinstance(given, ast.Constant) and given.value == use.engine

@@ -1,13 +1,15 @@
 """PY4xx: does the suite of the service pass on this interpreter as it does on the baseline?"""
 
+import posixpath
 import re
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from pytest_py312.core.model.findings import Finding, Interpreter, Outcome, Severity, Status
 from pytest_py312.core.model.fleet import Cell, Service
 from pytest_py312.core.model.measurements import SuiteComparison, SuiteRun
-from pytest_py312.core.text import error_line, list_names
+from pytest_py312.core.text import error_line, list_names, pluralize
 from pytest_py312.dependencies.installation.findings import incomplete_environment_reason, missing_environment_reason
 from pytest_py312.dependencies.installation.result import Installation, installed_versions
 from pytest_py312.gate.checks.check import CheckResult, Facts, unless_incomplete
@@ -45,6 +47,7 @@ from pytest_py312.gate.checks.suite_findings import (
     unpaired_findings,
     unrepeated_findings,
 )
+from pytest_py312.repository.tree import Tree, join_path, leaves_root, with_outer_folders
 from pytest_py312.runners.suite_ids import selection_of
 from pytest_py312.runners.suite_job import START_COLLECTOR
 
@@ -56,6 +59,9 @@ TOO_NEW_ERROR = re.compile(r"\b(?:ImportError|ModuleNotFoundError|AttributeError
 """Exceptions that code for a newer Python raises on an older one."""
 
 
+_LOST_FILE = re.compile(
+    r"FileNotFoundError: \[Errno 2\] No such file or directory: '(?P<path>[^'/\0\n][^'\0\n]{0,300})'"
+)
 _NO_TESTS = "no tests were found"
 _SUITE_REMEDY = "name them with `suite` in the plan, or set `suite = false` with a reason"
 
@@ -167,6 +173,7 @@ def _with_coverage(cell: Cell, run: SuiteRun, facts: Facts, result: CheckResult)
     if outcome.status in (Status.PASSED, Status.FAILED):
         reason = (
             _nothing_passes_reason(cell, run, other_run)
+            or _lost_file_reason(cell, run, other_run, facts.plan.root)
             or _small_share_reason(cell, run, other_run, coverage)
             or _unproven_start_reason(cell, run, facts)
         )
@@ -215,6 +222,34 @@ def _nothing_passes_reason(cell: Cell, run: SuiteRun, other_run: SuiteRun) -> st
     cause = f" ({first}: {cause_of(run, first)})" if first else ""
     where = f"{folder_of(cell.service)} passes on {_interpreters(run, other_run)}"
     return f"no test of {where}, so the suite proves nothing{cause}{_beside_remedy(cell.service)}"
+
+
+def _lost_file_reason(cell: Cell, run: SuiteRun, other_run: SuiteRun, root: Path) -> str:
+    """Return the reason if tests fail on both sides for a file that the repository has elsewhere; otherwise empty.
+
+    They look for it in another folder than the one in which the suite is run, so they prove nothing, although they may
+    well fail on the target only.
+    """
+    tree, folder, others = Tree(root), folder_of(cell.service), dict(_lost_files(other_run))
+    lost = {name: path for name, path in _lost_files(run) if name in others}
+    for name, path in sorted(lost.items()):
+        places = (each for each in with_outer_folders(folder) if each != folder)
+        place = next((each for each in places if tree.is_file(join_path(each, path))), "")
+        if place:
+            return (
+                f"{pluralize(len(lost), 'test')} of {folder} cannot find a file on {_interpreters(run, other_run)}: "
+                f"{name} looks for {path}, which is there from {'the root' if place == '.' else place}. "
+                "Copy it with `prepare` in the plan, or name a `suite` that runs there"
+            )
+    return ""
+
+
+def _lost_files(run: SuiteRun) -> Iterator[tuple[str, str]]:
+    """Yield the failing tests that do not find a file of a relative path, and that path."""
+    for name, result in run.results.items():
+        match = _LOST_FILE.search(result.detail) if result.is_failing else None
+        if match is not None and not leaves_root(path := posixpath.normpath(match["path"])):
+            yield name, path
 
 
 @dataclass(frozen=True, kw_only=True)

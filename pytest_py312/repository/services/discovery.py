@@ -23,6 +23,7 @@ from pytest_py312.repository.services.detection.service_folders import detect_fo
 from pytest_py312.repository.services.detection.suites_above import with_suites_above
 from pytest_py312.repository.services.detection.suites_of_packages import with_suites_of_packages
 from pytest_py312.repository.services.detection.unread_service import bare_service, read_or_mark
+from pytest_py312.repository.services.detection.working_folders import with_working_folders
 from pytest_py312.repository.services.own_distributions import with_libraries
 from pytest_py312.repository.services.requirements.exact_sets import contradicting_projects
 from pytest_py312.repository.services.requirements.sources import (
@@ -88,6 +89,7 @@ def discover(plan: Plan) -> Fleet:
     services, of_package_suites = with_suites_of_packages(
         tree, services, _test_sources, lambda sources: required_lines(tree, sources)
     )
+    services, of_working_folders = with_working_folders(tree, services)
     services = [_without_lock_of_tests(service) for service in services]
     ordered = sorted(with_owners(plan, services), key=lambda service: (service.stage, service.path))
     assumptions = [
@@ -109,6 +111,7 @@ def discover(plan: Plan) -> Fleet:
         *of_only_packages,
         *of_suites,
         *of_package_suites,
+        *of_working_folders,
         *describe_sources_by_name(ordered),
     ]
     return Fleet(services=tuple(ordered), assumptions=tuple(assumptions))

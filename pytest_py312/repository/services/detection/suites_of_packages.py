@@ -70,7 +70,7 @@ class _Finder:
         return replace(
             service,
             suite=replace(
-                service.suite, folder=folder, arguments=_moved(self.tree, service.suite, folder, service.path)
+                service.suite, folder=folder, arguments=moved_arguments(self.tree, service.suite, folder, service.path)
             ),
             python_path=tuple(dict.fromkeys(python_path)),
             settings=replace(service.settings, needs=tuple(dict.fromkeys((*service.settings.needs, *needed)))),
@@ -119,7 +119,7 @@ def _may_run_elsewhere(service: Service) -> bool:
     return is_own and service.distribution is None
 
 
-def _moved(tree: Tree, suite: Suite, folder: str, path: str) -> tuple[str, ...]:
+def moved_arguments(tree: Tree, suite: Suite, folder: str, path: str) -> tuple[str, ...]:
     """Return the arguments of a suite of the service at ``path`` for ``folder``, which is above it."""
     (inside,) = relative_to(folder, [path])
     arguments, has_path = [], False
