@@ -1,7 +1,7 @@
 """PY244: find projects that pandas uses where they are installed, in a version that it refuses, such as openpyxl.
 
-Where a function of pandas needs such a project, an older version than pandas supports is an ``ImportError``. No resolver
-sees it, as nothing requires them for pandas, and the tests of a service often replace the call.
+Where a function of pandas needs such a project, an older version than pandas supports is an ``ImportError``. No
+resolver sees it, as nothing requires them for pandas, and the tests of a service often replace the call.
 https://pandas.pydata.org/docs/getting_started/install.html#optional-dependencies
 """
 
@@ -41,17 +41,16 @@ class Use:
     beside: str = ""
 
 
-_EXCEL = {"functions": frozenset({"read_excel", "ExcelFile"})}
-_EXCEL_WRITER = {"functions": frozenset({"ExcelWriter"}), "methods": frozenset({"to_excel"})}
+_READ_EXCEL = frozenset({"read_excel", "ExcelFile"})
+_WRITE_EXCEL = frozenset({"ExcelWriter"})
+_TO_EXCEL = frozenset({"to_excel"})
 _SQL = frozenset({"read_sql", "read_sql_query", "read_sql_table"})
 USES: Mapping[str, Use] = {
     "fastparquet": Use(
         functions=frozenset({"read_parquet"}), methods=frozenset({"to_parquet"}), engine="fastparquet", default=False
     ),
-    "odfpy": Use(**_EXCEL, engine="odf", default=False),
-    "openpyxl": Use(
-        functions=_EXCEL["functions"] | _EXCEL_WRITER["functions"], methods=_EXCEL_WRITER["methods"], engine="openpyxl"
-    ),
+    "odfpy": Use(functions=_READ_EXCEL, engine="odf", default=False),
+    "openpyxl": Use(functions=_READ_EXCEL | _WRITE_EXCEL, methods=_TO_EXCEL, engine="openpyxl"),
     "pandas-gbq": Use(functions=frozenset({"read_gbq"}), methods=frozenset({"to_gbq"})),
     "pyarrow": Use(
         functions=frozenset({"read_feather", "read_orc", "read_parquet"}),
@@ -59,13 +58,13 @@ USES: Mapping[str, Use] = {
         engine="pyarrow",
     ),
     "pyreadstat": Use(functions=frozenset({"read_spss"})),
-    "python-calamine": Use(**_EXCEL, engine="calamine", default=False),
-    "pyxlsb": Use(**_EXCEL, engine="pyxlsb", default=False),
+    "python-calamine": Use(functions=_READ_EXCEL, engine="calamine", default=False),
+    "pyxlsb": Use(functions=_READ_EXCEL, engine="pyxlsb", default=False),
     "sqlalchemy": Use(functions=_SQL, methods=frozenset({"to_sql"}), beside="create_engine"),
     "tables": Use(functions=frozenset({"HDFStore", "read_hdf"}), methods=frozenset({"to_hdf"})),
     "tabulate": Use(methods=frozenset({"to_markdown"})),
-    "xlrd": Use(**_EXCEL, engine="xlrd", default=False),
-    "xlsxwriter": Use(**_EXCEL_WRITER, engine="xlsxwriter", default=False),
+    "xlrd": Use(functions=_READ_EXCEL, engine="xlrd", default=False),
+    "xlsxwriter": Use(functions=_WRITE_EXCEL, methods=_TO_EXCEL, engine="xlsxwriter", default=False),
 }
 """Projects without which a function fails, by their normalised names. pandas does without the others."""
 
@@ -162,10 +161,8 @@ def _use_of(use: Use, sources: Mapping[str, bytes]) -> Location | None:
     names = [name.encode() for name in use.functions | use.methods]
     candidates = ((path, content) for path, content in sorted(sources.items()) if LIBRARY.encode() in content)
     for path, content in list(candidates)[:_FILE_LIMIT]:
-        is_beside = use.beside.encode() in content
-        tree = (
-            parse_module(content.decode("utf-8", "replace")) if is_beside and any(n in content for n in names) else None
-        )
+        may_use = use.beside.encode() in content and any(name in content for name in names)
+        tree = parse_module(content.decode("utf-8", "replace")) if may_use else None
         line = next(_lines_of_use(use, tree), None) if tree is not None else None
         if line is not None:
             return Location(path=path, line=line)
@@ -173,7 +170,8 @@ def _use_of(use: Use, sources: Mapping[str, bytes]) -> Location | None:
 
 
 def _lines_of_use(use: Use, tree: ast.Module) -> Iterator[int]:
-    modules, functions = set(), {}
+    modules: set[str] = set()
+    functions: dict[str, str] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             modules |= {alias.asname or alias.name for alias in node.names if alias.name == LIBRARY}
@@ -186,7 +184,7 @@ def _lines_of_use(use: Use, tree: ast.Module) -> Iterator[int]:
             continue
         called = node.func
         if isinstance(called, ast.Name):
-            is_use = functions.get(called.id) in use.functions
+            is_use = functions.get(called.id, "") in use.functions
         elif isinstance(called, ast.Attribute):
             is_of_pandas = isinstance(called.value, ast.Name) and called.value.id in modules
             is_use = called.attr in use.functions if is_of_pandas else called.attr in use.methods
