@@ -174,11 +174,12 @@ def paths_of_service(service: Service, *, built: bool) -> dict[str, Any]:
     request: dict[str, Any] = {"service": service.path, "python_path": list(service.python_path), "installed": []}
     distribution = service.distribution
     if distribution is not None and not built:
-        request["installed"] = list(distribution.source_roots)
+        request["installed"] += distribution.source_roots
         if distribution.static:
             scripts = [list(script) for script in distribution.scripts]
             request["distribution"] = {"name": distribution.name, "version": distribution.version, "scripts": scripts}
             request["distribution"]["plugins"] = [list(plugin) for plugin in distribution.plugins]
+    request["installed"] += service.appended_path
     return request
 
 

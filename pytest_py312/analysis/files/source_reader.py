@@ -8,21 +8,12 @@ from itertools import chain
 from pathlib import Path
 
 from pytest_py312.analysis.files.embedded_python import embedded_python, may_embed_python
-from pytest_py312.analysis.files.file_kinds import is_test
 from pytest_py312.analysis.files.parallel_scan import FileScanner, ScanTask, decode_facts, facts_key, scanner_version
 from pytest_py312.analysis.scanner.facts.facts import FileFacts, pack
 from pytest_py312.core.files import UnsafeFile, read_regular_file
 from pytest_py312.core.json_cache import JsonCache
 from pytest_py312.core.model.fleet import FileLines
-from pytest_py312.repository.tree import (
-    FolderScan,
-    Tree,
-    UnreadableFile,
-    decode_text,
-    is_inside,
-    join_path,
-    relative_to,
-)
+from pytest_py312.repository.tree import FolderScan, Tree, UnreadableFile, decode_text, join_path, relative_to
 
 FILE_LIMIT = 2 * 1024**2
 """Limit in bytes. Larger Python files contain generated data."""
@@ -50,6 +41,7 @@ NATIVE_SOURCE_SUFFIXES = (".c", ".cc", ".cpp", ".cxx", ".f", ".f90", ".go", ".py
 """Sources of extension modules. Where a service has some, its compiled modules may be left over from a local build."""
 TOO_MANY_FILES = "contains more files, or deeper folders, than are read"
 BROKEN_LINK = "It is a broken link, or a link out of the repository."
+_TEST_FOLDERS = frozenset({"test", "tests"})
 MAX_DEPTH = 40
 """Levels of folders below a service that are searched."""
 
@@ -65,8 +57,8 @@ class SourceFolder:
     path: str
     roots: tuple[str, ...]
     needs: tuple[str, ...] = ()
-    tests: tuple[str, ...] = ()
-    """Files and folders that its suite runs. Other tests in folders that it needs belong to other suites."""
+    runs_other_tests: bool = True
+    """Whether its suite may run tests in folders that it needs; else these belong to other suites."""
     files: tuple[str, ...] = ()
     """Files elsewhere that install it or start it, such as a Dockerfile: they may have commands with Python."""
     started_above: tuple[FileLines, ...] = ()
@@ -103,11 +95,8 @@ class ScannedSource:
     unread: tuple[tuple[str, str], ...] = ()
 
 
-def _without_other_tests(scan: FolderScan, folder: str, tests: Sequence[str]) -> FolderScan:
-    """Return what is in ``folder``, which a service needs, without tests that are not among its own ``tests``."""
-    if any(is_inside(path, folder) or is_inside(folder, path) for path in tests):
-        return scan
-    return replace(scan, files=tuple(name for name in scan.files if not is_test(name)))
+def _is_in_folder_of_tests(name: str) -> bool:
+    return not _TEST_FOLDERS.isdisjoint(name.split("/")[:-1])
 
 
 class _FolderModules:
@@ -360,8 +349,8 @@ class SourceReader:
             ):  # a parent folder contains files of other services
                 continue
             scan = self._tree.scan_folder(path, depth=MAX_DEPTH).without(relative_to(path, folder.nested_services))
-            if path != folder.path:
-                scan = _without_other_tests(scan, path, folder.tests)
+            if path != folder.path and not folder.runs_other_tests:
+                scan = replace(scan, files=tuple(name for name in scan.files if not _is_in_folder_of_tests(name)))
             scans[path] = scan
             for link in scan.linked_folders:
                 try:

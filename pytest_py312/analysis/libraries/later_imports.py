@@ -123,7 +123,7 @@ def _is_definition(node: ast.stmt) -> bool:
 def _own_module(path: str, files: set[str], service: Service) -> StartModule:
     """Return a file as a module of a folder on the path, or of the folder around its outermost package."""
     stem = path.removesuffix(".py").removesuffix("/__init__")
-    added = ("src", *service.python_path, *(module.folder for module in service.start_modules))
+    added = ("src", *service.python_path, *service.appended_path, *(module.folder for module in service.start_modules))
     roots = {posixpath.normpath(posixpath.join(service.path, root)) for root in added} - {service.path, "."}
     folder = max((root for root in roots if stem.startswith(f"{root}/")), key=len, default="")
     if not folder:

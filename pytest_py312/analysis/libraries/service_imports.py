@@ -159,7 +159,7 @@ class NeighborModules:
             yield from self._shared[ancestor]
         for needed in service.settings.needs:
             yield from (needed, join_path(needed, ".."))  # a folder that is a package is imported from its parent
-        for folder in service.python_path:
+        for folder in (*service.python_path, *service.appended_path):
             path = join_path(service.path, folder)
             if not leaves_root(path):
                 yield path

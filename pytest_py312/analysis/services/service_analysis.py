@@ -36,7 +36,7 @@ from pytest_py312.core.concurrency import SingleFlight, Work
 from pytest_py312.core.model.findings import Finding, Interpreter, Severity
 from pytest_py312.core.model.fleet import Cell, Program, Service, cells_of
 from pytest_py312.core.model.measurements import InterpreterBuild
-from pytest_py312.core.model.plan import Plan
+from pytest_py312.core.model.plan import Plan, SuiteKind
 from pytest_py312.repository.tree import join_path
 from pytest_py312.runners.runner import CellUnavailable, Runner
 
@@ -472,25 +472,29 @@ def _is_bare(program: Program) -> bool:
     return program.is_script and not program.is_module
 
 
-def _tests_of(service: Service) -> Iterator[str]:
-    """Yield the files and folders that the suite of a service runs: its folder if its arguments name none."""
-    suite = service.suite
+def _runs_other_tests(service: Service) -> bool:
+    """Return whether the suite of a service may run tests outside of it."""
+    suite, recipe = service.suite, service.test_recipe
     if suite is None:
-        return
-    folder = suite.folder or service.path
-    paths = [join_path(folder, each.partition("::")[0]) for each in suite.arguments if not each.startswith("-")]
-    yield from paths or [folder]
+        return False
+    is_elsewhere = bool(suite.folder) or suite.kind is not SuiteKind.PYTEST
+    is_elsewhere = is_elsewhere or any(".." in argument for argument in suite.arguments)
+    return is_elsewhere or (recipe is not None and bool(recipe.further_paths or recipe.further_tests))
 
 
 def _source_folder(service: Service) -> SourceFolder:
     prefix = "" if service.path == "." else f"{service.path}/"
     recipe_files = service.recipe.files if service.recipe is not None else ()
-    roots = [*service.python_path, *(service.distribution.source_roots if service.distribution else ())]
+    roots = [
+        *service.python_path,
+        *service.appended_path,
+        *(service.distribution.source_roots if service.distribution else ()),
+    ]
     return SourceFolder(
         path=service.path,
         roots=tuple(join_path(service.path, root) for root in (".", *roots)),
         needs=service.settings.needs,
-        tests=tuple(_tests_of(service)),
+        runs_other_tests=_runs_other_tests(service),
         scripts=tuple(join_path(program.folder, program.name) for program in service.programs if _is_bare(program)),
         files=tuple(path for path in recipe_files if not path.startswith(prefix)),
         started_above=service.started_above,

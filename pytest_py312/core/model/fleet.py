@@ -349,6 +349,8 @@ class Service:
     settings: ServiceSettings
     python_path: tuple[str, ...] = ()
     """Folders, relative to the service, that are added to the path of its suite."""
+    appended_path: tuple[str, ...] = ()
+    """Folders, relative to the service, that come after what is installed on the path of its suite."""
     distribution: Distribution | None = None
     declarations: tuple[Declaration, ...] = ()
     manifest: str = ""

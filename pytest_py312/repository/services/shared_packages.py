@@ -29,7 +29,10 @@ LAYER_DEPTH = 5
 MAX_PACKAGES = 20
 """Packages outside of a service that its suite gets."""
 _NO_LAYERS = frozenset({"docs", "doc", "example", "examples", "sample", "samples", "test", "tests", "vendor"})
-_NO_PACKAGES = _NO_LAYERS | VENDORED_FOLDERS | {"scripts", "tools", "migrations"}
+_NO_PACKAGES = _NO_LAYERS | VENDORED_FOLDERS | {
+    "experiments", "fakes", "migrations", "mocks", "scripts", "stubs", "tools", "types", "typings"
+}  # fmt: skip
+"""Folders with packages that no service is deployed with."""
 _METADATA_FILES = ("pyproject.toml", "setup.cfg", "setup.py")
 _PROJECT_FILES = frozenset((*_METADATA_FILES, "Cargo.toml", "Dockerfile", "requirements.txt"))
 _TOX_PATH = re.compile(r"(?m)^[ \t]*PYTHONPATH[ \t]*=[ \t]*(?P<value>.+)$")
@@ -73,9 +76,9 @@ def with_only_packages(tree: Tree, services: Sequence[Service]) -> tuple[list[Se
     packages = _only_packages(tree, paths) if "." not in paths else {}
     complete, users = [], dict[str, list[str]]()
     for service in services:
-        with_packages = read_or_mark(service, lambda each: _with_packages(tree, each, packages))
-        if not packages or not _may_need(service):
-            with_packages = service
+        with_packages = service
+        if packages and _may_need(service):
+            with_packages = read_or_mark(service, lambda each: _with_only_packages(tree, each, packages))
         for folder in {*with_packages.settings.needs} - {*service.settings.needs}:
             users.setdefault(folder, []).append(service.name)
         complete.append(with_packages)
@@ -84,6 +87,13 @@ def with_only_packages(tree: Tree, services: Sequence[Service]) -> tuple[list[Se
         "only package of that name."
         for folder, names in sorted(users.items())
     ]
+
+
+def _with_only_packages(tree: Tree, service: Service, packages: dict[str, tuple[str, str]]) -> Service:
+    """Return a service with the ``packages`` that it imports at the end of its path: what is installed comes first."""
+    complete = _with_packages(tree, service, packages)
+    added = tuple(path for path in complete.python_path if path not in service.python_path)
+    return replace(complete, python_path=service.python_path, appended_path=added)
 
 
 def _only_packages(tree: Tree, services: Sequence[str]) -> dict[str, tuple[str, str]]:

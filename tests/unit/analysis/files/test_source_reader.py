@@ -297,25 +297,24 @@ def test_no_content_is_lost_between_processes(tmp_path_factory: pytest.TempPathF
     assert json.loads(answered.read_text()) == json.loads(json.dumps(expected))
 
 
-@pytest.mark.parametrize(
-    ("tests", "has_tests"),
-    [((), False), (("services/a/tests",), False), (("libs/common/tests",), True), (("libs",), True)],
-)
-def test_tests_in_a_needed_folder_are_those_of_another_suite(
-    tmp_path: Path, tests: tuple[str, ...], has_tests: bool
-) -> None:
+@pytest.mark.parametrize("runs_other_tests", [True, False])
+def test_tests_in_a_needed_folder_may_be_those_of_another_suite(tmp_path: Path, runs_other_tests: bool) -> None:
+    """Those in a folder of tests: `ab_test.py` may well be a module of production."""
     files = {
         "services/a/main.py": "",
         "services/a/tests/test_main.py": "",
-        "libs/common/shared.py": "",
+        "libs/common/ab_test.py": "",
         "libs/common/tests/test_shared.py": "",
     }
     root = service_tree(tmp_path / "repository", files)
-    folder = SourceFolder(path="services/a", roots=("services/a",), needs=("libs/common",), tests=tests)
+    folder = SourceFolder(
+        path="services/a", roots=("services/a",), needs=("libs/common",), runs_other_tests=runs_other_tests
+    )
 
     read = SourceReader(root=root, cache=tmp_path / "cache", processes=1).read([folder])["services/a"]
 
-    assert read.contents.keys() == files.keys() - ({"libs/common/tests/test_shared.py"} if not has_tests else set())
+    left_out = set() if runs_other_tests else {"libs/common/tests/test_shared.py"}
+    assert read.contents.keys() == files.keys() - left_out
 
 
 def test_needed_folders_and_link_targets_belong_to_the_source(tmp_path: Path) -> None:

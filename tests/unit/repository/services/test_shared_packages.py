@@ -177,6 +177,7 @@ ONLY = {"utils/common/__init__.py": "", "utils/common/shared.py": "", "utils/com
         ({"utils/common/shared.py": ""}, "import common\n", ()),
         ({**ONLY, "utils/__init__.py": ""}, "import common\n", ()),
         ({"docs/common/__init__.py": ""}, "import common\n", ()),
+        ({"stubs/yaml/__init__.py": ""}, "import yaml\n", ()),
         ({"utils/six/__init__.py": ""}, "import six\n", ()),
         ({"utils/email/__init__.py": ""}, "import email\n", ()),
     ],
@@ -190,5 +191,5 @@ def test_the_only_package_of_a_name_is_what_a_service_imports(
     service = next(each for each in fleet.services if each.path == "services/a")
 
     assert service.settings.needs == needs
-    assert service.python_path == (("../../utils",) if needs else ())
+    assert (service.python_path, service.appended_path) == ((), ("../../utils",) if needs else ())
     assert ("a gets common from utils/common, the only package of that name." in fleet.assumptions) is bool(needs)
