@@ -387,9 +387,10 @@ class Service:
 
     @property
     def generations(self) -> tuple[CodeGeneration, ...]:
-        """What writes modules of the service before it runs: by the recipe of its tests, else by that of production."""
-        recipes = (self.test_recipe, self.recipe)
-        return next((recipe.generations for recipe in recipes if recipe is not None and recipe.generations), ())
+        """What writes modules of the service before it runs: for production, then for its tests."""
+        recipes = (self.recipe, self.test_recipe)
+        commands = (each for recipe in recipes if recipe is not None for each in recipe.generations)
+        return tuple({each.words: each for each in commands}.values())
 
     @property
     def runs_without_pth(self) -> Location | None:

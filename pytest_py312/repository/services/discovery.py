@@ -24,6 +24,7 @@ from pytest_py312.repository.services.detection.suites_above import with_suites_
 from pytest_py312.repository.services.detection.suites_of_packages import with_suites_of_packages
 from pytest_py312.repository.services.detection.unread_service import bare_service, read_or_mark
 from pytest_py312.repository.services.detection.working_folders import with_working_folders
+from pytest_py312.repository.services.library_files import with_files_apart
 from pytest_py312.repository.services.own_distributions import with_libraries
 from pytest_py312.repository.services.requirements.exact_sets import contradicting_projects
 from pytest_py312.repository.services.requirements.sources import (
@@ -84,6 +85,7 @@ def discover(plan: Plan) -> Fleet:
     services, of_packages = with_packed_folders(tree, with_shared_packages(tree, services))
     services, of_only_packages = with_only_packages(tree, services)
     services = with_libraries(plan, tree, services)
+    services, of_files_apart = with_files_apart(tree, services)
     services, of_suites = with_suites_above(tree, services, _test_sources)
     services = [_with_separate_tests(plan, service) for service in services]
     services, of_package_suites = with_suites_of_packages(
@@ -109,6 +111,7 @@ def discover(plan: Plan) -> Fleet:
         *assumptions,
         *of_packages,
         *of_only_packages,
+        *of_files_apart,
         *of_suites,
         *of_package_suites,
         *of_working_folders,

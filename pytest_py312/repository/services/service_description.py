@@ -55,11 +55,6 @@ from pytest_py312.repository.services.requirements.uninstalled import with_unins
 from pytest_py312.repository.tree import Tree, join_path
 
 _WORKFLOWS = ".github/workflows/"
-_PLATFORM_FILES = (
-    "Procfile", "app.yaml", "app.yml", "host.json", "runtime.txt", "manage.py", "wsgi.py", "template.yaml",
-    "template.yml", "serverless.yml", "serverless.yaml", "manifest.yml", "fly.toml", "render.yaml",
-)  # fmt: skip
-"""Files of what is deployed by a platform, which installs a requirements file by its name, or of a site."""
 _BUILDING_TOOLS = frozenset({"uv", "pdm", "rye", "hatch"})
 """Tools that install a project with the requirements of its build."""
 _OWN_BUILD = re.compile(
@@ -260,13 +255,6 @@ def _requirements(
     additional = with_uninstalled(
         tree, files, _additional_sources(plan, files, (*run_time, *tests)), (recipe, test_recipe)
     )
-    if recipe is None and settings.requirements is None:
-        beside = _files_beside_package(tree, files, run_time, test_recipe)
-        beside = tuple(source for source in with_uninstalled(tree, files, beside, (test_recipe,)) if source.uninstalled)
-        run_time = tuple(source for source in run_time if replace(source, uninstalled=True) not in beside)
-        additional = (*beside, *additional)
-        names = join_names([source.path for source in beside])
-        clauses += [f"is tested as a package, without {names}, which is checked as a set of its own"] if beside else []
     if recipe is None and settings.requirements is None and (other := contradicting_tables(plan.root, run_time)):
         run_time, additional = tuple(source for source in run_time if source not in other), (*other, *additional)
         clauses.append(f"is installed from {run_time[0]} or from {other[0]}, which exclude each other: two sets")
@@ -406,24 +394,6 @@ def _requirement_sources(
         source for source in tests if (source.path, source.table, source.arguments, source.constraints) not in places
     )
     return run_time, tests, tuple(clauses)
-
-
-def _files_beside_package(
-    tree: Tree, files: ServiceFiles, run_time: Sequence[RequirementSource], test_recipe: InstallRecipe | None
-) -> tuple[RequirementSource, ...]:
-    """Return the requirements files of ``run_time``, by their names, that are for developers of a package.
-
-    What tests it installs the package by its path and no such file, and nothing else says how it is deployed.
-    """
-    tables = [source for source in run_time if source.table]
-    named = tuple(source for source in run_time if not source.table)
-    is_deployed = files.dockerfiles or files.scan.existing_files(*_PLATFORM_FILES)
-    if not tables or not named or is_deployed or test_recipe is None or not test_recipe.is_complete:
-        return ()
-    installed = {(source.path, source.table) for source in installed_sources(tree, test_recipe, files.path)}
-    has_package = any((source.path, source.table) in installed for source in tables)
-    is_named = any((source.path, source.table) in installed for source in named)
-    return named if has_package and not is_named else ()
 
 
 def _with_own_tables(

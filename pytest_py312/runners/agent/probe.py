@@ -55,6 +55,7 @@ NOT_COPIED = {
     ".ruff_cache", ".hypothesis", ".py312", ".eggs",
 }  # fmt: skip
 IMPORTED_FILES_LIMIT = 5000
+GENERATION_LIMIT = 120  # seconds for one command that generates modules
 FOLLOWED_LINKS_LIMIT = 1000
 """Links of one copied folder that are replaced by what they point to; links to folders of links would have no end."""
 
@@ -302,9 +303,11 @@ def run_prepare(request: Request, records: Records, service: str) -> bool:
     import subprocess
 
     for generation in request.get("generate", ()):
-        for folder in generation["folders"]:
-            os.makedirs(os.path.join(service, folder), exist_ok=True)
-        subprocess.run([sys.executable, *generation["words"][1:]], cwd=service, check=False)
+        with suppress(OSError, subprocess.TimeoutExpired):
+            for folder in generation["folders"]:
+                os.makedirs(os.path.join(service, folder), exist_ok=True)
+            words = [sys.executable, *generation["words"][1:]]
+            subprocess.run(words, cwd=service, check=False, timeout=GENERATION_LIMIT)
     for argv in request.get("prepare", ()):
         words = [sys.executable, *argv[1:]] if argv[0] in ("python", "python3") else argv
         try:

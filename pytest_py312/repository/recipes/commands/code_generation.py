@@ -4,7 +4,6 @@ import posixpath
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 
 from pytest_py312.core.model.findings import Location
 from pytest_py312.core.model.fleet import CodeGeneration
@@ -12,12 +11,19 @@ from pytest_py312.repository.formats.commands.shell import UNKNOWN
 from pytest_py312.repository.recipes.commands.file_map import FileMap, resolve_path
 from pytest_py312.repository.tree import Tree, is_inside, join_path, leaves_root, lies_in
 
-RUN_LIMIT = 20
-"""Maximum number of runs of protoc of one service."""
-PROTO_LIMIT = 200
-"""Maximum number of files that one run reads."""
-_OUTPUT = re.compile(r"--(?P<name>\w{0,40}_out)", re.ASCII)
+RUN_LIMIT = 200
+"""Maximum number of runs of protoc of one service; where there are more, none is repeated."""
+PROTO_LIMIT = 1_000
+"""Maximum number of files that one run reads; one with more is not repeated."""
+_PROTO_SIZE = 1024**2
+_OUTPUT = re.compile(r"--(?!descriptor_set_out$|dependency_out$)\w{0,40}_out", re.ASCII)
+_GENERATED = {"--python_out": "_pb2.py", "--grpc_python_out": "_pb2_grpc.py"}
+"""What generators put in place of ``.proto``; https://protobuf.dev/reference/python/python-generated/."""
+_IMPORT = re.compile(
+    r"^[ \t]*import[ \t]+(?:public[ \t]+|weak[ \t]+)?[\"'](?P<name>[^\"'\n]{1,300})[\"']", re.MULTILINE
+)
 _INCLUDE = "--proto_path"
+_MODULE = "grpc_tools.protoc"
 _FLAG = re.compile(r"--[A-Za-z][\w-]{0,60}", re.ASCII)
 
 
@@ -47,42 +53,54 @@ def read_protoc_run(words: Sequence[str], folder: str, files: FileMap, location:
     :param folder: the absolute path in which it runs.
     :param files: what lies where it runs.
     """
-    name = words[0].rpartition("/")[2]
-    if not name.startswith("python") or tuple(words[1:3]) != ("-m", "grpc_tools.protoc"):
-        return None
-    if any(UNKNOWN in word or "$" in word for word in words):
+    arguments_of_protoc = _arguments(words)
+    if arguments_of_protoc is None or any(UNKNOWN in word or "$" in word for word in words):
         return None
     includes: list[str] = []
     outputs: list[ProtocOutput] = []
     flags: list[str] = []
     arguments: list[str] = []
-    for option, value in _options(words[3:]):
-        output = _OUTPUT.fullmatch(option)
+    for option, value in _options(arguments_of_protoc):
         if option == _INCLUDE:
             includes += value.split(":")
-        elif output is not None:
-            parameters, _, target = value.rpartition(":")
+        elif _OUTPUT.fullmatch(option):
+            first, colon, rest = value.partition(":")
+            parameters, target = (first, rest) if colon else ("", value)
             outputs.append(ProtocOutput(option=option, folder=resolve_path(target, folder), parameters=parameters))
         elif not option:
             arguments.append(value)
-        elif _FLAG.fullmatch(option) and not value:
-            flags.append(option)
+        elif _FLAG.fullmatch(option) and (not value or option.endswith("_opt")):
+            flags.append(f"{option}={value}" if value else option)
         else:
             return None  # a plugin, or a file outside of the repository
     paths = [resolve_path(include, folder) for include in includes or ["."]]
-    given = islice((path for word in arguments for path in files.expand(resolve_path(word, folder))), PROTO_LIMIT)
+    given = [path for word in arguments for path in files.expand(resolve_path(word, folder))]
     protos = [_proto(files, path, folder, paths) for path in given]
-    known = tuple(dict.fromkeys(proto for proto in protos if proto is not None))
-    if not outputs or not known or None in protos:
+    named = tuple(dict.fromkeys(proto for proto in protos if proto is not None))
+    if not outputs or not named or None in protos or len(named) > PROTO_LIMIT:
         return None
     places = [folder_at(files, path) for path in paths]
     return ProtocRun(
         location=location,
-        includes=tuple(dict.fromkeys((*(place for place, _ in known), *filter(None, places)))),
-        protos=known,
+        includes=tuple(dict.fromkeys((*(place for place, _ in named), *filter(None, places)))),
+        protos=named,
         outputs=tuple(outputs),
         flags=tuple(flags),
     )
+
+
+def _arguments(words: Sequence[str]) -> Sequence[str] | None:
+    """Return the arguments of protoc in ``python -u -m grpc_tools.protoc ...``; ``None`` for other commands."""
+    if not words[0].rpartition("/")[2].startswith("python"):
+        return None
+    for number, word in enumerate(words[1:], start=1):
+        if word == "-m":
+            return words[number + 2 :] if list(words[number + 1 : number + 2]) == [_MODULE] else None
+        if word == f"-m{_MODULE}":
+            return words[number + 1 :]
+        if not re.fullmatch(r"-[BbdEIOPqRsSuvx]+", word):
+            return None
+    return None
 
 
 def _options(words: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -96,7 +114,7 @@ def _options(words: Sequence[str]) -> Iterator[tuple[str, str]]:
             if word == "-I":
                 pending = _INCLUDE
             else:
-                yield _INCLUDE, word[2:]
+                yield _INCLUDE, word[2:].removeprefix("=")
         elif word.startswith("--"):
             option, equals, value = word.partition("=")
             if not equals and (option == _INCLUDE or _OUTPUT.fullmatch(option)):
@@ -135,12 +153,17 @@ def folder_at(files: FileMap, path: str) -> str | None:
 
 
 def moved_run(run: ProtocRun, source: str, destination: str) -> ProtocRun | None:
-    """Return the run as one that writes to ``destination``, to which ``source`` was copied; ``None`` if it is not."""
-    if source.endswith(".py"):  # a module, or a pattern for several
-        source, destination = posixpath.dirname(source), destination.removesuffix(f"/{posixpath.basename(source)}")
+    """Return the run as one that writes to ``destination``, to which ``source`` was copied; ``None`` if it is not.
+
+    ``source`` may be a folder around the modules or of some of them, a module, or a pattern for several.
+    """
+    name = posixpath.basename(source)
+    if "*" in name or name.endswith(".py"):
+        source = posixpath.dirname(source)
+        destination = posixpath.dirname(destination) if destination.endswith(".py") else destination
     outputs = []
     for output in run.outputs:
-        if lies_in(output.folder, source):
+        if lies_in(output.folder, source) or lies_in(source, output.folder):
             inner = posixpath.relpath(output.folder, source)
             outputs.append(replace(output, folder=posixpath.normpath(posixpath.join(destination, inner))))
     return replace(run, outputs=tuple(outputs)) if outputs else None
@@ -148,14 +171,16 @@ def moved_run(run: ProtocRun, source: str, destination: str) -> ProtocRun | None
 
 def generations_of(runs: Iterable[ProtocRun], files: FileMap, service_path: str) -> tuple[CodeGeneration, ...]:
     """Return the runs as commands of a cell: those that write modules into the service which it does not have."""
-    unique = islice(dict.fromkeys(runs), RUN_LIMIT)
+    unique = tuple(dict.fromkeys(runs))
+    if len(unique) > RUN_LIMIT:
+        return ()
     return tuple(filter(None, (_generation(run, files, service_path) for run in unique)))
 
 
 def _generation(run: ProtocRun, files: FileMap, service_path: str) -> CodeGeneration | None:
     written = {output: _written_folder(files, output.folder) for output in run.outputs}
     outputs = {output: place for output, place in written.items() if place and is_inside(place, service_path)}
-    if not outputs or _is_committed(files.tree, run, outputs.values()):
+    if not outputs or all(_is_committed(files.tree, run, output, place) for output, place in outputs.items()):
         return None
 
     def inside(path: str) -> str:
@@ -170,15 +195,31 @@ def _generation(run: ProtocRun, files: FileMap, service_path: str) -> CodeGenera
         words=("python", "-m", "grpc_tools.protoc", *(f"-I{inside(place)}" for place in run.includes), *run.flags,
                *targets, *protos),
         outputs=tuple(dict.fromkeys(inside(place) for place in outputs.values())),
-        folders=tuple(sorted(_folders_read(run))),
+        folders=tuple(sorted(_folders_read(files.tree, run))),
         location=run.location,
     )  # fmt: skip
 
 
-def _folders_read(run: ProtocRun) -> set[str]:
+def _folders_read(tree: Tree, run: ProtocRun) -> set[str]:
     """Return the folders of the repository that a run reads. Of the root only those of its files, as it is large."""
-    of_files = {join_path(place, posixpath.dirname(name)) for place, name in run.protos}
+    read: set[tuple[str, str]] = set()
+    pending = list(run.protos)
+    while pending and len(read) < PROTO_LIMIT:
+        place, name = pending.pop()
+        if (place, name) in read:
+            continue
+        read.add((place, name))
+        text = tree.read_or_none(join_path(place, name)) or ""
+        imports = [posixpath.normpath(match["name"]) for match in _IMPORT.finditer(text[:_PROTO_SIZE])]
+        places = (place, *run.includes)
+        pending += [(each, name) for name in imports for each in places if _is_file_of(tree, each, name)]
+    of_files = {join_path(place, posixpath.dirname(name)) for place, name in read}
     return ({*run.includes} | of_files) - {"."}
+
+
+def _is_file_of(tree: Tree, folder: str, name: str) -> bool:
+    path = join_path(folder, name)
+    return not leaves_root(path) and tree.is_file(path)
 
 
 def _written_folder(files: FileMap, path: str) -> str:
@@ -194,7 +235,8 @@ def _written_folder(files: FileMap, path: str) -> str:
     return ""
 
 
-def _is_committed(tree: Tree, run: ProtocRun, folders: Iterable[str]) -> bool:
-    """Return whether the repository has the modules already."""
-    names = [f"{name.removesuffix('.proto')}_pb2.py" for _, name in run.protos]
-    return any(all(tree.is_file(join_path(folder, name)) for name in names) for folder in folders)
+def _is_committed(tree: Tree, run: ProtocRun, output: ProtocOutput, folder: str) -> bool:
+    """Return whether the repository has the modules that a generator writes already; those of type checkers count."""
+    suffix = _GENERATED.get(output.option)
+    names = (name.removesuffix(".proto").replace("-", "_") for _, name in run.protos)
+    return suffix is None or all(tree.is_file(join_path(folder, f"{name}{suffix}")) for name in names)

@@ -11,7 +11,7 @@ from pytest_py312.repository.recipes.commands.file_map import resolve_path
 
 _DEPTH_LIMIT = 5
 _SCRIPT = re.compile(r"\$\{?(?:0|BASH_SOURCE(?:\[0\])?)(?:(?P<cut>%/\*)?\}|(?![\w{\[]))")
-_CUT = re.compile(r"\$\{(?P<name>[A-Za-z_]\w*)(?P<kind>%%?|##?)(?P<what>[^}*?\[$`\"']*|/\*|\*/)\}", re.ASCII)
+_CUT = re.compile(r"\$\{(?P<name>[A-Za-z_]\w*)(?P<kind>%%?|##?)(?P<what>[^}*?\[$`\\\"']*|/\*|\*/)\}", re.ASCII)
 """A variable without a literal part at its end or its start, or without its last or all but its last part of a path.
 
 https://www.gnu.org/software/bash/manual/html_node/Shell-Parameter-Expansion.html
@@ -54,7 +54,7 @@ def _named(text: str, script: str) -> str:
 def _cut(variables: Mapping[str, str], match: re.Match[str]) -> str:
     """Return the value of a variable without what ``${NAME%what}`` or ``${NAME##what}`` takes away."""
     value, kind, what = variables.get(match["name"]), match["kind"], match["what"]
-    if value is None or ("*" in what and (kind, what) not in (("%", "/*"), ("##", "*/"))):
+    if value is None or UNKNOWN in value or ("*" in what and (kind, what) not in (("%", "/*"), ("##", "*/"))):
         return match[0]
     if kind == "%" and what == "/*":
         return value.rpartition("/")[0] if "/" in value else value

@@ -18,7 +18,11 @@ MAX_LEVELS = 3
 """Folders above a service in which its tests are searched."""
 TEST_FOLDERS = ("tests", "test")
 SHARED_FIXTURES = "conftest.py"
+_GENERIC_NAMES = frozenset({"app", "code", "function", "lambda", "lib", "main", "python", "source", "src"})
+"""Folders of code: such a folder of tests is of any service."""
 _FILE_LIMIT = 500
+_IN_PLACE = re.compile(r"__file__|dirname|\bjoin\(")
+"""What a line has whose path begins where the file is, and not in the working folder."""
 _JOINING_CALLS = frozenset(("join", "joinpath", "Path"))
 _NAMING_CALLS = re.compile(
     r"(?:.*\.)?(?:path\.(?:append|insert)|import_module|patch|setattr|syspath_prepend)", re.DOTALL
@@ -132,25 +136,28 @@ class _Finder:
             settings = join_path(posixpath.dirname(path), SHARED_FIXTURES)
             if settings not in named:
                 named[settings] = self._is_only_named(folder, settings, service)
-        return [
-            path
-            for path in files
-            if named[join_path(posixpath.dirname(path), SHARED_FIXTURES)]
-            or (mirrored and lies_in(path, mirrored))
-            or names_folder(self.tree.read_or_none(join_path(folder, path)) or "", relative)
-        ]
+
+        def is_its(path: str) -> bool:
+            text = self.tree.read_or_none(join_path(folder, path)) or ""
+            has_fixtures = named[join_path(posixpath.dirname(path), SHARED_FIXTURES)]
+            return names_folder(text, relative) or (has_fixtures and not self._names_another(folder, text, service))
+
+        return [path for path in files if (mirrored and lies_in(path, mirrored)) or is_its(path)]
 
     def _is_only_named(self, folder: str, path: str, service: Service) -> bool:
         text = self.tree.read_or_none(join_path(folder, path)) or ""
-        others = [other for other in relative_to(folder, self.paths) if join_path(folder, other) != service.path]
         (relative,) = relative_to(folder, [service.path])
-        return names_folder(text, relative) and not any(names_folder(text, other) for other in others)
+        return names_folder(text, relative) and not self._names_another(folder, text, service)
+
+    def _names_another(self, folder: str, text: str, service: Service) -> bool:
+        others = [other for other in relative_to(folder, self.paths) if join_path(folder, other) != service.path]
+        return any(names_folder(text, other) for other in others)
 
     def _mirrored_folder(self, folder: str, tests: Sequence[str], relative: str) -> str:
         """Return the folder of tests with the name of a service, or the end of its path, which no other service has."""
         inner = relative_to(folder, self.paths)
         for end in _ends_of(relative):
-            if any(f"/{other}".endswith(f"/{end}") for other in inner if other != relative):
+            if end in _GENERIC_NAMES or any(f"/{other}".endswith(f"/{end}") for other in inner if other != relative):
                 continue
             folders = {match[1] for path in tests if (match := re.match(rf"([^/]+(?:/unit)?/{re.escape(end)})/", path))}
             if len(folders) == 1:
@@ -164,8 +171,10 @@ class _Finder:
         places = dict.fromkeys(posixpath.dirname(join_path(folder, path)) for path in tests)
         files = [*(join_path(place, SHARED_FIXTURES) for place in places), *(join_path(folder, path) for path in tests)]
         for path in files[:_FILE_LIMIT]:
-            tree = parse_module(text) if (text := self.tree.read_or_none(path)) and "../" in text else None
-            written = [value for value in _strings(tree) if value.startswith("../")] if tree else []
+            text = self.tree.read_or_none(path) or ""
+            tree, lines = parse_module(text) if "../" in text else None, text.split("\n")
+            upwards = _paths_up(tree) if tree is not None else ()
+            written = [value for value, line in upwards if not _IN_PLACE.search(lines[line - 1])]
             for place in with_outer_folders(posixpath.dirname(path)):
                 named = [join_path(place, value) for value in written] if place != "." else []
                 if any(lies_in(service.path, each) for each in named):
@@ -249,6 +258,13 @@ def _joined_paths(tree: ast.Module) -> Iterator[str]:
             inner = (child for child in ast.walk(node) if isinstance(child, ast.Constant))
             ordered = sorted(inner, key=lambda child: (child.lineno, child.col_offset))
             yield "/".join(child.value.strip("/") for child in ordered if isinstance(child.value, str))
+
+
+def _paths_up(tree: ast.Module) -> Iterator[tuple[str, int]]:
+    """Yield the strings that begin with ``../``, and their lines."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith("../"):
+            yield node.value, node.lineno
 
 
 def _strings(tree: ast.Module) -> Iterator[str]:

@@ -74,7 +74,8 @@ def _paths_in_tests(tree: Tree, service: Service) -> Iterator[str]:
     tests = (path for name in names if not (path := join_path(service.path, name)).startswith(nested or ("\0",)))
     for path in islice(tests, FILE_LIMIT):
         for match in _PATH.finditer(tree.read_or_none(path) or ""):
-            yield match["path"]
+            if ".." not in match["path"].split("/"):
+                yield match["path"]
 
 
 def _exists(tree: Tree, path: str) -> bool:

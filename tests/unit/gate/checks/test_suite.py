@@ -1,6 +1,7 @@
 """PY4xx from fake runs: what blocks, what is reported, and what could not be checked."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from pytest_py312.dependencies.installation.result import Installation
 from pytest_py312.gate.checks.check import CheckResult
 from pytest_py312.gate.checks.suite import SuiteCheck
 from pytest_py312.runners.suite_job import START_COLLECTOR
-from tests.support.fakes import FakeFacts, cell_of, installation_of, run_of, service
+from tests.support.fakes import FakeFacts, cell_of, installation_of, run_of, service, service_tree
 
 A, B = "tests/test_x.py::test_a", "tests/test_x.py::test_b"
 WELL = run_of({A: "passed", B: "passed"})
@@ -235,6 +236,26 @@ def test_a_suite_of_which_no_test_passes_proves_nothing(end: str, interpreter: s
 
     assert outcome.status is Status.ERRORED
     assert "no test of services/user-service passes on 3.9 or 3.1" in outcome.reason
+
+
+@pytest.mark.parametrize("interpreter", ["3.9", "3.10", "3.12"])
+@pytest.mark.parametrize(
+    ("path", "is_lost"),
+    [("shared/a.json", True), ("./shared/a.json", True), ("shared/b.json", False), ("/shared/a.json", False)],
+)
+def test_tests_that_lose_a_file_of_the_repository_prove_nothing(
+    tmp_path: Path, path: str, is_lost: bool, interpreter: str
+) -> None:
+    """They look for it in another folder, so that a regression in them would go unseen."""
+    root = service_tree(tmp_path, {"shared/a.json": ""})
+    error = f"E   FileNotFoundError: [Errno 2] No such file or directory: '{path}'"
+    lost = run_of({A: "failed", B: "passed"}, details={A: error})
+
+    outcome = run_check(facts(lost, lost, plan=Plan(root=root)), interpreter).outcome
+
+    assert outcome.status is (Status.ERRORED if is_lost else Status.PASSED)
+    assert ("1 test of services/user-service cannot find a file on 3.9 or 3.1" in outcome.reason) is is_lost
+    assert ("which is there from the root" in outcome.reason) is is_lost
 
 
 @pytest.mark.parametrize("interpreter", ["3.9", "3.10", "3.12"])

@@ -586,33 +586,6 @@ def test_one_word_names_a_service_as_code_or_folder_only(tmp_path: Path, line: s
     assert (first.suite is not None) is is_its
 
 
-PACKAGE = {
-    "api/setup.py": "from setuptools import setup\nsetup(name='api', install_requires=['six'])\n",
-    "api/requirements.txt": "six==1.17.0\n", "api/tests/test_api.py": "", "api/api/__init__.py": "",
-    ".github/workflows/test.yml": "on: push\njobs:\n  test:\n    runs-on: ubuntu-latest\n    steps:\n"
-    "      - run: pip install -e ./api\n      - run: pytest api\n",
-}  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("changes", "is_apart"),
-    [
-        ({}, True),
-        ({"api/Dockerfile": "FROM python:3.11\nRUN pip install -r requirements.txt\n"}, False),
-        ({"api/Procfile": "web: python -m api\n"}, False),
-        ({"deploy/install.sh": "pip install -r api/requirements.txt\n"}, False),
-        ({".github/workflows/test.yml": ""}, False),
-    ],
-)
-def test_a_file_beside_a_package_that_is_tested_as_one(tmp_path: Path, changes: dict[str, str], is_apart: bool) -> None:
-    """Nothing installs it, so it is checked as a set of its own, of which a finding is a warning."""
-    (service,) = fleet_of(tmp_path, {**PACKAGE, **changes}).services
-    assert ("api/requirements.txt" in {source.path for source in service.requirements}) is not is_apart
-    assert [(source.path, source.uninstalled) for source in service.additional_requirements] == [
-        ("api/requirements.txt", True)
-    ] * is_apart
-
-
 MIRRORED = {
     "source/orders/requirements.txt": "six==1.16.0\n", "source/lib/shared/shared.py": "",
     "source/users/requirements.txt": "six==1.16.0\n", "test/unit/requirements.txt": "six==1.17.0\npytest\n",
@@ -640,6 +613,7 @@ def test_folders_of_tests_repeat_the_names_of_services_or_their_fixtures_name_th
         ({"test/unit/orders/conftest.py": "PATHS = ['../../source/orders', '../../source/users']"}, True),
         ({"test/unit/people/conftest.py": "PATHS = ['../../source/orders', '../../source/users']"}, False),
         ({"old/orders/requirements.txt": "", "test/unit/orders/conftest.py": None}, False),
+        ({"test/unit/orders/conftest.py": "PATH = join(dirname(__file__), '../../../source/orders')"}, True),
     ],
 )
 def test_of_which_service_a_folder_of_tests_is(tmp_path: Path, changes: dict[str, str | None], has_suite: bool) -> None:

@@ -60,6 +60,15 @@ def commands_of(recipe: InstallRecipe) -> list[str]:
             f"COPY protos /protos\nRUN for f in /protos/*.proto; do {PROTOC} -I/protos --python_out=. $f; done",
             "protoc -I../protos --python_out=. ../protos/user.proto",
         ),
+        (
+            "COPY protos /protos\n"
+            "RUN python -u -mgrpc_tools.protoc -I=/protos --python_opt=x --python_out=a:. user.proto",
+            "protoc -I../protos --python_opt=x --python_out=a:. ../protos/user.proto",
+        ),
+        (
+            f"COPY protos /protos\nRUN {PROTOC} -I/protos --descriptor_set_out=a.pb --python_out=. /protos/user.proto",
+            "",
+        ),
         (f"COPY protos /protos\nRUN {PROTOC} -I/protos --python_out=/usr/lib/stubs /protos/user.proto", ""),
         (f"COPY protos /protos\nRUN {PROTOC} -I/protos --python_out=. $UNKNOWN", ""),
         (f"RUN {PROTOC} -I/protos --python_out=. /protos/user.proto", ""),
@@ -77,6 +86,7 @@ def test_a_run_of_an_image_is_one_of_the_cell(tmp_path: Path, lines: str, comman
         ("COPY --from=build /gen ./stubs", "stubs"),
         ("COPY --from=build /gen/*_pb2.py ./", "."),
         ("COPY --from=build /gen/user_pb2.py ./stubs/user_pb2.py", "stubs"),
+        ("COPY --from=build /gen/* ./stubs/", "stubs"),
         ("COPY --from=build /other ./stubs", ""),
     ],
 )
@@ -106,6 +116,28 @@ def test_modules_that_the_repository_has_are_not_generated(tmp_path: Path) -> No
     (tmp_path / "api").mkdir()
     (tmp_path / "api/user_pb2.py").write_text("")
     assert recipe_of(tmp_path, lines).generations == ()
+
+
+def test_only_what_is_committed_of_all_outputs_is_left_out(tmp_path: Path) -> None:
+    lines = f"COPY protos /protos\nRUN {PROTOC} -I/protos --python_out=. --grpc_python_out=. /protos/user.proto"
+    (tmp_path / "api").mkdir()
+    (tmp_path / "api/user_pb2.py").write_text("")
+    assert len(recipe_of(tmp_path, lines).generations) == 1
+    (tmp_path / "api/user_pb2_grpc.py").write_text("")
+    assert recipe_of(tmp_path, lines).generations == ()
+
+
+def test_the_folders_of_imported_files_are_read_as_well(tmp_path: Path) -> None:
+    """The root is an include, and too large to be in a cell as a whole."""
+    recipe_of(tmp_path, "")
+    (tmp_path / "protos/user.proto").write_text('import "shared/base.proto";\nimport public "google/a.proto";\n')
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared/base.proto").write_text('import "protos/user.proto";\n')
+    lines = f"COPY api/requirements.txt ./\nCOPY . .\nRUN {PROTOC} -I. --python_out=api protos/user.proto"
+    (tmp_path / "api/Dockerfile").write_text(f"FROM python:3.11-slim\nWORKDIR /app\n{lines}\n")
+    recipe = read_dockerfile_recipe(Tree(tmp_path), "api/Dockerfile", "api")
+    assert recipe is not None
+    assert [generation.folders for generation in recipe.generations] == [("protos", "shared")]
 
 
 def test_a_job_says_it_for_the_tests(tmp_path: Path) -> None:
