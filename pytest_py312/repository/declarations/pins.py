@@ -49,6 +49,8 @@ _INSTALLS_PYTHON = re.compile(
     re.ASCII,
 )
 _LINE_LIMIT = 2_000
+RUNTIME = "a runtime"
+"""The subject of what a platform runs functions on."""
 _RUNS_ELSEWHERE = re.compile(r"\b(?:ssh|scp|docker|podman|nerdctl|kubectl|oc|aws|gcloud|az)[ \t]")
 _COMMENT = re.compile(r"(?:^|[ \t])#|^[ \t]*;")
 _RUNTIME_OPTION = re.compile(
@@ -278,7 +280,7 @@ def read_cdk_declarations(text: str, path: str) -> tuple[VersionDeclaration, ...
         is_in_list = _LIST_OF_RUNTIMES.search(before) is not None
         if not is_comment:
             collector.add(
-                "image", DeclarationRole.EXACT, *match.span("version"), subject="a runtime", text=match[0],
+                "image", DeclarationRole.EXACT, *match.span("version"), subject=RUNTIME, text=match[0],
                 version=version_of(match["version"].replace("_", ".")),
                 not_editable_reason="It is one of a list of runtimes." if is_in_list else "",
             )  # fmt: skip
@@ -302,7 +304,7 @@ def read_runtime_options(text: str, path: str) -> tuple[VersionDeclaration, ...]
     collector = DeclarationCollector(text, path)
     for match in _uncommented(_RUNTIME_OPTION, text):
         collector.add(
-            "image", DeclarationRole.EXACT, *match.span("version"), subject="a runtime",
+            "image", DeclarationRole.EXACT, *match.span("version"), subject=RUNTIME,
             text=f"--runtime python{match['version']}", version=version_of(match["version"]),
         )  # fmt: skip
     return collector.declarations
@@ -322,7 +324,7 @@ def read_terraform_declarations(text: str, path: str) -> tuple[VersionDeclaratio
         for match in re.finditer(r"(?<=\"python)3\.?\d{1,2}(?=\")", attribute[0], re.ASCII):
             start = attribute.start() + match.start()
             collector.add(
-                "image", DeclarationRole.EXACT, start, start + len(match[0]), subject="a runtime",
+                "image", DeclarationRole.EXACT, start, start + len(match[0]), subject=RUNTIME,
                 version=version_of(match[0]),
             )  # fmt: skip
     return collector.declarations

@@ -1,16 +1,18 @@
 """Determine the baseline of services whose own files declare none, from shared files that are about them.
 
 A Dockerfile at the root that adds the folder of a service, the runtime of a serverless function, a job of a workflow;
-then what is for all services: a pin, a tox.ini or a workflow at the root, images of no service that agree.
+then what is for all services: for functions the runtime that most have, a pin, a tox.ini or a workflow at the root,
+images of no service that agree.
 """
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from pytest_py312.core.model.fleet import Service
+from pytest_py312.core.model.fleet import PLATFORMS, Service
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.repository.declarations.declaration import DeclarationRole, VersionDeclaration
+from pytest_py312.repository.declarations.pins import RUNTIME
 from pytest_py312.repository.services.detection.baseline import FALLBACK_SOURCE, OLDEST_SUPPORTED
 from pytest_py312.repository.services.detection.service_files import is_production_dockerfile
 from pytest_py312.repository.services.version_survey import VersionSurvey
@@ -48,6 +50,7 @@ def with_shared_baselines(plan: Plan, services: Sequence[Service]) -> dict[str, 
     for service in undeclared:
         running = (
             _running_declaration(by_service[service.name], plan)
+            or (_usual_runtime(of_nobody, plan) if _is_function(service) else None)
             or _running_declaration([one for one in of_fleet if one.kind == "pin"], plan)
             or _running_declaration(of_fleet, plan)
             or (_running_declaration(images, plan) if len({image.version for image in images}) == 1 else None)
@@ -58,6 +61,19 @@ def with_shared_baselines(plan: Plan, services: Sequence[Service]) -> dict[str, 
                 service, baseline=running.version, baseline_source=source, baseline_is_declared=True
             )
     return with_baseline
+
+
+def _is_function(service: Service) -> bool:
+    return service.recipe is not None and any(step.tool in PLATFORMS for step in service.recipe.steps)
+
+
+def _usual_runtime(declarations: Sequence[VersionDeclaration], plan: Plan) -> VersionDeclaration | None:
+    """Return the runtime of most functions in programs and modules that no function is known of."""
+    runtimes = [each for each in declarations if each.subject == RUNTIME and each.version is not None]
+    usual, count = Counter(each.version for each in runtimes).most_common(1)[0] if runtimes else (None, 0)
+    if 2 * count <= len(runtimes):
+        return None
+    return _running_declaration([each for each in runtimes if each.version == usual], plan)
 
 
 def with_usual_baselines(services: Sequence[Service], plan: Plan) -> dict[str, Service]:

@@ -586,6 +586,31 @@ def test_one_word_names_a_service_as_code_or_folder_only(tmp_path: Path, line: s
     assert (first.suite is not None) is is_its
 
 
+@pytest.mark.parametrize(
+    ("files", "source"),
+    [
+        ({"infra/variables.tf": 'variable "runtime" {\n  default = "python3.9"\n}\n'}, "infra/variables.tf:2 says 3.9"),
+        (
+            {
+                "cdk/app.ts": "import 'aws-cdk-lib';\n"
+                + "Runtime.PYTHON_3_10;\nRuntime.PYTHON_3_9;\nRuntime.PYTHON_3_9;\n"
+            },
+            "cdk/app.ts:3 says Runtime.PYTHON_3_9",
+        ),
+        (
+            {"cdk/app.ts": "import 'aws-cdk-lib';\nRuntime.PYTHON_3_10;\nRuntime.PYTHON_3_9;\n"},
+            ".tool-versions:1 says python 3.11.2",
+        ),
+        ({}, ".tool-versions:1 says python 3.11.2"),
+    ],
+)
+def test_a_function_runs_where_most_functions_do(tmp_path: Path, files: dict[str, str], source: str) -> None:
+    """Before what developers have on their machines."""
+    function = {"a/requirements.txt": "six\n", "a/app.py": "import boto3\ndef run(event, context): ...\n"}
+    (service,) = fleet_of(tmp_path, {**function, **files, ".tool-versions": "python 3.11.2\n"}).services
+    assert service.baseline_source == source
+
+
 MIRRORED = {
     "source/orders/requirements.txt": "six==1.16.0\n", "source/lib/shared/shared.py": "",
     "source/users/requirements.txt": "six==1.16.0\n", "test/unit/requirements.txt": "six==1.17.0\npytest\n",
