@@ -13,6 +13,9 @@ from pytest_py312.rollout.targets.target import TargetRefused, TargetUnavailable
 from pytest_py312.runners.docker.engine import DockerEngine
 from pytest_py312.runners.docker.errors import EngineRefused, EngineUnavailable, none_if_missing, translate_errors
 
+_REMOVAL_ATTEMPTS = 50
+_REMOVAL_INTERVAL = 0.2
+"""Seconds between two attempts to remove what another process removes."""
 _RESTART_POLICY_ATTEMPTS = 10
 _RESTART_POLICY_INTERVAL = 0.2
 """Seconds between two attempts."""
@@ -38,9 +41,18 @@ def as_target_errors() -> Iterator[None]:
 def remove_container(engine: DockerEngine, container: str) -> None:
     """Remove a container, running or not, if it exists. Its volumes stay because other containers may use them.
 
+    The engine refuses with status 409 while it removes the container for somebody else; then its name is still taken.
+
     :raises EngineRefused, EngineUnavailable: errors of the engine's client.
     """
-    none_if_missing(lambda: engine.client.remove_container(container, force=True))
+    for left in reversed(range(_REMOVAL_ATTEMPTS)):
+        try:
+            none_if_missing(lambda: engine.client.remove_container(container, force=True))
+            return
+        except EngineRefused as refused:
+            if not left or "already in progress" not in str(refused):
+                raise
+        clock.pause(_REMOVAL_INTERVAL)
 
 
 def set_restart_policy(engine: DockerEngine, container: str, name: str) -> None:

@@ -9,6 +9,7 @@ from pytest_py312.core import clock
 from pytest_py312.rollout.targets.docker.engine_calls import (
     parse_timestamp,
     ran_out_of_memory_before_restart,
+    remove_container,
     set_restart_policy,
 )
 from pytest_py312.runners.docker.engine import DockerEngine
@@ -91,3 +92,35 @@ def test_the_policy_of_a_container_that_crashes_is_set_once_the_engine_knows(
     else:
         set_restart_policy(docker_engine, "auth", "always")
         assert policies == [{"Name": "always"}] * accepted_after
+
+
+IN_PROGRESS = "removal of container 9203950 is already in progress"
+
+
+@pytest.mark.parametrize(
+    ("refusals", "attempts", "is_refused"),
+    [([], 1, False), ([IN_PROGRESS] * 3, 4, False), ([IN_PROGRESS] * 99, 50, True), (["cannot kill it"], 1, True)],
+)
+def test_a_container_that_another_process_removes_is_waited_for(
+    refusals: list[str], attempts: int, is_refused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its name is free afterwards; once it is gone, the engine has nothing of that name."""
+    from docker.errors import APIError, NotFound
+
+    monkeypatch.setattr(clock, "pause", lambda seconds: None)
+    calls: list[str] = []
+
+    def remove(container: str, force: bool) -> None:
+        calls.append(container)
+        if len(calls) <= len(refusals):
+            raise APIError("409", explanation=refusals[len(calls) - 1])
+        if refusals:
+            raise NotFound("404", response=cast(Any, SimpleNamespace(status_code=404, reason="")), explanation="none")
+
+    docker_engine = cast(DockerEngine, SimpleNamespace(client=SimpleNamespace(remove_container=remove)))
+    if is_refused:
+        with pytest.raises(EngineRefused, match=refusals[0]):
+            remove_container(docker_engine, "auth")
+    else:
+        remove_container(docker_engine, "auth")
+    assert calls == ["auth"] * attempts
