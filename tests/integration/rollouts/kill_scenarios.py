@@ -48,7 +48,7 @@ STEPS_OF_DEPLOYMENT, STEPS_OF_FAILING_DEPLOYMENT = 17, 14
 STEPS_OF_ROLLBACK = 4
 ROUNDS, SOAK_ROUNDS = 14, 4
 """Kills during deployment; and stages that are killed four times each after it: thirty kills in all."""
-AT_ONCE = 3
+AT_ONCE = 5
 """Parallel rounds: most of a round is waiting."""
 SOAK = SoakSettings(
     interval=0.5,
