@@ -7,7 +7,8 @@ https://pandas.pydata.org/docs/getting_started/install.html#optional-dependencie
 
 import ast
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
@@ -30,41 +31,49 @@ _PROJECTS = {"bs4": "beautifulsoup4", "lxml.etree": "lxml", "odf": "odfpy"}
 class Use:
     """By what pandas uses a project: its functions, and methods of its objects.
 
-    ``engine``: the project is used only where the argument ``engine`` names it. ``default``: it is used where that
-    argument is missing. ``beside``: a name that has to be in the same file, without which pandas does not need it.
+    ``engine``: the value of the argument that names the project. ``default``: it is used without that argument as well,
+    unless one of the projects in ``instead`` is installed. ``suffix``: it is used without that argument for files of
+    this kind. ``beside``: a name that has to be in the same file, without which pandas does not need it.
     """
 
     functions: frozenset[str] = frozenset()
     methods: frozenset[str] = frozenset()
     engine: str = ""
     default: bool = True
+    instead: frozenset[str] = frozenset()
+    suffix: str = ""
     beside: str = ""
 
 
 _READ_EXCEL = frozenset({"read_excel", "ExcelFile"})
 _WRITE_EXCEL = frozenset({"ExcelWriter"})
 _TO_EXCEL = frozenset({"to_excel"})
+_READ_PARQUET, _TO_PARQUET = frozenset({"read_parquet"}), frozenset({"to_parquet"})
 _SQL = frozenset({"read_sql", "read_sql_query", "read_sql_table"})
-USES: Mapping[str, Use] = {
-    "fastparquet": Use(
-        functions=frozenset({"read_parquet"}), methods=frozenset({"to_parquet"}), engine="fastparquet", default=False
+_OTHER_SUFFIXES = (".xls", ".xlsb", ".ods")
+"""Files for which another engine than openpyxl is the default."""
+_SECOND_ARGUMENT = _WRITE_EXCEL | _READ_PARQUET
+"""Functions whose second argument may be the engine."""
+USES: Mapping[str, tuple[Use, ...]] = {
+    "fastparquet": (Use(functions=_READ_PARQUET, methods=_TO_PARQUET, engine="fastparquet", default=False),),
+    "odfpy": (Use(functions=_READ_EXCEL, engine="odf", default=False, suffix=".ods"),),
+    "openpyxl": (
+        Use(functions=_READ_EXCEL, engine="openpyxl"),
+        Use(functions=_WRITE_EXCEL, methods=_TO_EXCEL, engine="openpyxl", instead=frozenset({"xlsxwriter"})),
     ),
-    "odfpy": Use(functions=_READ_EXCEL, engine="odf", default=False),
-    "openpyxl": Use(functions=_READ_EXCEL | _WRITE_EXCEL, methods=_TO_EXCEL, engine="openpyxl"),
-    "pandas-gbq": Use(functions=frozenset({"read_gbq"}), methods=frozenset({"to_gbq"})),
-    "pyarrow": Use(
-        functions=frozenset({"read_feather", "read_orc", "read_parquet"}),
-        methods=frozenset({"to_feather", "to_orc", "to_parquet"}),
-        engine="pyarrow",
+    "pandas-gbq": (Use(functions=frozenset({"read_gbq"}), methods=frozenset({"to_gbq"})),),
+    "pyarrow": (
+        Use(functions=_READ_PARQUET, methods=_TO_PARQUET, engine="pyarrow", instead=frozenset({"fastparquet"})),
+        Use(functions=frozenset({"read_feather", "read_orc"}), methods=frozenset({"to_feather", "to_orc"})),
     ),
-    "pyreadstat": Use(functions=frozenset({"read_spss"})),
-    "python-calamine": Use(functions=_READ_EXCEL, engine="calamine", default=False),
-    "pyxlsb": Use(functions=_READ_EXCEL, engine="pyxlsb", default=False),
-    "sqlalchemy": Use(functions=_SQL, methods=frozenset({"to_sql"}), beside="create_engine"),
-    "tables": Use(functions=frozenset({"HDFStore", "read_hdf"}), methods=frozenset({"to_hdf"})),
-    "tabulate": Use(methods=frozenset({"to_markdown"})),
-    "xlrd": Use(functions=_READ_EXCEL, engine="xlrd", default=False),
-    "xlsxwriter": Use(functions=_WRITE_EXCEL, methods=_TO_EXCEL, engine="xlsxwriter", default=False),
+    "pyreadstat": (Use(functions=frozenset({"read_spss"})),),
+    "python-calamine": (Use(functions=_READ_EXCEL, engine="calamine", default=False),),
+    "pyxlsb": (Use(functions=_READ_EXCEL, engine="pyxlsb", default=False, suffix=".xlsb"),),
+    "sqlalchemy": (Use(functions=_SQL, methods=frozenset({"to_sql"}), beside="create_engine"),),
+    "tables": (Use(functions=frozenset({"HDFStore", "read_hdf"}), methods=frozenset({"to_hdf"})),),
+    "tabulate": (Use(methods=frozenset({"to_markdown"})),),
+    "xlrd": (Use(functions=_READ_EXCEL, engine="xlrd", default=False, suffix=".xls"),),
+    "xlsxwriter": (Use(functions=_WRITE_EXCEL, methods=_TO_EXCEL, engine="xlsxwriter", default=False),),
 }
 """Projects without which a function fails, by their normalised names. pandas does without the others."""
 
@@ -137,10 +146,13 @@ def refused_version_findings(
     :param sources: the contents of the files that run in production, by path.
     """
     refused = list(refused_versions(target, bounds))
+    installed = {entry.name for entry in target}
     earlier = {each.project for each in refused_versions(baseline, bounds)} if refused else set()
     for each in refused:
         location = lines.get(each.project)
-        use = _use_of(USES[each.project], sources) if deployed is None or each.project in deployed else None
+        is_deployed = deployed is None or each.project in deployed
+        uses = [use for use in USES[each.project] if is_deployed]
+        use = next(filter(None, (_place_of(use, sources, installed) for use in uses)), None)
         if use is None and location is None:
             continue
         where = f", which {use.path}:{use.line} uses" if use is not None else ""
@@ -156,11 +168,12 @@ def refused_version_findings(
         )
 
 
-def _use_of(use: Use, sources: Mapping[str, bytes]) -> Location | None:
+def _place_of(use: Use, sources: Mapping[str, bytes], installed: Collection[str]) -> Location | None:
     """Return the first place in ``sources`` where pandas uses a project."""
+    use = replace(use, default=use.default and use.instead.isdisjoint(installed))
     names = [name.encode() for name in use.functions | use.methods]
     candidates = ((path, content) for path, content in sorted(sources.items()) if LIBRARY.encode() in content)
-    for path, content in list(candidates)[:_FILE_LIMIT]:
+    for path, content in islice(candidates, _FILE_LIMIT):
         may_use = use.beside.encode() in content and any(name in content for name in names)
         tree = parse_module(content.decode("utf-8", "replace")) if may_use else None
         line = next(_lines_of_use(use, tree), None) if tree is not None else None
@@ -177,26 +190,37 @@ def _lines_of_use(use: Use, tree: ast.Module) -> Iterator[int]:
             modules |= {alias.asname or alias.name for alias in node.names if alias.name == LIBRARY}
         elif isinstance(node, ast.ImportFrom) and node.module == LIBRARY:
             functions |= {alias.asname or alias.name: alias.name for alias in node.names}
-    if not modules and not functions:
-        return
-    for node in ast.walk(tree):
-        if not isinstance(node, ast.Call):
-            continue
-        called = node.func
-        if isinstance(called, ast.Name):
-            is_use = functions.get(called.id, "") in use.functions
-        elif isinstance(called, ast.Attribute):
-            is_of_pandas = isinstance(called.value, ast.Name) and called.value.id in modules
-            is_use = called.attr in use.functions if is_of_pandas else called.attr in use.methods
-        else:
-            is_use = False
-        if is_use and _names_engine(node, use):
-            yield node.lineno
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)] if modules or functions else []
+    has_writer = any(_called_name(call, modules, functions) in _WRITE_EXCEL for call in calls)
+    for call in calls:
+        name = _called_name(call, modules, functions)
+        if name in _TO_EXCEL and has_writer:
+            continue  # the writer says which engine is used
+        if name in (use.functions | use.methods) and _needs_engine(call, name, use):
+            yield call.lineno
 
 
-def _names_engine(call: ast.Call, use: Use) -> bool:
+def _called_name(call: ast.Call, modules: Collection[str], functions: Mapping[str, str]) -> str:
+    """Return the function of pandas that is called, or the method of any object; empty for other functions."""
+    called = call.func
+    if isinstance(called, ast.Name):
+        return functions.get(called.id, "")
+    if not isinstance(called, ast.Attribute):
+        return ""
+    is_of_pandas = isinstance(called.value, ast.Name) and called.value.id in modules
+    return called.attr if is_of_pandas or called.attr.startswith("to_") else ""
+
+
+def _needs_engine(call: ast.Call, name: str, use: Use) -> bool:
     """Return whether a call uses the engine of a project, as far as it is literal."""
     given = next((keyword.value for keyword in call.keywords if keyword.arg == "engine"), None)
-    if given is None or not use.engine:
-        return use.default
-    return isinstance(given, ast.Constant) and given.value == use.engine
+    if given is None and name in _SECOND_ARGUMENT and len(call.args) > 1:
+        given = call.args[1]
+    value = given.value if isinstance(given, ast.Constant) else None
+    if value not in (None, "auto") and use.engine:
+        return value == use.engine
+    first = call.args[0] if call.args else None
+    path = first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else ""
+    if name in _READ_EXCEL and path.lower().endswith(_OTHER_SUFFIXES):
+        return bool(use.suffix) and path.lower().endswith(use.suffix)
+    return use.default

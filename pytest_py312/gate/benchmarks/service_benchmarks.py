@@ -141,7 +141,7 @@ def entry_module(tree: Tree, service: Service, files: tuple[str, ...]) -> str:
 
 def _import_target(tree: Tree, service: Service, module: str) -> str:
     inner = f"{module.replace('.', '/')}/__main__.py"
-    for home in ("", "src", *service.python_path):
+    for home in ("", "src", *service.python_path, *service.appended_path):
         text = tree.read_or_none(join_path(service.path, f"{home}/{inner}" if home else inner))
         if text is not None:
             return f"{module}.__main__" if _is_safe_to_import(text) else module

@@ -230,11 +230,11 @@ def _lost_file_reason(cell: Cell, run: SuiteRun, other_run: SuiteRun, root: Path
     They look for it in another folder than the one in which the suite is run, so they prove nothing, although they may
     well fail on the target only.
     """
-    tree, folder, others = Tree(root), folder_of(cell.service), dict(_lost_files(other_run))
-    lost = {name: path for name, path in _lost_files(run) if name in others}
+    tree, folder, elsewhere = Tree(root), folder_of(cell.service), dict(_lost_files(other_run))
+    lost = {name: path for name, path in _lost_files(run) if name in elsewhere}
     for name, path in sorted(lost.items()):
-        places = (each for each in with_outer_folders(folder) if each != folder)
-        place = next((each for each in places if tree.is_file(join_path(each, path))), "")
+        others = (each for each in with_outer_folders(cell.service.path) if each != folder)
+        place = next((each for each in others if _is_there(tree, join_path(each, path))), "")
         if place:
             return (
                 f"{pluralize(len(lost), 'test')} of {folder} cannot find a file on {_interpreters(run, other_run)}: "
@@ -242,6 +242,10 @@ def _lost_file_reason(cell: Cell, run: SuiteRun, other_run: SuiteRun, root: Path
                 "Copy it with `prepare` in the plan, or name a `suite` that runs there"
             )
     return ""
+
+
+def _is_there(tree: Tree, path: str) -> bool:
+    return tree.is_file(path) or tree.is_folder(path)
 
 
 def _lost_files(run: SuiteRun) -> Iterator[tuple[str, str]]:

@@ -67,17 +67,18 @@ def _files_beside_library(tree: Tree, service: Service) -> tuple[RequirementSour
 
 def _required_by_others(tree: Tree, services: Sequence[Service]) -> dict[str, bool]:
     """Map the folder of each service to whether another one requires it, by its name or its folder."""
-    names: dict[str, str] = {}
+    requirers: dict[str, set[str]] = {}
     folders: set[str] = set()
     for service in services:
         read = read_requirement_set(tree.root, (*service.requirements, *service.test_requirements))
-        names |= {item.name: service.path for item in read.entries if names.get(item.name) != service.path}
+        for item in read.entries:
+            requirers.setdefault(item.name, set()).add(service.path)
         folders |= {local.path for local in read.locals if local.path != service.path}
     return {
         service.path: service.path in folders
         or (
             service.distribution is not None
-            and names.get(canonicalize_name(service.distribution.name), service.path) != service.path
+            and bool(requirers.get(canonicalize_name(service.distribution.name), set()) - {service.path})
         )
         for service in services
     }

@@ -69,9 +69,10 @@ def _is_function(service: Service) -> bool:
 
 def _usual_runtime(declarations: Sequence[VersionDeclaration], plan: Plan) -> VersionDeclaration | None:
     """Return the runtime of most functions in programs and modules that no function is known of."""
-    runtimes = [each for each in declarations if each.subject == RUNTIME and each.version is not None]
+    of_line = Counter((each.path, each.line) for each in declarations)  # a layer has a list of them
+    runtimes = [each for each in declarations if each.subject == RUNTIME and of_line[each.path, each.line] == 1]
     usual, count = Counter(each.version for each in runtimes).most_common(1)[0] if runtimes else (None, 0)
-    if 2 * count <= len(runtimes):
+    if 2 * count <= len(runtimes) or usual is None or usual >= plan.target:
         return None
     return _running_declaration([each for each in runtimes if each.version == usual], plan)
 

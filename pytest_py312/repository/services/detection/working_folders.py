@@ -23,7 +23,7 @@ FILE_LIMIT = 100
 PATH_LIMIT = 500
 """Paths in them that are looked for."""
 _FOLDER_DEPTH = 6
-_PATH = re.compile(r"[\"'](?P<path>(?:\./)?[\w.-]{1,100}(?:/[\w.-]{1,100}){1,12}/?)[\"']", re.ASCII)
+_PATH = re.compile(r"[\"'](?P<path>(?:\./)?[\w.-]{1,100}(?:/[\w.-]{1,100}){0,12}/?)[\"']", re.ASCII)
 
 
 def with_working_folders(tree: Tree, services: Sequence[Service]) -> tuple[list[Service], list[str]]:
@@ -47,15 +47,12 @@ def _with_working_folder(tree: Tree, service: Service) -> Service:
         return service
     paths = list(islice(_paths_in_tests(tree, service), PATH_LIMIT))
     counts = Counter(
-        folder
-        for folder in with_outer_folders(service.path)
-        for path in paths
-        if _exists(tree, join_path(folder, path))
+        folder for folder in with_outer_folders(service.path) for path in paths if _exists(tree, folder, path)
     )
     folder, count = max(counts.items(), key=lambda item: item[1], default=(service.path, 0))
     if folder == service.path or count <= counts[service.path]:
         return service
-    named = (join_path(folder, path) for path in paths if _exists(tree, join_path(folder, path)))
+    named = (join_path(folder, path) for path in paths if _exists(tree, folder, path))
     needs = (path if tree.is_folder(path) else path.rpartition("/")[0] for path in named)
     outside = [path for path in needs if path and not is_related(path, [service.path])]
     return replace(
@@ -74,9 +71,12 @@ def _paths_in_tests(tree: Tree, service: Service) -> Iterator[str]:
     tests = (path for name in names if not (path := join_path(service.path, name)).startswith(nested or ("\0",)))
     for path in islice(tests, FILE_LIMIT):
         for match in _PATH.finditer(tree.read_or_none(path) or ""):
-            if ".." not in match["path"].split("/"):
-                yield match["path"]
+            path = match["path"]
+            if ".." not in path.split("/") and ("/" in path or "." in path.strip(".")):
+                yield path
 
 
-def _exists(tree: Tree, path: str) -> bool:
-    return not leaves_root(path) and (tree.is_file(path) or tree.is_folder(path))
+def _exists(tree: Tree, folder: str, path: str) -> bool:
+    """Return whether a folder has a file at ``path``, or a folder if it ends with a slash: others may be anything."""
+    place = join_path(folder, path)
+    return not leaves_root(place) and (tree.is_folder(place) if path.endswith("/") else tree.is_file(place))

@@ -75,6 +75,10 @@ def test_the_table_of_pandas_decides(versions: dict[str, str], refused: list[str
         ("pd.read_excel('a.xlsx', engine='openpyxl')", Severity.ERROR),
         ("frame.to_excel ('a.xlsx')", Severity.ERROR),
         ("from pandas import read_excel as read\nread('a.xlsx')", Severity.ERROR),
+        ("pd.read_excel('a.xlsx', engine=None)", Severity.ERROR),
+        ("pd.ExcelWriter('a.xlsx', 'openpyxl')", Severity.ERROR),
+        ("with pd.ExcelWriter('a.xlsx', engine='xlsxwriter') as writer:\n    frame.to_excel(writer)", Severity.WARNING),
+        ("pd.read_excel('a.xls')", Severity.WARNING),
         ("pd.read_excel('a.xls', engine='xlrd')", Severity.WARNING),
         ("patch('app.pd.read_excel')", Severity.WARNING),
         ("# pd.read_excel('a')", Severity.WARNING),
@@ -113,8 +117,18 @@ def test_what_others_require_counts_where_it_is_deployed_and_used() -> None:
 def test_an_engine_that_no_call_names_is_not_used(xlrd: str) -> None:
     both = installed(xlrd=xlrd), installed("1.5.3", xlrd=xlrd)
     assert findings_of("pd.read_excel('a.xlsx')", *both, lines={}) == []
-    found = findings_of("pd.read_excel('a.xls', engine='xlrd')", *both, lines={})
-    assert [finding.names for finding in found] == [("xlrd",)] * (xlrd == "1.2.0")
+    for code in ("pd.read_excel('a.xls', engine='xlrd')", "pd.read_excel('a.xls')"):
+        found = findings_of(code, *both, lines={})
+        assert [finding.names for finding in found] == [("xlrd",)] * (xlrd == "1.2.0")
+
+
+@pytest.mark.parametrize("code", ["frame.to_excel('a.xlsx')", "pd.ExcelWriter('a.xlsx')"])
+def test_another_engine_that_is_installed_is_preferred(code: str) -> None:
+    """XlsxWriter writes where it is there, without a word of it in the code."""
+    for more, blocks in (({}, True), ({"xlsxwriter": "3.2.0"}, False)):
+        both = installed(openpyxl="3.1.2", **more), installed("1.5.3", openpyxl="3.1.2", **more)
+        [finding] = findings_of(code, *both)
+        assert finding.blocks is blocks
 
 
 @given(st.lists(st.sampled_from(["VERSIONS = ", "{", "'openpyxl': '3'", ", ", "}", "\n", "x()", "\0", "# ", "[1]"])))

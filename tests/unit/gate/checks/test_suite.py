@@ -241,7 +241,13 @@ def test_a_suite_of_which_no_test_passes_proves_nothing(end: str, interpreter: s
 @pytest.mark.parametrize("interpreter", ["3.9", "3.10", "3.12"])
 @pytest.mark.parametrize(
     ("path", "is_lost"),
-    [("shared/a.json", True), ("./shared/a.json", True), ("shared/b.json", False), ("/shared/a.json", False)],
+    [
+        ("shared/a.json", True),
+        ("./shared/a.json", True),
+        ("shared", True),
+        ("shared/b.json", False),
+        ("/shared/a.json", False),
+    ],
 )
 def test_tests_that_lose_a_file_of_the_repository_prove_nothing(
     tmp_path: Path, path: str, is_lost: bool, interpreter: str

@@ -601,6 +601,11 @@ def test_one_word_names_a_service_as_code_or_folder_only(tmp_path: Path, line: s
             {"cdk/app.ts": "import 'aws-cdk-lib';\nRuntime.PYTHON_3_10;\nRuntime.PYTHON_3_9;\n"},
             ".tool-versions:1 says python 3.11.2",
         ),
+        (
+            {"infra/layer.tf": 'compatible_runtimes = ["python3.8", "python3.10"]\n'},
+            ".tool-versions:1 says python 3.11.2",
+        ),
+        ({"infra/new.tf": 'runtime = "python3.12"\n'}, ".tool-versions:1 says python 3.11.2"),
         ({}, ".tool-versions:1 says python 3.11.2"),
     ],
 )

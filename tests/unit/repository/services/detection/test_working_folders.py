@@ -26,6 +26,8 @@ FILES = {
         ("open('a/test/events/get.json')", "services", ()),
         ("open('test/events/get.json')", "", ()),
         ("open('test/events/get.json'), open('services/a/test/events/get.json')", "", ()),
+        ("MIME = 'shared/contexts'", "", ()),
+        ("open('main.py'), open('services/a/test/events/get.json')", "", ()),
         ("client.post('/x', content_type='application/json')", "", ()),
         ("open('../services/a/main.py'), open('/etc/passwd'), open('services/none/a.json')", "", ()),
     ],
