@@ -130,12 +130,11 @@ class PrivateEngine:
         mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
         for mount in reversed([one for one in mounts if one.startswith(f"{self.folder}/")]):
             subprocess.run(["umount", "-l", mount], check=False, capture_output=True)
-        for group in sorted(_CONTROL_GROUPS.glob(f"**/{self.cgroup}"), reverse=True):
-            for inner in sorted((one for one in group.glob("**/") if one != group), reverse=True):
-                with contextlib.suppress(OSError):
-                    inner.rmdir()
+        # those of other engines may be removed meanwhile, which ends a glob with an error
+        groups = [folder for folder, _, _ in os.walk(_CONTROL_GROUPS) if self.cgroup in Path(folder).parts]
+        for group in sorted(groups, reverse=True):
             with contextlib.suppress(OSError):
-                group.rmdir()
+                Path(group).rmdir()
         if self.folder.is_mount():
             _run("umount", "-l", str(self.folder))
 
