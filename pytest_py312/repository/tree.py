@@ -207,6 +207,10 @@ class Tree:
         except (UnreadableFile, OSError, ValueError):
             return False
 
+    def exists(self, path: str) -> bool:
+        """Return whether a path is a file or a folder."""
+        return self.is_file(path) or self.is_folder(path)
+
     def resolve_links(self, path: str) -> str:
         """Return ``path`` with all links resolved.
 

@@ -4,7 +4,7 @@ import re
 
 from pytest_py312.repository.tree import VENDORED_FOLDERS
 
-_TEST_FOLDERS = frozenset({"test", "tests"})
+TEST_FOLDERS = frozenset({"test", "tests"})
 _TEST_MODULE = re.compile(r"conftest|tests|test_.*|.*_tests?")
 _VENDORED_FOLDERS = VENDORED_FOLDERS | {"extern", "externals", "_externals"}
 """Below installed distributions, these names have the same meaning."""
@@ -32,7 +32,7 @@ def module_kind(path: str) -> str:
     *folders, name = path.split("/")
     if not _VENDORED_FOLDERS.isdisjoint(folders):
         return ModuleKind.VENDORED
-    if not _TEST_FOLDERS.isdisjoint(folders) or _TEST_MODULE.fullmatch(name.removesuffix(".py")):
+    if not TEST_FOLDERS.isdisjoint(folders) or _TEST_MODULE.fullmatch(name.removesuffix(".py")):
         return ModuleKind.TESTS
     return ModuleKind.OWN
 

@@ -8,6 +8,7 @@ from itertools import chain
 from pathlib import Path
 
 from pytest_py312.analysis.files.embedded_python import embedded_python, may_embed_python
+from pytest_py312.analysis.files.file_kinds import TEST_FOLDERS
 from pytest_py312.analysis.files.parallel_scan import FileScanner, ScanTask, decode_facts, facts_key, scanner_version
 from pytest_py312.analysis.scanner.facts.facts import FileFacts, pack
 from pytest_py312.core.files import UnsafeFile, read_regular_file
@@ -41,7 +42,6 @@ NATIVE_SOURCE_SUFFIXES = (".c", ".cc", ".cpp", ".cxx", ".f", ".f90", ".go", ".py
 """Sources of extension modules. Where a service has some, its compiled modules may be left over from a local build."""
 TOO_MANY_FILES = "contains more files, or deeper folders, than are read"
 BROKEN_LINK = "It is a broken link, or a link out of the repository."
-_TEST_FOLDERS = frozenset({"test", "tests"})
 MAX_DEPTH = 40
 """Levels of folders below a service that are searched."""
 
@@ -96,7 +96,7 @@ class ScannedSource:
 
 
 def _is_in_folder_of_tests(name: str) -> bool:
-    return not _TEST_FOLDERS.isdisjoint(name.split("/")[:-1])
+    return not TEST_FOLDERS.isdisjoint(name.split("/")[:-1])
 
 
 class _FolderModules:

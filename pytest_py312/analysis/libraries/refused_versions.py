@@ -190,10 +190,11 @@ def _lines_of_use(use: Use, tree: ast.Module) -> Iterator[int]:
             modules |= {alias.asname or alias.name for alias in node.names if alias.name == LIBRARY}
         elif isinstance(node, ast.ImportFrom) and node.module == LIBRARY:
             functions |= {alias.asname or alias.name: alias.name for alias in node.names}
-    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)] if modules or functions else []
-    has_writer = any(_called_name(call, modules, functions) in _WRITE_EXCEL for call in calls)
-    for call in calls:
-        name = _called_name(call, modules, functions)
+    if not modules and not functions:
+        return
+    calls = [(node, _called_name(node, modules, functions)) for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    has_writer = any(name in _WRITE_EXCEL for _, name in calls)
+    for call, name in calls:
         if name in _TO_EXCEL and has_writer:
             continue  # the writer says which engine is used
         if name in (use.functions | use.methods) and _needs_engine(call, name, use):

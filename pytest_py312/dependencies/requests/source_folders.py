@@ -89,7 +89,7 @@ class SourceFolders:
             if not leaves_root(path)
             and path != "."
             and not inside.startswith(f"{path}/")
-            and (tree.is_folder(path) or tree.is_file(path))
+            and tree.exists(path)
             and all(NOT_COPIED.isdisjoint(name.split("/")) for name in (path, tree.resolve_links(path)))
         )
 

@@ -234,7 +234,7 @@ def _lost_file_reason(cell: Cell, run: SuiteRun, other_run: SuiteRun, root: Path
     lost = {name: path for name, path in _lost_files(run) if name in elsewhere}
     for name, path in sorted(lost.items()):
         others = (each for each in with_outer_folders(cell.service.path) if each != folder)
-        place = next((each for each in others if _is_there(tree, join_path(each, path))), "")
+        place = next((each for each in others if tree.exists(join_path(each, path))), "")
         if place:
             return (
                 f"{pluralize(len(lost), 'test')} of {folder} cannot find a file on {_interpreters(run, other_run)}: "
@@ -242,10 +242,6 @@ def _lost_file_reason(cell: Cell, run: SuiteRun, other_run: SuiteRun, root: Path
                 "Copy it with `prepare` in the plan, or name a `suite` that runs there"
             )
     return ""
-
-
-def _is_there(tree: Tree, path: str) -> bool:
-    return tree.is_file(path) or tree.is_folder(path)
 
 
 def _lost_files(run: SuiteRun) -> Iterator[tuple[str, str]]:

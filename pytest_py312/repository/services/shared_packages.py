@@ -149,7 +149,7 @@ def _packed_folders(tree: Tree, service_path: str) -> dict[str, list[str]]:
     text = tree.read_or_none(join_path(service_path, "pyproject.toml")) or ""
     for root, package in poetry_folders_outside(text):
         path = join_path(service_path, package)
-        if not leaves_root(path) and (tree.is_folder(path) or tree.is_file(path)):
+        if not leaves_root(path) and tree.exists(path):
             packages.setdefault(root, []).append(path)
     return packages
 

@@ -75,7 +75,7 @@ class FileMap:
                     return None
                 continue  # what lies beside generated files in their folder is still there
             source = join_path(mount.source, inner)
-            if not leaves_root(source) and (self.tree.is_file(source) or self.tree.is_folder(source)):
+            if not leaves_root(source) and self.tree.exists(source):
                 return source
         return None
 
@@ -211,4 +211,4 @@ def instruction_words(arguments: str) -> tuple[str, ...]:
 def _exists_in_context(tree: Tree, folder: str, source: str) -> bool:
     fixed = re.split(r"[*?\[]", source, maxsplit=1)[0]
     path = join_path(folder, (fixed if fixed == source else fixed.rpartition("/")[0]) or ".")
-    return not leaves_root(path) and (tree.is_file(path) or tree.is_folder(path))
+    return not leaves_root(path) and tree.exists(path)

@@ -196,7 +196,7 @@ def repeated_test(run: CommandRun, tree: Tree, service_path: str) -> FurtherTest
 def _path_from(service_path: str, folder: str, word: str, tree: Tree) -> str:
     """Return a word that names a file or folder of the service, relative to it; others as they are."""
     place = join_path(folder, word)
-    is_there = tree.is_file(place) or tree.is_folder(place)
+    is_there = tree.exists(place)
     return posixpath.relpath(place, service_path) if is_there and is_inside(place, service_path) else word
 
 
@@ -228,7 +228,7 @@ def collects_around(run: CommandRun, tree: Tree, service_path: str) -> bool:
         return False
     positional = [word for option, word in pairwise(words) if _is_operand(option, word)]
     places = [join_path(folder, word.partition("::")[0]) for word in positional]
-    named = [place for place in places if tree.is_folder(place) or tree.is_file(place)]
+    named = [place for place in places if tree.exists(place)]
     testpaths = [] if named else [join_path(folder, path) for path in settings.testpaths]
     if any(lies_in(path, service_path) or fnmatchcase(f"{service_path}/tests", path) for path in testpaths):
         return True
@@ -241,7 +241,7 @@ def _named_paths(run: CommandRun, tree: Tree, service_path: str) -> list[str]:
     words = (word.partition("::")[0] for option, word in pairwise(options) if _is_operand(option, word))
     places = [posixpath.normpath(join_path(run.folder or ".", word)) for word in words]
     inside = [place for place in places if is_inside(place, service_path) and place != service_path]
-    return [posixpath.relpath(place, service_path) for place in inside if tree.is_file(place) or tree.is_folder(place)]
+    return [posixpath.relpath(place, service_path) for place in inside if tree.exists(place)]
 
 
 def _is_operand(option: str, word: str) -> bool:

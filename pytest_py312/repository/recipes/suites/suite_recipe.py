@@ -120,7 +120,7 @@ def _moved_paths(tree: Tree, run: CommandRun, service_path: str) -> Iterator[tup
     for name, value in run.environment:
         path = posixpath.normpath(join_path(run.folder or ".", value)) if "/" in value and "://" not in value else ""
         is_moved = bool(path) and run.folder != service_path and not (value.startswith("/") or leaves_root(path))
-        if is_moved and (tree.is_file(path) or tree.is_folder(path)):
+        if is_moved and tree.exists(path):
             value = posixpath.relpath(path, service_path) + ("/" if value.endswith("/") else "")
         yield name, value
 

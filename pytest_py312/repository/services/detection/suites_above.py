@@ -173,8 +173,9 @@ class _Finder:
         for path in files[:_FILE_LIMIT]:
             text = self.tree.read_or_none(path) or ""
             tree, lines = parse_module(text) if "../" in text else None, text.split("\n")
-            upwards = _paths_up(tree) if tree is not None else ()
-            written = [value for value, line in upwards if not _IN_PLACE.search(lines[line - 1])]
+            strings = _strings(tree) if tree is not None else ()
+            upwards = ((value, lines[line - 1]) for value, line in strings if value.startswith("../"))
+            written = [value for value, line in upwards if not _IN_PLACE.search(line)]
             for place in with_outer_folders(posixpath.dirname(path)):
                 named = [join_path(place, value) for value in written] if place != "." else []
                 if any(lies_in(service.path, each) for each in named):
@@ -225,7 +226,7 @@ def names_folder(text: str, folder: str) -> bool:
         return True
     if any(f"/{folder}/" in f"/{path}/" for path in _joined_paths(tree)):
         return True
-    strings = (value for value in _strings(tree) if len(parts) > 1 or value[:1] == "." or value.endswith(".py"))
+    strings = (value for value, _ in _strings(tree) if len(parts) > 1 or value[:1] == "." or value.endswith(".py"))
     return any(named.search(value) for value in strings)
 
 
@@ -260,16 +261,9 @@ def _joined_paths(tree: ast.Module) -> Iterator[str]:
             yield "/".join(child.value.strip("/") for child in ordered if isinstance(child.value, str))
 
 
-def _paths_up(tree: ast.Module) -> Iterator[tuple[str, int]]:
-    """Yield the strings that begin with ``../``, and their lines."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith("../"):
-            yield node.value, node.lineno
-
-
-def _strings(tree: ast.Module) -> Iterator[str]:
-    """Yield the strings that are not documentation."""
+def _strings(tree: ast.Module) -> Iterator[tuple[str, int]]:
+    """Yield the strings that are not documentation, and their lines."""
     documentation = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documentation:
-            yield node.value
+            yield node.value, node.lineno

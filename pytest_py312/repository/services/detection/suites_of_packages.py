@@ -129,7 +129,7 @@ def moved_arguments(tree: Tree, suite: Suite, folder: str, path: str) -> tuple[s
             arguments.append(f"--ignore={join_path(inside, ignored)}")
         else:
             place = join_path(path, argument.partition("::")[0])
-            is_path = not argument.startswith("-") and (tree.is_file(place) or tree.is_folder(place))
+            is_path = not argument.startswith("-") and tree.exists(place)
             has_path = has_path or is_path
             arguments.append(join_path(inside, argument) if is_path else argument)
     return tuple(arguments if has_path else [inside, *arguments])

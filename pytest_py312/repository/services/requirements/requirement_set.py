@@ -369,7 +369,7 @@ class _RequirementSetBuilder:
         target = next(filter(self._is_project, targets), join_path(own, path))
         if path.startswith(("/", "~")) or leaves_root(target):
             self._add_problem(path, f"{path} lies outside the repository.", where)
-        elif not (self.tree.is_folder(target) or self.tree.is_file(target)):
+        elif not self.tree.exists(target):
             self._add_problem(path, f"{target} does not exist.", where)
         else:
             local = LocalRequirement(
@@ -405,7 +405,7 @@ class _RequirementSetBuilder:
             if normal == place or normal.startswith(f"{place.rstrip('/')}/")
         ]
         # a folder that is copied over another one leaves what only the other one has
-        existing = (target for target in targets if self.tree.is_folder(target) or self.tree.is_file(target))
+        existing = (target for target in targets if self.tree.exists(target))
         return next(existing, targets[0] if targets else None)
 
     def _is_project(self, path: str) -> bool:

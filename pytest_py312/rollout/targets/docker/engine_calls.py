@@ -1,7 +1,7 @@
 """Engine calls shared by the modules of the Docker target, and translation of the engine's errors."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -13,11 +13,8 @@ from pytest_py312.rollout.targets.target import TargetRefused, TargetUnavailable
 from pytest_py312.runners.docker.engine import DockerEngine
 from pytest_py312.runners.docker.errors import EngineRefused, EngineUnavailable, none_if_missing, translate_errors
 
-_REMOVAL_ATTEMPTS = 50
-_REMOVAL_INTERVAL = 0.2
-"""Seconds between two attempts to remove what another process removes."""
-_RESTART_POLICY_ATTEMPTS = 10
-_RESTART_POLICY_INTERVAL = 0.2
+_REMOVAL_ATTEMPTS, _RESTART_POLICY_ATTEMPTS = 50, 10
+_INTERVAL = 0.2
 """Seconds between two attempts."""
 
 _NANOSECONDS = re.compile(r"(\.\d{6})\d+")
@@ -45,14 +42,11 @@ def remove_container(engine: DockerEngine, container: str) -> None:
 
     :raises EngineRefused, EngineUnavailable: errors of the engine's client.
     """
-    for left in reversed(range(_REMOVAL_ATTEMPTS)):
-        try:
-            none_if_missing(lambda: engine.client.remove_container(container, force=True))
-            return
-        except EngineRefused as refused:
-            if not left or "already in progress" not in str(refused):
-                raise
-        clock.pause(_REMOVAL_INTERVAL)
+    _retry_while(
+        "already in progress",
+        lambda: none_if_missing(lambda: engine.client.remove_container(container, force=True)),
+        attempts=_REMOVAL_ATTEMPTS,
+    )
 
 
 def set_restart_policy(engine: DockerEngine, container: str, name: str) -> None:
@@ -64,15 +58,27 @@ def set_restart_policy(engine: DockerEngine, container: str, name: str) -> None:
     :raises EngineRefused, EngineUnavailable: errors of the engine's client.
     """
     policy: Any = {"Name": name}
-    for left in reversed(range(_RESTART_POLICY_ATTEMPTS)):
+
+    def update() -> None:
+        with translate_errors():
+            engine.client.update_container(container, restart_policy=policy)
+
+    _retry_while("not running", update, attempts=_RESTART_POLICY_ATTEMPTS)
+
+
+def _retry_while(refusal: str, call: Callable[[], None], *, attempts: int) -> None:
+    """Call again as long as the engine refuses with these words in its explanation, a few times.
+
+    :raises EngineRefused, EngineUnavailable: another refusal, or the last one; the engine does not answer.
+    """
+    for left in reversed(range(attempts)):
         try:
-            with translate_errors():
-                engine.client.update_container(container, restart_policy=policy)
+            call()
             return
         except EngineRefused as refused:
-            if not left or "not running" not in str(refused):
+            if not left or refusal not in str(refused):
                 raise
-        clock.pause(_RESTART_POLICY_INTERVAL)
+        clock.pause(_INTERVAL)
 
 
 def inspect_container(engine: DockerEngine, container: str) -> JsonObject | None:
