@@ -194,6 +194,8 @@ class InstallRecipe:
     """Commands, in the service's folder, that make folders and copy templates for the tests."""
     generations: tuple[CodeGeneration, ...] = ()
     """Commands that write modules of the service before it is used."""
+    build_programs: tuple["Program", ...] = ()
+    """What is run while the image is built, except for installers, and has to succeed."""
     ignored_tests: tuple[str, ...] = ()
     """Folders or files, relative to the service, that the run of the tests leaves out: they need what is running."""
     deselected_tests: tuple[str, ...] = ()

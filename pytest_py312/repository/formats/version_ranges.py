@@ -134,6 +134,8 @@ def _translate_clause(operator: str, version: str, constraint: str) -> list[str]
         return []
     if version.endswith(".*") and operator in (">=", ">", "<=", "<"):
         return [f"{operator}{version[:-2]}"]  # poetry-core ignores the wildcard there
+    if version.endswith(".x") and operator in (">=", "<"):
+        return [f"{operator}{version[:-2]}"]  # semantic versioning, as in a workflow; Poetry refuses it
     if version.endswith((".*", ".x")):
         sign = operator if operator in ("==", "!=") else "=="
         return [f"{sign}{version[:-2]}.*"]

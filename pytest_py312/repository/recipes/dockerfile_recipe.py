@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from pytest_py312.core.model.findings import Location
-from pytest_py312.core.model.fleet import InstallRecipe, InstallStep, LocalProject
+from pytest_py312.core.model.fleet import InstallRecipe, InstallStep, LocalProject, Program
+from pytest_py312.repository.formats.commands.install_commands import read_install_command
 from pytest_py312.repository.formats.dockerfile import (
     BuildStage,
     DockerfileText,
@@ -20,6 +21,7 @@ from pytest_py312.repository.formats.dockerfile import (
 )
 from pytest_py312.repository.formats.functions.serverless import LAMBDA_CODE
 from pytest_py312.repository.formats.image_reference import is_lambda_image
+from pytest_py312.repository.formats.start_commands import read_argv
 from pytest_py312.repository.recipes.base_images import CHAIN_LIMIT, base_dockerfile
 from pytest_py312.repository.recipes.commands.code_generation import ProtocRun, generations_of, moved_run
 from pytest_py312.repository.recipes.commands.command_walk import CommandWalk
@@ -40,6 +42,7 @@ from pytest_py312.repository.recipes.serverless_builds import LAMBDA_VARIABLES, 
 from pytest_py312.repository.tree import Tree, join_path, leaves_root, lies_in, with_outer_folders
 
 STAGE_LIMIT = 50
+BUILD_PROGRAM_LIMIT = 50
 EMPTY_FOLDER = "/tmp"
 """What a cell has in place of a folder that the image makes outside of the code, such as one for sockets."""
 BASE_LIMIT = 10
@@ -88,6 +91,7 @@ def read_dockerfile_recipe(
             steps=steps,
             limits=tuple(dict.fromkeys(stage.limits)),
             generations=generations_of(stage.generators, stage.files, service_path),
+            build_programs=tuple(dict.fromkeys(stage.programs))[:BUILD_PROGRAM_LIMIT],
             image_variables=tuple(_variables_of(stage, service_path)),
             python_path=python_path,
             packages=tuple(dict.fromkeys(_packages_in(stage.files, path))),
@@ -183,6 +187,8 @@ class _StageState:
     steps: list[InstallStep] = field(default_factory=list)
     limits: list[str] = field(default_factory=list)
     generators: list[ProtocRun] = field(default_factory=list)
+    programs: list[Program] = field(default_factory=list)
+    """What its commands run, except for installers, and has to succeed."""
     copied_stages: set[int] = field(default_factory=set)
     made_folders: set[str] = field(default_factory=set)
     start: dict[str, Instruction] = field(default_factory=dict)
@@ -228,8 +234,8 @@ class _ImageReader:
             state = _StageState(
                 files=base.files.copy(), folder=base.folder, variables=dict(base.environment),
                 environment=dict(base.environment), steps=list(base.steps), limits=list(base.limits),
-                generators=list(base.generators), copied_stages=set(base.copied_stages),
-                made_folders=set(base.made_folders), start=dict(base.start),
+                generators=list(base.generators), programs=list(base.programs),
+                copied_stages=set(base.copied_stages), made_folders=set(base.made_folders), start=dict(base.start),
             )  # fmt: skip
         else:
             state = self._base_state(stage)
@@ -392,6 +398,8 @@ class _ImageReader:
             folder = step.target or step.prefix
             return bool(folder) and is_related(resolve_path(folder, "/"), [path])
 
+        if any(step.is_for_python for step in other.steps):
+            state.programs += other.programs
         has_own_folder = any(installs_into_copy(step) for step in other.steps)
         for step in other.steps:
             is_elsewhere = (
@@ -429,6 +437,9 @@ class _ImageReader:
         state.steps += walk.steps
         state.limits += walk.limits
         state.generators += walk.generators
+        for run in walk.runs:
+            if run.counts and not run.conditional and read_install_command(run.words) is None:
+                state.programs += read_argv(run.words, state.variables).programs
         state.variables = {**walk.settings, **state.variables}
         state.environment = {**walk.settings, **state.environment}
         for match in _MADE_FOLDERS.finditer(instruction.arguments[:_RUN_LIMIT]):

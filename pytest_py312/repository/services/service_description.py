@@ -63,6 +63,8 @@ _OWN_BUILD = re.compile(
     re.MULTILINE,
 )
 """A requirement of the project itself in a requirements file or a Pipfile, or a command that builds it."""
+_BOOTSTRAP = "opentelemetry-bootstrap"
+"""Installs the instrumentation of the libraries that are there; https://opentelemetry.io/docs/zero-code/python/."""
 _JOBS = re.compile(r"^jobs:[ \t]*(?:#.*)?\n", re.MULTILINE)
 
 
@@ -101,9 +103,11 @@ def describe_service(
         suite = _with_test_run(suite, test_run)
         suite_clause = "; it ".join(filter(None, (suite_clause, _further_tests_clause(test_run))))
     required = _requirements(plan, tree, files, settings, recipe, test_recipe, is_tested=suite is not None)
-    programs = started_programs(tree, files, distribution.scripts if distribution is not None else ())
+    scripts = distribution.scripts if distribution is not None else ()
+    programs = started_programs(tree, files, scripts, recipe.build_programs if recipe is not None else ())
     variables = read_declared_variables(tree, path, recipe.image_variables if recipe is not None else ())
     clauses = [*baseline.assumptions, *required.clauses, suite_clause, _stage_clause(files, recipe)]
+    clauses += _unlisted_clauses(recipe)
     warnings = _warnings_of(test_run) if test_run is not test_recipe else ()
     if suite is not None:
         clauses += [*_variable_clauses(test_recipe, variables), *_warning_clauses(suite, test_run, warnings)]
@@ -149,6 +153,12 @@ def _stage_clause(files: ServiceFiles, recipe: InstallRecipe | None) -> str:
     return (
         f"is built from the stage {dockerfile.build_target} of {dockerfile.path}: {last} is for developers by its name"
     )
+
+
+def _unlisted_clauses(recipe: InstallRecipe | None) -> list[str]:
+    """Return what an image installs for the libraries that it finds in itself, as a clause: no file lists that."""
+    installs = recipe is not None and any(program.name == _BOOTSTRAP for program in recipe.build_programs)
+    return [f"gets packages from {_BOOTSTRAP} while its image is built, which are not checked"] if installs else []
 
 
 def _recipes(

@@ -42,10 +42,17 @@ _SKIPPED_FOLDERS = (".github/", ".circleci/", ".gitlab/")
 _COMMANDS = DJANGO_COMMANDS.replace(".", "/")
 
 
-def started_programs(tree: Tree, files: ServiceFiles, scripts: Sequence[tuple[str, str]] = ()) -> tuple[Program, ...]:
+def started_programs(
+    tree: Tree,
+    files: ServiceFiles,
+    scripts: Sequence[tuple[str, str]] = (),
+    build_programs: Iterable[Program] = (),
+) -> tuple[Program, ...]:
     """Return the programs that the service starts, without duplicates; they need not be Python.
 
     :param scripts: the console scripts of the service itself, with what they call (``package.module:function``).
+    :param build_programs: what is run while its image is built. Files of the service are left out: many download what
+        a cell cannot reach.
     """
     variables = _variables_of(tree, files)
     commands = _commands(tree, files, variables)
@@ -54,7 +61,9 @@ def started_programs(tree: Tree, files: ServiceFiles, scripts: Sequence[tuple[st
     needed = dict.fromkeys(_with_modules(chain(programs, handlers), dict(scripts)))
     managed = (program for command in managed_commands(tree, files, variables)
                for program in _programs_of(tree, files, command, variables))  # fmt: skip
-    additional = (replace(program, is_additional=True) for program in _with_modules(managed, dict(scripts)))
+    building = (program for program in build_programs if not program.is_script)
+    further = _with_modules(chain(managed, building), dict(scripts))
+    additional = (replace(program, is_additional=True) for program in further)
     others = (program for program in additional if replace(program, is_additional=False) not in needed)
     return tuple(islice(dict.fromkeys(chain(needed, others)), MAX_PROGRAMS))
 

@@ -719,3 +719,15 @@ def test_variables_of_an_image_are_those_that_a_program_may_lack(tmp_path: Path)
     assert dict(read_declared_variables(Tree(tmp_path), "svc", recipe.image_variables).others)["STAGE"] == "prod"
     (tmp_path / "svc/.env.example").write_text("STAGE=test\n")
     assert dict(read_declared_variables(Tree(tmp_path), "svc", recipe.image_variables).others)["STAGE"] == "test"
+
+
+def test_programs_of_a_build_have_to_succeed(tmp_path: Path) -> None:
+    """Not those that may fail, and those of stages from which nothing is copied."""
+    text = (
+        "FROM python:3.11 AS tools\nRUN pip install ruff\nRUN ruff check .\n"
+        "FROM python:3.11 AS builder\nRUN pip install -t /deps flask\nRUN opentelemetry-bootstrap -a install\n"
+        "FROM python:3.11\nCOPY --from=builder /deps /deps\nRUN playwright install || true\n"
+        'RUN if [ "$(id -u)" = 0 ]; then spacy download en; fi\nRUN set -e; python -m shop.assets\nCMD flask run\n'
+    )
+    programs = [program.name for program in recipe_of(tmp_path, text).build_programs]
+    assert programs == ["opentelemetry-bootstrap", "shop.assets"]

@@ -202,3 +202,21 @@ def test_commands_of_django_are_modules(tmp_path: Path, command: str, modules: l
     (service,) = discover(Plan(root=tmp_path)).services
     assert [(module.name, module.folder) for module in service.start_modules] == modules
     assert all(module.kind == "command" and module.is_additional for module in service.start_modules)
+
+
+def test_programs_that_build_the_image_have_to_work_there(tmp_path: Path) -> None:
+    """Files of the service are none of them: many download what a cell cannot reach."""
+    lines = "RUN pip install flask\nRUN pybabel compile -d texts\nRUN python -m shop.assets && python fetch.py\n"
+    files = {"svc/Dockerfile": f"{IMAGE}{lines}CMD flask run\n", "svc/shop/assets.py": "", "svc/fetch.py": ""}
+    assert programs_in(tmp_path, files, "svc") == ["flask", "wsgi", "app", "pybabel", "shop.assets"]
+    (service,) = discover(Plan(root=tmp_path)).services
+    assert [(module.name, module.is_additional) for module in service.start_modules] == [("shop.assets", True)]
+
+
+def test_what_an_image_installs_for_its_libraries_is_an_assumption(tmp_path: Path) -> None:
+    lines = "RUN pip install opentelemetry-distro && opentelemetry-bootstrap -a install\n"
+    programs_in(tmp_path, {"svc/Dockerfile": f"{IMAGE}{lines}CMD flask run\n"}, "svc")
+    (assumption,) = (text for text in discover(Plan(root=tmp_path)).assumptions if "opentelemetry" in text)
+    assert (
+        assumption == "svc gets packages from opentelemetry-bootstrap while its image is built, which are not checked."
+    )
