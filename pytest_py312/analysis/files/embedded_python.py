@@ -9,7 +9,7 @@ from textwrap import dedent
 
 from pytest_py312.analysis.scanner.facts.stdlib_names import is_stdlib_module
 from pytest_py312.repository.declarations.reader import MAKEFILE_NAMES, is_program_settings
-from pytest_py312.repository.formats.commands.managed_programs import cron_commands, is_crontab
+from pytest_py312.repository.formats.commands.crontab import cron_commands, is_crontab
 from pytest_py312.repository.formats.commands.python_commands import PythonCommand, read_python_commands
 from pytest_py312.repository.formats.dockerfile import is_dockerfile, read_dockerfile
 from pytest_py312.repository.formats.functions.serverless import has_inline_code, read_inline_code

@@ -160,7 +160,7 @@ def read_script_declarations(text: str, path: str) -> tuple[VersionDeclaration, 
 
 
 def read_program_settings(text: str, path: str) -> tuple[VersionDeclaration, ...]:
-    """Read the settings of supervisord, uWSGI or systemd: ``python3.9`` in commands and paths, ``plugin=python39``."""
+    """Read settings of supervisord, uWSGI, systemd or cron: ``python3.9`` in commands, paths; ``plugin=python39``."""
     collector = DeclarationCollector(text, path)
     _add_named_programs(collector, text)
     for match in _UWSGI_PLUGIN.finditer(text[:_LIMIT]):

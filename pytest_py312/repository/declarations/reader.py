@@ -17,6 +17,7 @@ from pytest_py312.repository.declarations.declaration import (
     VersionDeclaration,
     service_declarations,
 )
+from pytest_py312.repository.formats.commands.crontab import is_crontab
 from pytest_py312.repository.formats.dockerfile import is_dockerfile
 from pytest_py312.repository.formats.text_positions import blank_jinja, without_jinja_ending
 
@@ -64,7 +65,7 @@ def reader_of(path: str) -> DeclarationReader | None:
         return partial(_read_with, "pins.read_jenkins_declarations")
     if is_script(path):
         return partial(_read_with, "pins.read_script_declarations")
-    if is_program_settings(name):
+    if is_program_settings(name) or is_crontab(path):
         return partial(_read_with, "pins.read_program_settings")
     if is_terraform(name):
         return partial(_read_with, "pins.read_terraform_declarations")

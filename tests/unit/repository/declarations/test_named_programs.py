@@ -23,6 +23,7 @@ def declared(text: str, path: str) -> list[str]:
         ("run.sh", "export PYTHONPATH=/usr/local/lib/python3.12/site-packages\n", ["1 3.12"]),
         ("supervisord.conf", "[program:web]\ncommand=/opt/venv/bin/python3.9 main.py\n", ["2 3.9"]),
         ("uwsgi.ini", "[uwsgi]\npythonpath = /usr/local/lib/python3.9/site-packages\n", ["2 3.9"]),
+        ("crontab", "0 * * * * root /usr/local/bin/python3.9 /app/job.py\n", ["1 3.9"]),
         ("deploy/api.service", "[Service]\nExecStart=/srv/venv/bin/python3.9 -m api\n", ["2 3.9"]),
         ("run.sh", "[ $# -gt 0 ] || exit 1; exec python3.9 a.py\n", ["1 3.9"]),
         ("supervisord.conf", ";command=python3.9 x\ncommand=python3.12 x\n", ["2 3.12"]),

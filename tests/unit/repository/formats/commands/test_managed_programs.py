@@ -5,8 +5,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_py312.repository.formats.commands.managed_programs import (
-    cron_commands,
-    is_crontab,
     may_manage_programs,
     read_managed_programs,
 )
@@ -96,31 +94,12 @@ def test_variables_of_the_image_hold_as_well() -> None:
     assert started("[program:a]\ncommand=python -m $MODULE\n", "supervisord.conf", MODULE="shop") == ["-m shop"]
 
 
-@pytest.mark.parametrize(
-    ("path", "expected"),
-    [
-        ("crontab", True), ("deploy/shop.crontab", True), ("crontab.txt", True), ("cronjobs", True), ("my-cron", True),
-        ("cron.d/purge", True), ("etc/crontabs/root", True), ("crontab.py", False), ("cron.yaml", False),
-        ("cronometer", False), ("cron.daily/purge", False), ("purge", False), ("app.conf", False),
-    ],
-)  # fmt: skip
-def test_a_table_of_cron_is_known_by_its_path(path: str, expected: bool) -> None:
-    assert is_crontab(path) is expected
-    assert may_manage_programs(path) in (expected, path.endswith(".yaml"))
-
-
-def test_the_commands_of_a_table_of_cron_stay_at_their_places() -> None:
-    assert cron_commands("A=b\n0 3 * * * root x\n") == "A=b\n          root x\n"
-    assert cron_commands("no schedule\n") == ""
-
-
 @given(
     st.text(alphabet="python -mc.;=*\\\n\"'[]{}:$()%05@&#,|containersmgExecStart", max_size=200),
     st.sampled_from(["supervisord.conf", "a.service", "crontab", "a.yaml"]),
 )
 def test_no_text_makes_it_raise(text: str, path: str) -> None:
     assert all(one.name for command in read_managed_programs(text, path) for one in command.programs)
-    assert cron_commands(text).count("\n") in (0, text.count("\n"))
 
 
 @given(st.text(max_size=300))
