@@ -46,7 +46,7 @@ MODULE_REPLACEMENTS: dict[str, StdlibReplacement] = {
     "chunk": _r("see the package standard-chunk", PEP_594, "3.13"),
     "crypt": _r("use hashlib.scrypt, or the package bcrypt or argon2-cffi", PEP_594, "3.13"),
     "distutils": _r("use setuptools, shutil, sysconfig, subprocess or packaging", "PEP 632", "3.12"),
-    "distutils.version": _r("use packaging.version.Version", "PEP 632", "3.12"),
+    "distutils.version": _r("require packaging, and use packaging.version.Version", "PEP 632", "3.12"),
     "distutils.spawn": _r("use shutil.which and subprocess", "PEP 632", "3.12"),
     "distutils.dir_util": _r("use shutil.copytree and os.makedirs", "PEP 632", "3.12"),
     "distutils.file_util": _r("use shutil.copy2", "PEP 632", "3.12"),
@@ -57,8 +57,9 @@ MODULE_REPLACEMENTS: dict[str, StdlibReplacement] = {
     "formatter": _r("format the text yourself", _NEW[10], "3.10"),
     "imghdr": _r("use the package filetype or puremagic", PEP_594, "3.13"),
     "imp": _r(
-        "use importlib.import_module for load_module, importlib.util.find_spec for find_module, "
-        "importlib.util.spec_from_file_location and module_from_spec for load_source, importlib.reload for reload",
+        "for modules on the path use importlib.util.find_spec for find_module and importlib.import_module for "
+        "load_module, for those in other folders and for load_source importlib.util.spec_from_file_location and "
+        "module_from_spec, importlib.reload for reload",
         _NEW[12],
         "3.12",
     ),
@@ -199,7 +200,12 @@ NAME_REPLACEMENTS: dict[str, StdlibReplacement] = {
     "imp.load_compiled": _r("use importlib.machinery.SourcelessFileLoader", _NEW[12], "3.12"),
     "imp.load_dynamic": _r("use importlib.machinery.ExtensionFileLoader", _NEW[12], "3.12"),
     "imp.load_package": _r("use importlib.util.spec_from_file_location and module_from_spec", _NEW[12], "3.12"),
-    "imp.load_module": _r("use importlib.import_module", _NEW[12], "3.12"),
+    "imp.load_module": _r(
+        "use importlib.import_module; where a folder is named importlib.util.spec_from_file_location and "
+        "module_from_spec",
+        _NEW[12],
+        "3.12",
+    ),
     "imp.init_builtin": _r("use importlib.import_module", _NEW[12], "3.12"),
     "imp.init_frozen": _r("use importlib.import_module", _NEW[12], "3.12"),
     "imp.is_builtin": _r("use sys.builtin_module_names", _NEW[12], "3.12"),

@@ -36,6 +36,7 @@ from pytest_py312.analysis.libraries.missing_requirements import (
     requirement_findings,
     tool_only_distributions,
     undeclared_distributions,
+    undeployed_distributions,
 )
 from pytest_py312.analysis.libraries.refused_versions import refused_version_findings
 from pytest_py312.analysis.libraries.service_imports import (
@@ -400,9 +401,13 @@ class _AnalysisInputs:
         declared = self.declared(cell)
         preinstalled_names = {line.partition("==")[0] for line in build.preinstalled}
         required = {*declared.mentioned, *preinstalled_names}
+        recipe = cell.service.recipe
+        is_certain = recipe is not None and recipe.is_complete and any(step.is_for_python for step in recipe.steps)
+        deployed = {**dict.fromkeys(preinstalled_names, ()), **self.run_time}
         return Providers(
             gate_only=undeclared_distributions(entries, required),
             run_time=self.run_time_distributions(cell),
+            undeployed=undeployed_distributions(entries, deployed, cell.interpreter) if is_certain else frozenset(),
         )
 
     def run_time_distributions(self, cell: Cell) -> frozenset[str] | None:

@@ -266,6 +266,23 @@ def undeclared_distributions(entries: Iterable[StoredDistribution], declared: Co
     return frozenset(requirements_of) - closure(declared, requirements_of)
 
 
+def undeployed_distributions(
+    entries: Iterable[StoredDistribution], run_time: Mapping[str, Collection[str]], interpreter: Interpreter
+) -> frozenset[str]:
+    """Return the names of ``entries`` that ``run_time`` (project to extras) does not require, also through others.
+
+    Of what others require, markers and extras are ignored, so that in doubt a distribution counts as required.
+    """
+    entries = tuple(entries)
+    direct = {
+        entry.name: set(_required_projects(entry, run_time[entry.name], interpreter))
+        for entry in entries
+        if entry.name in run_time
+    }
+    requirements_of = {**_requirements_of(entries), **direct}
+    return frozenset(requirements_of) - closure(run_time, requirements_of)
+
+
 def _requirements_of(entries: Iterable[StoredDistribution]) -> dict[str, set[str]]:
     return {entry.name: {project for line in entry.requires if (project := project_of(line))} for entry in entries}
 

@@ -50,11 +50,12 @@ class Providers:
     """Whose distributions are installed, as normalised names.
 
     ``gate_only``: neither the service nor its tests require them. ``run_time``: its run-time requirements with all of
-    their dependencies, ``None`` if they are unknown.
+    their dependencies, ``None`` if they are unknown. ``undeployed``: they are certainly not where the service runs.
     """
 
     gate_only: frozenset[str]
     run_time: frozenset[str] | None
+    undeployed: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -220,7 +221,7 @@ def unprovided_imports(
         if not installed.provides(root.target):
             module = next((name for name in prefixes(root.target) if not installed.has(name)), root.target)
             unprovided.append(UnprovidedImport(path=root.path, line=root.line, module=module))
-        elif owners and is_run and in_start and providers.gate_only.issuperset(owners):
+        elif owners and is_run and in_start and (providers.gate_only | providers.undeployed).issuperset(owners):
             unprovided.append(UnprovidedImport(path=root.path, line=root.line, module=top, owner=owners[0]))
     return unprovided
 

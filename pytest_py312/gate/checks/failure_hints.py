@@ -24,7 +24,8 @@ REMEDIES: tuple[tuple[str, str], ...] = (
     (
         r"No module named 'imp'",
         "module 'imp' was removed in 3.12: use importlib.import_module for load_module, "
-        "importlib.util.spec_from_file_location for load_source, importlib.reload for reload",
+        "importlib.util.spec_from_file_location for modules in other folders and load_source, importlib.reload for "
+        "reload",
     ),
     (r"No module named 'async(?:ore|hat)'", "removed in 3.12: use asyncio, or require pyasyncore or pyasynchat"),
     (r"No module named 'smtpd'", "module 'smtpd' was removed in 3.12: require aiosmtpd"),

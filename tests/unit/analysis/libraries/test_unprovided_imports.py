@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_py312.analysis.libraries.missing_requirements import undeclared_distributions
+from pytest_py312.analysis.libraries.missing_requirements import undeclared_distributions, undeployed_distributions
 from pytest_py312.analysis.libraries.service_imports import external_imports
 from pytest_py312.analysis.libraries.unprovided_imports import (
     Providers,
@@ -238,6 +238,25 @@ def test_a_setuptools_of_the_tests_is_none_at_run_time(run_time: frozenset[str] 
     texts = {"main.py": "import pkg_resources\n", "tests/test_app.py": "import pkg_resources\n"}
 
     assert unprovided(texts, providers) == named
+
+
+def test_what_only_the_tests_require_provides_nothing_where_the_service_certainly_runs_without_it() -> None:
+    providers = Providers(gate_only=frozenset(), run_time=None, undeployed=frozenset({"packaging"}))
+    texts = {"main.py": "import packaging.version\n", "tests/test_app.py": "import packaging\n"}
+
+    assert unprovided(texts, providers) == ["packaging by packaging"]
+
+
+def test_undeployed_distributions_are_those_that_no_run_time_requirement_needs() -> None:
+    """The extras of what is required directly are known; of what others require, everything may be installed."""
+    held = entries(
+        {
+            "shop": ("click", 'pytest>=7; extra == "test"'), "click": ('colorama; platform_system == "Windows"',),
+            "colorama": (), "pytest": ("packaging",), "packaging": (),
+        }
+    )  # fmt: skip
+    assert undeployed_distributions(held, {"shop": ()}, Interpreter(3, 12)) == {"pytest", "packaging"}
+    assert undeployed_distributions(held, {"shop": ("test",)}, Interpreter(3, 12)) == set()
 
 
 def test_undeclared_distributions_are_those_that_nothing_declared_requires() -> None:
