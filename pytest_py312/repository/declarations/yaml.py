@@ -7,7 +7,7 @@ keeps comments, but reformats the rest of the file. Never raises.
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from pytest_py312.repository.declarations.declaration import (
@@ -18,7 +18,13 @@ from pytest_py312.repository.declarations.declaration import (
     version_of,
 )
 from pytest_py312.repository.declarations.step_sequences import sequence_items
-from pytest_py312.repository.declarations.yaml_walk import YamlContext, scalars_of, walk_pairs
+from pytest_py312.repository.declarations.yaml_walk import (
+    YamlContext,
+    item_of_matrix,
+    outside_combination,
+    scalars_of,
+    walk_pairs,
+)
 from pytest_py312.repository.formats.image_reference import parse_python_image
 from pytest_py312.repository.formats.text_positions import TrackedText, expand_variables
 from pytest_py312.repository.formats.version_ranges import single_minor
@@ -236,7 +242,7 @@ class _YamlReader:
             self._collector.add_image(span[0], image)
             return
         step_item, reason = self._step_items.get(scalar.start, (None, ""))
-        item = step_item or _item_of_matrix(context, item or context.item)
+        item = step_item or item_of_matrix(context, item or context.item)
         if version and context.is_excluded:
             self._add(DeclarationRole.IGNORED, span, subject=subject, version=version, declared=False)
         elif version:
@@ -289,7 +295,7 @@ class _YamlReader:
 
     def _read_environment_name(self, context: YamlContext, scalar: YamlScalar, item: ListItem | None) -> None:
         content = content_span(self._text, scalar)
-        item = _item_of_matrix(context, item or context.item)
+        item = item_of_matrix(context, item or context.item)
         for match in _ENVIRONMENT_NAME.finditer(scalar.value) if content else ():
             start = content[0] if content else 0
             self._add(
@@ -467,19 +473,6 @@ def _default_scalars(
         default = child_of(child_of(child_of(trigger_node, table), name), "default")
         for scalar, item in scalars_of(default):
             yield outside_combination(context), scalar, item
-
-
-def _item_of_matrix(context: YamlContext, item: ListItem | None) -> ListItem | None:
-    """Treat all versions of one matrix as one list, whether they are in its lists or in added combinations."""
-    matrix = context.matrix
-    if item is None or matrix is None or (item.is_combination and "include" not in context.keys):
-        return item
-    return replace(item, group=f"@{matrix.start}")
-
-
-def outside_combination(context: YamlContext) -> YamlContext:
-    """Return the same context outside of any matrix combination."""
-    return replace(context, item=None, is_excluded=False)
 
 
 def _misread_number(scalar: YamlScalar) -> str:

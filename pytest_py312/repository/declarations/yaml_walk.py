@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pytest_py312.repository.declarations.declaration import ListItem
 from pytest_py312.repository.formats.yaml import (
@@ -12,6 +12,7 @@ from pytest_py312.repository.formats.yaml import (
     YamlSequence,
     child_of,
     content_end,
+    scalar_pairs,
     scalar_text,
 )
 
@@ -25,6 +26,12 @@ _ENTRY_GROUP = "@tasks:"
 _STEP_OUTPUT = re.compile(r"\bsteps\.(?P<step>[\w-]+)\.outputs\.python-version\b", re.ASCII)
 _JOB_OUTPUT = re.compile(r"\bneeds\.(?P<job>[\w-]+)\.outputs\.(?P<output>[\w-]+)", re.ASCII)
 _INPUT_REFERENCE = re.compile(r"\binputs\.(?P<name>[\w-]+)", re.ASCII)
+
+_NAMES_THING = re.compile(
+    r"(?:[\w-]{1,40}[-_])?(?:services?|apps?|packages?|projects?|components?|modules?|functions?|lambdas?|(?:sub)?dir"
+    r"(?:ectory)?|folder|path|workdir)",
+    re.IGNORECASE | re.ASCII,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,3 +172,26 @@ def scalars_of(value: YamlNode | None) -> Iterator[tuple[YamlScalar, ListItem | 
                     scalar,
                     ListItem(group=f"@{value.start}", start=scalar.start, end=scalar.end, on_own_lines=on_own_lines),
                 )
+
+
+def item_of_matrix(context: YamlContext, item: ListItem | None) -> ListItem | None:
+    """Treat all versions of one matrix as one list, whether they are in its lists or in added combinations.
+
+    Where it has nothing but combinations for several services, each service has a list of its own.
+    """
+    matrix = context.matrix
+    if item is None or matrix is None or (item.is_combination and "include" not in context.keys):
+        return item
+    is_listed = any(scalar_text(key) not in ("include", "exclude") for key, _ in matrix.pairs)
+    return replace(item, group=f"@{matrix.start}{'' if is_listed else _thing_of_combination(context.mappings[-1])}")
+
+
+def _thing_of_combination(combination: YamlMapping) -> str:
+    """Return what a combination of a matrix is for, by the keys that name services or their folders."""
+    things = (f":{value}" for key, value in scalar_pairs(combination) if _NAMES_THING.fullmatch(key))
+    return "".join(things)
+
+
+def outside_combination(context: YamlContext) -> YamlContext:
+    """Return the same context outside of any matrix combination."""
+    return replace(context, item=None, is_excluded=False)

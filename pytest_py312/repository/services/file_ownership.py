@@ -71,6 +71,10 @@ _CODE_FOLDER = re.compile(
 )
 _HANDLER = re.compile(r"(?m)^[ \t]*handler:[ \t]*[\"']?(?P<path>[\w.][\w./-]{0,300})[\"']?[ \t]*$", re.ASCII)
 """Of a function in a serverless.yml: the file with its code, with the function in place of the ending."""
+_INCLUDED = re.compile(
+    r"(?m)^(?P<indent>[ ]{1,40})include:[ ]*\r?\n(?P<items>(?:(?P=indent)(?:[ ]|-[ ])[^\r\n]*(?:\r?\n|\Z)|[ ]*\r?\n)+)"
+)
+_COMBINATION = re.compile(r"(?m)^(?P<indent>[ ]{1,60})-[ ]")
 _DOCUMENT_START = re.compile(r"(?m)^---(?:[ \t].*)?$")
 _PART_CONTAINER_KEYS = frozenset({"jobs", "services", "tasks", "Resources"})
 _GITLAB_NON_JOB_KEYS = frozenset(
@@ -160,6 +164,7 @@ def find_named_services(text: str, path: str, index: ServiceNameIndex) -> NamedS
         _function_part(text[start:end], start, end, index, path) or _keyed_part(text[start:end], start, end, index, key)
         for start, end, key in spans
     ]
+    rows = [_file_part(text[start:end], start, end, index, frozenset()) for start, end in _combinations(text, spans)]
     between_parts: list[str] = []
     position = 0
     for start, end, _ in spans:
@@ -167,7 +172,7 @@ def find_named_services(text: str, path: str, index: ServiceNameIndex) -> NamedS
         position = end
     between_parts.append(text[position:])
     surroundings = _file_part("".join(between_parts), 0, len(text), index, _names_of_path(path, index))
-    return NamedServices(parts=tuple(parts), surroundings=surroundings)
+    return NamedServices(parts=(*(row for row in rows if row.names), *parts), surroundings=surroundings)
 
 
 def _function_part(text: str, start: int, end: int, index: ServiceNameIndex, path: str) -> FilePart | None:
@@ -330,6 +335,16 @@ def _yaml_parts(text: str, path: str) -> Iterator[tuple[int, int, str]]:
             yield match.start(), end, match["key"]
         elif _is_part_container(match["key"], path) and not gitlab:
             yield from _child_parts([key for key in keys if match.end() <= key.start() < end], end)
+
+
+def _combinations(text: str, jobs: Sequence[tuple[int, int, str]]) -> Iterator[tuple[int, int]]:
+    """Yield (start, end) of each combination that a matrix of a job includes: each may be for another service."""
+    for start, end, _ in jobs:
+        for match in _INCLUDED.finditer(text, start, end):
+            items = list(_COMBINATION.finditer(text, match.start("items"), match.end("items")))
+            first = items[0]["indent"] if items else ""
+            starts = [item.start() for item in items if item["indent"] == first]
+            yield from pairwise((*starts, match.end("items")))
 
 
 def _is_part_container(key: str, path: str) -> bool:

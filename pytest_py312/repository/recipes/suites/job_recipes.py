@@ -11,7 +11,12 @@ from pytest_py312.core.model.fleet import InstallRecipe
 from pytest_py312.repository.recipes.commands.command_walk import CommandRun, CommandWalk
 from pytest_py312.repository.recipes.commands.file_map import WORKSPACE, resolve_path
 from pytest_py312.repository.recipes.commands.install_steps import installs_from
-from pytest_py312.repository.recipes.suites.matrix_values import chosen_object, chosen_value, computed_value
+from pytest_py312.repository.recipes.suites.matrix_values import (
+    chosen_object,
+    chosen_value,
+    computed_value,
+    values_for_service,
+)
 from pytest_py312.repository.recipes.suites.runner_recipes import follow_runners
 from pytest_py312.repository.recipes.suites.suite_commands import (
     collects_around,
@@ -192,7 +197,8 @@ def walk_job(
     :param folder: the folder whose ``.github`` has the job.
     """
     path = walk.path
-    choice = {name: chosen_value(values, service_path, service_name) for name, values in job.matrix.items() if values}
+    matrix = values_for_service(job, service_path, service_name)
+    choice = {name: chosen_value(values, service_path, service_name) for name, values in matrix.items() if values}
     choice |= {
         key: value for key in job.computed if (value := computed_value(job, key, service_path, service_name, folder))
     }

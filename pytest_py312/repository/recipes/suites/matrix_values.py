@@ -55,6 +55,20 @@ def chosen_object(objects: Sequence[Mapping[str, str]], service_path: str, servi
     return next(named, objects[0])
 
 
+def values_for_service(job: "WorkflowJob", service_path: str, service_name: str) -> Mapping[str, Sequence[str]]:
+    """Return the values of each key of a matrix; where added combinations name the service, those of these."""
+    names = _names_of(service_path, service_name)
+    named = [
+        item
+        for item in job.combinations
+        if any(_is_inside(word, names) for value in item.values() for word in value.split())
+    ]
+    of_service: dict[str, dict[str, None]] = {}
+    for key, value in (pair for item in named for pair in item.items()):
+        of_service.setdefault(key, {})[value] = None
+    return {**job.matrix, **{key: tuple(values) for key, values in of_service.items()}}
+
+
 def _names_of(service_path: str, service_name: str) -> set[str]:
     return {service_path, service_name, service_path.rpartition("/")[2], f"./{service_path}"}
 

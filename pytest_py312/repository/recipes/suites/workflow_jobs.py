@@ -55,6 +55,8 @@ class WorkflowJob:
     steps: tuple[JobStep, ...]
     variables: Mapping[str, str] = field(default_factory=dict)
     matrix: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    combinations: tuple[Mapping[str, str], ...] = ()
+    """The combinations of ``include``."""
     matrix_objects: Mapping[str, tuple[Mapping[str, str], ...]] = field(default_factory=dict)
     """Keys of the matrix -> the objects that each may be: ``${{ matrix.module.test }}`` is a value of one."""
     computed: tuple[str, ...] = ()
@@ -97,6 +99,7 @@ def read_workflow_jobs(text: str) -> tuple[WorkflowJob, ...]:
                 steps=tuple(read_steps),
                 variables=job_variables,
                 matrix=_matrix(matrix),
+                combinations=tuple(dict(scalar_pairs(item)) for item in items_of(_include(matrix))),
                 matrix_objects=_matrix_objects(matrix),
                 computed=tuple(scalar_text(key) for key, value in matrix if _EXPRESSION.search(scalar_text(value))),
             )
@@ -165,6 +168,10 @@ def _circleci_folder(folder: str) -> str:
 
 def _default_folder(node: YamlNode | None) -> str:
     return scalar_text(child_of(child_of(child_of(node, "defaults"), "run"), "working-directory"))
+
+
+def _include(matrix: Sequence[tuple[YamlNode, YamlNode]]) -> YamlNode | None:
+    return next((node for name, node in matrix if scalar_text(name) == "include"), None)
 
 
 def _matrix(matrix: Sequence[tuple[YamlNode, YamlNode]]) -> dict[str, tuple[str, ...]]:

@@ -150,6 +150,13 @@ SEVERAL = [
             "        toxenv: py313\n"
         ),
     ),
+    (
+        ".github/workflows/ci.yml",
+        (
+            "matrix:\n  include:\n    - {app: a, python-version: '<V>'}\n«    - {app: a, python-version: '3.12'}\n»"
+            "    - app: b\n      python-version: '<V>'\n«    - app: b\n      python-version: '3.12'\n»"
+        ),
+    ),
     (".github/workflows/ci.yml", "python-version: |\n  <V>\n«  3.12\n»"),
     (".gitlab-ci.yml", "a: {parallel: {matrix: [{PYTHON_VERSION: ['<V>'«, '3.12'»]}]}}\n"),
     (

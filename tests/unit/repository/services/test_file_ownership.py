@@ -98,6 +98,18 @@ def test_each_part_of_a_workflow_is_asked_by_itself(at: str, names: set[str]) ->
     assert find_named_services(WORKFLOW, ".github/workflows/ci.yml", INDEX).names_at(WORKFLOW.index(at)) == names
 
 
+def test_each_combination_of_a_matrix_is_for_the_service_that_it_names() -> None:
+    text = (
+        "jobs:\n  test:\n    strategy:\n      matrix:\n        include:\n          - {app: api, python: 1}\n"
+        "          - python: 2\n            folder: services/user-service\n          - {os: linux, python: 3}\n"
+        "    steps: [{run: cd services/${{ matrix.app }}}, {with: {python-version: 4}}]\n"
+    )
+    named = find_named_services(text, ".github/workflows/ci.yml", INDEX)
+    of_job = {"api", "user-service"}
+    places = (f" {number}" for number in (1, 2, 3, 4))
+    assert [set(named.names_at(text.index(place))) for place in places] == [{"api"}, {"user-service"}, of_job, of_job]
+
+
 def test_work_that_is_handed_on_is_seen() -> None:
     """By the part that does it."""
     uses = {

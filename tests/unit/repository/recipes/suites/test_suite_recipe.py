@@ -831,6 +831,21 @@ jobs:
     ]
 
 
+def test_a_combination_that_names_the_service_gives_all_its_values(tmp_path: Path) -> None:
+    workflow = """\
+jobs:
+  t:
+    strategy: {matrix: {include: [{app: a, file: dev.txt}, {app: b, file: test.txt}]}}
+    steps:
+      - {run: "pip install -r ${{ matrix.file }} && pytest", working-directory: "services/${{ matrix.app }}"}
+"""
+    files = {f"services/{path}": "six\n" for path in ("a/dev.txt", "b/dev.txt", "b/test.txt")}
+    tree = write(tmp_path, {".github/workflows/t.yml": workflow, **files})
+    assert shown(read_workflow_recipe(tree, "services/b", "b")) == [
+        (".github/workflows/t.yml:5", "services/b/test.txt")
+    ]
+
+
 @pytest.mark.parametrize(
     ("options", "ignored"),
     [
