@@ -234,7 +234,7 @@ class FixSession:
         ]
         migrated = set(moves.migrated) if written else set()
         if changes or regenerated or migrated:  # comments alone need no second run
-            self._rerun_gate(session, changes, regenerated | migrated)
+            self._rerun_gate(session, changes, regenerated, migrated)
 
     def _show_diff(self, plan: ChangeSet, moves: MigrationPlan) -> None:
         """Show the diff, below comment lines (which ``git apply`` and ``patch`` skip) about what is not proven."""
@@ -321,11 +321,15 @@ class FixSession:
         return True
 
     def _rerun_gate(
-        self, session: pytest.Session, changes: Sequence[SpecifierChange | SourceChange], regenerated: set[str]
+        self,
+        session: pytest.Session,
+        changes: Sequence[SpecifierChange | SourceChange],
+        regenerated: set[str],
+        migrated: set[str],
     ) -> None:
         """Run the gate again to verify the changes; the exit status is that of this second run."""
         invocation = session.config.invocation_params
-        rerun = run_second_time([str(argument) for argument in invocation.args], invocation.dir, changes)
+        rerun = run_second_time([str(argument) for argument in invocation.args], invocation.dir, changes, migrated)
         self._rerun_output = rerun.output
         if rerun.exit_code is None:
             self._add_line("the gate was run again and did not finish, so nothing is proven; see below", is_error=True)
@@ -338,7 +342,7 @@ class FixSession:
             self._add_line(f"the gate was run again and does not confirm it: {line}", is_error=True)
         if not rerun.disagreements:
             blamed = {change.name if isinstance(change, SpecifierChange) else change.old for change in changes}
-            names = ", ".join(sorted(blamed | regenerated))
+            names = ", ".join(sorted(blamed | regenerated | migrated))
             self._add_line(
                 f"the gate was run again (exit status {rerun.exit_code}), and reports none of these: {names}"
             )

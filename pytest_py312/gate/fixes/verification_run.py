@@ -8,7 +8,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,8 +46,10 @@ def is_second_run() -> bool:
 AppliedChanges = Iterable[SpecifierChange | SourceChange]
 
 
-def run_second_time(arguments: Sequence[str], folder: Path, changes: AppliedChanges) -> SecondRun:
-    """Run pytest with ``arguments`` in ``folder``, and compare its findings with ``changes``."""
+def run_second_time(
+    arguments: Sequence[str], folder: Path, changes: AppliedChanges, moved: Collection[str] = ()
+) -> SecondRun:
+    """Run pytest with ``arguments`` in ``folder``; compare its findings with ``changes`` and the ``moved`` services."""
     with tempfile.TemporaryDirectory(prefix="py312-again-") as report_folder:
         report = Path(report_folder) / "report.json"
         result = process.run(
@@ -65,7 +67,9 @@ def run_second_time(arguments: Sequence[str], folder: Path, changes: AppliedChan
         return SecondRun(exit_code=None, output=f"{output}\nit was ended: {result.exit_reason.value}")
     if document is None:
         return SecondRun(exit_code=result.exit_code or None, output=output)
-    return SecondRun(exit_code=result.exit_code, output=output, disagreements=find_disagreements(document, changes))
+    return SecondRun(
+        exit_code=result.exit_code, output=output, disagreements=find_disagreements(document, changes, moved)
+    )
 
 
 def _read_report(report: Path) -> Mapping[str, Any] | None:
@@ -76,8 +80,14 @@ def _read_report(report: Path) -> Mapping[str, Any] | None:
     return document if isinstance(document, dict) else None
 
 
-def find_disagreements(document: Mapping[str, Any], changes: AppliedChanges) -> tuple[str, ...]:
-    """Return the findings in a JSON report on what was changed: requirements on the target, or source."""
+def find_disagreements(
+    document: Mapping[str, Any], changes: AppliedChanges, moved: Collection[str] = ()
+) -> tuple[str, ...]:
+    """Return what a JSON report has against the changes, one line each.
+
+    These are findings on changed requirements on the target, or on source, and checks of ``moved`` services, which were
+    ready, that say otherwise now.
+    """
     changed = list(changes)
     requirements = {(change.path, change.name) for change in changed if isinstance(change, SpecifierChange)}
     source = {(change.path, change.old) for change in changed if isinstance(change, SourceChange)}
@@ -95,9 +105,17 @@ def find_disagreements(document: Mapping[str, Any], changes: AppliedChanges) -> 
             )
         )
     )
-    return tuple(
-        dict.fromkeys(f"{finding['path']}:{finding['line']}: {finding['message']}" for finding in blaming_findings)
-    )
+    lines = (f"{finding['path']}:{finding['line']}: {finding['message']}" for finding in blaming_findings)
+    return tuple(dict.fromkeys((*lines, *_unready_checks(document, moved))))
+
+
+def _unready_checks(document: Mapping[str, Any], moved: Collection[str]) -> Iterator[str]:
+    words = {"failed": "failed", "errored": "could not be checked"}
+    for outcome in document["outcomes"] if moved else ():
+        if outcome["service"] in moved and outcome["status"] in words:
+            on = f" on {outcome['interpreter']}" if outcome["interpreter"] else ""
+            word = words[outcome["status"]]
+            yield f"{outcome['service']}: {outcome['check']}{on} {word} after its versions were changed"
 
 
 def _had_source_change(finding: Mapping[str, Any], changed: Set[tuple[str, str]]) -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_py312.core.model.findings import Finding, Interpreter, Outcome, SpecifierChange
+from pytest_py312.core.model.findings import Finding, Interpreter, Outcome, Severity, SpecifierChange
 from pytest_py312.core.model.plan import Plan, ServiceSettings
 from pytest_py312.gate.fixes.ready_services import blocking_reason, merge_changes, plan_ready_migrations
 from pytest_py312.gate.fixes.version_changes import MigrationPlan
@@ -63,6 +63,20 @@ def test_the_advice_is_to_declare_the_baseline_in_the_plan(tmp_path: Path) -> No
     stated = service("user-service", settings=ServiceSettings(baseline=Interpreter(3, 9)))
     assert plan_ready_migrations(Plan(root=tmp_path), [stated], [judged("versions")]).advice == ()
     assert plan_ready_migrations(Plan(root=tmp_path), [USER], [judged("versions")], drop_old_versions=True).advice == ()
+
+
+def test_tests_that_fail_on_the_baseline_too_wait_for_a_baseline_in_the_plan(tmp_path: Path) -> None:
+    """After the move no file says the baseline, and they would count as failures of the target."""
+    failing = Finding(code="PY404", message="1 test also fails on 3.9", severity=Severity.NOTE, preexisting=True)
+    outcomes = [judged("versions"), judged("suite", failing, interpreter="3.12")]
+    plan = moved(tmp_path, outcomes)
+    assert plan.changes == ()
+    assert [one.reason for one in plan.unmigrated] == [
+        'tests fail on 3.9 as well: to have them compared after the move, set [service."user-service"] baseline = "3.9"'
+    ]
+    stated = service("user-service", settings=ServiceSettings(baseline=Interpreter(3, 9)))
+    assert plan_ready_migrations(Plan(root=tmp_path), [stated], outcomes).changes
+    assert plan_ready_migrations(Plan(root=tmp_path), [USER], outcomes, drop_old_versions=True).changes
 
 
 def test_a_service_that_is_not_ready_stays_with_a_reason(tmp_path: Path) -> None:

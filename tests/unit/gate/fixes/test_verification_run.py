@@ -46,6 +46,20 @@ def test_other_findings_are_no_disagreement(other: dict[str, Any]) -> None:
     assert find_disagreements(other, [CHANGE]) == ()
 
 
+@pytest.mark.parametrize(
+    ("status", "line"),
+    [
+        ("passed", ()),
+        ("failed", ("api: suite on 3.12 failed after its versions were changed",)),
+        ("errored", ("api: suite on 3.12 could not be checked after its versions were changed",)),
+    ],
+)
+def test_a_moved_service_has_to_stay_ready(status: str, line: tuple[str, ...]) -> None:
+    outcome = {"service": "api", "check": "suite", "interpreter": "3.12", "status": status, "findings": []}
+    assert find_disagreements({"target": "3.12", "outcomes": [outcome]}, [], {"api"}) == line
+    assert find_disagreements({"target": "3.12", "outcomes": [outcome]}, [], {"other"}) == ()
+
+
 SOURCE = SourceChange(path=PATH, line=2, column=1, old="imp.reload", new="importlib.reload")
 
 
