@@ -76,7 +76,7 @@ def _services(report: Report) -> dict[str, Any]:
     services = service_views(report, summarize(report))
     names = [(stage.number, escape_terminal(stage.name)) for stage in report.plan.stages]
     return {
-        "columns": ["As a whole" if column is None else str(column) for column in table_columns(report)],
+        "columns": ["Any Python" if column is None else str(column) for column in table_columns(report)],
         "services": services,
         "anchors": {service.name: service.number for service in services},
         "filters": service_filters(services, dict(names)),

@@ -264,7 +264,7 @@ def _outcome_view(outcome: Outcome, calm: bool) -> OutcomeView:
     interpreter = outcome.interpreter
     return OutcomeView(
         check=escape_control(outcome.check),
-        interpreter=str(interpreter) if interpreter else "as a whole",
+        interpreter=str(interpreter) if interpreter else "any Python",
         order=(interpreter.major, interpreter.minor) if interpreter else (0, 0),
         sign=status_sign(CellState(outcome.status.value), calm=calm, cached=outcome.cached),
         reason=escape_terminal(outcome.reason) or ("nothing is blocking" if outcome.status is Status.PASSED else ""),

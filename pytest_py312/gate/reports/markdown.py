@@ -86,7 +86,7 @@ def _readiness_table(report: Report) -> str:
     if not columns:
         return ""
     planned_cells = {(cell.service.name, cell.interpreter) for cell in report.cells}
-    titles = [str(on) if on else "As a whole" for on in columns]
+    titles = [str(on) if on else "Any Python" for on in columns]
     titles += ["Owner"] if any(service.owners for service in report.services) else []
     lines = [markdown_row(["Service", "Stage", *titles]), markdown_row(["---"] * (2 + len(titles)))]
     for service in report.services:

@@ -279,7 +279,7 @@ MANY_SERVICES = 60
 """With more services than this, only those with problems have a row (unless ``-v`` is given)."""
 
 _SIGN_WIDTH = 6  # "[FAIL]", the longest
-_WHOLE_HEADING = "as a whole"
+_WHOLE_HEADING = "any Python"
 _GAP = 2
 _MIN_NAME_WIDTH = 12
 _MIN_OWNER_WIDTH = 8

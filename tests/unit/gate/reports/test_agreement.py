@@ -77,7 +77,7 @@ def test_a_service_that_fails_as_a_whole_is_seen_in_each_table() -> None:
 
     texts = texts_of(report_of(*passed, failed(finding(), None, "source")))
 
-    assert "| Service | Stage | As a whole | 3.9 | 3.10 | 3.12 |" in texts["markdown"]
+    assert "| Service | Stage | Any Python | 3.9 | 3.10 | 3.12 |" in texts["markdown"]
     assert "| user-service | 1 | ❌ failed | **✅ passed** | ✅ passed | ✅ passed |" in texts["markdown"]
     assert re.search(r"user-service +FAIL +\[ok\] +ok +ok", texts["terminal"])
 

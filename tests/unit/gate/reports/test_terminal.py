@@ -172,7 +172,7 @@ SUMMARIES = Path(__file__).parents[3] / "data/summaries"
 """The summary of :func:`twenty_services`, by the width of the terminal."""
 
 IN_80_COLUMNS = """\
-                                      as a whole   3.9     3.10    3.11    3.12
+                                      any Python   3.9     3.10    3.11    3.12
 stage 1 core (critical)
   user-service                        .            .      [ok*]    FAIL    FAIL
   api-gateway                         .            .      [ok*]    ok*     ok*
@@ -336,7 +336,7 @@ def test_a_service_without_a_suite_is_reported_as_such() -> None:
         "a cell missing",
         "no suite run",
         "blocked",
-        "as a whole",
+        "any Python",
         "errored",
         "all errored",
     ],
