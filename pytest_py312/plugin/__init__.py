@@ -120,7 +120,10 @@ _FLAG_OPTIONS: tuple[tuple[str, str], ...] = (
 
 _ACCEPTANCE_VARIABLE = "PY312_ACCEPTANCE"
 """As rollout/execution/acceptance_runner.py sets it."""
-_ENABLING = ("", "_stage", "_services", "_python", "_plan", "_shard", "_deploy", "_soak", "_verify_rollback")
+_ENABLING = (
+    "", "_stage", "_services", "_python", "_plan", "_shard", "_deploy", "_soak", "_verify_rollback", "_diff", "_fix",
+    "_update_locks", "_update_known_findings",
+)  # fmt: skip
 """The options that ask for the gate; the others only modify it."""
 
 
@@ -201,10 +204,24 @@ def _check_spelling(args: list[str]) -> None:
             )
 
 
+def _refuse_unused(config: pytest.Config) -> None:
+    """Report an option on the command line that modifies the gate, in a run without the gate: it would do nothing.
+
+    Settings of the repository may have it for all runs (``addopts``).
+
+    :raises pytest.UsageError: there is such an option.
+    """
+    words = (str(argument).partition("=")[0] for argument in config.invocation_params.args)
+    unused = next((word for word in words if word.startswith("--py312-")), "")
+    if unused and _ACCEPTANCE_VARIABLE not in os.environ:
+        raise pytest.UsageError(f"{unused} changes how services are checked, and nothing asks for that: add --py312")
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) -> Generator[None]:
     _check_spelling(args)
     if not _is_enabled(early_config):
+        _refuse_unused(early_config)
         return (yield)
     from pytest_py312.plugin.pytest_support.plain_imports import import_plainly
 

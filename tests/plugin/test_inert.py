@@ -57,11 +57,20 @@ def test_nothing_heavy_is_imported(faked: Faked, monkeypatch: pytest.MonkeyPatch
 
 
 def test_modifiers_alone_do_not_ask_for_it(faked: Faked) -> None:
-    """``--py312-runner`` in addopts is a setting, and turns no run into a gate."""
+    """``--py312-runner`` in addopts is a setting, and turns no run into a gate. Typed, it would do nothing."""
     faked.root.joinpath("test_own.py").write_text("def test_a(): pass\n")
-    result = faked.bare("test_own.py", "--py312-runner=local", "--py312-jobs=2", "--py312-no-cache")
+    result = faked.bare("test_own.py", "--py312-runner=local")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: --py312-runner changes how services are checked*: add --py312"])
+    faked.root.joinpath("pytest.ini").write_text("[pytest]\naddopts = --py312-runner=local --py312-jobs=2\n")
+    result = faked.bare("test_own.py")
     result.assert_outcomes(passed=1)
     assert "py312:" not in result.stdout.str()
+
+
+def test_changes_ask_for_it(faked: Faked) -> None:
+    result = faked.bare("--py312-diff")
+    assert "py312: readiness for Python" in result.stdout.str()
 
 
 @pytest.mark.parametrize(
