@@ -14,8 +14,6 @@ import yaml
 from pytest_py312 import plugin
 
 ROOT = Path(__file__).parents[2]
-RUN_BY_TESTS = ("README.md", "docs/tutorial.md")
-"""Pages whose commands tests really run: ``tests/integration/test_tutorial.py``, ``.ci/run``."""
 NOT_RUN = {
     ".": "activates an environment",
     "apt-get": "changes the system",

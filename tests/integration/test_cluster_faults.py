@@ -10,9 +10,11 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
+from pytest_py312.runners.docker.container_specs import CELL_LABEL
 from tests.integration.cloned_fleets import commit_fleet, differences
 from tests.integration.dask_clusters import (
     DaskCluster,
@@ -220,6 +222,34 @@ def test_an_interrupt_in_a_terminal_ends_a_cluster_of_this_machine(fleet: HeldFl
         assert_nothing_left(cluster, fleet)
         wait_until(lambda: not session_of(gate.process.pid), "the end of the workers")
         assert session_of(gate.process.pid) == []
+
+
+@pytest.mark.docker
+def test_an_interrupt_leaves_no_container_on_a_worker(tmp_path: Path, gate_cache: Path) -> None:
+    """The suite would run for minutes; it is in a container that a worker has started."""
+    name = f"held-{uuid4().hex[:8]}"
+    files = {
+        "py312.toml": PLAN,
+        f"services/{name}/requirements.txt": "",
+        f"services/{name}/tests/test_it.py": "import time\n\ndef test_it():\n    time.sleep(300)\n",
+    }
+    root = commit_fleet(tmp_path / "fleet", files)
+
+    def containers() -> list[str]:
+        listed = ["docker", "ps", "-a", "--format", f'{{{{.Label "{CELL_LABEL}"}}}}']
+        done = subprocess.run(listed, check=True, capture_output=True, text=True)
+        return [label for label in done.stdout.split() if name in label]
+
+    with dask_cluster(tmp_path) as cluster:
+        cluster.address = "local:1"
+        selection = ("--py312-runner=docker", f"--py312-cache-dir={gate_cache}", "-m", "py312_suite")
+        gate = cluster.gate(root, *selection)
+        wait_until(lambda: any("suite" in label for label in containers()), "the container of the suite")
+        os.kill(gate.process.pid, signal.SIGINT)
+
+        assert gate.wait(60) == pytest.ExitCode.INTERRUPTED, gate.output
+        wait_until(lambda: not containers(), "the removal of all containers")
+        assert containers() == []
 
 
 def test_a_killed_run_ends_the_checks_on_all_workers(

@@ -76,6 +76,19 @@ def test_what_pytest_selects_is_checked(repository: Repository, whole: Any) -> N
     assert len(repository.report("selected")["outcomes"]) == 2
 
 
+def test_the_first_failure_ends_the_run_and_is_run_again(repository: Repository, whole: Any) -> None:
+    """``-x`` and ``--lf``, as without a cluster."""
+    options = ["--py312-cluster=local:1", "-p", "cacheprovider", "-o", f"cache_dir={repository.folder / 'last'}"]
+    stopped = repository.run("stopped", *options, "-x")
+    failed = [outcome for outcome in repository.report("stopped")["outcomes"] if outcome["status"] == "failed"]
+    assert (stopped.returncode, len(failed)) == (1, 1), stopped.stdout
+
+    again = repository.run("again", *options, "--lf")
+    judged = [(outcome["service"], outcome["check"]) for outcome in repository.report("again")["outcomes"]]
+    assert again.returncode == 1, again.stdout
+    assert judged == [(failed[0]["service"], failed[0]["check"])]
+
+
 def test_nothing_is_left_beside_the_repository(repository: Repository, whole: Any) -> None:
     """Neither in it, nor in the folder of runs, nor in the shared one."""
     assert list((repository.folder / "shared").iterdir()) == []

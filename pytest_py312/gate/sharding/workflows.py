@@ -58,7 +58,7 @@ class WorkflowSettings:
 
     def check(self, part: str) -> str:
         """Return the command that checks a part, which is a variable of the CI system."""
-        words = ["pytest", "--py312", "-q"]
+        words = ["pytest", "--py312"]
         words += [f"--py312-stage={self.stage}"] if self.stage else []
         words += [f"--py312-durations={self.durations}"] if self.durations else []
         return (
@@ -69,7 +69,7 @@ class WorkflowSettings:
     def check_stage(self, stage: str, formats: Iterable[str]) -> str:
         """Return the command that checks a stage, which is a variable of the CI system."""
         reports = " ".join(f"--py312-report=report.{ending}" for ending in formats)
-        return f"pytest --py312 -q --py312-stage={stage} --py312-cache-dir=.py312/cache --junitxml=report.xml {reports}"
+        return f"pytest --py312 --py312-stage={stage} --py312-cache-dir=.py312/cache --junitxml=report.xml {reports}"
 
     def merge(self, commit: str, formats: Iterable[str] = ()) -> str:
         """Return the command that merges the parts, and writes the durations for the next run."""

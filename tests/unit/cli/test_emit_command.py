@@ -25,7 +25,7 @@ def test_github_has_a_job_for_each_part_and_one_that_always_runs(capsys: pytest.
     assert (jobs["py312"]["needs"], jobs["py312"]["if"]) == ("part", "always()")
     commands = [step["run"] for job in jobs.values() for step in job["steps"] if "run" in step]
     assert commands[1] == (
-        "pytest --py312 -q --py312-stage=1,2 --py312-shard=${{ matrix.part }}/3 --py312-cache-dir=.py312/cache "
+        "pytest --py312 --py312-stage=1,2 --py312-shard=${{ matrix.part }}/3 --py312-cache-dir=.py312/cache "
         "--py312-report=shard-${{ matrix.part }}.json"
     )
     assert commands[3].startswith("py312 merge shard-*.json --commit=${{ github.sha }} ")
