@@ -129,6 +129,8 @@ class CheckTraits:
     """It measures time: it is begun last, and no suite runs beside it."""
     reads_around: bool = False
     """The cached outcome also depends on files outside of all services."""
+    runs_suite: bool = False
+    """It may run the suite, so the cached outcome also depends on the files around the service that are copied."""
     sees_names_around: bool = False
     """The cached outcome also depends on the names of modules outside of the service."""
 

@@ -44,6 +44,7 @@ class DependencyCheck:
     """
 
     name = "dependencies"
+    runs_suite = True
     codes: tuple[str, ...] = tuple(f"PY{number}" for number in (*range(101, 108), *range(110, 119)))
 
     def run(self, cell: Cell, facts: Facts) -> CheckResult:

@@ -7,6 +7,8 @@ of pytest (https://docs.pytest.org/en/stable/changelog.html). Other failures get
 import re
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import combinations, islice
+from math import isclose
 
 from pytest_py312.core.model.findings import Finding, Interpreter
 from pytest_py312.dependencies.store.environments import Environment
@@ -95,9 +97,27 @@ def missing_input_hint(text: str, service: str) -> str:
     )
 
 
+_NUMBER = re.compile(r"(?<![\w.])-?\d{1,20}(?:\.\d{1,20})?(?:e[+-]?\d{1,3})?(?![\w.])", re.ASCII)
+_MOST_NUMBERS = 20
+_ROUNDING = 1e-12
+"""Relative difference below which two results of the same calculation were only rounded differently."""
+_SUM_REMEDY = (
+    "since 3.12 sum() of floats is more exact, so if they come from it, compare them with math.isclose or pytest.approx"
+)
+"""https://docs.python.org/3/whatsnew/3.12.html#other-language-changes"""
+
+
 def remedy_for(text: str) -> str:
     """Return the remedy for the end of a traceback, or an empty string if no pattern matches."""
-    return next((remedy for pattern, remedy in REMEDIES if re.search(pattern, text)), "")
+    known = next((remedy for pattern, remedy in REMEDIES if re.search(pattern, text)), "")
+    return known or (_SUM_REMEDY if "assert" in text.lower() and _has_close_floats(text) else "")
+
+
+def _has_close_floats(text: str) -> bool:
+    """Return whether ``text`` has two numbers that differ by rounding only."""
+    words = [match[0] for match in islice(_NUMBER.finditer(text), _MOST_NUMBERS)]
+    pairs = combinations({float(word) for word in words}, 2)
+    return any("." in word for word in words) and any(isclose(a, b, rel_tol=_ROUNDING) for a, b in pairs)
 
 
 def with_source_remedy(finding: Finding, source_findings: Iterable[Finding]) -> Finding:

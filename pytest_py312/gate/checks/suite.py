@@ -73,6 +73,7 @@ class SuiteCheck:
     """
 
     name = "suite"
+    runs_suite = True
     codes: tuple[str, ...] = ("PY250", "PY401", "PY402", "PY403", "PY404", "PY405", "PY406", "PY407", "PY408")
 
     def run(self, cell: Cell, facts: Facts) -> CheckResult:

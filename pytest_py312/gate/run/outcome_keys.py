@@ -6,6 +6,7 @@ With an equal key, the outcome of an earlier run is still valid.
 import hashlib
 import json
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
     from pytest_py312.analysis.libraries.service_imports import NeighborModules
 
 
+_DOCUMENTATION = re.compile(r"\.(?:md|rst)$|(?:^|/)(?:py312\.toml|\.gitignore|CODEOWNERS|LICENSE|NOTICE)$")
+"""Files that say nothing to a suite. The plan has its part in the key as it is read."""
+
+
 class OutcomeKeys:
     """The cache keys of the tasks of one run. An empty key means that the outcome must not be cached."""
 
@@ -48,6 +53,7 @@ class OutcomeKeys:
         self._services = services
         self._surroundings = Surroundings(plan.root, services)
         self._shared_digest = ""
+        self._digests_around: dict[str, str] = {}
         self._sibling_names: NeighborModules | None = None
         self._keys: dict[tuple[str, bool], str] = {}
         self._without_lock: set[str] = set()
@@ -67,6 +73,8 @@ class OutcomeKeys:
         if not service_key:
             return ""
         surroundings = self._cached_shared_digest() if traits.reads_around else ""
+        if traits.runs_suite:
+            surroundings += self._files_around(task.cell.service)
         if traits.sees_names_around:
             surroundings += " ".join(self._sibling_module_names(task.cell.service))
         return hashlib.sha256(
@@ -84,6 +92,17 @@ class OutcomeKeys:
         return own_unchanged and (
             not CheckTraits.of(task.check).reads_around or self._cached_shared_digest() == self._compute_shared_digest()
         )
+
+    def _files_around(self, service: Service) -> str:
+        """Return a digest of the files around a service that its suite may read, except for documentation.
+
+        What a suite says of a Python does not depend on that, or on the comments of the plan.
+        """
+        if service.name not in self._digests_around:
+            files = self._surroundings.files(service)
+            relevant = [(path, text) for path, text in sorted(files.items()) if not _DOCUMENTATION.search(path)]
+            self._digests_around[service.name] = hashlib.sha256(json.dumps(relevant).encode()).hexdigest()
+        return self._digests_around[service.name]
 
     def _sibling_module_names(self, service: Service) -> list[str]:
         from pytest_py312.analysis.libraries.service_imports import NeighborModules
@@ -120,7 +139,6 @@ class OutcomeKeys:
         outside = [file for file in read if not file.startswith(f"{service.path}/")]
         paths = [path for file in sorted(outside) if (path := self._plan.root / file).is_file()]
         parts += [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
-        parts += [sorted(self._surroundings.files(service).items())]
         parts += [self._build_digest(cell) for cell in cells]
         lock_digests = [self._cached_lock_digests(cell) for cell in cells]
         if installs and None in lock_digests:

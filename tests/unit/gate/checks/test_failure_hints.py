@@ -37,6 +37,9 @@ from tests.support.fakes import installation_of
         ),
         ('TypeError: required field "lineno" missing from alias', "newer version"),
         ("AttributeError: 'FileFinder' object has no attribute 'find_module'", "find_spec"),
+        ("AssertionError: assert 0.9999999999999999 == 1.0", "sum()"),
+        ("AssertionError: 0.30000000000000004 != 0.3", "sum()"),
+        ("AssertionError: assert 1 == 0.9999999999999999", "sum()"),
     ],
 )
 def test_a_known_failure_has_its_remedy(text: str, word: str) -> None:
@@ -75,6 +78,8 @@ def test_code_that_protoc_generates_has_its_line_of_the_plan(module: str) -> Non
         "ModuleNotFoundError: No module named 'my.distutils'",
         "ModuleNotFoundError: No module named 'requests'",
         "AssertionError: assert 1 == 2",
+        "AssertionError: assert 1.25 == 1.5",
+        "AssertionError: assert 1.0 == 1",
         "AttributeError: 'Plugin' object has no attribute 'find_plugin'",
     ],
 )

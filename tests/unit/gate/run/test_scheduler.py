@@ -31,6 +31,7 @@ from pytest_py312.gate.run.outcome_keys import OutcomeKeys
 from pytest_py312.gate.run.scheduler import LAST, Scheduler, _Readiness
 from pytest_py312.gate.run.state import StateFile
 from pytest_py312.gate.run.tasks import CheckTask
+from pytest_py312.runners.surroundings import Surroundings
 from tests.support.fakes import FakeRunner, cell_of, installation_of, run_of, service, service_tree
 
 INTERPRETERS = ("3.9", "3.10", "3.11", "3.12")
@@ -49,6 +50,7 @@ class ThirdPartyCheck:
     unchecked: str = ""
     is_kept: bool = True
     comes_last: bool = False
+    runs_suite: bool = False
 
     def run(self, cell: Cell, facts: Facts) -> CheckResult:
         self.asked.append(cell)
@@ -132,6 +134,21 @@ def test_owners_are_no_part_of_the_key(fleet_of_one: tuple[Path, Service], monke
     runs = [runs_of_own_check(root, each, own, monkeypatch, ("UTC",)) for each in (of, owned)]
 
     assert runs == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("path", "runs_suite", "runs"),
+    [("settings.env", True, 2), ("settings.env", False, 1), ("README.md", True, 1), ("py312.toml", True, 1)],
+)
+def test_files_around_are_part_of_the_key_where_a_suite_may_read_them(
+    fleet_of_one: tuple[Path, Service], monkeypatch: pytest.MonkeyPatch, path: str, runs_suite: bool, runs: int
+) -> None:
+    own = ThirdPartyCheck(name=CHECKS[0].name, runs_suite=runs_suite)
+    monkeypatch.setattr("pytest_py312.gate.run.outcome_keys.CHECKS", (own,))
+    contents = iter(("before", "after"))
+    monkeypatch.setattr(Surroundings, "files", lambda self, of: {path: next(contents)})
+
+    assert runs_of_own_check(*fleet_of_one, own, monkeypatch) == runs
 
 
 def test_the_time_zone_is_part_of_the_key(fleet_of_one: tuple[Path, Service], monkeypatch: pytest.MonkeyPatch) -> None:
