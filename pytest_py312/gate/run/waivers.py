@@ -7,6 +7,7 @@ the list of waivers never outlives the problems.
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from pytest_py312.core.errors import did_you_mean
 from pytest_py312.core.model.findings import Finding, Outcome, Status
 from pytest_py312.core.model.fleet import Service
 from pytest_py312.core.model.plan import Waiver
@@ -37,7 +38,7 @@ def apply_waivers(outcome: Outcome, waivers: Sequence[Waiver], codes: Sequence[s
         findings += _apply_to_finding(finding, waivers, used_waivers)
     if is_target and outcome.status in (Status.PASSED, Status.FAILED):
         findings += [
-            _unused_waiver_finding(waiver)
+            _unused_waiver_finding(waiver, _similar_test(waiver, findings))
             for waiver in waivers
             if waiver not in used_waivers and _concerns_check(waiver, codes)
         ]
@@ -90,12 +91,19 @@ def _concerns_check(waiver: Waiver, codes: Sequence[str]) -> bool:
     return waiver.code in codes if waiver.code else "PY401" in codes
 
 
-def _unused_waiver_finding(waiver: Waiver) -> Finding:
+def _similar_test(waiver: Waiver, findings: Iterable[Finding]) -> str:
+    """Return the end of a sentence with a failing test whose name the waiver may mean; empty if there is none."""
+    failing = [name for finding in findings if not finding.waived for name in finding.names]
+    return did_you_mean(waiver.test, failing) if waiver.test else ""
+
+
+def _unused_waiver_finding(waiver: Waiver, similar: str) -> Finding:
     waived_item = waiver.code or waiver.test
+    reason = f"matches no test that fails{similar}" if similar else "is not needed any more"
     return Finding(
         code="PY901",
-        message=f"the waiver of {waived_item} for {waiver.service} ({waiver.owner}) is not needed any more",
-        remedy="remove it from the plan",
+        message=f"the waiver of {waived_item} for {waiver.service} ({waiver.owner}) {reason}",
+        remedy="correct it, or remove it from the plan" if similar else "remove it from the plan",
         location=waiver.location,
         names=(waived_item,),
     )

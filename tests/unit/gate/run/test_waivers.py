@@ -100,6 +100,14 @@ def test_an_unused_waiver_fails_on_the_target(what: dict[str, str]) -> None:
     assert "not needed any more" in finding.message
 
 
+def test_a_misspelt_test_is_answered_with_the_one_that_fails() -> None:
+    name = "tests/test_rows.py::test_order"
+    found = applied(outcome(failing(name)), waiver(test="tests/test_row.py::test_order"))
+    (finding,) = (one for one in found.findings if one.code == "PY901")
+    assert finding.message.endswith(f'matches no test that fails, perhaps you meant "{name}"')
+    assert finding.remedy == "correct it, or remove it from the plan"
+
+
 def test_an_unused_waiver_is_no_finding_before_the_target() -> None:
     found = outcome()
 
