@@ -189,7 +189,7 @@ def doubt_about(outcomes: Sequence[Outcome]) -> str:
         return blocking_reason(outcomes)
     blocking = [finding for outcome in failed for finding in outcome.findings if _blocks(finding)]
     are_fixed = blocking and all(finding.changes and not needs_trial(finding) for finding in blocking)
-    remedies = " (the remedies are in this diff)" if are_fixed else ""
+    remedies = " (the remedies are in this diff)" if are_fixed else " (not every remedy is in this diff)"
     return f"blocked: {blocking_reason(failed)}{remedies}"
 
 

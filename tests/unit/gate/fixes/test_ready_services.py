@@ -135,7 +135,7 @@ def proposed(root: Path, outcomes: Sequence[Outcome], files: dict[str, str]) -> 
     ("outcomes", "doubt"),
     [
         ([errored("suite")], "suite could not be checked"),
-        ([errored("suite"), judged("source", BROKEN)], "blocked: source failed"),
+        ([errored("suite"), judged("source", BROKEN)], "blocked: source failed (not every remedy is in this diff)"),
         (
             [judged("source", replace(BROKEN, changes=(FIX,)))],
             "blocked: source failed (the remedies are in this diff)",
