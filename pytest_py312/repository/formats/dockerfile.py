@@ -31,6 +31,10 @@ _DOCKERFILE = re.compile(
     r"(?:(?:Docker|Container)file(?:[._-].+)?|.+\.(?:Docker|Container)file|[\w-]+Dockerfile)", re.IGNORECASE
 )
 _SYSTEM_PYTHON = re.compile(r"python3?(?:\.\d+)?(?:-pip|-dev|-minimal)?(?:[=~<>@]\S*)?|py3-pip", re.ASCII)
+_VERSIONED_PYTHON = re.compile(
+    r"python3(?:\.(?P<dotted>\d{1,2})|(?P<joined>\d{1,2}))(?:-[a-z]{1,20})?(?:=\S*)?", re.ASCII
+)
+"""A package of one version: ``python3.9``, or ``python39-devel`` of older releases of RHEL."""
 _SYSTEM_INSTALLERS = frozenset({"apk", "apt", "apt-get", "dnf", "microdnf", "yum"})
 _STARTS_PYTHON = re.compile(r"\bpython3?\b|\.py\b|\b(?:gunicorn|uvicorn|hypercorn|daphne|flask|celery|uwsgi)\b")
 _NOT_DOCKERFILE_ENDINGS = (
@@ -169,6 +173,25 @@ class DockerfileText:
         return any(map(_STARTS_PYTHON.search, starts)) and any(map(_installs_python, own))
 
     @property
+    def system_python(self) -> tuple[Interpreter, int, str] | None:
+        """The Python of a distribution that the image of production installs, with its line and package.
+
+        ``None`` if that is none of a version, or several: ``apt-get install python3.9``, ``microdnf install python39``.
+        """
+        found: dict[Interpreter, tuple[int, str]] = {}
+        instructions = [
+            item
+            for stage in (self.chain_of(self.final_stage) if self.final_stage else ())
+            for item in self.instructions_of(stage)
+        ]
+        for instruction in instructions:
+            for word in _installed_packages(instruction):
+                if match := _VERSIONED_PYTHON.fullmatch(word):
+                    version = Interpreter(3, int(match["dotted"] or match["joined"]))
+                    found.setdefault(version, (instruction.line, word))
+        return next(((version, *place) for version, place in found.items()), None) if len(found) == 1 else None
+
+    @property
     def environment(self) -> dict[str, str]:
         """The variables that its last stage sets for what it starts."""
         environment: dict[str, str] = {}
@@ -216,14 +239,15 @@ def is_dockerfile(name: str) -> bool:
 
 def _installs_python(instruction: Instruction) -> bool:
     """Return whether a line installs the Python of a distribution: ``apk add python3``."""
-    if instruction.keyword != "RUN":
-        return False
-    for command in re.split(r"[;&|\n]", instruction.arguments.replace("\\\n", " ")):
-        words = command.split()
-        is_install = not (_SYSTEM_INSTALLERS.isdisjoint(words) or {"add", "install"}.isdisjoint(words))
-        if is_install and any(map(_SYSTEM_PYTHON.fullmatch, words)):
-            return True
-    return False
+    return any(map(_SYSTEM_PYTHON.fullmatch, _installed_packages(instruction)))
+
+
+def _installed_packages(instruction: Instruction) -> Iterator[str]:
+    """Yield the words of the commands of a line that install packages of the system."""
+    commands = re.split(r"[;&|\n]", instruction.arguments.replace("\\\n", " ")) if instruction.keyword == "RUN" else ()
+    for words in map(str.split, commands):
+        if not (_SYSTEM_INSTALLERS.isdisjoint(words) or {"add", "install"}.isdisjoint(words)):
+            yield from words
 
 
 @lru_cache(maxsize=8)

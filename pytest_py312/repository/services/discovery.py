@@ -22,6 +22,7 @@ from pytest_py312.repository.services.detection.service_files import (
 from pytest_py312.repository.services.detection.service_folders import detect_folders, is_excluded
 from pytest_py312.repository.services.detection.suites_above import with_suites_above
 from pytest_py312.repository.services.detection.suites_of_packages import with_suites_of_packages
+from pytest_py312.repository.services.detection.undeclared_test_tools import with_test_tools
 from pytest_py312.repository.services.detection.unread_service import bare_service, read_or_mark
 from pytest_py312.repository.services.detection.working_folders import with_working_folders
 from pytest_py312.repository.services.library_files import with_files_apart
@@ -92,6 +93,7 @@ def discover(plan: Plan) -> Fleet:
         tree, services, _test_sources, lambda sources: required_lines(tree, sources)
     )
     services, of_working_folders = with_working_folders(tree, services)
+    services, of_test_tools = with_test_tools(plan, tree, services)
     services = [_without_lock_of_tests(service) for service in services]
     ordered = sorted(with_owners(plan, services), key=lambda service: (service.stage, service.path))
     assumptions = [
@@ -115,6 +117,7 @@ def discover(plan: Plan) -> Fleet:
         *of_suites,
         *of_package_suites,
         *of_working_folders,
+        *of_test_tools,
         *describe_sources_by_name(ordered),
     ]
     return Fleet(services=tuple(ordered), assumptions=tuple(assumptions))

@@ -117,6 +117,8 @@ def read_install_command(words: Sequence[str]) -> InstallCommand | None:
     if not words:
         return None
     name, arguments = words[0].rpartition("/")[2], list(words[1:])
+    if _PYTHON.fullmatch(name):
+        arguments = _with_separate_module(arguments)
     if _is_build(name, arguments):
         tool = "setup.py" if _PYTHON.fullmatch(name) and "-m" not in arguments else "pip"
         return _read_build(tool, _without_options(arguments)[1:] if name != "pyproject-build" else arguments)
@@ -131,8 +133,9 @@ def read_install_command(words: Sequence[str]) -> InstallCommand | None:
 def read_pip_setting(words: Sequence[str]) -> tuple[str, str] | None:
     """Read ``pip config set global.index-url URL``: the variable that sets the same option, and its value."""
     remaining = list(words)
-    if remaining and _PYTHON.fullmatch(remaining[0].rpartition("/")[2]) and remaining[1:2] == ["-m"]:
-        remaining = remaining[2:]
+    if remaining and _PYTHON.fullmatch(remaining[0].rpartition("/")[2]):
+        module = _with_separate_module(remaining[1:])
+        remaining = module[1:] if module[:1] == ["-m"] else remaining
     if not remaining or not _PIP.fullmatch(remaining[0].rpartition("/")[2]):
         return None
     arguments = [word for word in remaining[1:] if not word.startswith("-")]
@@ -142,6 +145,16 @@ def read_pip_setting(words: Sequence[str]) -> tuple[str, str] | None:
     if section not in ("global", "install") or not option:
         return None
     return f"PIP_{option.replace('-', '_').upper()}", arguments[3]
+
+
+def _with_separate_module(words: Sequence[str]) -> list[str]:
+    """Return the arguments of ``python`` with ``-m pip`` in place of ``-mpip``."""
+    for number, word in enumerate(words):
+        if not word.startswith("-") or word == "-m":
+            break
+        if word.startswith("-m"):
+            return [*words[:number], "-m", word[2:], *words[number + 1 :]]
+    return list(words)
 
 
 def _without_options(words: Sequence[str]) -> list[str]:

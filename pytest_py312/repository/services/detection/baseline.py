@@ -44,8 +44,9 @@ def find_baseline(
 ) -> Baseline:
     """Return the baseline that plan, images, pins, matrices of tests, requires-python, workflows or tox.ini declare.
 
-    The ``runtime`` of a platform comes after images; ``with_test_job`` adds the Pythons of the job outside of the
-    service that runs its tests. Both read further files, so they are asked only where nothing before them decides.
+    The ``runtime`` of a platform comes after images and their packages; ``with_test_job`` adds the Pythons of the job
+    outside of the service that runs its tests. Both read further files, so they are asked only where nothing before
+    them decides.
 
     They are asked in this order. Of a matrix it is the newest interpreter before the target: the code is known to work
     there, and what differs from it is due to the target and not to requirements that have newer releases for newer
@@ -76,7 +77,12 @@ def _declared_baseline(
 ) -> Baseline | None:
     if settings.baseline:
         return Baseline(interpreter=settings.baseline, source=f"{plan.source or 'the plan'} says {settings.baseline}")
-    certain = _baseline_of_images(files) or _baseline_of_runtime(runtime()) or _baseline_of_pins(files)
+    certain = (
+        _baseline_of_images(files)
+        or _baseline_of_packages(files)
+        or _baseline_of_runtime(runtime())
+        or _baseline_of_pins(files)
+    )
     if certain is not None:
         return certain
     files = with_test_job(files)
@@ -104,6 +110,16 @@ def _baseline_of_images(files: ServiceFiles) -> Baseline | None:
         listed = ", ".join(_describe_stage(dockerfile_path, other_stage) for _, dockerfile_path, other_stage in finals)
         assumptions = (f"has Dockerfiles that disagree ({listed}); the oldest, {interpreter}, is its baseline",)
     return Baseline(interpreter=interpreter, source=_describe_stage(path, stage), assumptions=assumptions)
+
+
+def _baseline_of_packages(files: ServiceFiles) -> Baseline | None:
+    """Return the oldest Python that production Dockerfiles install from a distribution of Linux."""
+    own = [each for each in files.dockerfiles if is_production_dockerfile(each.path, files.path)]
+    installed = [(found, each.path) for each in own if (found := each.system_python) is not None]
+    if not installed:
+        return None
+    (interpreter, line, package), path = min(installed)
+    return Baseline(interpreter=interpreter, source=f"{path}:{line} installs {package}")
 
 
 def _baseline_of_runtime(runtime: VersionDeclaration | None) -> Baseline | None:

@@ -825,6 +825,21 @@ IN_SEQUENCE = "jobs:\n  test:\n    steps:\n" + "".join(
 @pytest.mark.parametrize(
     ("files", "baseline", "source"),
     [
+        (
+            {"Dockerfile": "FROM ubuntu\nRUN apt-get install -y python3.9 python3-pip\n", ".python-version": "3.10\n"},
+            "3.9",
+            "svc/Dockerfile:2 installs python3.9",
+        ),
+        (
+            {"Dockerfile": "FROM ubi8\nRUN microdnf install -y python39 \\\n  python39-devel && echo python311\n"},
+            "3.9",
+            "svc/Dockerfile:2 installs python39",
+        ),
+        (
+            {"Dockerfile": "FROM ubuntu\nRUN apt install python3.9 python3.11\n", ".python-version": "3.10\n"},
+            "3.10",
+            "svc/.python-version:1 says 3.10",
+        ),
         ({"Dockerfile": "FROM python:3.9\n"}, "3.9", "svc/Dockerfile:1 says python:3.9"),
         ({"Dockerfile": "FROM python:3.12 AS a\nFROM python:3.10-slim\n"}, "3.10",
          "svc/Dockerfile:2 says python:3.10-slim"),

@@ -28,6 +28,7 @@ def read(text: str) -> dict[str, object] | None:
         ),
         ("/venv/bin/pip3 install '.[x,y]' -e ./z", {"tool": "pip", "arguments": (".[x,y]",), "editables": ("./z",)}),
         ("python3.11 -m pip install -U a", {"tool": "pip", "arguments": ("a",), "flags": ("--upgrade",)}),
+        ("python3 -mpip install a", {"tool": "pip", "arguments": ("a",)}),
         ("pip install --target=/t --prefix /p a", {"tool": "pip", "arguments": ("a",), "target": "/t", "prefix": "/p"}),
         (
             "pip install --require-hashes --no-deps --no-binary :all: -i https://x/ -r a",

@@ -1,0 +1,114 @@
+"""Find what tests use to test, such as ``pyfakefs`` or the fixture ``mocker``, and nothing of the repository requires.
+
+Developers have it installed, so a suite without it says nothing of a Python.
+"""
+
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
+
+from packaging.requirements import Requirement
+
+from pytest_py312.core.model.fleet import RequirementSource, Service
+from pytest_py312.core.model.plan import Plan, SuiteKind
+from pytest_py312.core.text import join_names
+from pytest_py312.repository.recipes.suites.pytest_settings import TEST_FILE
+from pytest_py312.repository.services.detection.unread_service import read_or_mark
+from pytest_py312.repository.services.requirements.requirement_set import read_requirement_set
+from pytest_py312.repository.tree import Tree, join_path
+
+FILE_LIMIT = 100
+"""Test files that are read for one service."""
+_FOLDER_DEPTH = 6
+_TOOLS: Mapping[str, str] = {
+    "aioresponses": "aioresponses",
+    "assertpy": "assertpy",
+    "ddt": "ddt",
+    "factory": "factory-boy",
+    "faker": "faker",
+    "fakeredis": "fakeredis",
+    "freezegun": "freezegun",
+    "httpretty": "httpretty",
+    "hypothesis": "hypothesis",
+    "model_bakery": "model-bakery",
+    "mongomock": "mongomock",
+    "moto": "moto",
+    "parameterized": "parameterized",
+    "pyfakefs": "pyfakefs",
+    "pytest_mock": "pytest-mock",
+    "requests_mock": "requests-mock",
+    "responses": "responses",
+    "respx": "respx",
+    "testfixtures": "testfixtures",
+    "time_machine": "time-machine",
+    "vcr": "vcrpy",
+}
+"""Module -> the project, which is made for tests only."""
+_PLUGINS: Mapping[str, str] = {
+    r"\bpytest\.mark\.asyncio\b": "pytest-asyncio",
+    r"\bpytest\.mark\.django_db\b": "pytest-django",
+    r"^[ ]*(?:async )?def \w+\([^)]{0,300}\bmocker\b": "pytest-mock",
+    r"^[ ]*(?:async )?def \w+\([^)]{0,300}\brequests_mock\b": "requests-mock",
+    r"^[ ]*(?:async )?def \w+\([^)]{0,300}\bhttpx_mock\b": "pytest-httpx",
+    r"^from (?:fastapi|starlette)\.testclient import\b": "httpx<0.28",
+}
+"""Pattern of a use -> the project. Until 0.28, httpx has what the test client of older versions of starlette calls."""
+_IMPORT = re.compile(rf"^(?:import|from)[ \t]+(?P<module>{'|'.join(_TOOLS)})\b", re.MULTILINE)
+_PATTERNS = tuple((re.compile(pattern, re.MULTILINE), project) for pattern, project in _PLUGINS.items())
+
+
+def with_test_tools(plan: Plan, tree: Tree, services: Sequence[Service]) -> tuple[list[Service], list[str]]:
+    """Return ``services`` with the requirements that only their tests show, and what is assumed.
+
+    Where a job of the repository installs what the tests need, or the plan says it, that is all that they have.
+    """
+    completed = [read_or_mark(service, lambda each: _with_tools(plan, tree, each)) for service in services]
+    return completed, [
+        f"{after.name} has tests that use {join_names([source.arguments[0] for source in added])}, which nothing "
+        "requires: installed for them."
+        for before, after in zip(services, completed, strict=True)
+        if (added := after.test_requirements[len(before.test_requirements) :])
+    ]
+
+
+def _with_tools(plan: Plan, tree: Tree, service: Service) -> Service:
+    settings = service.settings
+    is_known = service.test_recipe is not None or settings.requirements is not None or settings.test_install is not None
+    if service.suite is None or is_known or service.separate_tests:
+        return service
+    used: dict[str, RequirementSource] = {}
+    for source in _tools_in_tests(tree, service):
+        used.setdefault(source.arguments[0], source)
+    if service.suite.kind is not SuiteKind.PYTEST:
+        used = {name: source for name, source in used.items() if not name.startswith("pytest-")}
+    if not used:
+        return service
+    names = _required_names(plan, service)
+    missing = tuple(source for text, source in used.items() if Requirement(text).name not in names)
+    return replace(service, test_requirements=(*service.test_requirements, *missing))
+
+
+def _required_names(plan: Plan, service: Service) -> Collection[str]:
+    """Return the projects that the service requires, and those that the extras of its frameworks bring."""
+    entries = read_requirement_set(plan.root, (*service.requirements, *service.test_requirements)).entries
+    names = {entry.name for entry in entries}
+    has_client = any(re.match(r"(?:fastapi|starlette)\[", entry.text) for entry in entries)
+    return names | {"httpx"} if has_client else names
+
+
+def _tools_in_tests(tree: Tree, service: Service) -> Iterator[RequirementSource]:
+    scan = tree.scan_folder(service.path, depth=_FOLDER_DEPTH)
+    nested = tuple(f"{path}/" for path in service.nested_folders)
+    names = (name for name in scan.files if _is_for_tests(name.rpartition("/")[2]))
+    tests = (path for name in names if not (path := join_path(service.path, name)).startswith(nested or ("\0",)))
+    for path in islice(tests, FILE_LIMIT):
+        text = tree.read_or_none(path) or ""
+        uses = [(match.start(), _TOOLS[match["module"]]) for match in _IMPORT.finditer(text)]
+        uses += [(match.start(), project) for pattern, project in _PATTERNS if (match := pattern.search(text))]
+        for start, project in uses:
+            yield RequirementSource(path=path, line=text.count("\n", 0, start) + 1, arguments=(project,))
+
+
+def _is_for_tests(name: str) -> bool:
+    return name == "conftest.py" or TEST_FILE.fullmatch(name) is not None
