@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -73,12 +74,14 @@ class SourceFolder:
 class SourceFiles:
     """The Python files of one service before they are scanned. ``unread`` are (file or folder, reason).
 
-    ``compiled`` are the paths of its extension modules; empty if it has sources to compile.
+    ``compiled`` are the paths of its extension modules; empty if it has sources to compile. ``bytecode`` are those of
+    its modules without a source (``app/secret.pyc``), with the magic number of each.
     """
 
     tasks: tuple[ScanTask, ...]
     unread: tuple[tuple[str, str], ...]
     compiled: tuple[str, ...] = ()
+    bytecode: tuple[tuple[str, int], ...] = ()
 
     @property
     def contents(self) -> dict[str, bytes]:
@@ -300,7 +303,21 @@ class SourceReader:
         texts = chain(self._texts(embedding), self._texts_of_lines(folder.started_above))
         for task in _embedded_tasks(texts, shared):
             tasks.setdefault(task.path, task)
-        return SourceFiles(tasks=tuple(tasks.values()), unread=tuple(unread), compiled=_compiled_files(files))
+        return SourceFiles(
+            tasks=tuple(tasks.values()),
+            unread=tuple(unread),
+            compiled=_compiled_files(files),
+            bytecode=tuple(self._bytecode(files)),
+        )
+
+    def _bytecode(self, files: Sequence[str]) -> Iterator[tuple[str, int]]:
+        """Yield the modules that are only there as bytecode, with their magic numbers."""
+        compiled = [name for name in files if name.endswith(".pyc") and "__pycache__" not in name.split("/")]
+        sources = set(files) if compiled else set()
+        for name in compiled:
+            if name[:-1] not in sources:
+                with suppress(OSError, UnsafeFile):
+                    yield name, int.from_bytes(self._tree.read_start(name, 2), "little")
 
     def _task(self, path: str, local_modules: frozenset[str]) -> ScanTask:
         """Return a file with its content.

@@ -1,12 +1,14 @@
-"""Find extension modules in a service that are compiled for other Pythons than the target. Pure.
+"""Find extension modules and bytecode in a service that are compiled for other Pythons than the target. Pure.
 
 The suffix of an extension module names the Python that it was compiled for (PEP 3149): the import system of another
-CPython does not look for it. Suffixes without a version (``.abi3.so``, ``.so``) are found by every Python.
+CPython does not look for it. Suffixes without a version (``.abi3.so``, ``.so``) are found by every Python. Bytecode
+without a source (``app/secret.pyc``) begins with a magic number that only one version of CPython accepts.
 """
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from pytest_py312.analysis.judging.evidence import Evidence, version_label
 from pytest_py312.analysis.judging.packaging import IMPORT_ERRORS
@@ -17,13 +19,19 @@ from pytest_py312.core.model.findings import Finding, Location, Severity
 
 _TAG = re.compile(r"(?:cpython-|cp)(\d)(\d+)[a-z]?\b")
 
+_MAGIC_NUMBERS: Mapping[int, tuple[int, int]] = {
+    3413: (3, 8), 3425: (3, 9), 3439: (3, 10), 3495: (3, 11), 3531: (3, 12), 3571: (3, 13), 3627: (3, 14),
+}  # fmt: skip
+"""Of the final releases; https://github.com/python/cpython/blob/main/Include/internal/pycore_magic_number.h."""
+_BYTECODE = ".pyc"
+
 _Version = tuple[int, int]
 _Parts = tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CompiledModule:
-    """An extension module: ``folder/name``, the CPython versions that it is compiled for, and one of its files."""
+    """A compiled module: ``folder/name``, the CPython versions that it is compiled for, and one of its files."""
 
     folder: str
     name: str
@@ -36,11 +44,14 @@ class CompiledModule:
         return (*filter(None, self.folder.split("/")), self.name)
 
 
-def find_compiled_modules(compiled: Iterable[str], sources: Iterable[str]) -> tuple[CompiledModule, ...]:
+def find_compiled_modules(
+    compiled: Iterable[str], sources: Iterable[str], bytecode: Mapping[str, int] = MappingProxyType({})
+) -> tuple[CompiledModule, ...]:
     """Return the modules that some CPython versions cannot import, because only files for others are there.
 
     :param compiled: the extension modules of a service.
     :param sources: its Python files. A module or a package of the same name is what other versions import.
+    :param bytecode: its modules that have no source, with their magic numbers.
     """
     versions: dict[tuple[str, str], set[_Version]] = {}
     examples: dict[tuple[str, str], str] = {}
@@ -53,6 +64,11 @@ def find_compiled_modules(compiled: Iterable[str], sources: Iterable[str]) -> tu
             for_every_python.add(place)
         elif stem.isidentifier():
             versions.setdefault(place, set()).add((int(tag[1]), int(tag[2])))
+            examples[place] = path
+    for path, number in sorted(bytecode.items()):
+        if number in _MAGIC_NUMBERS and path.rpartition("/")[2].removesuffix(_BYTECODE).isidentifier():
+            place = _place(path.removesuffix(_BYTECODE))
+            versions.setdefault(place, set()).add(_MAGIC_NUMBERS[number])
             examples[place] = path
     return tuple(
         CompiledModule(folder=folder, name=name, versions=frozenset(tagged), path=examples[folder, name])
@@ -117,9 +133,10 @@ def _finding(module: CompiledModule, evidence: Evidence, severity: Severity, loc
     versions = ", ".join(map(version_label, sorted(module.versions)))
     where = "" if location.path == module.path else f" ({module.path})"
     target = version_label(evidence.target.version)
+    kind = "bytecode of the module" if module.path.endswith(_BYTECODE) else "extension module"
     return Finding(
         code="PY211",
-        message=f"extension module {module.name} is compiled for {versions} only: {target} cannot import it{where}",
+        message=f"{kind} {module.name} is compiled for {versions} only: {target} cannot import it{where}",
         remedy=f"add the file that is compiled for {target}, or install the project from the index",
         severity=severity,
         location=location,

@@ -70,6 +70,7 @@ def analysis_key(
         [(task.key, task.path) for task in source.tasks],
         source.unread,
         source.compiled,
+        source.bytecode,
         [program.name for program in cell.service.programs if program.is_module],
         sorted(lock.items()) if include_lock and lock is not None else None,
         sorted(declared) if include_lock and lock is None else None,

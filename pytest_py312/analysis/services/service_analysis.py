@@ -242,7 +242,8 @@ class _Batch:
             ]
             findings = judge_files(facts, replace(evidence, intermediate=intermediate), lock=lock, declared=declared)
         programs = [program.name for program in cell.service.programs if program.is_module]
-        compiled = find_compiled_modules(self._sources()[cell.service.path].compiled, read.contents)
+        source = self._sources()[cell.service.path]
+        compiled = find_compiled_modules(source.compiled, read.contents, dict(source.bytecode))
         findings = (*findings, *compiled_module_findings(compiled, facts, evidence))
         findings = mark_unused_files(
             findings, facts, read.contents, evidence, programs, cell.service.path, cell.service.settings.needs

@@ -267,7 +267,7 @@ SARIF_RULES: Mapping[str, SarifRule] = {
         ("PY208", "A module of the service has the name of a new standard one", "Rename the module."),
         ("PY209", "distutils or pkg_resources is used but missing", "Require setuptools, or use the replacement."),
         ("PY210", "Too new for the baseline", "Use a form that both versions support while a rollback is possible."),
-        ("PY211", "An extension module is compiled for the baseline only", "Add a file that the target can import."),
+        ("PY211", "A module is compiled for the baseline only", "Add a file that the target can import."),
         ("PY220", "Deprecated on the target", _REPLACE),
         ("PY221", "A warning of the target's compiler", _REPLACE),
         ("PY230", "Different behaviour on the target", "Be explicit, so that both versions behave the same."),

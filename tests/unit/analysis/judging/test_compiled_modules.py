@@ -50,6 +50,17 @@ def test_an_import_that_has_to_succeed_is_an_error(statement: str) -> None:
     assert finding.message == f"extension module _fast is compiled for 3.9 only: 3.12 cannot import it ({OLD})"
 
 
+@pytest.mark.parametrize(("number", "count"), [(3425, 1), (3531, 0), (1, 0)], ids=["3.9", "3.12", "unknown"])
+def test_bytecode_without_a_source_is_for_one_version(number: int, count: int) -> None:
+    path = "svc/db/secret.pyc"
+    modules = find_compiled_modules((), {}, {path: number})
+    answers = [InterpreterAnswers(version=version, answers={}, origin="a test") for version in ((3, 9), (3, 12))]
+    facts = [scan_text(b"from db import secret", "svc/main.py")]
+    found = list(compiled_module_findings(modules, facts, Evidence(baseline=answers[0], target=answers[1])))
+    messages = [f"bytecode of the module secret is compiled for 3.9 only: 3.12 cannot import it ({path})"] * count
+    assert [finding.message for finding in found] == messages
+
+
 def test_relative_imports_name_the_very_module() -> None:
     assert reported([OLD], {"svc/db/__init__.py": "from ._fast import connect\n"}) == [
         ("error", "svc/db/__init__.py:1")
