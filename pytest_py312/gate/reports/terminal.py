@@ -137,15 +137,7 @@ def _non_blocking_section(report: Report, page: TerminalFormat) -> list[StyledLi
     limit = len(entries) if page.verbosity >= 1 else _MAX_NON_BLOCKING_LINES
     indent = max(len(kind) for kind, _ in entries[:limit])
     for kind, text in entries[:limit]:
-        lead = f"  {kind:<{indent}}  "
-        if page.verbosity >= 1:
-            lines += page.paragraph((lead, "yellow"), text)
-        else:
-            lines.append(
-                page.styled_line(
-                    (lead, "yellow"), (truncate(page.to_encodable(text), page.width - len(lead), page.ellipsis), "")
-                )
-            )
+        lines += page.paragraph((f"  {kind:<{indent}}  ", "yellow"), text)
     if len(entries) > limit:
         lines.append(page.styled_line((f"  and {len(entries) - limit} more, see -v", "dim")))
     return lines

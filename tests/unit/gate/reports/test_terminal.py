@@ -217,9 +217,11 @@ Could not be checked
     services/message-bus::py3.12::dependencies
 
 Non-blocking (1 pre-existing, 1 flaky, 1 warning, 1 skipped)
-  pre-existing  diagnostic-listen: 1 test also fails on 3.9: tests/test_codec...
+  pre-existing  diagnostic-listen: 1 test also fails on 3.9:
+                tests/test_codec.py::test_opus
   flaky         agent-soer: 1 flaky test: tests/test_cache.py::test_ttl
-  warning       PY302 .github/workflows/search.yml:14: the workflow tests on...
+  warning       PY302 .github/workflows/search.yml:14: the workflow tests on
+                3.10 only
   skipped       suite of user-service: its dependencies cannot be installed
 
 Waivers ending soon
