@@ -6,21 +6,17 @@ Developers have it installed, so a suite without it says nothing of a Python.
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import islice
 
 from packaging.requirements import Requirement
 
 from pytest_py312.core.model.fleet import RequirementSource, Service
 from pytest_py312.core.model.plan import Plan, SuiteKind
 from pytest_py312.core.text import join_names
-from pytest_py312.repository.recipes.suites.pytest_settings import TEST_FILE
 from pytest_py312.repository.services.detection.unread_service import read_or_mark
+from pytest_py312.repository.services.detection.working_folders import texts_of_tests
 from pytest_py312.repository.services.requirements.requirement_set import read_requirement_set
-from pytest_py312.repository.tree import Tree, join_path
+from pytest_py312.repository.tree import Tree
 
-FILE_LIMIT = 100
-"""Test files that are read for one service."""
-_FOLDER_DEPTH = 6
 _TOOLS: Mapping[str, str] = {
     "aioresponses": "aioresponses",
     "assertpy": "assertpy",
@@ -98,17 +94,8 @@ def _required_names(plan: Plan, service: Service) -> Collection[str]:
 
 
 def _tools_in_tests(tree: Tree, service: Service) -> Iterator[RequirementSource]:
-    scan = tree.scan_folder(service.path, depth=_FOLDER_DEPTH)
-    nested = tuple(f"{path}/" for path in service.nested_folders)
-    names = (name for name in scan.files if _is_for_tests(name.rpartition("/")[2]))
-    tests = (path for name in names if not (path := join_path(service.path, name)).startswith(nested or ("\0",)))
-    for path in islice(tests, FILE_LIMIT):
-        text = tree.read_or_none(path) or ""
+    for path, text in texts_of_tests(tree, service):
         uses = [(match.start(), _TOOLS[match["module"]]) for match in _IMPORT.finditer(text)]
         uses += [(match.start(), project) for pattern, project in _PATTERNS if (match := pattern.search(text))]
         for start, project in uses:
             yield RequirementSource(path=path, line=text.count("\n", 0, start) + 1, arguments=(project,))
-
-
-def _is_for_tests(name: str) -> bool:
-    return name == "conftest.py" or TEST_FILE.fullmatch(name) is not None

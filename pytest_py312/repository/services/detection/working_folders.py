@@ -4,6 +4,7 @@
 in the folder of the service.
 """
 
+import posixpath
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -34,7 +35,7 @@ def with_working_folders(tree: Tree, services: Sequence[Service]) -> tuple[list[
     """
     moved = [read_or_mark(service, lambda each: _with_working_folder(tree, each)) for service in services]
     return moved, [
-        f"{after.name} is tested in {after.suite.folder}, where the paths in its tests begin."
+        f"{after.name} is tested in {after.suite.folder}, where the paths in its tests, or their imports, begin."
         for before, after in zip(services, moved, strict=True)
         if after.suite is not None and after.suite != before.suite
     ]
@@ -45,6 +46,8 @@ def _with_working_folder(tree: Tree, service: Service) -> Service:
     is_planned = settings.suite is not None or settings.python_path is not None
     if suite is None or suite.folder or suite.kind is not SuiteKind.PYTEST or service.path == "." or is_planned:
         return service
+    if _is_shadowed(tree, service):
+        return _tested_around(tree, service)
     paths = list(islice(_paths_in_tests(tree, service), PATH_LIMIT))
     counts = Counter(
         folder for folder in with_outer_folders(service.path) for path in paths if _exists(tree, folder, path)
@@ -63,17 +66,53 @@ def _with_working_folder(tree: Tree, service: Service) -> Service:
     )
 
 
+def _is_shadowed(tree: Tree, service: Service) -> bool:
+    """Return whether tests import the folder of the service as a package, and a module in it has the same name.
+
+    ``loader/loader.py`` is found before ``loader/``, which has no ``__init__.py``, wherever both are on the path.
+    """
+    name = posixpath.basename(service.path)
+    listing = tree.list_folder(service.path)
+    if f"{name}.py" not in listing.files or name in listing.folders or "__init__.py" in listing.files:
+        return False
+    imported = re.compile(rf"^[ \t]*(?:from|import)[ \t]+{re.escape(name)}\.\w", re.MULTILINE)
+    return any(imported.search(text) for _, text in texts_of_tests(tree, service))
+
+
+def _tested_around(tree: Tree, service: Service) -> Service:
+    """Return a service whose suite runs beside its folder, which is not on the path."""
+    folder = posixpath.dirname(service.path) or "."
+    assert service.suite is not None
+    return replace(
+        service,
+        suite=replace(
+            service.suite, folder=folder, arguments=moved_arguments(tree, service.suite, folder, service.path)
+        ),
+        python_path=tuple(path for path in service.python_path if path != "."),
+    )
+
+
 def _paths_in_tests(tree: Tree, service: Service) -> Iterator[str]:
     """Yield the relative paths that are strings in the test files of a service."""
-    scan = tree.scan_folder(service.path, depth=_FOLDER_DEPTH)
-    nested = tuple(f"{path}/" for path in service.nested_folders)
-    names = (name for name in scan.files if TEST_FILE.fullmatch(name.rpartition("/")[2]))
-    tests = (path for name in names if not (path := join_path(service.path, name)).startswith(nested or ("\0",)))
-    for path in islice(tests, FILE_LIMIT):
-        for match in _PATH.finditer(tree.read_or_none(path) or ""):
+    for _, text in texts_of_tests(tree, service):
+        for match in _PATH.finditer(text):
             path = match["path"]
             if ".." not in path.split("/") and ("/" in path or "." in path.strip(".")):
                 yield path
+
+
+def texts_of_tests(tree: Tree, service: Service) -> Iterator[tuple[str, str]]:
+    """Yield the paths and texts of the test files of a service, by their names, and of ``conftest.py``."""
+    scan = tree.scan_folder(service.path, depth=_FOLDER_DEPTH)
+    nested = tuple(f"{path}/" for path in service.nested_folders)
+    names = (name for name in scan.files if _is_for_tests(name.rpartition("/")[2]))
+    tests = (path for name in names if not (path := join_path(service.path, name)).startswith(nested or ("\0",)))
+    for path in islice(tests, FILE_LIMIT):
+        yield path, tree.read_or_none(path) or ""
+
+
+def _is_for_tests(name: str) -> bool:
+    return name == "conftest.py" or TEST_FILE.fullmatch(name) is not None
 
 
 def _exists(tree: Tree, folder: str, path: str) -> bool:

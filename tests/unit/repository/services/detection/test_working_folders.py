@@ -40,7 +40,7 @@ def test_paths_in_tests_say_where_they_are_run(tmp_path: Path, test: str, folder
     assert service.suite == Suite(kind=SuiteKind.PYTEST, arguments=path, folder=folder)
     assert service.settings.needs == needs
     assert service.python_path == ((".",) if folder else ())
-    sentence = f"a is tested in {folder}, where the paths in its tests begin."
+    sentence = f"a is tested in {folder}, where the paths in its tests, or their imports, begin."
     assert (sentence in fleet.assumptions) is bool(folder)
 
 
@@ -48,3 +48,22 @@ def test_a_plan_that_says_the_path_is_kept(tmp_path: Path) -> None:
     root = service_tree(tmp_path, {**FILES, "services/a/test/test_a.py": "open('services/a/test/events/get.json')\n"})
     plan = Plan(root=root, overrides=(("a", ServiceSettings(python_path=("lib",))),))
     assert discover(plan).services[0].suite == Suite(kind=SuiteKind.PYTEST, arguments=("test",))
+
+
+@pytest.mark.parametrize(
+    ("more", "folder"),
+    [
+        ({}, "services"),
+        ({"services/a/__init__.py": ""}, ""),
+        ({"services/a/a/__init__.py": ""}, ""),
+        ({"services/a/test/test_a.py": "import a\nfrom main import a\n"}, ""),
+    ],
+    ids=["hidden", "package", "package inside", "module"],
+)
+def test_a_module_that_hides_the_folder_of_its_service(tmp_path: Path, more: dict[str, str], folder: str) -> None:
+    """``a/a.py`` is found before the folder ``a``, which is no package, unless only its parent is on the path."""
+    files = {**FILES, "services/a/a.py": "", "services/a/test/test_a.py": "from a.main import x\n", **more}
+    service = discover(Plan(root=service_tree(tmp_path, files))).services[0]
+    assert service.suite is not None
+    assert service.suite.folder == folder
+    assert "." not in service.python_path
