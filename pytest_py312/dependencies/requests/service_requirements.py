@@ -304,7 +304,9 @@ class ServiceRequirements:
         required = [
             path for path in (*required, *nested, *self.own_distributions(service).values()) if path != service.path
         ]
-        return tuple(dict.fromkeys([*required, *([service.path] if _needs_build(service) else [])]))
+        is_required = any(item.path == service.path for item in local_requirements)
+        builds_itself = _needs_build(service) and (is_required or not _is_run_uninstalled(service))
+        return tuple(dict.fromkeys([*required, *([service.path] if builds_itself else [])]))
 
 
 def suite_tools(suite: Suite) -> tuple[str, ...]:
@@ -325,6 +327,18 @@ def _together(service: Service) -> tuple[tuple[RequirementSource, ...], tuple[Re
     """Return the sources of run time and of tests that are installed into one environment with the tests."""
     is_separate = service.separate_tests and bool(service.test_requirements)
     return () if is_separate else service.requirements, service.test_requirements
+
+
+def _is_run_uninstalled(service: Service) -> bool:
+    """Return whether what installs the service is known, and installs only what it requires: its code is copied."""
+    recipes = [recipe for recipe in (service.recipe, service.test_recipe) if recipe is not None]
+    steps = [step for recipe in recipes for step in recipe.steps if step.is_for_python]
+    own = any(step.project == service.path or any(it.path == service.path for it in step.projects) for step in steps)
+    is_known = service.recipe is not None and all(recipe.is_complete for recipe in recipes)
+    has_entry_points = service.distribution is not None and (
+        service.distribution.scripts or service.distribution.plugins
+    )
+    return is_known and bool(steps) and not own and not has_entry_points
 
 
 def _needs_build(service: Service) -> bool:
