@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from pytest_py312.core.files import write_atomically
+from pytest_py312.core.model.fleet import Fleet
 from pytest_py312.core.process import discard_output
 from pytest_py312.core.process_identity import has_ended
 from pytest_py312.gate.cluster.jobs import ServiceAnswer, ServiceRequest, from_text, to_text
@@ -39,6 +40,11 @@ class ClusterServicePlugin:
         self._request = request
         self._is_ended = threading.Event()
         threading.Thread(target=self._watch_parent, daemon=True, name="py312-parent").start()
+
+    def fleet(self) -> Fleet | None:
+        """Return the services as the coordinator has found them in the same tree; ``None`` if it has not sent them."""
+        file = self._request.fleet
+        return from_text(Fleet, Path(file).read_text(encoding="utf-8")) if file else None
 
     def _watch_parent(self) -> None:
         while not self._is_ended.wait(WATCH_INTERVAL):

@@ -19,7 +19,7 @@ from pytest_py312.gate.fixes.verification_run import is_second_run
 from pytest_py312.gate.reports import FORMAT_OF_ENDING, format_of_file
 from pytest_py312.gate.run.known_findings_file import KnownFindings
 from pytest_py312.plugin.extensions import Extensions
-from pytest_py312.plugin.pytest_support.processes import is_one_of_several
+from pytest_py312.plugin.pytest_support.processes import CLUSTER_SERVICE, is_one_of_several
 from pytest_py312.repository.plan.loader import default_plan, find_plan, load_plan
 from pytest_py312.repository.services.discovery import discover
 
@@ -351,7 +351,9 @@ def discover_fleet(config: pytest.Config, plan: Plan) -> Fleet:
     """
     cached = config.stash.get(_FLEET, None)
     if cached is None or cached[0] != plan:
-        cached = (plan, Extensions(config).change_fleet(plan, discover(plan)))
+        service = config.pluginmanager.get_plugin(CLUSTER_SERVICE)
+        fleet = service.fleet() if service is not None else None
+        cached = (plan, fleet or Extensions(config).change_fleet(plan, discover(plan)))
         config.stash[_FLEET] = cached
     return cached[1]
 

@@ -17,12 +17,14 @@ from pytest_py312.gate.cluster.address import parse_cluster
 from pytest_py312.gate.cluster.connection import ClusterConnection, ClusterUnavailable
 from pytest_py312.gate.cluster.dispatcher import Dispatcher, JobId, PlacedJob
 from pytest_py312.gate.cluster.jobs import (
+    FLEET_LIMIT,
     FactsRequest,
     RunSetup,
     ServiceAnswer,
     ServiceJob,
     digests_of,
     installed_plugins,
+    to_text,
 )
 from pytest_py312.gate.cluster.placement import choose_runner, differing_interpreters, needs_of
 from pytest_py312.gate.cluster.tree_archive import TreeArchive, pack_tree, share_archive
@@ -182,6 +184,7 @@ class ClusterAssembly(GateAssembly):
         }
         plan = [f"--py312-plan={self._plan.source}"] if self._plan.source else []
         known_findings = options.known_findings
+        fleet = to_text(self._fleet) if self._fleet is not None else ""
         return RunSetup(
             run_id=self.run_id,
             tree=archive.digest,
@@ -196,6 +199,7 @@ class ClusterAssembly(GateAssembly):
             archive=str(self._shared_archive or ""),
             known_findings=known_findings.read_text("utf-8") if known_findings and known_findings.exists() else "",
             cache=str(options.cache_folder) if local_workers else "",
+            fleet=fleet if len(fleet) <= FLEET_LIMIT else "",
             jobs=options.jobs or (max(1, available_cores() // local_workers) if local_workers else 0),
         )
 

@@ -18,6 +18,8 @@ from pytest_py312.runners.fingerprints import module_digest
 
 T = TypeVar("T")
 
+FLEET_LIMIT = 8 * 1024**2
+"""Characters of the services that are sent to each worker: about 2,000 services."""
 ALONE = "pytest-py312-alone"
 """Dask resource of which each worker has one: what measures time takes it, so nothing else is measured beside it."""
 
@@ -68,6 +70,8 @@ class RunSetup:
     cache: str = ""
     archive: str = ""
     """Path of the archive in a folder that all workers see; empty if its content is sent."""
+    fleet: str = ""
+    """The services of the run as text; empty if that is long: then each process finds them in the tree itself."""
     jobs: int = 0
     """Parallel cells of a service; 0: the cores of the worker, divided among its threads."""
 
@@ -97,7 +101,8 @@ class ServiceRequest:
     """What the process that checks the items of a job reads.
 
     ``worker`` is the id of the worker's process, ``worker_start`` the start of that one, in clock ticks since boot
-    (``None`` without ``/proc``). Without it the check ends, and removes ``folder``.
+    (``None`` without ``/proc``). Without it the check ends, and removes ``folder``. ``fleet`` is the file with the
+    services of the run, if there is one.
     """
 
     items: tuple[TaskKey, ...]
@@ -106,6 +111,7 @@ class ServiceRequest:
     worker: int
     worker_start: int | None
     folder: str
+    fleet: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -49,6 +49,7 @@ from pytest_py312.runners.runner import CellUnavailable
 REQUEST_VARIABLE = "PY312_CLUSTER_REQUEST"
 """Environment variable with the file of the request, for the process that checks a service."""
 KNOWN_FINDINGS = "known-findings.json"
+FLEET = "fleet.json"
 PLUGIN = "pytest_py312.plugin.cluster_service"
 TIME_LIMIT = 24 * 3600.0
 """Seconds for one service. The limits of cells and commands normally end it long before."""
@@ -176,6 +177,7 @@ def _unpack(preparation: _Preparation, setup: RunSetup, content: bytes, address:
     preparation.root = unpack_tree(content, setup.tree, folder) / setup.folder
     (folder / "pytest.ini").write_text("[pytest]\n", encoding="ascii")
     (folder / KNOWN_FINDINGS).write_text(setup.known_findings, encoding="utf-8")
+    (folder / FLEET).write_text(setup.fleet, encoding="utf-8")
 
 
 def refuse(run_id: str, reason: str, dask_worker: Any) -> None:
@@ -272,6 +274,7 @@ def _check(job: ServiceJob, preparation: _Preparation, worker: Any, cancelled: _
             worker=os.getpid(),
             worker_start=process_start_ticks(os.getpid()),
             folder=str(run_folder),
+            fleet=str(run_folder / FLEET) if setup.fleet else "",
         )
         request_file = Path(folder) / "request.json"
         write_atomically(request_file, to_text(request).encode("ascii"))
