@@ -178,7 +178,7 @@ class DockerfileText:
 
         ``None`` if that is none of a version, or several: ``apt-get install python3.9``, ``microdnf install python39``.
         """
-        found: dict[Interpreter, tuple[int, str]] = {}
+        places: dict[Interpreter, tuple[int, str]] = {}
         instructions = [
             item
             for stage in (self.chain_of(self.final_stage) if self.final_stage else ())
@@ -188,8 +188,8 @@ class DockerfileText:
             for word in _installed_packages(instruction):
                 if match := _VERSIONED_PYTHON.fullmatch(word):
                     version = Interpreter(3, int(match["dotted"] or match["joined"]))
-                    found.setdefault(version, (instruction.line, word))
-        return next(((version, *place) for version, place in found.items()), None) if len(found) == 1 else None
+                    places.setdefault(version, (instruction.line, word))
+        return next(((version, *place) for version, place in places.items()), None) if len(places) == 1 else None
 
     @property
     def environment(self) -> dict[str, str]:
