@@ -204,6 +204,9 @@ def _check_spelling(args: list[str]) -> None:
             )
 
 
+_ONLY_ASKING = frozenset({"-h", "--help", "-V", "--version", "--markers", "--fixtures"})
+
+
 def _refuse_unused(config: pytest.Config) -> None:
     """Report an option on the command line that modifies the gate, in a run without the gate: it would do nothing.
 
@@ -211,9 +214,10 @@ def _refuse_unused(config: pytest.Config) -> None:
 
     :raises pytest.UsageError: there is such an option.
     """
-    words = (str(argument).partition("=")[0] for argument in config.invocation_params.args)
+    words = [str(argument).partition("=")[0] for argument in config.invocation_params.args]
+    words = words[: words.index("--")] if "--" in words else words
     unused = next((word for word in words if word.startswith("--py312-")), "")
-    if unused and _ACCEPTANCE_VARIABLE not in os.environ:
+    if unused and _ACCEPTANCE_VARIABLE not in os.environ and _ONLY_ASKING.isdisjoint(words):
         raise pytest.UsageError(f"{unused} changes how services are checked, and nothing asks for that: add --py312")
 
 

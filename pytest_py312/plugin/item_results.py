@@ -15,12 +15,12 @@ import pytest
 from pytest_py312.core.model.findings import Outcome, Status
 from pytest_py312.core.serialization import decode, encode
 from pytest_py312.gate.checks.check import CheckResult
-from pytest_py312.gate.reports.terminal_findings import failure_text
 from pytest_py312.gate.run.tasks import CheckTask, TaskKey, internal_error_outcome, unfinished_outcome
 from pytest_py312.plugin.nodes import (
     RESULT_PROPERTIES,
     CheckItem,
     GateFailed,
+    failure_representation,
     finding_location,
     result_properties,
     service_id,
@@ -96,7 +96,7 @@ class ItemResults:
         if outcome.status in _BLOCKING and not report.failed:  # skipped, swallowed or expected to fail (xfail)
             report.__dict__.pop("wasxfail", None)
             report.outcome = "failed"
-            report.longrepr = failure_text(outcome, verbosity=self._config.get_verbosity())
+            report.longrepr = failure_representation(outcome, self._config.get_verbosity())
         if outcome.status is Status.ERRORED and call.when == "call" and report.failed:
             report.when = "setup"  # pytest's own word for "could not be tried": shown as ERROR, counted apart
         if isinstance(call.excinfo and call.excinfo.value, GateFailed):

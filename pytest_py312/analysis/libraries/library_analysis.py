@@ -35,8 +35,7 @@ from pytest_py312.analysis.libraries.missing_requirements import (
     missing_modules,
     requirement_findings,
     tool_only_distributions,
-    undeclared_distributions,
-    undeployed_distributions,
+    unrequired_distributions,
 )
 from pytest_py312.analysis.libraries.refused_versions import refused_version_findings
 from pytest_py312.analysis.libraries.service_imports import (
@@ -46,7 +45,7 @@ from pytest_py312.analysis.libraries.service_imports import (
     used_files,
 )
 from pytest_py312.analysis.libraries.setuptools_state import SetuptoolsState
-from pytest_py312.analysis.libraries.summaries.reader import LibraryReader, names_only_summary, summary_version
+from pytest_py312.analysis.libraries.summaries.reader import LibraryReader, names_only_summary
 from pytest_py312.analysis.libraries.summaries.summarize import queries_of
 from pytest_py312.analysis.libraries.unprovided_imports import (
     Providers,
@@ -83,6 +82,7 @@ from pytest_py312.repository.services.detection.suites import settings_of_suite
 from pytest_py312.repository.services.requirements.requirement_set import read_requirement_set
 from pytest_py312.repository.services.requirements.sources import additional_services
 from pytest_py312.repository.tree import Tree, join_path
+from pytest_py312.runners.fingerprints import code_digest
 from pytest_py312.runners.runner import CellUnavailable, Runner
 
 
@@ -297,8 +297,12 @@ class LibraryAnalyzer:
     ) -> "_AnalysisInputs":
         service = cell.service
         request_builder = self._installer.request_builder
+        required = tuple(source for source in service.test_requirements if not source.assumed)
+        declared = service
+        if required != service.test_requirements:  # what only the assumed tools bring is required by nothing
+            declared = replace(service, name=f"{service.name}+declared", test_requirements=required)
         requirement_sets = [
-            request_builder.requirements.of(owner) for owner in (service, *additional_services(service))
+            request_builder.requirements.of(owner) for owner in (declared, *additional_services(service))
         ]
         run_time: dict[str, set[str]] = {}
         for item in read_requirement_set(self._plan.root, service.requirements).entries:
@@ -400,14 +404,19 @@ class _AnalysisInputs:
         entries = self.installation.distributions
         declared = self.declared(cell)
         preinstalled_names = {line.partition("==")[0] for line in build.preinstalled}
-        required = {*declared.mentioned, *preinstalled_names}
         recipe = cell.service.recipe
-        is_certain = recipe is not None and recipe.is_complete and any(step.is_for_python for step in recipe.steps)
-        deployed = {**dict.fromkeys(preinstalled_names, ()), **self.run_time}
+        is_certain = recipe is not None and recipe.is_complete and recipe.is_closed
+        preinstalled = dict.fromkeys(preinstalled_names)
+        libraries = {
+            entry.name: None
+            for entry in entries
+            if entry.is_of_repository and self.source_trees.get(entry.name) != cell.service.path
+        }
+        deployed = {**self.run_time, **preinstalled, **libraries}
         return Providers(
-            gate_only=undeclared_distributions(entries, required),
+            gate_only=unrequired_distributions(entries, {**dict.fromkeys(declared.mentioned), **preinstalled}),
             run_time=self.run_time_distributions(cell),
-            undeployed=undeployed_distributions(entries, deployed, cell.interpreter) if is_certain else frozenset(),
+            undeployed=unrequired_distributions(entries, deployed) if is_certain else frozenset(),
         )
 
     def run_time_distributions(self, cell: Cell) -> frozenset[str] | None:
@@ -428,8 +437,9 @@ class _AnalysisInputs:
         for path, content in sorted(self.source.contents.items()):
             source_digest.update(f"{path}\0{len(content)}\0".encode("utf-8", "surrogatepass"))
             source_digest.update(content)
-        parts: list[Any] = [summary_version(), source_digest.hexdigest(), cell.service.path, str(cell.service.baseline)]
-        parts += [str(cell.service.runs_without_pth)]
+        # what is reached from the start, and where it runs, depends on most of what discovery has found
+        service = replace(cell.service, owners=(), owners_source="", declarations=())
+        parts: list[Any] = [code_digest(), source_digest.hexdigest(), encode(service)]
         parts += [sorted(self.local_names), sorted(self.mentioned), self.installation.imports]
         parts += [sorted((name, sorted(extras)) for name, extras in self.run_time.items())]
         parts += [sorted(self.own_lines)]

@@ -4,10 +4,12 @@ This module also determines which distributions are installed for test tools alo
 running the suite shows whether they work on the target.
 """
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
 
 from pytest_py312.analysis.libraries.import_graph import EnvironmentModules, ImportRoot
 from pytest_py312.analysis.libraries.summaries.module_files import prefixes
@@ -21,6 +23,7 @@ from pytest_py312.repository.services.requirements.requirement_set import requir
 GENERATED_SUFFIXES = ("_pb2", "_pb2_grpc")
 """Name suffixes of modules that are generated when the service is built."""
 MAX_PLACES = 8
+_EXTRA = re.compile(r"\bextra\s*==\s*[\"']([\w.-]{1,100})")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -257,30 +260,44 @@ def tool_only_distributions(entries: Iterable[StoredDistribution], required: Col
     return frozenset(closure(PINNED_TOOLS, requirements_of) - closure(required, requirements_without_tools))
 
 
-def undeclared_distributions(entries: Iterable[StoredDistribution], declared: Collection[str]) -> frozenset[str]:
-    """Return the names of ``entries`` that ``declared`` do not require, directly or through others.
-
-    Environment markers and extras are ignored, so that in doubt a distribution counts as required.
-    """
-    requirements_of = _requirements_of(entries)
-    return frozenset(requirements_of) - closure(declared, requirements_of)
-
-
-def undeployed_distributions(
-    entries: Iterable[StoredDistribution], run_time: Mapping[str, Collection[str]], interpreter: Interpreter
+def unrequired_distributions(
+    entries: Iterable[StoredDistribution], required: Mapping[str, Collection[str] | None]
 ) -> frozenset[str]:
-    """Return the names of ``entries`` that ``run_time`` (project to extras) does not require, also through others.
+    """Return the names of ``entries`` that ``required`` (project to extras) does not require, also through others.
 
-    Of what others require, markers and extras are ignored, so that in doubt a distribution counts as required.
+    Markers are ignored but for extras, so that in doubt a distribution counts as required.
+
+    :param required: ``None`` in place of extras: any of them may be asked for.
     """
-    entries = tuple(entries)
-    direct = {
-        entry.name: set(_required_projects(entry, run_time[entry.name], interpreter))
-        for entry in entries
-        if entry.name in run_time
-    }
-    requirements_of = {**_requirements_of(entries), **direct}
-    return frozenset(requirements_of) - closure(run_time, requirements_of)
+    lines_of = {entry.name: entry.requires for entry in entries}
+    reached: dict[str, set[str]] = {}
+    pending = list(required.items())
+    while pending:
+        name, asked = pending.pop()
+        lines = lines_of.get(name)
+        if lines is None:
+            continue
+        extras = {extra for line in lines for extra in _extras_in(line)} if asked is None else set(asked)
+        if name in reached and extras <= reached[name]:
+            continue
+        reached.setdefault(name, set()).update(extras)
+        for line in lines:
+            of_extras = _extras_in(line)
+            if not of_extras or of_extras & {canonicalize_name(extra) for extra in extras}:
+                pending.append((project_of(line), _asked_extras(line)))
+    return frozenset(lines_of) - reached.keys()
+
+
+def _extras_in(line: str) -> set[str]:
+    """Return the extras with which a requirement applies; empty if it does without."""
+    return {canonicalize_name(extra) for extra in _EXTRA.findall(line.partition(";")[2])}
+
+
+def _asked_extras(line: str) -> frozenset[str]:
+    try:
+        return frozenset(Requirement(line).extras)
+    except InvalidRequirement:
+        return frozenset()
 
 
 def _requirements_of(entries: Iterable[StoredDistribution]) -> dict[str, set[str]]:

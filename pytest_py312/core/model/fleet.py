@@ -74,6 +74,8 @@ class RequirementSource:
     """The position, from 1, of the command among those that install; 0: no command is known."""
     uninstalled: bool = False
     unlocked: bool = False
+    assumed: bool = False
+    """Nothing requires it: tests use it, so it is installed for them."""
 
     def __str__(self) -> str:
         if self.settings.provided:
@@ -194,6 +196,8 @@ class InstallRecipe:
     """Commands, in the service's folder, that make folders and copy templates for the tests."""
     generations: tuple[CodeGeneration, ...] = ()
     """Commands that write modules of the service before it is used."""
+    is_closed: bool = False
+    """Whether its image, as far as it shows, has no Python modules but those of its steps and of the repository."""
     build_programs: tuple["Program", ...] = ()
     """What is run while the image is built, except for installers, and has to succeed."""
     ignored_tests: tuple[str, ...] = ()

@@ -101,6 +101,8 @@ _NUMBER = re.compile(r"(?<![\w.])-?\d{1,20}(?:\.\d{1,20})?(?:e[+-]?\d{1,3})?(?![
 _MOST_NUMBERS = 20
 _ROUNDING = 1e-12
 """Relative difference below which two results of the same calculation were only rounded differently."""
+_ROUNDED_DIGITS = 12
+"""Number of decimals from which a number looks like one that was rounded, and not like a time."""
 _SUM_REMEDY = (
     "since 3.12 sum() of floats is more exact, so if they come from it, compare them with math.isclose or pytest.approx"
 )
@@ -117,7 +119,8 @@ def _has_close_floats(text: str) -> bool:
     """Return whether ``text`` has two numbers that differ by rounding only."""
     words = [match[0] for match in islice(_NUMBER.finditer(text), _MOST_NUMBERS)]
     pairs = combinations({float(word) for word in words}, 2)
-    return any("." in word for word in words) and any(isclose(a, b, rel_tol=_ROUNDING) for a, b in pairs)
+    has_rounded = any(len(word.partition(".")[2]) >= _ROUNDED_DIGITS for word in words)
+    return has_rounded and any(isclose(a, b, rel_tol=_ROUNDING) for a, b in pairs)
 
 
 def with_source_remedy(finding: Finding, source_findings: Iterable[Finding]) -> Finding:

@@ -353,6 +353,17 @@ def failure_text(outcome: Outcome, *, verbosity: int) -> str:
     return "\n".join(lines)
 
 
+def evidence_text(outcome: Outcome, *, verbosity: int) -> str:
+    """Return what the summary does not show of a failing item: its reason, and the ends of tracebacks and builds."""
+    findings = failure_findings(outcome) if outcome.status is Status.FAILED else outcome.findings
+    lines = [escape_terminal(outcome.reason) or f"{escape_control(outcome.check)} {outcome.status.value}"]
+    for finding in [each for each in findings if each.detail][:_MAX_ITEM_FINDINGS]:
+        if not outcome.reason.startswith(finding.message):
+            lines.append(f"  {escape_control(finding.code)} {_message(finding)}".rstrip())
+        lines += [f"      {line}" for line in _evidence(finding.detail, verbosity)]
+    return "\n".join(lines)
+
+
 def _evidence(detail: str, verbosity: int) -> list[str]:
     """Return the end of a traceback or of a build's output, without the compiler's command line."""
     if verbosity < 0:

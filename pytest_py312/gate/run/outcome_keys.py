@@ -33,8 +33,10 @@ if TYPE_CHECKING:
     from pytest_py312.analysis.libraries.service_imports import NeighborModules
 
 
-_DOCUMENTATION = re.compile(r"\.(?:md|rst)$|(?:^|/)(?:py312\.toml|\.gitignore|CODEOWNERS|LICENSE|NOTICE)$")
-"""Files that say nothing to a suite. The plan has its part in the key as it is read."""
+_ABOUT_REPOSITORY = re.compile(
+    r"(?:README|CHANGELOG|CONTRIBUTING|LICENSE|NOTICE)(?:\.(?:md|rst|txt))?|py312\.toml|\.gitignore|(?:.*/)?CODEOWNERS"
+)
+"""Files of the root that say nothing to a suite. The plan has its part in the key as it is read."""
 
 
 class OutcomeKeys:
@@ -94,13 +96,10 @@ class OutcomeKeys:
         )
 
     def _files_around(self, service: Service) -> str:
-        """Return a digest of the files around a service that its suite may read, except for documentation.
-
-        What a suite says of a Python does not depend on that, or on the comments of the plan.
-        """
+        """Return a digest of the files around a service that its suite may read; not of those about the repository."""
         if service.name not in self._digests_around:
             files = self._surroundings.files(service)
-            relevant = [(path, text) for path, text in sorted(files.items()) if not _DOCUMENTATION.search(path)]
+            relevant = [(path, text) for path, text in sorted(files.items()) if not _ABOUT_REPOSITORY.fullmatch(path)]
             self._digests_around[service.name] = hashlib.sha256(json.dumps(relevant).encode()).hexdigest()
         return self._digests_around[service.name]
 

@@ -242,7 +242,7 @@ class _YamlReader:
             self._collector.add_image(span[0], image)
             return
         step_item, reason = self._step_items.get(scalar.start, (None, ""))
-        item = step_item or item_of_matrix(context, item or context.item)
+        item = step_item or item_of_matrix(context, item or context.item, self._text)
         if version and context.is_excluded:
             self._add(DeclarationRole.IGNORED, span, subject=subject, version=version, declared=False)
         elif version:
@@ -295,7 +295,7 @@ class _YamlReader:
 
     def _read_environment_name(self, context: YamlContext, scalar: YamlScalar, item: ListItem | None) -> None:
         content = content_span(self._text, scalar)
-        item = item_of_matrix(context, item or context.item)
+        item = item_of_matrix(context, item or context.item, self._text)
         for match in _ENVIRONMENT_NAME.finditer(scalar.value) if content else ():
             start = content[0] if content else 0
             self._add(

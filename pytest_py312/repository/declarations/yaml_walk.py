@@ -33,6 +33,12 @@ _NAMES_THING = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 
+_KEY_IN_PATH = re.compile(
+    r"(?:[\w.-]/|working-directory:[ \t]*[\"']?|context:[ \t]*[\"']?)\$\{\{[ \t]{0,9}matrix\.(?P<key>[\w-]{1,60})",
+    re.ASCII,
+)
+"""``services/${{ matrix.name }}``"""
+
 
 @dataclass(frozen=True, slots=True)
 class YamlContext:
@@ -174,22 +180,25 @@ def scalars_of(value: YamlNode | None) -> Iterator[tuple[YamlScalar, ListItem | 
                 )
 
 
-def item_of_matrix(context: YamlContext, item: ListItem | None) -> ListItem | None:
+def item_of_matrix(context: YamlContext, item: ListItem | None, text: str) -> ListItem | None:
     """Treat all versions of one matrix as one list, whether they are in its lists or in added combinations.
 
-    Where it has nothing but combinations for several services, each service has a list of its own.
+    Where it has nothing but combinations for several services, each service has a list of its own: ``text`` is the
+    whole file, in which a key of the matrix may be part of a path.
     """
     matrix = context.matrix
     if item is None or matrix is None or (item.is_combination and "include" not in context.keys):
         return item
     is_listed = any(scalar_text(key) not in ("include", "exclude") for key, _ in matrix.pairs)
-    return replace(item, group=f"@{matrix.start}{'' if is_listed else _thing_of_combination(context.mappings[-1])}")
+    thing = "" if is_listed else _thing_of_combination(context.mappings[-1], text)
+    return replace(item, group=f"@{matrix.start}{thing}")
 
 
-def _thing_of_combination(combination: YamlMapping) -> str:
-    """Return what a combination of a matrix is for, by the keys that name services or their folders."""
-    things = (f":{value}" for key, value in scalar_pairs(combination) if _NAMES_THING.fullmatch(key))
-    return "".join(things)
+def _thing_of_combination(combination: YamlMapping, text: str) -> str:
+    """Return what a combination of a matrix is for, by the keys that name services, or that paths consist of."""
+    in_paths = {match["key"] for match in _KEY_IN_PATH.finditer(text)}
+    pairs = scalar_pairs(combination)
+    return "".join(f":{value}" for key, value in pairs if key in in_paths or _NAMES_THING.fullmatch(key))
 
 
 def outside_combination(context: YamlContext) -> YamlContext:

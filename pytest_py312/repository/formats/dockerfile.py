@@ -303,8 +303,12 @@ def python_version_of(image: str) -> tuple[bool, Interpreter | None]:
     python_reference = parse_python_image(image)
     if python_reference is None:
         return False, None
-    is_named_python = image.partition("@")[0].rpartition("/")[2].partition(":")[0].lower() == "python"
-    return is_named_python or python_reference.version is not None, python_reference.version
+    return is_official_python(image) or python_reference.version is not None, python_reference.version
+
+
+def is_official_python(image: str) -> bool:
+    """Return whether ``image`` is named ``python``, in any registry: nothing is installed in it."""
+    return image.partition("@")[0].rpartition("/")[2].partition(":")[0].lower() == "python"
 
 
 def _build_stage(instruction: Instruction, arguments: Mapping[str, str], earlier: list[BuildStage]) -> BuildStage:

@@ -6,15 +6,28 @@ and ``Dockerfile.base`` are taken for ``example/base``, but nothing for ``ubuntu
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
-from pytest_py312.repository.formats.dockerfile import BuildStage, DockerfileText, is_dockerfile, read_dockerfile
+from pytest_py312.core.model.fleet import InstallStep
+from pytest_py312.repository.formats.dockerfile import (
+    BuildStage,
+    DockerfileText,
+    is_dockerfile,
+    is_official_python,
+    read_dockerfile,
+)
 from pytest_py312.repository.recipes.image_builds import DEPTH, files_of, image_builds
 from pytest_py312.repository.tree import Tree
 
 CHAIN_LIMIT = 5
 """Maximum number of images that build on each other."""
+_COPIED_FROM = re.compile(r"--(?:from=|mount=\S*\bfrom=)[\"']?([\w./:-]+)")
+_FETCHES = re.compile(r"://|\b(?:curl|wget|conda|mamba|micromamba)\b|\bgit[ \t]+clone\b")
+_PYTHON_LIBRARY = re.compile(r"(?:python3?|py3)-(?!(?:pip|dev|devel|venv|distutils|setuptools|wheel|minimal|full)\b)")
+"""A package of a distribution with a library of Python."""
+_PROGRAM_OF_UV = re.compile(r"(?:^|/)astral-sh/uv[:@]")
+"""An image with no more than a program."""
 
 
 def python_base(tree: Tree, dockerfile: DockerfileText) -> DockerfileText | None:
@@ -113,3 +126,27 @@ def _named_images(path: str) -> Iterator[tuple[str, str, str]]:
     end = re.sub(r"dockerfile|^[._-]|[._-]$", "", name.lower()).strip("._-")
     if end or folder:
         yield (*_name_of(end or folder.rpartition("/")[2]), path)
+
+
+def is_closed(dockerfile: DockerfileText, built: BuildStage, steps: Sequence[InstallStep]) -> bool:
+    """Return whether an image gets Python modules only by ``steps`` that are read, and from the repository.
+
+    It builds on an official image of Python, and its lines fetch nothing else, and copy from no other image.
+    """
+    pending, stages = [built], {built.index}
+    while pending:
+        sources = dockerfile.sources_of(pending.pop()) - stages
+        stages |= sources
+        pending += (dockerfile.stages[index] for index in sources)
+    names = {name for index in stages for name in (dockerfile.stages[index].name, str(index))}
+    lines = [item for index in stages for item in dockerfile.instructions_of(dockerfile.stages[index])]
+    copied = {match[1].lower() for item in lines for match in _COPIED_FROM.finditer(item.arguments)}
+    is_fetched = any(_FETCHES.search(item.arguments) for item in lines if item.keyword in ("RUN", "ADD"))
+    packages = [package for step in steps for package in step.system_packages]
+    return (
+        any(step.is_for_python for step in steps)
+        and is_official_python(built.image)
+        and all(name in names or _PROGRAM_OF_UV.search(name) for name in copied)
+        and not is_fetched
+        and not any(map(_PYTHON_LIBRARY.match, packages))
+    )

@@ -22,7 +22,7 @@ from pytest_py312.repository.formats.dockerfile import (
 from pytest_py312.repository.formats.functions.serverless import LAMBDA_CODE
 from pytest_py312.repository.formats.image_reference import is_lambda_image
 from pytest_py312.repository.formats.start_commands import read_argv
-from pytest_py312.repository.recipes.base_images import CHAIN_LIMIT, base_dockerfile
+from pytest_py312.repository.recipes.base_images import CHAIN_LIMIT, base_dockerfile, is_closed
 from pytest_py312.repository.recipes.commands.code_generation import ProtocRun, generations_of, moved_run
 from pytest_py312.repository.recipes.commands.command_walk import CommandWalk
 from pytest_py312.repository.recipes.commands.file_map import (
@@ -91,6 +91,7 @@ def read_dockerfile_recipe(
             steps=steps,
             limits=tuple(dict.fromkeys(stage.limits)),
             generations=generations_of(stage.generators, stage.files, service_path),
+            is_closed=is_closed(parsed, built, steps),
             build_programs=tuple(dict.fromkeys(stage.programs))[:BUILD_PROGRAM_LIMIT],
             image_variables=tuple(_variables_of(stage, service_path)),
             python_path=python_path,

@@ -10,7 +10,7 @@ import hashlib
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from pytest_py312.core.model.fleet import Service
@@ -74,6 +74,7 @@ _HANDLER = re.compile(r"(?m)^[ \t]*handler:[ \t]*[\"']?(?P<path>[\w.][\w./-]{0,3
 _INCLUDED = re.compile(
     r"(?m)^(?P<indent>[ ]{1,40})include:[ ]*\r?\n(?P<items>(?:(?P=indent)(?:[ ]|-[ ])[^\r\n]*(?:\r?\n|\Z)|[ ]*\r?\n)+)"
 )
+_VALUE = re.compile(r":[ \t]*[\"']?(?P<value>[\w.-]+)[\"']?[ \t]*(?=[,}\r\n]|\Z)")
 _COMBINATION = re.compile(r"(?m)^(?P<indent>[ ]{1,60})-[ ]")
 _DOCUMENT_START = re.compile(r"(?m)^---(?:[ \t].*)?$")
 _PART_CONTAINER_KEYS = frozenset({"jobs", "services", "tasks", "Resources"})
@@ -164,7 +165,7 @@ def find_named_services(text: str, path: str, index: ServiceNameIndex) -> NamedS
         _function_part(text[start:end], start, end, index, path) or _keyed_part(text[start:end], start, end, index, key)
         for start, end, key in spans
     ]
-    rows = [_file_part(text[start:end], start, end, index, frozenset()) for start, end in _combinations(text, spans)]
+    rows = [_combination_part(text, start, end, index) for start, end in _combinations(text, spans)]
     between_parts: list[str] = []
     position = 0
     for start, end, _ in spans:
@@ -172,6 +173,10 @@ def find_named_services(text: str, path: str, index: ServiceNameIndex) -> NamedS
         position = end
     between_parts.append(text[position:])
     surroundings = _file_part("".join(between_parts), 0, len(text), index, _names_of_path(path, index))
+    for number, part in enumerate(parts):
+        of_rows = (row.names for row in rows if part.start <= row.start < part.end)
+        parts[number] = replace(part, names=part.names.union(*of_rows))
+    # the rows come first, as they are inside of jobs
     return NamedServices(parts=(*(row for row in rows if row.names), *parts), surroundings=surroundings)
 
 
@@ -345,6 +350,12 @@ def _combinations(text: str, jobs: Sequence[tuple[int, int, str]]) -> Iterator[t
             first = items[0]["indent"] if items else ""
             starts = [item.start() for item in items if item["indent"] == first]
             yield from pairwise((*starts, match.end("items")))
+
+
+def _combination_part(text: str, start: int, end: int, index: ServiceNameIndex) -> FilePart:
+    """Return the part of one combination, whose values may be names of services, whatever their keys are."""
+    names = (name for match in _VALUE.finditer(text, start, end) for name in _names_of_word(match["value"], index))
+    return _file_part(text[start:end], start, end, index, frozenset(names))
 
 
 def _is_part_container(key: str, path: str) -> bool:

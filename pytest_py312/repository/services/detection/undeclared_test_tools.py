@@ -4,10 +4,10 @@ Developers have it installed, so a suite without it says nothing of a Python.
 """
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from packaging.requirements import Requirement
+from packaging.version import Version
 
 from pytest_py312.core.model.fleet import RequirementSource, Service
 from pytest_py312.core.model.plan import Plan, SuiteKind
@@ -44,13 +44,16 @@ _TOOLS: Mapping[str, str] = {
 _PLUGINS: Mapping[str, str] = {
     r"\bpytest\.mark\.asyncio\b": "pytest-asyncio",
     r"\bpytest\.mark\.django_db\b": "pytest-django",
-    r"^[ ]*(?:async )?def \w+\([^)]{0,300}\bmocker\b": "pytest-mock",
-    r"^[ ]*(?:async )?def \w+\([^)]{0,300}\brequests_mock\b": "requests-mock",
-    r"^[ ]*(?:async )?def \w+\([^)]{0,300}\bhttpx_mock\b": "pytest-httpx",
-    r"^from (?:fastapi|starlette)\.testclient import\b": "httpx<0.28",
+    r"^from (?:fastapi|starlette)\.testclient import\b": "httpx",
 }
-"""Pattern of a use -> the project. Until 0.28, httpx has what the test client of older versions of starlette calls."""
+"""Pattern of a use -> the project."""
+_FIXTURES: Mapping[str, str] = {"mocker": "pytest-mock", "requests_mock": "requests-mock", "httpx_mock": "pytest-httpx"}
+_OLD_TEST_CLIENTS = {"fastapi": Version("0.115"), "starlette": Version("0.41")}
+"""Before them, the test client calls what httpx has lost in 0.28; https://www.python-httpx.org/ (changelog)."""
 _IMPORT = re.compile(rf"^(?:import|from)[ \t]+(?P<module>{'|'.join(_TOOLS)})\b", re.MULTILINE)
+_FIXTURE = re.compile(rf"^[ ]*(?:async )?def \w+\([^)]{{0,300}}\b(?P<name>{'|'.join(_FIXTURES)})\b", re.MULTILINE)
+_DEFINED = re.compile(rf"^[ ]*def (?P<name>{'|'.join(_FIXTURES)})\(", re.MULTILINE)
+_OPTIONAL = re.compile(r"importorskip\([\"'](?P<name>\w+)")
 _PATTERNS = tuple((re.compile(pattern, re.MULTILINE), project) for pattern, project in _PLUGINS.items())
 
 
@@ -80,22 +83,36 @@ def _with_tools(plan: Plan, tree: Tree, service: Service) -> Service:
         used = {name: source for name, source in used.items() if not name.startswith("pytest-")}
     if not used:
         return service
-    names = _required_names(plan, service)
-    missing = tuple(source for text, source in used.items() if Requirement(text).name not in names)
-    return replace(service, test_requirements=(*service.test_requirements, *missing))
-
-
-def _required_names(plan: Plan, service: Service) -> Collection[str]:
-    """Return the projects that the service requires, and those that the extras of its frameworks bring."""
     entries = read_requirement_set(plan.root, (*service.requirements, *service.test_requirements)).entries
     names = {entry.name for entry in entries}
-    has_client = any(re.match(r"(?:fastapi|starlette)\[", entry.text) for entry in entries)
-    return names | {"httpx"} if has_client else names
+    if any(re.match(r"(?:fastapi|starlette)\[", entry.text) for entry in entries):
+        names.add("httpx")  # of their extras
+    missing = [source for name, source in used.items() if name not in names]
+    limit = "<0.28" if any(_has_old_test_client(entry.text) for entry in entries) else ""
+    added = tuple(
+        replace(each, arguments=(f"httpx{limit}",)) if each.arguments == ("httpx",) else each for each in missing
+    )
+    return replace(service, test_requirements=(*service.test_requirements, *added))
+
+
+def _has_old_test_client(requirement: str) -> bool:
+    """Return whether a requirement pins a version before that in ``_OLD_TEST_CLIENTS``."""
+    match = re.match(
+        r"(?P<name>fastapi|starlette)==(?P<version>\d{1,9}(?:\.\d{1,9}){0,4})$", requirement.partition(";")[0].strip()
+    )
+    return match is not None and Version(match["version"]) < _OLD_TEST_CLIENTS[match["name"]]
 
 
 def _tools_in_tests(tree: Tree, service: Service) -> Iterator[RequirementSource]:
-    for path, text in texts_of_tests(tree, service):
-        uses = [(match.start(), _TOOLS[match["module"]]) for match in _IMPORT.finditer(text)]
+    texts = list(texts_of_tests(tree, service))
+    defined = {match["name"] for _, text in texts for match in _DEFINED.finditer(text)}
+    own = {name.partition("/")[0].removesuffix(".py") for name in tree.scan_folder(service.path, depth=1).files}
+    for path, text in texts:
+        optional = {match["name"] for match in _OPTIONAL.finditer(text)}
+        modules = [match for match in _IMPORT.finditer(text) if match["module"] not in own | optional]
+        fixtures = [match for match in _FIXTURE.finditer(text) if match["name"] not in defined]
+        uses = [(match.start(), _TOOLS[match["module"]]) for match in modules]
+        uses += [(match.start(), _FIXTURES[match["name"]]) for match in fixtures]
         uses += [(match.start(), project) for pattern, project in _PATTERNS if (match := pattern.search(text))]
         for start, project in uses:
-            yield RequirementSource(path=path, line=text.count("\n", 0, start) + 1, arguments=(project,))
+            yield RequirementSource(path=path, line=text.count("\n", 0, start) + 1, arguments=(project,), assumed=True)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_py312.analysis.libraries.missing_requirements import undeclared_distributions, undeployed_distributions
+from pytest_py312.analysis.libraries.missing_requirements import unrequired_distributions
 from pytest_py312.analysis.libraries.service_imports import external_imports
 from pytest_py312.analysis.libraries.unprovided_imports import (
     Providers,
@@ -247,23 +247,25 @@ def test_what_only_the_tests_require_provides_nothing_where_the_service_certainl
     assert unprovided(texts, providers) == ["packaging by packaging"]
 
 
-def test_undeployed_distributions_are_those_that_no_run_time_requirement_needs() -> None:
-    """The extras of what is required directly are known; of what others require, everything may be installed."""
+def test_what_is_not_required_by_its_extras() -> None:
+    """Any other marker counts as one that applies."""
     held = entries(
         {
-            "shop": ("click", 'pytest>=7; extra == "test"'), "click": ('colorama; platform_system == "Windows"',),
-            "colorama": (), "pytest": ("packaging",), "packaging": (),
+            "shop": ("click", 'pytest>=7; extra == "Test"'), "click": ('colorama; platform_system == "Windows"',),
+            "colorama": (), "pytest": ("packaging", 'requests; extra == "dev"'), "packaging": (), "requests": (),
         }
     )  # fmt: skip
-    assert undeployed_distributions(held, {"shop": ()}, Interpreter(3, 12)) == {"pytest", "packaging"}
-    assert undeployed_distributions(held, {"shop": ("test",)}, Interpreter(3, 12)) == set()
+    assert unrequired_distributions(held, {"shop": ()}) == {"pytest", "packaging", "requests"}
+    assert unrequired_distributions(held, {"shop": ("test",)}) == {"requests"}
+    assert unrequired_distributions(held, {"shop": None}) == {"requests"}
+    assert unrequired_distributions(held, {"shop": (), "pytest": ("dev",)}) == set()
 
 
 def test_undeclared_distributions_are_those_that_nothing_declared_requires() -> None:
     held = entries({"fastapi": ("starlette",), "starlette": (), "pytest": ("pluggy",), "pluggy": (), "ghost": ()})
 
-    assert undeclared_distributions(held, {"fastapi"}) == {"pytest", "pluggy", "ghost"}
-    assert undeclared_distributions(held, {"fastapi", "pytest"}) == {"ghost"}
+    assert unrequired_distributions(held, {"fastapi": None}) == {"pytest", "pluggy", "ghost"}
+    assert unrequired_distributions(held, {"fastapi": None, "pytest": None}) == {"ghost"}
 
 
 def test_the_reason_names_the_first_modules() -> None:

@@ -79,6 +79,7 @@ def test_code_that_protoc_generates_has_its_line_of_the_plan(module: str) -> Non
         "ModuleNotFoundError: No module named 'requests'",
         "AssertionError: assert 1 == 2",
         "AssertionError: assert 1.25 == 1.5",
+        "AssertionError: assert 1700000000.123456 == 1700000000.123457",
         "AssertionError: assert 1.0 == 1",
         "AttributeError: 'Plugin' object has no attribute 'find_plugin'",
     ],

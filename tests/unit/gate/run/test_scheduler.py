@@ -138,7 +138,13 @@ def test_owners_are_no_part_of_the_key(fleet_of_one: tuple[Path, Service], monke
 
 @pytest.mark.parametrize(
     ("path", "runs_suite", "runs"),
-    [("settings.env", True, 2), ("settings.env", False, 1), ("README.md", True, 1), ("py312.toml", True, 1)],
+    [
+        ("settings.env", True, 2),
+        ("settings.env", False, 1),
+        ("README.md", True, 1),
+        ("py312.toml", True, 1),
+        ("docs/api.md", True, 2),
+    ],
 )
 def test_files_around_are_part_of_the_key_where_a_suite_may_read_them(
     fleet_of_one: tuple[Path, Service], monkeypatch: pytest.MonkeyPatch, path: str, runs_suite: bool, runs: int

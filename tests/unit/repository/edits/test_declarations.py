@@ -157,6 +157,14 @@ SEVERAL = [
             "    - app: b\n      python-version: '<V>'\n«    - app: b\n      python-version: '3.12'\n»"
         ),
     ),
+    (
+        ".github/workflows/ci.yml",
+        (
+            "matrix:\n  include:\n    - {name: a, python-version: '<V>'}\n«    - {name: a, python-version: '3.12'}\n»"
+            "    - {name: b, python-version: '<V>'}\n«    - {name: b, python-version: '3.12'}\n»"
+            "run: cd services/${{ matrix.name }}\n"
+        ),
+    ),
     (".github/workflows/ci.yml", "python-version: |\n  <V>\n«  3.12\n»"),
     (".gitlab-ci.yml", "a: {parallel: {matrix: [{PYTHON_VERSION: ['<V>'«, '3.12'»]}]}}\n"),
     (

@@ -731,3 +731,25 @@ def test_programs_of_a_build_have_to_succeed(tmp_path: Path) -> None:
     )
     programs = [program.name for program in recipe_of(tmp_path, text).build_programs]
     assert programs == ["opentelemetry-bootstrap", "shop.assets"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "closed"),
+    [
+        ("FROM python:3.11-slim\nRUN pip install flask\n", True),
+        (
+            "FROM registry.invalid/mirror/python:3.11 AS a\nRUN pip install -t /d flask\nFROM a\nCOPY --from=a /d /d\n",
+            True,
+        ),
+        ("FROM python:3.11\nCOPY --from=ghcr.invalid/astral-sh/uv:0.5 /uv /bin/\nRUN uv pip install flask\n", True),
+        ("FROM python:3.11\nRUN apt-get install -y python3-dev gcc && pip install flask\n", True),
+        ("FROM python:3.11\n", False),
+        ("FROM registry.invalid/platform/python-base:3.11\nRUN pip install flask\n", False),
+        ("FROM python:3.11\nRUN apt-get install -y python3-six && pip install flask\n", False),
+        ("FROM python:3.11\nCOPY --from=registry.invalid/wheels:1 /site /site\nRUN pip install flask\n", False),
+        ("FROM python:3.11\nADD https://example.invalid/six.py /app/\nRUN pip install flask\n", False),
+        ("FROM python:3.11\nRUN git clone git@example.invalid:x && pip install flask\n", False),
+    ],
+)
+def test_an_image_whose_lines_bring_all_of_its_modules(tmp_path: Path, lines: str, closed: bool) -> None:
+    assert recipe_of(tmp_path, lines).is_closed is closed

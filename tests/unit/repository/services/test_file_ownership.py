@@ -100,7 +100,7 @@ def test_each_part_of_a_workflow_is_asked_by_itself(at: str, names: set[str]) ->
 
 def test_each_combination_of_a_matrix_is_for_the_service_that_it_names() -> None:
     text = (
-        "jobs:\n  test:\n    strategy:\n      matrix:\n        include:\n          - {app: api, python: 1}\n"
+        "jobs:\n  test:\n    strategy:\n      matrix:\n        include:\n          - {name: api, python: 1}\n"
         "          - python: 2\n            folder: services/user-service\n          - {os: linux, python: 3}\n"
         "    steps: [{run: cd services/${{ matrix.app }}}, {with: {python-version: 4}}]\n"
     )

@@ -23,7 +23,9 @@ def tools(root: Path, test: str, requirements: str = "six\n", **more: str) -> li
         ("from moto import mock_aws\nimport responses\n", ["moto", "responses"]),
         ("def test_it(tmp_path, mocker):\n    pass\n", ["pytest-mock"]),
         ("import pytest\n@pytest.mark.asyncio\nasync def test_it(): pass\n", ["pytest-asyncio"]),
-        ("from fastapi.testclient import TestClient\n", ["httpx<0.28"]),
+        ("from fastapi.testclient import TestClient\n", ["httpx"]),
+        ("import pytest\nmoto = pytest.importorskip('moto')\nimport moto\n", []),
+        ("def mocker():\n    pass\n\ndef test_it(mocker):\n    pass\n", []),
         ("try:\n    import moto\nexcept ImportError:\n    pass\n", []),
         ("import factories, response, motor\n", []),
         ("", []),
@@ -36,6 +38,13 @@ def test_uses_in_tests(tmp_path: Path, test: str, expected: list[str]) -> None:
 def test_what_is_required_is_not_added(tmp_path: Path) -> None:
     assert tools(tmp_path, "import moto\n", "moto==4.2.0\n") == []
     assert tools(tmp_path, "from fastapi.testclient import TestClient\n", "fastapi[all]\n") == []
+    assert tools(tmp_path, "import responses\n", **{"svc/responses.py": ""}) == []
+
+
+def test_an_old_test_client_calls_what_httpx_has_lost(tmp_path: Path) -> None:
+    client = "from fastapi.testclient import TestClient\n"
+    assert tools(tmp_path, client, "fastapi==0.95.2\n") == ["httpx<0.28"]
+    assert tools(tmp_path, client, "fastapi==0.115.0\n") == ["httpx"]
 
 
 def test_a_job_that_runs_the_tests_says_all_that_they_have(tmp_path: Path) -> None:
