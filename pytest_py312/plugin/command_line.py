@@ -351,8 +351,8 @@ def discover_fleet(config: pytest.Config, plan: Plan) -> Fleet:
     """
     cached = config.stash.get(_FLEET, None)
     if cached is None or cached[0] != plan:
-        service = config.pluginmanager.get_plugin(CLUSTER_SERVICE)
-        fleet = service.fleet() if service is not None else None
+        sent = getattr(config.pluginmanager.get_plugin(CLUSTER_SERVICE), "fleet", None)
+        fleet: Fleet | None = sent() if sent is not None else None
         cached = (plan, fleet or Extensions(config).change_fleet(plan, discover(plan)))
         config.stash[_FLEET] = cached
     return cached[1]

@@ -1,5 +1,6 @@
 """Report files by their ending, annotations in a GitHub workflow, and the summary of its job."""
 
+import importlib
 import json
 from pathlib import Path
 from xml.etree import ElementTree
@@ -143,12 +144,13 @@ def test_an_ending_that_is_not_known_is_answered_with_those_that_are(faked: Fake
     assert "the ending determines the format, and has to be one of .html, .md, .sarif.json" in result.stderr.str()
 
 
-def test_the_source_line_stands_in_the_failure_and_in_the_summary(failing: Faked) -> None:
-    """With a caret under the column, once in each."""
-    text = failing.run().stdout.str()
+@pytest.mark.parametrize(("options", "count"), [((), 1), (("-v",), 2)])
+def test_the_source_line_stands_in_the_summary(failing: Faked, options: tuple[str, ...], count: int) -> None:
+    """With a caret under the column; with ``-v`` in the failure as well."""
+    text = failing.run(*options).stdout.str()
 
-    assert text.count("2 | asyncio.async(x)\n") == 2
-    assert text.count("  |         ^\n") == 2
+    assert text.count("2 | asyncio.async(x)\n") == count
+    assert text.count("  |         ^\n") == count
 
 
 def test_uris_start_at_the_checkout(failing: Faked) -> None:
@@ -273,7 +275,8 @@ def test_an_error_of_ours_in_the_fixes_leaves_the_reports(faked: Faked, monkeypa
     def plan_fixes(*_: object, **_options: object) -> None:
         raise KeyError("of ours")
 
-    monkeypatch.setattr("pytest_py312.plugin.fixes.plan_fixes", plan_fixes)
+    # by its module: an earlier run in this process may have left another one as an attribute of the package
+    monkeypatch.setattr(importlib.import_module("pytest_py312.plugin.fixes"), "plan_fixes", plan_fixes)
     result = faked.run("--py312-report=all.json", "--py312-diff")
     assert result.ret == pytest.ExitCode.INTERNAL_ERROR
     assert json.loads((faked.root / "all.json").read_text(encoding="utf-8"))["complete"] is True
