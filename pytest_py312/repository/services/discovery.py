@@ -22,7 +22,6 @@ from pytest_py312.repository.services.detection.service_files import (
 from pytest_py312.repository.services.detection.service_folders import detect_folders, is_excluded
 from pytest_py312.repository.services.detection.suites_above import with_suites_above
 from pytest_py312.repository.services.detection.suites_of_packages import with_suites_of_packages
-from pytest_py312.repository.services.detection.undeclared_test_tools import with_test_tools
 from pytest_py312.repository.services.detection.unread_service import bare_service, read_or_mark
 from pytest_py312.repository.services.detection.working_folders import with_working_folders
 from pytest_py312.repository.services.library_files import with_files_apart
@@ -45,6 +44,7 @@ from pytest_py312.repository.services.shared_packages import (
     with_shared_packages,
 )
 from pytest_py312.repository.services.unassigned_files import describe_unassigned_files
+from pytest_py312.repository.services.undeclared_test_tools import with_test_tools
 from pytest_py312.repository.tree import Tree, UnreadableFile, join_path, lies_in, nested_paths
 from pytest_py312.repository.unchanging_tree import UnchangingTree
 
