@@ -15,12 +15,12 @@ import pytest
 from pytest_py312.core.model.findings import Outcome, Status
 from pytest_py312.core.serialization import decode, encode
 from pytest_py312.gate.checks.check import CheckResult
+from pytest_py312.gate.reports.terminal_findings import evidence_text, failure_text
 from pytest_py312.gate.run.tasks import CheckTask, TaskKey, internal_error_outcome, unfinished_outcome
 from pytest_py312.plugin.nodes import (
     RESULT_PROPERTIES,
     CheckItem,
     GateFailed,
-    failure_representation,
     finding_location,
     result_properties,
     service_id,
@@ -33,6 +33,17 @@ RESULT_ATTRIBUTE = "py312_judgement"
 _USER_SELECTION = ("keyword", "markexpr", "deselect", "lf", "stepwise")
 """pytest's own options that leave items out."""
 _BLOCKING = (Status.FAILED, Status.ERRORED)
+
+
+class _FailureText(str):
+    """The text of a failing item, of which a terminal shows a part."""
+
+    shown: str
+
+    def toterminal(self, writer: Any) -> None:
+        """Write the shown part, as pytest asks of a representation."""
+        for line in self.shown.splitlines():
+            writer.line(line)
 
 
 class ItemResults:
@@ -57,6 +68,19 @@ class ItemResults:
 
     def get(self, nodeid: str) -> CheckResult | None:
         return self._results.get(nodeid)
+
+    def shorten_failures(self) -> None:
+        """Let the sections ERRORS and FAILURES show what the summary of the gate does not repeat, unless with ``-v``.
+
+        At the end of the session: files and plugins have got all of it.
+        """
+        reporter, verbosity = self._config.pluginmanager.get_plugin("terminalreporter"), self._config.get_verbosity()
+        reports = [report for key in ("failed", "error") for report in reporter.stats.get(key, ())] if reporter else []
+        for report in reports if verbosity < 1 else ():
+            result = self._results.get(report.nodeid)
+            if result is not None and report.longrepr == failure_text(result.outcome, verbosity=verbosity):
+                report.longrepr = _FailureText(report.longrepr)
+                report.longrepr.shown = evidence_text(result.outcome, verbosity=verbosity)
 
     # -- what is to run
 
@@ -96,7 +120,7 @@ class ItemResults:
         if outcome.status in _BLOCKING and not report.failed:  # skipped, swallowed or expected to fail (xfail)
             report.__dict__.pop("wasxfail", None)
             report.outcome = "failed"
-            report.longrepr = failure_representation(outcome, self._config.get_verbosity())
+            report.longrepr = failure_text(outcome, verbosity=self._config.get_verbosity())
         if outcome.status is Status.ERRORED and call.when == "call" and report.failed:
             report.when = "setup"  # pytest's own word for "could not be tried": shown as ERROR, counted apart
         if isinstance(call.excinfo and call.excinfo.value, GateFailed):

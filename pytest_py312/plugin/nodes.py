@@ -12,7 +12,7 @@ import pytest
 from pytest_py312.core.model.findings import Outcome, Status
 from pytest_py312.core.model.fleet import Cell, Service
 from pytest_py312.core.text import escape_control
-from pytest_py312.gate.reports.terminal_findings import evidence_text, failure_text
+from pytest_py312.gate.reports.terminal_findings import failure_text
 from pytest_py312.gate.run.tasks import CheckTask
 
 if TYPE_CHECKING:
@@ -27,27 +27,6 @@ class GateFailed(Exception):
     def __init__(self, outcome: Outcome) -> None:
         self.outcome = outcome
         super().__init__(outcome.reason)
-
-
-class FailureText(str):
-    """The text of a failing item, of which the section FAILURES shows what the summary of the run does not repeat.
-
-    Reports in files, and plugins, get all of it.
-    """
-
-    shown: str
-
-    def toterminal(self, writer: Any) -> None:
-        """Write the shown part, as pytest asks of a representation."""
-        for line in self.shown.splitlines():
-            writer.line(line)
-
-
-def failure_representation(outcome: Outcome, verbosity: int) -> str:
-    """Return the text of a failing item for pytest; with ``-v`` the section FAILURES shows all of it."""
-    text = FailureText(failure_text(outcome, verbosity=verbosity))
-    text.shown = evidence_text(outcome, verbosity=verbosity) if verbosity < 1 else text
-    return text
 
 
 RunTask = Callable[[CheckTask], "CheckResult"]
@@ -209,7 +188,7 @@ class CheckItem(pytest.Item):
 
     def repr_failure(self, excinfo: "ExceptionInfo[BaseException]", style: Any = None) -> "str | TerminalRepr":
         if isinstance(excinfo.value, GateFailed):
-            return failure_representation(excinfo.value.outcome, self.config.get_verbosity())
+            return failure_text(excinfo.value.outcome, verbosity=self.config.get_verbosity())
         if not isinstance(
             excinfo.value, Exception
         ):  # another plugin has ended it: where the gate was then says nothing

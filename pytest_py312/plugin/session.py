@@ -422,6 +422,7 @@ class GateSession:
             self._exit_status = EXIT_INCONCLUSIVE
         if self._exit_status != exitstatus:
             session.exitstatus = self._exit_status
+        self._results.shorten_failures()
         if self.rollout is not None:
             self._exit_status = self.rollout.finish(session, self._exit_status)
         report = self._complete_report(session)

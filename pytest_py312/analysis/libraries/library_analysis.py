@@ -79,7 +79,6 @@ from pytest_py312.dependencies.resolution.lock import Undetermined
 from pytest_py312.dependencies.store.distribution_store import DistributionStore
 from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
 from pytest_py312.repository.services.detection.suites import settings_of_suite
-from pytest_py312.repository.services.requirements.requirement_set import read_requirement_set
 from pytest_py312.repository.services.requirements.sources import additional_services
 from pytest_py312.repository.tree import Tree, join_path
 from pytest_py312.runners.fingerprints import code_digest
@@ -305,7 +304,8 @@ class LibraryAnalyzer:
             request_builder.requirements.of(owner) for owner in (declared, *additional_services(service))
         ]
         run_time: dict[str, set[str]] = {}
-        for item in read_requirement_set(self._plan.root, service.requirements).entries:
+        deployed = replace(service, name=f"{service.name}+run-time", test_requirements=(), separate_tests=False)
+        for item in request_builder.requirements.of(deployed).entries:
             run_time.setdefault(item.name, set()).update(_extras(item.text))
         for entry in installation.distributions:
             if entry.is_of_repository:  # required by path

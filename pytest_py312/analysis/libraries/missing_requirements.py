@@ -18,7 +18,10 @@ from pytest_py312.core.model.findings import Finding, Interpreter, Location, Sev
 from pytest_py312.dependencies.installation.installed_distributions import PINNED_TOOLS
 from pytest_py312.dependencies.resolution.lock import project_of
 from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
-from pytest_py312.repository.services.requirements.requirement_set import requirement_with_extras
+from pytest_py312.repository.services.requirements.requirement_set import (
+    requirement_with_extras,
+    with_nested_extras,
+)
 
 GENERATED_SUFFIXES = ("_pb2", "_pb2_grpc")
 """Name suffixes of modules that are generated when the service is built."""
@@ -85,8 +88,9 @@ def declared_requirements(
 
 
 def _required_projects(entry: StoredDistribution, extras: Collection[str], interpreter: Interpreter) -> Iterator[str]:
+    asked = with_nested_extras(entry.requires, entry.name, extras)
     for line in entry.requires:
-        requirement = requirement_with_extras(line, entry.name, extras, interpreter)
+        requirement = requirement_with_extras(line, entry.name, asked, interpreter)
         name = project_of(requirement)
         if name and _applies(requirement, interpreter):
             yield name
@@ -277,7 +281,11 @@ def unrequired_distributions(
         lines = lines_of.get(name)
         if lines is None:
             continue
-        extras = {extra for line in lines for extra in _extras_in(line)} if asked is None else set(asked)
+        extras = (
+            {extra for line in lines for extra in _extras_in(line)}
+            if asked is None
+            else {*with_nested_extras(lines, name, asked)}
+        )
         if name in reached and extras <= reached[name]:
             continue
         reached.setdefault(name, set()).update(extras)

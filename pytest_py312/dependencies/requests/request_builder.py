@@ -32,6 +32,7 @@ from pytest_py312.repository.services.requirements.requirement_set import (
     LocatedOption,
     RequirementSet,
     requirement_with_extras,
+    with_nested_extras,
 )
 from pytest_py312.repository.tree import Tree
 
@@ -152,8 +153,9 @@ class RequestBuilder:
                 continue
             extras = {extra for local in self.requirements.locals_of(cell.service, tree) for extra in local.extras}
             extras |= {extra for item in requirements.entries if item.name == tree.name for extra in item.entry.extras}
+            asked = with_nested_extras(tree.requires, tree.name, extras)
             dependency_lines = (
-                requirement_with_extras(line, tree.name, extras, cell.interpreter) for line in tree.requires
+                requirement_with_extras(line, tree.name, asked, cell.interpreter) for line in tree.requires
             )
             lines += [line for line in dependency_lines if line and project_of(line) not in excluded]
         return lines

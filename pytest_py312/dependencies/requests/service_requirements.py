@@ -335,10 +335,10 @@ def _is_run_uninstalled(service: Service) -> bool:
     steps = [step for recipe in recipes for step in recipe.steps if step.is_for_python]
     own = any(step.project == service.path or any(it.path == service.path for it in step.projects) for step in steps)
     is_known = service.recipe is not None and all(recipe.is_complete for recipe in recipes)
-    has_entry_points = service.distribution is not None and (
-        service.distribution.scripts or service.distribution.plugins
-    )
-    return is_known and bool(steps) and not own and not has_entry_points
+    project = service.distribution
+    is_imported_there = project is None or {*project.source_roots} <= {".", *service.python_path}
+    has_entry_points = project is not None and (project.scripts or project.plugins)
+    return is_known and bool(steps) and not own and not has_entry_points and is_imported_there
 
 
 def _needs_build(service: Service) -> bool:

@@ -38,6 +38,7 @@ _KEY_IN_PATH = re.compile(
     re.ASCII,
 )
 """``services/${{ matrix.name }}``"""
+_HAS_VERSION = re.compile(r"\d\.\d|py-?\d|^\d+$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +198,7 @@ def item_of_matrix(context: YamlContext, item: ListItem | None, text: str) -> Li
 def _thing_of_combination(combination: YamlMapping, text: str) -> str:
     """Return what a combination of a matrix is for, by the keys that name services, or that paths consist of."""
     in_paths = {match["key"] for match in _KEY_IN_PATH.finditer(text)}
-    pairs = scalar_pairs(combination)
+    pairs = [(key, value) for key, value in scalar_pairs(combination) if not _HAS_VERSION.search(value)]
     return "".join(f":{value}" for key, value in pairs if key in in_paths or _NAMES_THING.fullmatch(key))
 
 

@@ -14,7 +14,6 @@ from pytest_py312.repository.formats.dockerfile import (
     BuildStage,
     DockerfileText,
     is_dockerfile,
-    is_official_python,
     read_dockerfile,
 )
 from pytest_py312.repository.recipes.image_builds import DEPTH, files_of, image_builds
@@ -24,8 +23,13 @@ CHAIN_LIMIT = 5
 """Maximum number of images that build on each other."""
 _COPIED_FROM = re.compile(r"--(?:from=|mount=\S*\bfrom=)[\"']?([\w./:-]+)")
 _FETCHES = re.compile(r"://|\b(?:curl|wget|conda|mamba|micromamba)\b|\bgit[ \t]+clone\b")
+_UNPACKED = re.compile(r"\.(?:tar|tgz|zip)\b|site-packages|dist-packages")
 _PYTHON_LIBRARY = re.compile(r"(?:python3?|py3)-(?!(?:pip|dev|devel|venv|distutils|setuptools|wheel|minimal|full)\b)")
 """A package of a distribution with a library of Python."""
+_OFFICIAL_PYTHON = re.compile(
+    r"(?:docker\.io/)?(?:(?:[\w.-]+(?::\d+)?/){0,5}library/)?python(?:[:@]|$)|public\.ecr\.aws/docker/library/python[:@]"
+)
+"""The image of Docker Hub, also by the name that mirrors give it."""
 _PROGRAM_OF_UV = re.compile(r"(?:^|/)astral-sh/uv[:@]")
 """An image with no more than a program."""
 
@@ -142,11 +146,13 @@ def is_closed(dockerfile: DockerfileText, built: BuildStage, steps: Sequence[Ins
     lines = [item for index in stages for item in dockerfile.instructions_of(dockerfile.stages[index])]
     copied = {match[1].lower() for item in lines for match in _COPIED_FROM.finditer(item.arguments)}
     is_fetched = any(_FETCHES.search(item.arguments) for item in lines if item.keyword in ("RUN", "ADD"))
+    of_context = [item for item in lines if item.keyword in ("ADD", "COPY") and "--from" not in item.arguments]
+    is_unpacked = any(_UNPACKED.search(item.arguments) for item in of_context)
     packages = [package for step in steps for package in step.system_packages]
     return (
         any(step.is_for_python for step in steps)
-        and is_official_python(built.image)
+        and _OFFICIAL_PYTHON.match(built.image) is not None
         and all(name in names or _PROGRAM_OF_UV.search(name) for name in copied)
-        and not is_fetched
+        and not (is_fetched or is_unpacked)
         and not any(map(_PYTHON_LIBRARY.match, packages))
     )

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from packaging.version import Version
+from packaging.requirements import InvalidRequirement, Requirement
 
 from pytest_py312.core.model.fleet import RequirementSource, Service
 from pytest_py312.core.model.plan import Plan, SuiteKind
@@ -48,8 +48,12 @@ _PLUGINS: Mapping[str, str] = {
 }
 """Pattern of a use -> the project."""
 _FIXTURES: Mapping[str, str] = {"mocker": "pytest-mock", "requests_mock": "requests-mock", "httpx_mock": "pytest-httpx"}
-_OLD_TEST_CLIENTS = {"fastapi": Version("0.115"), "starlette": Version("0.41")}
-"""Before them, the test client calls what httpx has lost in 0.28; https://www.python-httpx.org/ (changelog)."""
+_OLD_TEST_CLIENTS = {"fastapi": 115, "starlette": 41}
+"""The minor of 0.x before which the test client calls what httpx has lost in 0.28.
+
+https://github.com/encode/httpx/blob/master/CHANGELOG.md
+"""
+_NEWER_MINORS = 100
 _IMPORT = re.compile(rf"^(?:import|from)[ \t]+(?P<module>{'|'.join(_TOOLS)})\b", re.MULTILINE)
 _FIXTURE = re.compile(rf"^[ ]*(?:async )?def \w+\([^)]{{0,300}}\b(?P<name>{'|'.join(_FIXTURES)})\b", re.MULTILINE)
 _DEFINED = re.compile(rf"^[ ]*def (?P<name>{'|'.join(_FIXTURES)})\(", re.MULTILINE)
@@ -96,11 +100,14 @@ def _with_tools(plan: Plan, tree: Tree, service: Service) -> Service:
 
 
 def _has_old_test_client(requirement: str) -> bool:
-    """Return whether a requirement pins a version before that in ``_OLD_TEST_CLIENTS``."""
-    match = re.match(
-        r"(?P<name>fastapi|starlette)==(?P<version>\d{1,9}(?:\.\d{1,9}){0,4})$", requirement.partition(";")[0].strip()
-    )
-    return match is not None and Version(match["version"]) < _OLD_TEST_CLIENTS[match["name"]]
+    """Return whether a requirement allows only versions before those of ``_OLD_TEST_CLIENTS``."""
+    try:
+        parsed = Requirement(requirement)
+    except InvalidRequirement:
+        return False
+    first = _OLD_TEST_CLIENTS.get(parsed.name.lower())
+    newer = (f"0.{minor}" for minor in range(first, first + _NEWER_MINORS)) if first is not None else ()
+    return first is not None and bool(parsed.specifier) and not any(map(parsed.specifier.contains, (*newer, "1.0")))
 
 
 def _tools_in_tests(tree: Tree, service: Service) -> Iterator[RequirementSource]:

@@ -6,7 +6,7 @@ exception.
 
 import os
 import posixpath
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -166,6 +166,24 @@ def tested_with_lock(
     installed = [replace(source, unlocked=False) if source in unlocked else source for source in production]
     places = {(source.path, source.table, source.arguments) for source in installed}
     return (*installed, *(source for source in tests if (source.path, source.table, source.arguments) not in places))
+
+
+def with_nested_extras(lines: Iterable[str], project: str, extras: Collection[str]) -> frozenset[str]:
+    """Return ``extras`` of ``project``, and those that they ask of the project itself: ``all = ["project[a,b]"]``."""
+    own = []
+    for line in lines:
+        try:
+            requirement = Requirement(line)
+        except InvalidRequirement:
+            continue
+        if canonicalize_name(requirement.name) == project and requirement.marker is not None:
+            own.append(requirement)
+    known = {*extras}
+    for _ in own:  # each may add some
+        for requirement in own:
+            if requirement.marker and any(requirement.marker.evaluate({"extra": extra}) for extra in sorted(known)):
+                known |= requirement.extras
+    return frozenset(known)
 
 
 def requirement_with_extras(line: str, project: str, extras: Collection[str], interpreter: Interpreter) -> str:

@@ -261,6 +261,13 @@ def test_what_is_not_required_by_its_extras() -> None:
     assert unrequired_distributions(held, {"shop": (), "pytest": ("dev",)}) == set()
 
 
+def test_extras_may_ask_for_others_of_the_same_project() -> None:
+    lines = ('shop[a,b]; extra == "all"', 'six; extra == "a"', 'idna; extra == "b"', 'shop[all]; extra == "more"')
+    held = entries({"shop": lines, "six": (), "idna": ()})
+    assert unrequired_distributions(held, {"shop": ("more",)}) == set()
+    assert unrequired_distributions(held, {"shop": ("a",)}) == {"idna"}
+
+
 def test_undeclared_distributions_are_those_that_nothing_declared_requires() -> None:
     held = entries({"fastapi": ("starlette",), "starlette": (), "pytest": ("pluggy",), "pluggy": (), "ghost": ()})
 

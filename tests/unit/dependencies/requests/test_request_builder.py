@@ -407,17 +407,22 @@ def test_what_production_contradicts_in_a_command_for_others(tmp_path: Path, pat
         ("RUN pip install -r requirements.txt\n", ()),
         ("RUN pip install -r requirements.txt .\n", ("svc",)),
         ("RUN pip install -r requirements.txt -r missing.txt\n", ("svc",)),
+        ("RUN pip install -r requirements.txt\nCOPY src/ .\n", ("svc",)),
     ],
 )
 def test_a_project_that_its_image_does_not_install_is_not_built(
     tmp_path: Path, install: str, built: tuple[str, ...]
 ) -> None:
-    """Its setup.py may need what only the image has, such as a file with the version."""
+    """Its setup.py may need what only the image has, such as a file with the version.
+
+    But its tests find what is in ``src`` only if it is installed.
+    """
     files = {
         "svc/Dockerfile": f"FROM python:3.10\nWORKDIR /app\nCOPY . .\n{install}CMD python main.py\n",
         "svc/requirements.txt": "six\n",
         "svc/setup.py": "from setuptools import setup\nsetup(name='svc', version=open('/var/tmp/VERSION').read())\n",
         "svc/main.py": "",
+        **({"svc/src/svc/__init__.py": ""} if "src" in install else {}),
     }
     (of,) = discover(Plan(root=service_tree(tmp_path, files))).services
     builder = RequestBuilder(plan=Plan(root=tmp_path), cache=tmp_path / "cache")

@@ -162,7 +162,7 @@ SEVERAL = [
         (
             "matrix:\n  include:\n    - {name: a, python-version: '<V>'}\n«    - {name: a, python-version: '3.12'}\n»"
             "    - {name: b, python-version: '<V>'}\n«    - {name: b, python-version: '3.12'}\n»"
-            "run: cd services/${{ matrix.name }}\n"
+            "run: cd services/${{ matrix.name }} && mkdir reports/${{ matrix.python-version }}\n"
         ),
     ),
     (".github/workflows/ci.yml", "python-version: |\n  <V>\n«  3.12\n»"),

@@ -738,12 +738,17 @@ def test_programs_of_a_build_have_to_succeed(tmp_path: Path) -> None:
     [
         ("FROM python:3.11-slim\nRUN pip install flask\n", True),
         (
-            "FROM registry.invalid/mirror/python:3.11 AS a\nRUN pip install -t /d flask\nFROM a\nCOPY --from=a /d /d\n",
+            "FROM registry.invalid/library/python:3.11 AS a\nRUN pip install -t /d flask\nFROM a\nCOPY --from=a /d /d\n",
             True,
         ),
         ("FROM python:3.11\nCOPY --from=ghcr.invalid/astral-sh/uv:0.5 /uv /bin/\nRUN uv pip install flask\n", True),
         ("FROM python:3.11\nRUN apt-get install -y python3-dev gcc && pip install flask\n", True),
         ("FROM python:3.11\n", False),
+        ("FROM registry.invalid/ml/python:3.11\nRUN pip install flask\n", False),
+        (
+            "FROM python:3.11\nADD vendor.tar.gz /usr/local/lib/python3.11/site-packages/\nRUN pip install flask\n",
+            False,
+        ),
         ("FROM registry.invalid/platform/python-base:3.11\nRUN pip install flask\n", False),
         ("FROM python:3.11\nRUN apt-get install -y python3-six && pip install flask\n", False),
         ("FROM python:3.11\nCOPY --from=registry.invalid/wheels:1 /site /site\nRUN pip install flask\n", False),

@@ -43,8 +43,10 @@ def test_what_is_required_is_not_added(tmp_path: Path) -> None:
 
 def test_an_old_test_client_calls_what_httpx_has_lost(tmp_path: Path) -> None:
     client = "from fastapi.testclient import TestClient\n"
-    assert tools(tmp_path, client, "fastapi==0.95.2\n") == ["httpx<0.28"]
-    assert tools(tmp_path, client, "fastapi==0.115.0\n") == ["httpx"]
+    for old in ("fastapi==0.95.2", "fastapi~=0.104.0", "fastapi==0.95.*", "starlette>=0.20,<0.30"):
+        assert tools(tmp_path, client, f"{old}\n") == ["httpx<0.28"]
+    for new in ("fastapi==0.115.0", "fastapi>=0.95", "fastapi"):
+        assert tools(tmp_path, client, f"{new}\n") == ["httpx"]
 
 
 def test_a_job_that_runs_the_tests_says_all_that_they_have(tmp_path: Path) -> None:
