@@ -178,12 +178,12 @@ def with_nested_extras(lines: Iterable[str], project: str, extras: Collection[st
             continue
         if canonicalize_name(requirement.name) == project and requirement.marker is not None:
             own.append(requirement)
-    known = {*extras}
+    asked = {*extras}
     for _ in own:  # each may add some
         for requirement in own:
-            if requirement.marker and any(requirement.marker.evaluate({"extra": extra}) for extra in sorted(known)):
-                known |= requirement.extras
-    return frozenset(known)
+            if requirement.marker and any(requirement.marker.evaluate({"extra": extra}) for extra in sorted(asked)):
+                asked |= requirement.extras
+    return frozenset(asked)
 
 
 def requirement_with_extras(line: str, project: str, extras: Collection[str], interpreter: Interpreter) -> str:

@@ -19,7 +19,7 @@ from tests.support.fakes import cell_of, installation_of
 @pytest.mark.parametrize("reason", [InterpreterUnavailable("it was killed"), CellUnavailable("it is not here")])
 def test_source_that_the_target_would_have_to_read_and_does_not(tmp_path: Path, reason: Exception) -> None:
     parts: Any = mock.Mock()  # no interpreter, index or store is come to
-    parts.demands.requirements.return_value = RequirementSet()
+    parts.request_builder.requirements.of.return_value = RequirementSet()
     inspector = LibraryAnalyzer(
         plan=Plan(root=tmp_path, target=Interpreter(3, 12)), cache=tmp_path, runner=parts, installer=parts, store=parts,
         read=mock.Mock(side_effect=reason), processes=1, ended=threading.Event(),

@@ -738,7 +738,7 @@ def test_programs_of_a_build_have_to_succeed(tmp_path: Path) -> None:
     [
         ("FROM python:3.11-slim\nRUN pip install flask\n", True),
         (
-            "FROM registry.invalid/library/python:3.11 AS a\nRUN pip install -t /d flask\nFROM a\nCOPY --from=a /d /d\n",
+            "FROM docker.io/library/python:3.11 AS a\nRUN pip install -t /d flask\nFROM a\nCOPY --from=a /d /d\n",
             True,
         ),
         ("FROM python:3.11\nCOPY --from=ghcr.invalid/astral-sh/uv:0.5 /uv /bin/\nRUN uv pip install flask\n", True),
