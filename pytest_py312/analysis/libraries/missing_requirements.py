@@ -303,7 +303,7 @@ def _extras_in(line: str) -> set[str]:
 
 def _asked_extras(line: str) -> frozenset[str]:
     try:
-        return frozenset(Requirement(line).extras)
+        return frozenset(Requirement(line).extras if "[" in line else ())
     except InvalidRequirement:
         return frozenset()
 

@@ -6,7 +6,9 @@ exception.
 
 import os
 import posixpath
+import re
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -36,6 +38,9 @@ from pytest_py312.repository.tree import Tree, UnreadableFile, join_path, leaves
 
 FILE_COUNT_LIMIT = 200
 """Maximum number of files in one set."""
+
+
+_NAME = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -172,12 +177,10 @@ def with_nested_extras(lines: Iterable[str], project: str, extras: Collection[st
     """Return ``extras`` of ``project``, and those that they ask of the project itself: ``all = ["project[a,b]"]``."""
     own = []
     for line in lines:
-        try:
-            requirement = Requirement(line)
-        except InvalidRequirement:
-            continue
-        if canonicalize_name(requirement.name) == project and requirement.marker is not None:
-            own.append(requirement)
+        name = _NAME.match(line)  # most lines are about others, and reading them takes long
+        if name is not None and canonicalize_name(name[0]) == project:
+            with suppress(InvalidRequirement):
+                own.append(Requirement(line))
     asked = {*extras}
     for _ in own:  # each may add some
         for requirement in own:
