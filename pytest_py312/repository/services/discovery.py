@@ -128,15 +128,18 @@ def _without_shared_requirements(tree: Tree, services: list[Service]) -> tuple[l
 
     Returns the services, and what is assumed, as sentences.
     """
-    with_code = [service for service in services if not _has_only_requirements(tree, service)]
+    without_code = {service.path for service in services if _has_only_requirements(tree, service)}
     installing = {
-        source.path: service.name for service in with_code if service.recipe for source in service.requirements
+        source.path: service.name
+        for service in services
+        if service.recipe and service.path not in without_code
+        for source in service.requirements
     }
     assumptions = []
     kept = []
     for service in services:
         own = [source.path for source in service.requirements if source.path.startswith(f"{service.path}/")]
-        if service not in with_code and own and installing.keys() >= set(own):
+        if service.path in without_code and own and installing.keys() >= set(own):
             assumptions.append(
                 f"{service.path} has only requirements, which {installing[own[0]]} installs: it is no service."
             )
@@ -152,8 +155,13 @@ def _without_images_of_others(tree: Tree, services: list[Service]) -> tuple[list
     assumed, as sentences.
     """
     kept, assumptions = [], []
+    by_source: dict[str, list[Service]] = {}
     for service in services:
-        owner = next((other for other in services if _has_only_image_of(tree, service, other)), None)
+        if service.recipe is not None:
+            by_source.setdefault(service.recipe.source, []).append(service)
+    for service in services:
+        others = by_source[service.recipe.source] if service.recipe is not None else ()
+        owner = next((other for other in others if _has_only_image_of(tree, service, other)), None)
         if owner is None:
             kept.append(service)
         else:

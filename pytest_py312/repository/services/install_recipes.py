@@ -2,7 +2,7 @@
 
 import posixpath
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
 from itertools import islice
@@ -229,7 +229,7 @@ def _dockerfile_order(path: str) -> tuple[int, bool, bool, str]:
 def _outer_dockerfiles(tree: Tree, path: str) -> Iterator[str]:
     """Yield the production Dockerfiles in the folders above a service, the nearest first."""
     for folder in islice(with_outer_folders(path), 1, None):
-        spelt = {name.lower(): name for name in tree.list_folder(folder).folders}
+        spelt = _folders_by_name(tree, folder)
         for usual in _DOCKER_FOLDERS:
             first, slash, rest = usual.partition("/")
             inner = f"{spelt.get(first, first)}{slash}{rest}"
@@ -241,14 +241,27 @@ def _outer_dockerfiles(tree: Tree, path: str) -> Iterator[str]:
                         yield join_path(folder, place, name)
 
 
+@lru_cache(maxsize=8)
+def _folders_by_name(tree: Tree, folder: str) -> Mapping[str, str]:
+    """Map names of folders in small letters to those that they have. Cached: each service in them asks for it."""
+    return {name.lower(): name for name in tree.list_folder(folder).folders}
+
+
 def _neighboring_dockerfiles(tree: Tree, path: str) -> Iterator[str]:
     """Yield the production Dockerfiles in the folders beside a service that name its folder."""
     parent, _, name = path.rpartition("/")
     if path == ".":
         return
-    for folder, dockerfile, text in _dockerfiles_one_below(tree, parent or "."):
-        if folder != path and name in text:
-            yield dockerfile
+    if name in _text_one_below(tree, parent or "."):
+        for folder, dockerfile, text in _dockerfiles_one_below(tree, parent or "."):
+            if folder != path and name in text:
+                yield dockerfile
+
+
+@lru_cache(maxsize=2)
+def _text_one_below(tree: Tree, parent: str) -> str:
+    """Return the texts of those Dockerfiles as one: most names of services are in none."""
+    return "\0".join(text for _, _, text in _dockerfiles_one_below(tree, parent))
 
 
 @lru_cache(maxsize=2)

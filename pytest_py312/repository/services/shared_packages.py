@@ -22,7 +22,7 @@ from pytest_py312.repository.services.detection.packaging import find_distributi
 from pytest_py312.repository.services.detection.service_files import imported_names
 from pytest_py312.repository.services.detection.unread_service import read_or_mark
 from pytest_py312.repository.services.requirements.requirement_set import read_requirement_set
-from pytest_py312.repository.tree import VENDORED_FOLDERS, Tree, join_path, leaves_root, lies_in
+from pytest_py312.repository.tree import VENDORED_FOLDERS, Tree, join_path, leaves_root, lies_in, with_outer_folders
 
 LAYER_DEPTH = 5
 """Levels of folders in which the content of layers is looked for."""
@@ -101,13 +101,14 @@ def _only_packages(tree: Tree, services: Sequence[str]) -> dict[str, tuple[str, 
     files = tree.scan_folder(".", depth=LAYER_DEPTH).files
     folders = sorted({posixpath.dirname(path) for path in files if path.endswith(".py")} - {""})
     names = Counter(map(posixpath.basename, folders))
+    services_in = Counter(folder for path in services for folder in with_outer_folders(path))
+    of_services = frozenset(services)
     packages = {}
     for folder in folders:
         *outer, name = folder.split("/")
         root = "/".join(outer) or "."
-        is_apart = not any(
-            lies_in(folder, path) or (lies_in(path, root) and not lies_in(path, folder)) for path in services
-        )
+        is_inside = any(path in of_services for path in with_outer_folders(folder) if path != ".")
+        is_apart = not is_inside and services_in[root] == services_in[folder]
         is_apart = is_apart and root != "." and _NO_PACKAGES.isdisjoint(outer)
         if not is_apart or names[name] > 1 or not name.isidentifier() or name in sys.stdlib_module_names:
             continue
