@@ -2,7 +2,7 @@
 
 import posixpath
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
 from itertools import islice
@@ -229,22 +229,26 @@ def _dockerfile_order(path: str) -> tuple[int, bool, bool, str]:
 def _outer_dockerfiles(tree: Tree, path: str) -> Iterator[str]:
     """Yield the production Dockerfiles in the folders above a service, the nearest first."""
     for folder in islice(with_outer_folders(path), 1, None):
-        spelt = _folders_by_name(tree, folder)
-        for usual in _DOCKER_FOLDERS:
-            first, slash, rest = usual.partition("/")
-            inner = f"{spelt.get(first, first)}{slash}{rest}"
-            listing = tree.list_folder(join_path(folder, inner))
-            nested = [join_path(inner, name) for name in listing.folders if inner != "."]
-            for place in (inner, *nested):
-                for name in tree.list_folder(join_path(folder, place)).files:
-                    if is_dockerfile(name) and is_production_dockerfile(join_path(place, name), "."):
-                        yield join_path(folder, place, name)
+        yield from _usual_dockerfiles(tree, folder)
 
 
-@lru_cache(maxsize=8)
-def _folders_by_name(tree: Tree, folder: str) -> Mapping[str, str]:
-    """Map names of folders in small letters to those that they have. Cached: each service in them asks for it."""
-    return {name.lower(): name for name in tree.list_folder(folder).folders}
+@lru_cache(maxsize=64)
+def _usual_dockerfiles(tree: Tree, folder: str) -> tuple[str, ...]:
+    """Return the production Dockerfiles in a folder, at the usual places. Cached: each service below asks for them."""
+    spelt = {name.lower(): name for name in tree.list_folder(folder).folders}
+    paths = []
+    for usual in _DOCKER_FOLDERS:
+        first, slash, rest = usual.partition("/")
+        inner = f"{spelt.get(first, first)}{slash}{rest}"
+        listing = tree.list_folder(join_path(folder, inner))
+        nested = [join_path(inner, name) for name in (listing.folders if inner != "." else ())]
+        for place in (inner, *nested):
+            paths += [
+                join_path(folder, place, name)
+                for name in tree.list_folder(join_path(folder, place)).files
+                if is_dockerfile(name) and is_production_dockerfile(join_path(place, name), ".")
+            ]
+    return tuple(paths)
 
 
 def _neighboring_dockerfiles(tree: Tree, path: str) -> Iterator[str]:
