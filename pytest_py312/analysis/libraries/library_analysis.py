@@ -403,11 +403,10 @@ class _AnalysisInputs:
         """Return whose requirements the installed distributions are."""
         entries = self.installation.distributions
         declared = self.declared(cell)
-        preinstalled_names = {line.partition("==")[0] for line in build.preinstalled}
+        preinstalled = dict.fromkeys(line.partition("==")[0] for line in build.preinstalled)
         recipe = cell.service.recipe
         # with several images, the recipe is that of one, and another may have what the start imports
         is_certain = recipe is not None and recipe.is_complete and recipe.is_closed and len(cell.service.images) == 1
-        preinstalled = dict.fromkeys(preinstalled_names)
         libraries = {
             entry.name: None
             for entry in entries

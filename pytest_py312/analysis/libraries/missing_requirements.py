@@ -289,9 +289,10 @@ def unrequired_distributions(
         if name in reached and extras <= reached[name]:
             continue
         reached.setdefault(name, set()).update(extras)
+        normalised = {canonicalize_name(extra) for extra in extras}
         for line in lines:
             of_extras = _extras_in(line)
-            if not of_extras or of_extras & {canonicalize_name(extra) for extra in extras}:
+            if not of_extras or of_extras & normalised:
                 pending.append((project_of(line), _asked_extras(line)))
     return frozenset(lines_of) - reached.keys()
 

@@ -333,8 +333,7 @@ def failure_text(outcome: Outcome, *, verbosity: int) -> str:
 
     Control characters are escaped. Lines are not wrapped, so that they can be searched and copied.
     """
-    findings = failure_findings(outcome) if outcome.status is Status.FAILED else list(outcome.findings)
-    lines = [escape_terminal(outcome.reason) or f"{escape_control(outcome.check)} {outcome.status.value}"]
+    findings, lines = _item_findings(outcome), [_item_reason(outcome)]
     for number, finding in enumerate(findings[:_MAX_ITEM_FINDINGS]):
         repeats_reason = number == 0 and bool(finding.message) and outcome.reason.startswith(finding.message)
         place = escape_control(str(finding.location)) if finding.location else ""
@@ -355,13 +354,21 @@ def failure_text(outcome: Outcome, *, verbosity: int) -> str:
 
 def evidence_text(outcome: Outcome, *, verbosity: int) -> str:
     """Return what the summary does not show of a failing item: its reason, and the ends of tracebacks and builds."""
-    findings = failure_findings(outcome) if outcome.status is Status.FAILED else outcome.findings
-    lines = [escape_terminal(outcome.reason) or f"{escape_control(outcome.check)} {outcome.status.value}"]
-    for finding in [each for each in findings if each.detail][:_MAX_ITEM_FINDINGS]:
+    lines = [_item_reason(outcome)]
+    for finding in [each for each in _item_findings(outcome) if each.detail][:_MAX_ITEM_FINDINGS]:
         if not outcome.reason.startswith(finding.message):
             lines.append(f"  {escape_control(finding.code)} {_message(finding)}".rstrip())
         lines += [f"      {line}" for line in _evidence(finding.detail, verbosity)]
     return "\n".join(lines)
+
+
+def _item_reason(outcome: Outcome) -> str:
+    return escape_terminal(outcome.reason) or f"{escape_control(outcome.check)} {outcome.status.value}"
+
+
+def _item_findings(outcome: Outcome) -> list[Finding]:
+    """Return the findings for which an item failed, or all of one that could not be checked."""
+    return list(failure_findings(outcome) if outcome.status is Status.FAILED else outcome.findings)
 
 
 def _evidence(detail: str, verbosity: int) -> list[str]:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from pytest_py312.repository.declarations.declaration import ListItem
 from pytest_py312.repository.formats.yaml import (
@@ -197,9 +198,15 @@ def item_of_matrix(context: YamlContext, item: ListItem | None, text: str) -> Li
 
 def _thing_of_combination(combination: YamlMapping, text: str) -> str:
     """Return what a combination of a matrix is for, by the keys that name services, or that paths consist of."""
-    in_paths = {match["key"] for match in _KEY_IN_PATH.finditer(text)}
+    in_paths = _keys_in_paths(text)
     pairs = [(key, value) for key, value in scalar_pairs(combination) if not _HAS_VERSION.search(value)]
     return "".join(f":{value}" for key, value in pairs if key in in_paths or _NAMES_THING.fullmatch(key))
+
+
+@lru_cache(maxsize=4)
+def _keys_in_paths(text: str) -> frozenset[str]:
+    """Return the keys of matrices that paths in a file consist of. Cached: each combination asks for them."""
+    return frozenset(match["key"] for match in _KEY_IN_PATH.finditer(text))
 
 
 def outside_combination(context: YamlContext) -> YamlContext:

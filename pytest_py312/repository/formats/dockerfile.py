@@ -147,6 +147,14 @@ class DockerfileText:
         sources = {each.index for each in self.stages[: stage.index] if {each.name, str(each.index)} & copied}
         return sources | (set() if stage.parent is None else {stage.parent})
 
+    def made_from(self, stage: BuildStage) -> frozenset[int]:
+        """Return the indexes of a stage and of all that it builds on or copies from, also through others."""
+        pending, seen = [stage.index], {stage.index}
+        while pending:
+            pending += (new := self.sources_of(self.stages[pending.pop()]) - seen)
+            seen |= new
+        return frozenset(seen)
+
     @property
     def build_target(self) -> str:
         """What ``docker build --target`` needs for the image of production; empty if that is the last stage."""
@@ -303,12 +311,8 @@ def python_version_of(image: str) -> tuple[bool, Interpreter | None]:
     python_reference = parse_python_image(image)
     if python_reference is None:
         return False, None
-    return is_official_python(image) or python_reference.version is not None, python_reference.version
-
-
-def is_official_python(image: str) -> bool:
-    """Return whether ``image`` is named ``python``, in any registry: nothing is installed in it."""
-    return image.partition("@")[0].rpartition("/")[2].partition(":")[0].lower() == "python"
+    is_named_python = image.partition("@")[0].rpartition("/")[2].partition(":")[0].lower() == "python"
+    return is_named_python or python_reference.version is not None, python_reference.version
 
 
 def _build_stage(instruction: Instruction, arguments: Mapping[str, str], earlier: list[BuildStage]) -> BuildStage:

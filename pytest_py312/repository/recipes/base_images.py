@@ -26,9 +26,7 @@ _FETCHES = re.compile(r"://|\b(?:curl|wget|conda|mamba|micromamba)\b|\bgit[ \t]+
 _UNPACKED = re.compile(r"\.(?:tar|tgz|zip)\b|site-packages|dist-packages")
 _PYTHON_LIBRARY = re.compile(r"(?:python3?|py3)-(?!(?:pip|dev|devel|venv|distutils|setuptools|wheel|minimal|full)\b)")
 """A package of a distribution with a library of Python."""
-_OFFICIAL_PYTHON = re.compile(
-    r"(?:docker\.io/)?(?:(?:[\w.-]+(?::\d+)?/){0,5}library/)?python(?:[:@]|$)|public\.ecr\.aws/docker/library/python[:@]"
-)
+_OFFICIAL_PYTHON = re.compile(r"(?:docker\.io/)?(?:(?:[\w.-]+(?::\d+)?/){0,5}library/)?python(?:[:@]|$)")
 """The image of Docker Hub, also by the name that mirrors give it."""
 _PROGRAM_OF_UV = re.compile(r"(?:^|/)astral-sh/uv[:@]")
 """An image with no more than a program."""
@@ -137,11 +135,7 @@ def is_closed(dockerfile: DockerfileText, built: BuildStage, steps: Sequence[Ins
 
     It builds on an official image of Python, and its lines fetch nothing else, and copy from no other image.
     """
-    pending, stages = [built], {built.index}
-    while pending:
-        sources = dockerfile.sources_of(pending.pop()) - stages
-        stages |= sources
-        pending += (dockerfile.stages[index] for index in sources)
+    stages = dockerfile.made_from(built)
     names = {name for index in stages for name in (dockerfile.stages[index].name, str(index))}
     lines = [item for index in stages for item in dockerfile.instructions_of(dockerfile.stages[index])]
     copied = {match[1].lower() for item in lines for match in _COPIED_FROM.finditer(item.arguments)}

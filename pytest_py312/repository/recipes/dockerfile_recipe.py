@@ -112,26 +112,18 @@ def _stage_of_service(dockerfile: DockerfileText, context: str, service_path: st
     ``None`` if the stage of production has it, or if no stage that others neither build on nor copy from has it. Those
     for tests and for developers count as none.
     """
-    sources: dict[int, set[int]] = {}
     places: dict[int, list[str]] = {}
     for stage in dockerfile.stages:
         instructions = dockerfile.instructions_of(stage)
-        sources[stage.index] = dockerfile.sources_of(stage)
         places[stage.index] = [join_path(context, source) for item in instructions for source in sources_of_copy(item)]
 
-    def places_in(index: int) -> list[str]:
-        pending, seen = [index], {index}
-        while pending:
-            pending += (new := sources[pending.pop()] - seen)
-            seen |= new
-        return [place for each in seen for place in places[each]]
-
-    of_final = places_in(dockerfile.final_stage.index) if dockerfile.final_stage is not None else []
+    final = dockerfile.final_stage
+    of_final = [place for each in dockerfile.made_from(final) for place in places[each]] if final is not None else []
     may_have_it = any(lies_in(place, service_path) or lies_in(service_path, place) for place in of_final)
     if service_path == "." or "." in of_final or may_have_it:
         return None
     built = [stage for stage in dockerfile.stages if not is_stage_for_developers(stage.name)]
-    used = {index for stage in built for index in sources[stage.index]}
+    used = {index for stage in built for index in dockerfile.sources_of(stage)}
     targets = (stage for stage in built if stage.index not in used)
     return next(
         (stage for stage in targets if any(lies_in(place, service_path) for place in places[stage.index])), None

@@ -176,7 +176,7 @@ def tested_with_lock(
 def with_nested_extras(lines: Iterable[str], project: str, extras: Collection[str]) -> frozenset[str]:
     """Return ``extras`` of ``project``, and those that they ask of the project itself: ``all = ["project[a,b]"]``."""
     own = []
-    for line in lines:
+    for line in lines if extras else ():
         name = _NAME.match(line)  # most lines are about others, and reading them takes long
         if name is not None and canonicalize_name(name[0]) == project:
             with suppress(InvalidRequirement):
