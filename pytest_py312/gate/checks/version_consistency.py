@@ -69,6 +69,7 @@ def check_consistency(
         *_disagreements(ordered, migration, has_migrated=has_migrated),
         *_minimums_too_new(ordered, migration),
         *_path_mismatches(ordered, migration),
+        *_command_mismatches(ordered, migration, service, has_migrated=has_migrated),
         *_misread_numbers(ordered, migration),
         *_inactive_workflows(ordered),
         *_unclear_declarations(ordered),
@@ -335,4 +336,37 @@ def _path_mismatches(declarations: Sequence[VersionDeclaration], migration: Migr
                 BREAKS_PATH, declaration,
                 f"{declaration.text[:120]} exists with {image.version} only: it has to change together with "
                 f"{image.text} (line {image.line}).", f"Write {migration.target} in both places.", Severity.NOTE,
+            )  # fmt: skip
+
+
+def _command_mismatches(
+    declarations: Sequence[VersionDeclaration], migration: MigrationTarget, service: str, *, has_migrated: bool
+) -> Iterator[Finding]:
+    """Yield the commands and paths outside of Dockerfiles that name a Python which no image of the service has."""
+    in_images = {
+        declaration.version: declaration
+        for declaration in declarations
+        if declaration.role is DeclarationRole.EXACT
+        and declaration.kind == "image"
+        and is_production_dockerfile(declaration.path, service)
+    }
+    newest = max(filter(None, in_images), default=None)
+    for declaration in declarations:
+        is_command = declaration.role is DeclarationRole.PATH and declaration.bound_line is None
+        if not is_command or declaration.version is None or newest is None:
+            continue
+        runs = declaration.starts_service and is_production_dockerfile(declaration.path, service)
+        image = in_images[newest]
+        if has_migrated and declaration.version not in in_images:
+            yield _finding(
+                BREAKS_PATH if runs else DISAGREES, declaration,
+                f"{_describe(declaration)} needs {declaration.version}, and the service runs on {newest} "
+                f"({image.location}).", f"Write {newest} in both places.",
+                Severity.ERROR if runs else Severity.WARNING,
+            )  # fmt: skip
+        elif runs and declaration.version < migration.target and declaration.version in in_images:
+            yield _finding(
+                BREAKS_PATH, declaration,
+                f"{_describe(declaration)} exists with {declaration.version} only: it has to change together with "
+                f"{image.text} ({image.location}).", f"Write {migration.target} in both places.", Severity.NOTE,
             )  # fmt: skip

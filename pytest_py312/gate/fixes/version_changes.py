@@ -130,7 +130,7 @@ class _MigrationPlanner:
         for declaration in file.declarations:
             waiting_services = file.owners(declaration) - migrating
             is_behind = (
-                declaration.role is DeclarationRole.EXACT
+                declaration.role in (DeclarationRole.EXACT, DeclarationRole.PATH)
                 and declaration.version is not None
                 and declaration.version < migration.target
             )

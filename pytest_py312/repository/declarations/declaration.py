@@ -101,6 +101,8 @@ class VersionDeclaration:
     """Why the version is unknown, as a sentence; for the role UNKNOWN."""
     declared: bool = True
     """Whether it is one of the service's declarations, from which its baseline is derived."""
+    starts_service: bool = False
+    """Of a path or a command outside of Dockerfiles: whether production runs it, so that its image has to have it."""
 
     @property
     def editable(self) -> bool:

@@ -7,52 +7,20 @@ import re
 from collections.abc import Iterator
 
 from pytest_py312.repository.declarations.declaration import (
-    DISTRIBUTION_FOLDERS,
     DeclarationCollector,
     DeclarationRole,
     ListItem,
     VersionDeclaration,
     version_of,
 )
+from pytest_py312.repository.declarations.programs import add_named_programs
 from pytest_py312.repository.formats.image_reference import parse_python_image
 
 _QUOTED = re.compile(r"([\"'])(?P<text>[^\"'\r\n$]{1,300})\1")
 _LIMIT = 500_000
-_SHELL = re.compile(r"#!\s*\S*/(?:env\s+(?:-S\s+)?)?(?:ba|da|k|z)?sh\b")
-_CONTAINER_COMMAND = re.compile(
-    r"^[ \t]*(?:[^#\r\n]*?[\s;&|(`])?(?:docker|podman|nerdctl)\s+(?:container\s+)?(?:run|pull|create)\b"
-    r"(?:[^\\\r\n]|\\(?:\r\n|.|\n))*",
-    re.MULTILINE,
-)
-_IMAGE_WORD = re.compile(
-    r"(?<=[\s\"'])(?P<image>(?:[\w.-]+(?::\d+)?/){0,5}[\w.-]*python:[\w.-]+)(?=[\s\"']|\Z)", re.ASCII
-)
-
-_NAMED_PROGRAM = re.compile(
-    r"(?<![\w.$/-])(?P<prefix>(?:[\w.${}-]{0,80}/){0,10})(?:python|pip)(?P<version>3\.\d{1,2})(?![\w.-]|\.\d)", re.ASCII
-)
-_PYTHON_OPTION = re.compile(
-    r"(?:\buv[ \t]+(?:--?[\w-]+[ \t]+){0,3}(?:"
-    r"(?:venv|sync|lock|pip[ \t]+\w+)(?:[ \t]+[^\s;&|]{1,100}){0,15}?"
-    r"|run(?:[ \t]+--?[\w-]{1,40}(?:[ =][^\s;&|-][^\s;&|]{0,100})?){0,10}?"
-    r")[ \t]+(?:--python|-p)[ =]|\bpoetry[ \t]+env[ \t]+use[ \t]+)[\"']?(?P<version>3\.\d{1,2})(?![\w.-])",
-    re.ASCII,
-)
-_UWSGI_PLUGIN = re.compile(
-    r"^[ \t]*plugins?[ \t]*=[^\n]{0,200}?\bpython(?P<version>3\d{1,2})\b", re.MULTILINE | re.ASCII
-)
 _RECIPE_LINE = re.compile(r"^\t.*$", re.MULTILINE)
-_INSTALLS_PYTHON = re.compile(
-    r"\b(?:apt-get|apt|apk|dnf|yum|microdnf|brew|pyenv|conda|uv[ \t]+python)[ \t][^;&|\n]{0,500}(?:python[@=-]?3|\$)"
-    r"|\bpyenv[ \t]+(?:install|local|global)\b|\buv[ \t]+python[ \t]+install\b"
-    r"|\baltinstall\b|\bPython-3\.|\bpython3\.\d+-",
-    re.ASCII,
-)
-_LINE_LIMIT = 2_000
 RUNTIME = "a runtime"
 """The subject of what a platform runs functions on."""
-_RUNS_ELSEWHERE = re.compile(r"\b(?:ssh|scp|docker|podman|nerdctl|kubectl|oc|aws|gcloud|az)[ \t]")
-_COMMENT = re.compile(r"(?:^|[ \t])#|^[ \t]*;")
 _RUNTIME_OPTION = re.compile(
     r"--runtime(?:=|[\"']?[ \t]*[,\s][\s-]{0,40}[\"']?)[\"']?python(?P<version>3\.?\d{1,2})(?![\w.])", re.ASCII
 )
@@ -146,71 +114,6 @@ def read_jenkins_declarations(text: str, path: str) -> tuple[VersionDeclaration,
     return collector.declarations
 
 
-def read_script_declarations(text: str, path: str) -> tuple[VersionDeclaration, ...]:
-    """Read a shell script: the Python images in which it runs containers, and the ``python3.9`` that it runs."""
-    collector = DeclarationCollector(text, path)
-    if path.endswith(".sh") or _SHELL.match(text):
-        _add_named_programs(collector, text)
-        for command in _CONTAINER_COMMAND.finditer(text[:_LIMIT]):
-            for match in _IMAGE_WORD.finditer(text, *command.span()):
-                image = parse_python_image(match["image"])
-                if image and image.version and image.span and image.scheme:
-                    collector.add_image_reference("tool", match.start("image"), match["image"], declared=False)
-    return collector.declarations
-
-
-def read_program_settings(text: str, path: str) -> tuple[VersionDeclaration, ...]:
-    """Read settings of supervisord, uWSGI, systemd or cron: ``python3.9`` in commands, paths; ``plugin=python39``."""
-    collector = DeclarationCollector(text, path)
-    _add_named_programs(collector, text)
-    for match in _UWSGI_PLUGIN.finditer(text[:_LIMIT]):
-        _add_command(collector, match, "a plugin")
-    return collector.declarations
-
-
-def _add_named_programs(collector: DeclarationCollector, text: str) -> None:
-    """Add each ``python3.9`` of commands and paths, and ``uv venv --python 3.9``.
-
-    None if the text installs it or names several versions.
-
-    Who installs a Python, or works with several, does not depend on that of the service's image.
-    """
-    text = text[:_LIMIT]
-    matches = [
-        match
-        for match in _NAMED_PROGRAM.finditer(text)
-        if not _is_elsewhere(_logical_line(text, match.start()))
-        and not match["prefix"].startswith(DISTRIBUTION_FOLDERS)
-    ]
-    matches += [
-        match for match in _PYTHON_OPTION.finditer(text) if not _is_elsewhere(_logical_line(text, match.start()))
-    ]
-    if len({match["version"] for match in matches}) != 1 or _INSTALLS_PYTHON.search(text):
-        return
-    for match in matches:
-        _add_command(collector, match, "a command")
-
-
-def _add_command(collector: DeclarationCollector, match: re.Match[str], subject: str) -> None:
-    collector.add(
-        "tool", DeclarationRole.EXACT, *match.span("version"), subject=subject, text=match[0][-200:].strip(),
-        version=version_of(match["version"]), declared=False,
-    )  # fmt: skip
-
-
-def _logical_line(text: str, end: int) -> str:
-    """Return the line up to ``end``, with the lines that it continues."""
-    start = text.rfind("\n", 0, end) + 1
-    while start > 1 and text[start - 2] == "\\" and end - start < _LINE_LIMIT:
-        start = text.rfind("\n", 0, start - 1) + 1
-    return text[start:end]
-
-
-def _is_elsewhere(leading_text: str) -> bool:
-    """Return whether what follows this start of a line is a comment, or runs on another machine or in an image."""
-    return _COMMENT.search(leading_text) is not None or _RUNS_ELSEWHERE.search(leading_text) is not None
-
-
 def read_manylinux_declarations(text: str, path: str) -> tuple[VersionDeclaration, ...]:
     """Read .manylinux-install.sh: the tags of the interpreters for which wheels are built."""
     collector = DeclarationCollector(text, path)
@@ -254,7 +157,7 @@ def read_makefile_declarations(text: str, path: str) -> tuple[VersionDeclaration
                     "tool", DeclarationRole.EXACT, start + span[0], start + span[1], subject=name, text=value,
                     version=version, keeps_patch=value.count(".") > 1, declared=False,
                 )  # fmt: skip
-    _add_named_programs(collector, _recipes_of(text[:_LIMIT]))
+    add_named_programs(collector, _recipes_of(text[:_LIMIT]))
     return collector.declarations
 
 

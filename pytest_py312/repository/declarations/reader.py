@@ -37,6 +37,7 @@ _READERS: Mapping[str, str] = {
     "setup.py": "python_files.read_setup_py_declarations",
     "noxfile.py": "python_files.read_noxfile_declarations",
     **dict.fromkeys(MAKEFILE_NAMES, "pins.read_makefile_declarations"),
+    "Procfile": "programs.read_program_settings",
     ".python-version": "pins.read_python_version_declarations",
     "runtime.txt": "pins.read_runtime_declarations",
     ".tool-versions": "pins.read_tool_versions_declarations",
@@ -64,13 +65,15 @@ def reader_of(path: str) -> DeclarationReader | None:
     if is_jenkinsfile(name):
         return partial(_read_with, "pins.read_jenkins_declarations")
     if is_script(path):
-        return partial(_read_with, "pins.read_script_declarations")
+        return partial(_read_with, "programs.read_script_declarations")
     if is_program_settings(name) or is_crontab(path):
-        return partial(_read_with, "pins.read_program_settings")
+        return partial(_read_with, "programs.read_program_settings")
     if is_terraform(name):
         return partial(_read_with, "pins.read_terraform_declarations")
     if is_cdk_program(path):
         return partial(_read_with, "pins.read_cdk_declarations")
+    if is_source(path):
+        return partial(_read_with, "programs.read_source_declarations")
     return _read_yaml if is_yaml(name) else None
 
 
@@ -91,7 +94,8 @@ def read_declarations(text: str, path: str) -> tuple[VersionDeclaration, ...]:
     reader = reader_of(path)
     if reader is None:
         return ()
-    if len(text) > LENGTH_LIMIT and not is_yaml(path):  # YAML has a limit of its own: manifests may be longer
+    # YAML has a limit of its own, as manifests may be longer, and so have the readers of Python
+    if len(text) > LENGTH_LIMIT and not is_yaml(path) and not path.endswith(".py"):
         collector = DeclarationCollector(text, path)
         if _MAY_HAVE_VERSION.search(text):
             collector.add_unreadable_file("tool", f"it is longer than {LENGTH_LIMIT} characters")
@@ -166,6 +170,7 @@ _CDK_ENDINGS = (".ts", ".py", ".java", ".cs")
 _CDK_PATH = re.compile(
     r"(?:^|/)(?:(?i:[\w-]*cdk[\w-]*|infra(?:structure)?|iac|(?:[\w-]*[-_])?stacks?)|\w*Stacks?)(?:/|\.\w+$)", re.ASCII
 )
+_TEST_SOURCE = re.compile(r"(?:^|/)(?:tests?/|test_[^/]*$|conftest\.py$)|_test\.py$")
 _TEST_PATH = re.compile(r"(?:^|/)(?:tests?|__snapshots__)/")
 
 
@@ -186,6 +191,11 @@ def is_cdk_program(path: str) -> bool:
     """Return whether it may be a program of the AWS CDK: its name, or that of a folder, is one of infrastructure."""
     is_source = path.endswith(_CDK_ENDINGS) and not path.endswith(".d.ts") and _TEST_PATH.search(path) is None
     return is_source and _CDK_PATH.search(path) is not None
+
+
+def is_source(path: str) -> bool:
+    """Return whether it is a Python source that is no test."""
+    return path.endswith(".py") and _TEST_SOURCE.search(path) is None
 
 
 def is_program_settings(name: str) -> bool:

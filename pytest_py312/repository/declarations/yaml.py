@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from pytest_py312.repository.declarations.declaration import (
+    DISTRIBUTION_FOLDERS,
     DeclarationCollector,
     DeclarationRole,
     ListItem,
     VersionDeclaration,
     version_of,
 )
+from pytest_py312.repository.declarations.programs import NAMED_PROGRAM
 from pytest_py312.repository.declarations.step_sequences import sequence_items
 from pytest_py312.repository.declarations.yaml_walk import (
     YamlContext,
@@ -43,6 +45,9 @@ from pytest_py312.repository.formats.yaml import (
 VERSION_VARIABLE = re.compile(r"(?:DEFAULT_|BASE_)?PY(?:THON)?[-_.]?VER(?:SION)?S?", re.IGNORECASE | re.ASCII)
 _IMAGE_KEY = re.compile(r"(?:[\w-]+[-_])?image|container|baseImage", re.IGNORECASE | re.ASCII)
 _SCRIPT_KEYS = frozenset({"run", "script", "before_script", "after_script", "command", "entry", "install"})
+_COMMAND_KEYS = frozenset({"command", "args", "entrypoint"})
+"""Of compose files, Kubernetes and Amazon ECS."""
+_SETTING_KEYS = frozenset({"environment", "env", "volumes", "volumeMounts"})
 _REFERENCE = re.compile(
     r"\$\{\{\s*(?:matrix|env|inputs|parameters|variables|vars|steps|needs|github)?"
     r"(?:\.?(?P<dotted>[\w.-]+)|\[\s*'(?P<bracket>[\w.-]+)'\s*\])\s*\}\}"
@@ -182,6 +187,7 @@ class _YamlReader:
             if key == name:
                 self._read_patterns(value, pattern, role, key, declared=True, item=context.item)
         if not self._dialect.is_pipeline:
+            self._read_started_programs(context, key, value)
             return
         if key in ("name", "displayName"):
             setup = child_of(child_of(context.mappings[-1] if context.mappings else None, "with"), "python-version")
@@ -193,6 +199,19 @@ class _YamlReader:
         elif key.lower() in ("toxenv", "tox_env", "tox-env", "nox_session"):
             for scalar, item in scalars_of(value):
                 self._read_environment_name(context, scalar, item)
+
+    def _read_started_programs(self, context: YamlContext, key: str, value: YamlNode) -> None:
+        """Read ``python3.9`` in what a container is started with: its command, its variables, what is mounted."""
+        is_command = key.lower() in _COMMAND_KEYS and context.parent != "build"
+        if self._dialect.kind != "image" or not (is_command or _SETTING_KEYS.intersection(context.keys)):
+            return
+        for scalar, _ in scalars_of(value):
+            for match in NAMED_PROGRAM.finditer(self._text, scalar.start, scalar.end):
+                if not match["prefix"].startswith(DISTRIBUTION_FOLDERS):
+                    self._add(
+                        DeclarationRole.PATH, match.span("version"), subject="a command" if is_command else "a path",
+                        text=match[0], version=version_of(match["version"]), declared=False, starts_service=True,
+                    )  # fmt: skip
 
     # ---- versions
 

@@ -130,7 +130,7 @@ def tests_lower_bound(declaration: VersionDeclaration, oldest: Interpreter | Non
     """Return whether a job or a tool runs on the oldest supported Python, which is not what the service runs on."""
     return (
         declaration.kind in ("workflow", "tool")
-        and declaration.role is DeclarationRole.EXACT
+        and declaration.role in (DeclarationRole.EXACT, DeclarationRole.PATH)
         and oldest is not None
         and declaration.version == oldest
         and oldest < baseline

@@ -19,6 +19,7 @@ from pytest_py312.repository.declarations.reader import (
     can_declare_versions,
     is_cdk_program,
     is_jenkinsfile,
+    is_source,
     is_terraform,
     is_yaml,
 )
@@ -405,7 +406,7 @@ def shared_files(tree: Tree, services: Mapping[str, Service], exclude: Sequence[
     services; ``exclude`` has patterns of folders to skip.
     """
     is_only_root = "." in services and len(services) == 1
-    is_relevant = may_name_several_services if "." in services else can_declare_versions
+    is_relevant = may_name_several_services if "." in services else _may_declare_for_services
     pending = [] if is_only_root else [(".", 0)]
     while pending:
         folder, depth = pending.pop()
@@ -414,6 +415,10 @@ def shared_files(tree: Tree, services: Mapping[str, Service], exclude: Sequence[
         if depth < SHARED_FILE_DEPTH:
             inner = [join_path(folder, name) for name in reversed(listing.folders) if name not in THIRD_PARTY_FOLDERS]
             pending += [(path, depth + 1) for path in inner if not _is_owned_or_excluded(path, services, exclude)]
+
+
+def _may_declare_for_services(path: str) -> bool:
+    return can_declare_versions(path) and not is_source(path)
 
 
 def may_name_several_services(path: str) -> bool:

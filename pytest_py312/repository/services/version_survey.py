@@ -14,15 +14,25 @@ from pathlib import Path
 from pytest_py312.core.model.fleet import Fleet, Service
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.core.text import list_names
-from pytest_py312.repository.declarations.declaration import VersionDeclaration, service_declarations
+from pytest_py312.repository.declarations.declaration import (
+    DeclarationRole,
+    VersionDeclaration,
+    service_declarations,
+)
 from pytest_py312.repository.declarations.reader import (
     can_declare_versions,
+    is_source,
     is_terraform,
     read_declarations,
 )
 from pytest_py312.repository.formats.dockerfile import is_dockerfile
 from pytest_py312.repository.recipes.serverless_builds import functions_by_file
-from pytest_py312.repository.services.detection.service_files import SCAN_DEPTH, THIRD_PARTY_FOLDERS, declaration_order
+from pytest_py312.repository.services.detection.service_files import (
+    SCAN_DEPTH,
+    THIRD_PARTY_FOLDERS,
+    declaration_order,
+    is_production_dockerfile,
+)
 from pytest_py312.repository.services.file_ownership import (
     SHARED_FILE_LIMIT,
     TEST_DATA_FOLDERS,
@@ -95,14 +105,23 @@ class VersionSurvey:
         """Return all version declarations of ``service``."""
         declarations: list[VersionDeclaration] = []
         unread: list[tuple[str, str]] = []
+        starting: list[str] = []
         for path in self.own_files(service):
             try:
-                declarations += read_declarations(self._tree.read(path), path)
+                text = self._tree.read(path)
             except UnreadableFile as reason:
                 if _must_be_readable(path):
                     unread.append((path, str(reason)))
+                continue
+            of_file = read_declarations(text, path)
+            declarations += of_file
+            if is_dockerfile(path.rpartition("/")[2]) or any(found.starts_service for found in of_file):
+                starting += [text] if is_production_dockerfile(path, service.path) else []
         return DeclaredVersions(
-            declarations=(*declarations, *self._shared_declarations_by_service().get(service.name, ())),
+            declarations=(
+                *_with_started_files(declarations, starting),
+                *self._shared_declarations_by_service().get(service.name, ()),
+            ),
             unread=tuple(unread),
         )
 
@@ -120,7 +139,7 @@ class VersionSurvey:
                 continue
             if name not in linked or not self._leads_inside(path, service.path):
                 paths.append(path)
-        return tuple(paths[:FILE_LIMIT])
+        return tuple(sorted(paths, key=is_source)[:FILE_LIMIT])  # sources rarely declare a version
 
     def _leads_inside(self, path: str, folder: str) -> bool:
         """Return whether a link leads to another file of the same folder, which is read as itself."""
@@ -264,6 +283,19 @@ def _forwarded_work(files: Sequence[tuple[str, NamedServices]]) -> Mapping[str, 
     return forwarded
 
 
+def _with_started_files(
+    declarations: Sequence[VersionDeclaration], texts: Sequence[str]
+) -> Iterator[VersionDeclaration]:
+    """Yield ``declarations``; production runs the commands of a file that one of ``texts`` names."""
+    for declaration in declarations:
+        is_command = declaration.role is DeclarationRole.PATH and declaration.bound_line is None
+        name = re.compile(rf"(?<![\w.-]){re.escape(declaration.path.rpartition('/')[2])}(?![\w-]|\.\w)")
+        if is_command and any(name.search(text) for text in texts):
+            yield replace(declaration, starts_service=True)
+        else:
+            yield declaration
+
+
 def _is_third_party_or_test_data(name: str) -> bool:
     folders = name.split("/")[:-1]
     if THIRD_PARTY_FOLDERS.intersection(folders):
@@ -274,4 +306,7 @@ def _is_third_party_or_test_data(name: str) -> bool:
 
 def _must_be_readable(path: str) -> bool:
     """Return whether an unreadable file is reported: most YAML files declare no Python at all."""
-    return not path.endswith((".yml", ".yaml")) or re.search(r"(?:^|/)\.(?:github|gitlab|circleci)", path) is not None
+    return (
+        not path.endswith((".yml", ".yaml", ".py"))
+        or re.search(r"(?:^|/)\.(?:github|gitlab|circleci)", path) is not None
+    )

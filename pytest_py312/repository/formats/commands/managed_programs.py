@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from itertools import islice
 from types import MappingProxyType
 
@@ -14,6 +15,7 @@ from pytest_py312.repository.formats.yaml import (
     YamlNode,
     YamlSequence,
     child_of,
+    content_end,
     items_of,
     parse_documents,
     scalar_text,
@@ -36,6 +38,15 @@ _MANIFEST = re.compile(r"^[ \t-]{0,100}(?:containers|initContainers):", re.MULTI
 _COMMAND_KEY = re.compile(r"^[ \t\"'-]{0,100}(?:command|args)[\"']?:", re.MULTILINE)
 _REFERENCE = re.compile(r"\$\(([A-Za-z_]\w*)\)", re.ASCII)
 """How Kubernetes writes a variable in the words of a command."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ManifestContainer:
+    """A container of a manifest: its first and last line, the words of its command, and its variables."""
+
+    lines: tuple[int, int]
+    words: tuple[str, ...]
+    variables: Mapping[str, str]
 
 
 def may_manage_programs(path: str) -> bool:
@@ -79,22 +90,30 @@ def _settings_commands(text: str, pattern: re.Pattern[str], variables: Mapping[s
 
 
 def _manifest_commands(text: str, variables: Mapping[str, str]) -> Iterator[StartCommand]:
-    """Yield the commands of the containers that objects of Kubernetes start, also those of a template of Helm."""
-    if not (_MANIFEST.search(text) and _COMMAND_KEY.search(text)):
+    """Yield the commands of the containers of manifests, if one has a command."""
+    if _COMMAND_KEY.search(text):
+        for container in read_containers(text):
+            if container.words:
+                yield read_argv(container.words, {**variables, **container.variables})
+
+
+def read_containers(text: str) -> Iterator[ManifestContainer]:
+    """Yield the containers that objects of Kubernetes start, also those of a template of Helm."""
+    text = text[:MAX_LENGTH]
+    if not _MANIFEST.search(text):
         return
     try:
         documents = parse_documents(blank_jinja(text) if "{{" in text else text)
     except InvalidYaml:
         return
     for container in (item for document in documents for item in _containers(document)):
-        command, arguments = (
-            [_REFERENCE.sub(r"${\1}", scalar_text(word)) for word in items_of(child_of(container, key))]
-            for key in ("command", "args")
+        words = (word for key in ("command", "args") for word in items_of(child_of(container, key)))
+        pairs = ((child_of(item, "name"), child_of(item, "value")) for item in items_of(child_of(container, "env")))
+        yield ManifestContainer(
+            lines=(text.count("\n", 0, container.start) + 1, text.count("\n", 0, content_end(container)) + 1),
+            words=tuple(_REFERENCE.sub(r"${\1}", scalar_text(word)) for word in words),
+            variables={scalar_text(name): scalar_text(value) for name, value in pairs if scalar_text(value)},
         )
-        if command or arguments:
-            pairs = ((child_of(item, "name"), child_of(item, "value")) for item in items_of(child_of(container, "env")))
-            own = {scalar_text(name): scalar_text(value) for name, value in pairs if scalar_text(value)}
-            yield read_argv([*command, *arguments], {**variables, **own})
 
 
 def _containers(document: YamlNode) -> Iterator[YamlNode]:

@@ -274,13 +274,11 @@ def outermost_named(paths: Sequence[str], name: str) -> Iterator[str]:
 
 
 def managed_commands(tree: Tree, files: ServiceFiles, variables: Mapping[str, str]) -> Iterator[StartCommand]:
-    """Yield the commands of the files of the service that start programs, except those of tests and developers.
+    """Yield the commands of the files of the service that start programs.
 
     :param variables: those of the service's images.
     """
-    names = (name for name in files.scan.files if may_manage_programs(name) and not name.startswith(_SKIPPED_FOLDERS))
-    paths = (join_path(files.path, name) for name in names)
-    for path in islice((path for path in paths if is_production_dockerfile(path, files.path)), FILE_LIMIT):
+    for path in managing_files(files):
         yield from read_managed_programs(tree.read_or_none(path) or "", path, variables)
     for image in files.dockerfiles:
         if is_production_dockerfile(image.path, files.path):
@@ -288,6 +286,13 @@ def managed_commands(tree: Tree, files: ServiceFiles, variables: Mapping[str, st
                 if instruction.keyword == "RUN" and "cron" in instruction.arguments:
                     lines = "\n".join(match["text"] for match in _QUOTATION.finditer(instruction.arguments))
                     yield from read_managed_programs(lines.replace("\\n", "\n"), "crontab", variables)
+
+
+def managing_files(files: ServiceFiles) -> Iterator[str]:
+    """Yield the files of the service that start programs, except those of tests and developers."""
+    names = (name for name in files.scan.files if may_manage_programs(name) and not name.startswith(_SKIPPED_FOLDERS))
+    paths = (join_path(files.path, name) for name in names)
+    yield from islice((path for path in paths if is_production_dockerfile(path, files.path)), FILE_LIMIT)
 
 
 def django_command(call: ProgramCall, files: ServiceFiles) -> Program | None:

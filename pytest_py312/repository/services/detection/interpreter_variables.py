@@ -1,6 +1,7 @@
 """Find the variables for the interpreter with which production runs a service: whether warnings are errors, and such.
 
-They are set in images, compose files, start commands, and the first line of a script that is started.
+They are set in images, compose files, manifests, settings of what starts programs, start commands, and the first line
+of a script that is started.
 """
 
 import re
@@ -8,12 +9,15 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from pytest_py312.core.model.findings import Location
 from pytest_py312.core.model.fleet import InterpreterVariable
+from pytest_py312.repository.declarations.reader import is_yaml
+from pytest_py312.repository.formats.commands.managed_programs import read_containers
 from pytest_py312.repository.formats.dockerfile import DockerfileText, environment_pairs
 from pytest_py312.repository.formats.start_commands import read_command
 from pytest_py312.repository.recipes.suites.suite_commands import has_test_program, warning_options
 from pytest_py312.repository.services.detection.entry_points import (
     compose_entries,
     dockerfile_commands,
+    managing_files,
     outermost_named,
 )
 from pytest_py312.repository.services.detection.service_files import ServiceFiles, is_production_dockerfile
@@ -25,7 +29,7 @@ _TEXT_LIMIT = 50_000
 _WORD = re.compile(r"[^\s\"'\[\];&|()]+")
 _PYTHON = re.compile(r"(?:[^\s]*/)?python[\d.]*", re.ASCII)
 _ASSIGNMENT = re.compile(rf"\b(?P<name>{'|'.join(_NAMES)})=[\"']?(?P<value>[^\s\"';&|]*)")
-_COMMENT = re.compile(r"^[ \t]*#.*$", re.MULTILINE)
+_COMMENT = re.compile(r"^[ \t]*[#;].*$", re.MULTILINE)
 _OPTION = "-W"
 
 
@@ -47,7 +51,23 @@ def read_interpreter_variables(tree: Tree, files: ServiceFiles, image: str) -> t
     procfile = join_path(files.path, "Procfile")
     for number, line in enumerate((tree.read_or_none(procfile) or "").splitlines(), 1):
         variables += _of_command(line, Location(path=procfile, line=number), {}).values()
+    for path in managing_files(files):
+        if any(name in (text := tree.read_or_none(path) or "") for name in (*_NAMES, _OPTION)):
+            variables += _of_managed(text, path)
     return tuple(dict.fromkeys(variables))
+
+
+def _of_managed(text: str, path: str) -> Iterator[InterpreterVariable]:
+    """Yield the variables of what Kubernetes, supervisord, systemd or cron starts."""
+    if not is_yaml(path):
+        yield from _of_script(text, path, {}).values()
+        return
+    for container in read_containers(text):
+        if not has_test_program(container.words):
+            first, last = container.lines
+            lines = text.splitlines()[first - 1 : last]
+            own = _placed(container.variables, lines, path, first)
+            yield from _of_command(" ".join(container.words), _location_of(_OPTION, lines, path, first), own).values()
 
 
 def _of_image(tree: Tree, files: ServiceFiles, dockerfile: DockerfileText) -> Iterator[InterpreterVariable]:

@@ -56,6 +56,43 @@ def test_migrated_images_without_their_paths_are_broken(old: Interpreter) -> Non
     assert f"python{old}/x does not exist in python:3.12" in found.findings[0].message
 
 
+@each_old
+@pytest.mark.parametrize(
+    ("path", "text", "severity"),
+    [
+        ("s/crontab", "0 * * * * root python{} job.py\n", "error"),
+        ("s/Procfile", "web: python{} -m shop\n", "error"),
+        ("s/compose.yml", "services: {{a: {{command: python{} -m shop}}}}\n", "error"),
+        ("s/main.py", "run(['python{}', 'job.py'])\n", "error"),
+        ("s/main.py", "PATH = '/opt/lib/python{}/site-packages'\n", "warning"),
+        ("s/tools/main.py", "run(['python{}', 'job.py'])\n", "warning"),
+        ("s/venv.sh", "python{} -m venv .venv\n", "warning"),
+    ],
+)
+def test_commands_with_the_old_python_break_in_a_migrated_image(
+    old: Interpreter, path: str, text: str, severity: str
+) -> None:
+    """An error where production runs them; the others only disagree."""
+    found = judged({"s/Dockerfile": "FROM python:3.12\n", path: text.format(old)}, baseline=str(old))
+    code = "PY303" if severity == "error" else "PY302"
+    assert short(found) == [(code, f"{path}:1", severity)]
+    assert f"needs {old}, and the service runs on 3.12 (s/Dockerfile:1)" in found.findings[0].message
+
+    other = judged({"s/Dockerfile": "FROM ubuntu:24.04\n", path: text.format(old)}, baseline=str(old))
+    assert short(other) == [], "nobody knows what that image has"
+    both = judged(
+        {"s/Dockerfile": f"FROM python:{old}\n", "s/new.Dockerfile": "FROM python:3.12\n", path: text.format(old)}
+    )
+    assert {code for code, place, _ in short(both) if path in place} <= {"PY303"} - {"PY302"}
+
+
+@each_old
+def test_commands_change_together_with_the_image(old: Interpreter) -> None:
+    """As long as both are old, that is a note."""
+    found = judged({"s/Dockerfile": f"FROM python:{old}\n", "s/crontab": f"0 * * * * root python{old} a.py\n"})
+    assert short(found) == [("PY301", "s/Dockerfile:1", "note"), ("PY303", "s/crontab:1", "note")]
+
+
 def test_a_migrated_service_has_no_findings() -> None:
     """Images, paths, range, matrix, pin."""
     result = judged(

@@ -32,6 +32,9 @@ def declared(text: str, path: str) -> list[str]:
         ("run.sh", "uv venv .venv --python 3.9\nuv sync --extra dev --python 3.9\n", ["1 3.9", "2 3.9"]),
         ("run.sh", "uv run --with x --python 3.9 y\nuv run pytest -p 3.9\nuv tool install --python 3.9 x\n", ["1 3.9"]),
         ("run.sh", "uv venv --python 3.9\npython3.10 a.py\nmypy --python 3.9\n", []),
+        ("Procfile", "web: python3.9 -m shop\nworker: python3.9 -m shop.worker\n", ["1 3.9", "2 3.9"]),
+        ("bin/start", "#!/usr/local/bin/python3.9\nimport shop\n", ["1 3.9"]),
+        ("bin/start", "#!/usr/bin/python3.9\nimport shop\n", []),
         ("uwsgi.ini", "[uwsgi]\nplugins = http,python39\n; plugin = python36\n", ["2 3.9"]),
         ("Makefile", "V := 3.8\nvenv:\n\tpython3.9 -m venv .venv\n# python3.10\n", ["3 3.9"]),
         ("Makefile", "PYTHON ?= python3.9\nvenv:\n\tuv venv --python 3.9\n", ["1 3.9", "3 3.9"]),
@@ -58,6 +61,54 @@ def declared(text: str, path: str) -> list[str]:
     ],
 )
 def test_programs_with_a_version_in_their_name(path: str, text: str, versions: list[str]) -> None:
+    assert declared(text, path) == versions
+
+
+@pytest.mark.parametrize(
+    ("text", "versions"),
+    [
+        ("#!/usr/bin/env python3.9\nimport shop\n", ["1 3.9"]),
+        ("#!/usr/bin/env -S python3.10 -u\nimport shop\n", ["1 3.10"]),
+        ("subprocess.run(['python3.9', 'job.py'])\n", ["1 3.9"]),
+        ("Popen('cd /srv && python3.12 job.py', shell=True)\n", ["1 3.12"]),
+        ("os.execv('/usr/local/bin/python3.9', ['python3.9', 'a.py'])\n", ["1 3.9", "1 3.9"]),
+        ("sys.path.append('/usr/local/lib/python3.9/site-packages')\n", ["1 3.9"]),
+        ("ctypes.CDLL('libpython3.9.so.1.0')\n", ["1 3.9"]),
+        ("PYTHON = 'python3.9'\n", ["1 3.9"]),
+        ("print('python3.9 is required')\n", []),
+        ('"""/usr/local/lib/python3.9/site-packages"""\n', []),
+        ("run(['/usr/bin/python3.9', 'a.py'])\n", []),
+        ("run('apt-get install python3.9')\n", []),
+        ("run(['python3.9', 'a.py'])\nrun(['python3.10', 'a.py'])\n", []),
+        ("run(['python3.9', 'a.py'\n", []),
+    ],
+)
+def test_programs_and_paths_in_python(text: str, versions: list[str]) -> None:
+    """What the source starts, and where it looks; a tool that works with several Pythons depends on none."""
+    assert declared(text, "shop/main.py") == versions
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "versions"),
+    [
+        ("compose.yml", "services:\n  a:\n    command: python3.9 -m a\n", ["3 3.9"]),
+        ("compose.yml", "services:\n  a:\n    entrypoint: [/usr/local/bin/python3.10, -m, a]\n", ["3 3.10"]),
+        (
+            "compose.yml",
+            "services:\n  a:\n    environment:\n      PYTHONPATH: /v/lib/python3.9/site-packages\n",
+            ["4 3.9"],
+        ),
+        ("compose.yml", "services:\n  a:\n    volumes:\n    - ./c:/usr/local/lib/python3.9/c\n", ["4 3.9"]),
+        ("compose.yml", "services:\n  a:\n    build: {args: [PYTHON=python3.9]}\n", []),
+        ("compose.yml", "services:\n  a:\n    labels: [needs python3.9]\n", []),
+        ("compose.yml", "services:\n  a:\n    command: /usr/bin/python3.9 -m a\n", []),
+        ("k8s/a.yaml", "containers:\n- command: [python3.12, -m, a]\n", ["2 3.12"]),
+        ("k8s/a.yaml", "containers:\n- env:\n  - {name: PYTHONPATH, value: /v/lib/python3.9/x}\n", ["3 3.9"]),
+        ("ecs.yaml", "ContainerDefinitions:\n- Command: [python3.9, a.py]\n", ["2 3.9"]),
+    ],
+)
+def test_what_containers_are_started_with(path: str, text: str, versions: list[str]) -> None:
+    """Their commands, variables, and the paths that are mounted."""
     assert declared(text, path) == versions
 
 
@@ -119,6 +170,6 @@ def test_a_layer_is_changed_by_hand() -> None:
 
 
 @given(text=st.text(alphabet="python3.912 /#\napt-get:layer:arnw", max_size=300))
-@pytest.mark.parametrize("path", ["run.sh", "supervisord.conf", "serverless.yml"])
+@pytest.mark.parametrize("path", ["run.sh", "supervisord.conf", "serverless.yml", "main.py", "Procfile"])
 def test_no_text_makes_it_raise(path: str, text: str) -> None:
     declared(text, path)

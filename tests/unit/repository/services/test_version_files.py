@@ -76,13 +76,13 @@ def test_the_digest_is_of_the_services_too(tree: Tree) -> None:
         "pyproject.toml", "setup.cfg", "tox.ini", "mypy.ini", ".mypy.ini", "setup.py", "ruff.toml", ".ruff.toml",
         "Pipfile", ".python-version", "runtime.txt", ".tool-versions", ".pylintrc", ".coveragerc", "mise.toml",
         "noxfile.py", ".manylinux-install.sh", "Dockerfile", "api.Dockerfile", "Containerfile", "Jenkinsfile",
-        "Jenkinsfile.deploy", "compose.yaml", ".devcontainer/devcontainer.json",
+        "Jenkinsfile.deploy", "compose.yaml", ".devcontainer/devcontainer.json", "Procfile", "main.py",
     ],
 )  # fmt: skip
 def test_a_file_may_declare_a_version_by_its_name(path: str) -> None:
     assert can_declare_versions(f"a/{path}")
 
 
-@pytest.mark.parametrize("path", ["README.md", "Dockerfile.md", "package.json", "main.py"])
+@pytest.mark.parametrize("path", ["README.md", "Dockerfile.md", "package.json", "test_main.py", "tests/main.py"])
 def test_other_files_declare_none(path: str) -> None:
     assert not can_declare_versions(f"a/{path}")

@@ -189,3 +189,32 @@ def test_a_file_that_is_too_large_is_reported_where_it_would_be_missed(tmp_path:
     large = "# python:3.10\n" * 200_000
     found = survey(tmp_path, {f"{USER.path}/Dockerfile": large, f"{USER.path}/data.yaml": large})
     assert found.read(USER).unread == ((f"{USER.path}/Dockerfile", "is larger than 2048 KiB"),)
+
+
+@pytest.mark.parametrize(
+    ("files", "starts"),
+    [
+        ({"entry.sh": "exec python3.9 -m a\n", "Dockerfile": 'FROM python:3.12\nENTRYPOINT ["./entry.sh"]\n'}, True),
+        ({"run.py": "#!/usr/bin/env python3.9\n", "Dockerfile": "FROM python:3.12\nCMD ./run.py\n"}, True),
+        ({"run.py": "#!/usr/bin/env python3.9\n", "Procfile": "a: python3.9 -m b\nc: ./run.py\n"}, True),
+        ({"run.py": "#!/usr/bin/env python3.9\n", "Dockerfile": "FROM python:3.12\nCMD ./rerun.py\n"}, False),
+        ({"entry.sh": "exec python3.9 -m a\n", "Dockerfile.test": "FROM python:3.12\nCMD ./entry.sh\n"}, False),
+        ({"entry.sh": "exec python3.9 -m a\n"}, False),
+    ],
+    ids=["script", "its first line", "of a Procfile", "another file", "of an image for tests", "nothing names it"],
+)
+def test_production_runs_the_scripts_that_its_files_name(
+    tmp_path: Path, files: Mapping[str, str], starts: bool
+) -> None:
+    found = survey(tmp_path, {f"{USER.path}/{name}": text for name, text in files.items()}).read(USER)
+    script = next(one for one in found.declarations if one.path.endswith(("entry.sh", "run.py")))
+    assert script.starts_service is starts
+
+
+def test_sources_are_read_last_and_only_in_services(tmp_path: Path) -> None:
+    """There are many of them, and few name a Python."""
+    script = "#!/usr/bin/env python3.9\n"
+    files = {f"{USER.path}/a.py": script, f"{USER.path}/entry.sh": "python3.9 a.py\n", "tools/b.py": script}
+    found = survey(tmp_path, files)
+    assert [path.rpartition("/")[2] for path in found.own_files(USER)] == ["entry.sh", "a.py"]
+    assert found.shared_files() == ()

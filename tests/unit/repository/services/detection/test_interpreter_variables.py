@@ -93,3 +93,38 @@ def test_a_compose_file_says_it(tmp_path: Path, settings: str, expected: list[st
 def test_a_procfile_says_it(tmp_path: Path) -> None:
     files = {"shop/Procfile": "release: true\nweb: python -W error -m shop\n"}
     assert variables_in(tmp_path, files) == ["shop/Procfile:2 PYTHONWARNINGS=error"]
+
+
+CONTAINER = """\
+kind: Deployment
+spec:
+  template:
+    spec:
+      containers:
+        - image: shop
+          command: {command}
+          env:
+            - name: PYTHONWARNINGS
+              value: {value}
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "expected"),
+    [
+        ("k8s/shop.yaml", CONTAINER.format(command="[flask]", value="error"), [":9 PYTHONWARNINGS=error"]),
+        (
+            "k8s/shop.yaml",
+            CONTAINER.format(command="[python, -W, default, -m, shop]", value="error"),
+            [":7 PYTHONWARNINGS=error,default"],
+        ),
+        ("k8s/shop.yaml", CONTAINER.format(command="[pytest]", value="error"), []),
+        ("k8s/test/shop.yaml", CONTAINER.format(command="[flask]", value="error"), []),
+        ("supervisord.conf", f"[program:shop]\n;{STRICT}\nenvironment={STRICT}\n", [":3 PYTHONWARNINGS=error"]),
+        ("crontab", "0 * * * * root python -W error job.py\n", [":1 PYTHONWARNINGS=error"]),
+    ],
+)
+def test_what_starts_programs_says_it(tmp_path: Path, path: str, text: str, expected: list[str]) -> None:
+    """Manifests of Kubernetes, and settings of supervisord and cron."""
+    files = {"shop/Dockerfile": IMAGE + START, f"shop/{path}": text}
+    assert variables_in(tmp_path, files) == [f"shop/{path}{place}" for place in expected]

@@ -1,0 +1,197 @@
+"""Find the programs and paths of one Python that commands name, such as ``python3.9``.
+
+Of shell scripts, Makefiles, settings of what starts programs, and Python sources. Nothing of it raises.
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+
+from pytest_py312.repository.declarations.declaration import (
+    DISTRIBUTION_FOLDERS,
+    DeclarationCollector,
+    DeclarationRole,
+    VersionDeclaration,
+    version_of,
+)
+from pytest_py312.repository.formats.image_reference import parse_python_image
+from pytest_py312.repository.formats.setuptools import last_name, parse_module
+from pytest_py312.repository.formats.text_positions import SourcePositions
+
+NAMED_PROGRAM = re.compile(
+    r"(?<![\w.$/-])(?P<prefix>(?:[\w.${}-]{0,80}/){0,10})(?:python|pip)(?P<version>3\.\d{1,2})(?![\w.-]|\.\d)", re.ASCII
+)
+"""``python3.9`` as a word of a command, or as the last or a middle part of a path."""
+_LIMIT = 500_000
+_LINE_LIMIT = 2_000
+_SHELL = re.compile(r"#!\s*\S*/(?:env\s+(?:-S\s+)?)?(?:ba|da|k|z)?sh\b")
+_CONTAINER_COMMAND = re.compile(
+    r"^[ \t]*(?:[^#\r\n]*?[\s;&|(`])?(?:docker|podman|nerdctl)\s+(?:container\s+)?(?:run|pull|create)\b"
+    r"(?:[^\\\r\n]|\\(?:\r\n|.|\n))*",
+    re.MULTILINE,
+)
+_IMAGE_WORD = re.compile(
+    r"(?<=[\s\"'])(?P<image>(?:[\w.-]+(?::\d+)?/){0,5}[\w.-]*python:[\w.-]+)(?=[\s\"']|\Z)", re.ASCII
+)
+_PYTHON_OPTION = re.compile(
+    r"(?:\buv[ \t]+(?:--?[\w-]+[ \t]+){0,3}(?:"
+    r"(?:venv|sync|lock|pip[ \t]+\w+)(?:[ \t]+[^\s;&|]{1,100}){0,15}?"
+    r"|run(?:[ \t]+--?[\w-]{1,40}(?:[ =][^\s;&|-][^\s;&|]{0,100})?){0,10}?"
+    r")[ \t]+(?:--python|-p)[ =]|\bpoetry[ \t]+env[ \t]+use[ \t]+)[\"']?(?P<version>3\.\d{1,2})(?![\w.-])",
+    re.ASCII,
+)
+_UWSGI_PLUGIN = re.compile(
+    r"^[ \t]*plugins?[ \t]*=[^\n]{0,200}?\bpython(?P<version>3\d{1,2})\b", re.MULTILINE | re.ASCII
+)
+_INSTALLS_PYTHON = re.compile(
+    r"\b(?:apt-get|apt|apk|dnf|yum|microdnf|brew|pyenv|conda|uv[ \t]+python)[ \t][^;&|\n]{0,500}(?:python[@=-]?3|\$)"
+    r"|\bpyenv[ \t]+(?:install|local|global)\b|\buv[ \t]+python[ \t]+install\b"
+    r"|\baltinstall\b|\bPython-3\.|\bpython3\.\d+-",
+    re.ASCII,
+)
+_RUNS_ELSEWHERE = re.compile(r"\b(?:ssh|scp|docker|podman|nerdctl|kubectl|oc|aws|gcloud|az)[ \t]")
+_COMMENT = re.compile(r"(?:^|[ \t])#|^[ \t]*;")
+_PYTHON_SCRIPT = re.compile(
+    r"#![ \t]*(?P<prefix>\S*/)(?P<env>env[ \t]+(?:-S[ \t]+)?)?python(?P<version>3\.\d{1,2})(?![\w.-])", re.ASCII
+)
+_STARTS = frozenset(
+    {
+        "run", "call", "check_call", "check_output", "Popen", "system", "popen", "getoutput", "getstatusoutput",
+        "create_subprocess_exec", "create_subprocess_shell", "execl", "execle", "execlp", "execlpe", "execv", "execve",
+        "execvp", "execvpe", "spawnl", "spawnlp", "spawnv", "spawnvp", "posix_spawn", "posix_spawnp",
+    }
+)  # fmt: skip
+"""Functions of subprocess, asyncio and os that start the program in their first arguments, as they are named."""
+_PATH_PART = re.compile(r"(?:^|/)(?:lib)?python(?P<version>3\.\d{1,2})(?:/|\.so\b|$)", re.ASCII)
+_MANAGED_ELSEWHERE = ".service"
+"""Units of systemd: they run on a machine that may have another Python than the image."""
+
+
+def read_script_declarations(text: str, path: str) -> tuple[VersionDeclaration, ...]:
+    """Read a shell script: the Python images in which it runs containers, and the ``python3.9`` that it runs.
+
+    A script without a suffix may be Python.
+    """
+    if _PYTHON_SCRIPT.match(text):
+        return read_source_declarations(text, path)
+    collector = DeclarationCollector(text, path)
+    if path.endswith(".sh") or _SHELL.match(text):
+        add_named_programs(collector, text)
+        for command in _CONTAINER_COMMAND.finditer(text[:_LIMIT]):
+            for match in _IMAGE_WORD.finditer(text, *command.span()):
+                image = parse_python_image(match["image"])
+                if image and image.version and image.span and image.scheme:
+                    collector.add_image_reference("tool", match.start("image"), match["image"], declared=False)
+    return collector.declarations
+
+
+def read_program_settings(text: str, path: str) -> tuple[VersionDeclaration, ...]:
+    """Read a Procfile, or settings of supervisord, uWSGI, systemd or cron: ``python3.9`` in commands and paths, and
+    ``plugin=python39``.
+    """
+    starts_service = not path.endswith(_MANAGED_ELSEWHERE)
+    collector = DeclarationCollector(text, path)
+    add_named_programs(collector, text, starts_service=starts_service)
+    for match in _UWSGI_PLUGIN.finditer(text[:_LIMIT]):
+        _add_command(collector, match, "a plugin", starts_service=starts_service)
+    return collector.declarations
+
+
+def add_named_programs(collector: DeclarationCollector, text: str, *, starts_service: bool = False) -> None:
+    """Add each ``python3.9`` of commands and paths, and ``uv venv --python 3.9``.
+
+    None if the text installs it or names several versions: then it does not depend on the Python of the image.
+
+    :param starts_service: see :attr:`VersionDeclaration.starts_service`.
+    """
+    text = text[:_LIMIT]
+    matches = [
+        match
+        for match in NAMED_PROGRAM.finditer(text)
+        if not _is_elsewhere(_logical_line(text, match.start()))
+        and not match["prefix"].startswith(DISTRIBUTION_FOLDERS)
+    ]
+    matches += [
+        match for match in _PYTHON_OPTION.finditer(text) if not _is_elsewhere(_logical_line(text, match.start()))
+    ]
+    if len({match["version"] for match in matches}) != 1 or _INSTALLS_PYTHON.search(text):
+        return
+    for match in matches:
+        _add_command(collector, match, "a command", starts_service=starts_service)
+
+
+def _add_command(collector: DeclarationCollector, match: re.Match[str], subject: str, *, starts_service: bool) -> None:
+    collector.add(
+        "tool", DeclarationRole.PATH, *match.span("version"), subject=subject, text=match[0][-200:].strip(),
+        version=version_of(match["version"]), declared=False, starts_service=starts_service,
+    )  # fmt: skip
+
+
+def _logical_line(text: str, end: int) -> str:
+    """Return the line up to ``end``, with the lines that it continues."""
+    start = text.rfind("\n", 0, end) + 1
+    while start > 1 and text[start - 2] == "\\" and end - start < _LINE_LIMIT:
+        start = text.rfind("\n", 0, start - 1) + 1
+    return text[start:end]
+
+
+def _is_elsewhere(leading_text: str) -> bool:
+    """Return whether what follows this start of a line is a comment, or runs on another machine or in an image."""
+    return _COMMENT.search(leading_text) is not None or _RUNS_ELSEWHERE.search(leading_text) is not None
+
+
+def read_source_declarations(text: str, path: str) -> tuple[VersionDeclaration, ...]:
+    """Read a Python source: the interpreter of its first line, the programs that it starts, and paths of one Python.
+
+    Nothing if it names several versions, as a tool does that works with several.
+    """
+    if "python3." not in text:
+        return ()
+    collector = DeclarationCollector(text, path)
+    first = _PYTHON_SCRIPT.match(text)
+    if first is not None and (first["env"] or not first["prefix"].startswith(DISTRIBUTION_FOLDERS)):
+        _add_command(collector, first, "the interpreter of a script", starts_service=False)
+    module = parse_module(text)
+    if module is not None:
+        _add_constants(collector, module, SourcePositions(text))
+    versions = {declaration.version for declaration in collector.declarations}
+    return collector.declarations if len(versions) == 1 else ()
+
+
+def _add_constants(collector: DeclarationCollector, module: ast.Module, source: SourcePositions) -> None:
+    documentation = {
+        node.value for node in ast.walk(module) if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    }
+    started = {
+        constant
+        for node in ast.walk(module)
+        if isinstance(node, ast.Call) and last_name(node.func) in _STARTS
+        for constant in _first_words(node)
+    }
+    for node in ast.walk(module):
+        if not (isinstance(node, ast.Constant) and isinstance(node.value, str)) or node in documentation:
+            continue
+        match = (NAMED_PROGRAM if node in started else _PATH_PART).search(node.value)
+        span, is_exact = source.string_content(node)
+        if match is None or not is_exact or _is_of_another_python(node.value, match.start()):
+            continue
+        collector.add(
+            "tool", DeclarationRole.PATH, span[0] + match.start("version"), span[0] + match.end("version"),
+            subject="a program that the source starts" if node in started else "a path", text=node.value[:200],
+            version=version_of(match["version"]), declared=False, starts_service=node in started,
+        )  # fmt: skip
+
+
+def _is_of_another_python(command: str, position: int) -> bool:
+    """Return whether what a command or a path names at ``position`` is not of the image, or is being installed."""
+    is_installed = _INSTALLS_PYTHON.search(command) is not None
+    return is_installed or command.startswith(DISTRIBUTION_FOLDERS) or _is_elsewhere(command[:position])
+
+
+def _first_words(call: ast.Call) -> Iterator[ast.Constant]:
+    """Yield what names the program in a call that starts one: the command, or the first element of its words."""
+    for argument in call.args[:2]:
+        words = argument.elts[:1] if isinstance(argument, ast.List | ast.Tuple) else [argument]
+        for word in words:
+            if isinstance(word, ast.Constant) and isinstance(word.value, str):
+                yield word
