@@ -1,14 +1,14 @@
 """Build resolution requests: the requirements of a cell as a resolver takes them."""
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from pytest_py312.core.model.fleet import Cell, Service
+from pytest_py312.core.model.fleet import Cell, InstallRecipe, RequirementSource, Service
 from pytest_py312.core.model.plan import Plan, SuiteKind
 from pytest_py312.dependencies.requests.remote_constraints import ConstraintsFetcher, address_for
 from pytest_py312.dependencies.requests.service_requirements import RequirementGroup, ServiceRequirements, suite_tools
@@ -19,6 +19,7 @@ from pytest_py312.dependencies.resolution.lock import DependencyLock, Resolution
 from pytest_py312.dependencies.resolution.lockfile_pins import lines_at_commits, pin_locations, pinned_constraints
 from pytest_py312.dependencies.resolution.uv_config import BUILD_CONSTRAINT
 from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
+from pytest_py312.repository.formats.conda import PIP_TABLE, conda_packages, imported_packages
 from pytest_py312.repository.formats.requirements_file import read_requirements
 from pytest_py312.repository.recipes.commands.index_settings import REMOTE_CONSTRAINTS
 from pytest_py312.repository.recipes.install_groups import (
@@ -82,7 +83,30 @@ class RequestBuilder:
         ]
         tools = _tool_lines(cell.service, self.requirements.of(cell.service))
         of_trees = [line for line in self._tree_lines(cell, trees, {*tree_names, *unavailable}) if line not in replaced]
-        return _joined(parts, shared, [*tools, *of_trees], added, unknown=_unknown_installer(cell.service))
+        return _joined(parts, shared, [*tools, *of_trees], added, unknown=self._unknown_installer(cell.service))
+
+    def _unknown_installer(self, service: Service) -> str:
+        """Return why a set is not known: a program of the repository or conda installs it, or its constraints are not
+        known.
+        """
+        settings = service.settings
+        has_tests = bool(service.test_requirements) and settings.test_requirements is None
+        recipes = (
+            ("install", service.recipe, service.requirements, settings.requirements is None),
+            ("test-install", service.test_recipe, service.test_requirements, has_tests),
+        )
+        reasons = (
+            f"{reason}: name what it installs with `{key}` in the plan"
+            for key, recipe, sources, is_used in recipes
+            if is_used
+            for reason in (*_unknown_steps(recipe), *self._conda_packages(sources))
+        )
+        return next(reasons, "")
+
+    def _conda_packages(self, sources: Sequence[RequirementSource]) -> Iterator[str]:
+        for path in (source.path for source in sources if source.table == PIP_TABLE):
+            for name, line in conda_packages(Tree(self._plan.root).read_or_none(path) or ""):
+                yield f"{path}:{line} installs {name} with conda, which is not checked"
 
     def _shared_settings(
         self, cell: Cell, constraints: Sequence[str], keeps_locked_versions: bool
@@ -278,25 +302,16 @@ def _tool_lines(service: Service, requirements: RequirementSet) -> list[str]:
     return [tool for tool in suite_tools(suite) if tool not in names]
 
 
-def _unknown_installer(service: Service) -> str:
-    """Return why a set is not known: a program of the repository installs it, or its constraints are not known."""
-    settings = service.settings
-    has_tests = bool(service.test_requirements) and settings.test_requirements is None
-    recipes = (
-        ("install", service.recipe if settings.requirements is None else None),
-        ("test-install", service.test_recipe if has_tests else None),
-    )
-    for key, recipe in recipes:
-        for step in recipe.steps if recipe is not None else ():
-            unknown = next((text for text in step.left_out if text.startswith(REMOTE_CONSTRAINTS)), "")
-            if step.unknown_program:
-                reason = f"installs with `{step.unknown_program}`, of which nothing is known"
-            elif unknown:
-                reason = f"installs with `{unknown}`, whose content is not known"
-            else:
-                continue
-            return f"{step.location} {reason}: name what it installs with `{key}` in the plan"
-    return ""
+def _unknown_steps(recipe: InstallRecipe | None) -> Iterator[str]:
+    for step in recipe.steps if recipe is not None else ():
+        unknown = next((text for text in step.left_out if text.startswith(REMOTE_CONSTRAINTS)), "")
+        by_conda = imported_packages(step.system_packages) if step.tool == "conda" else []
+        if step.unknown_program:
+            yield f"{step.location} installs with `{step.unknown_program}`, of which nothing is known"
+        elif unknown:
+            yield f"{step.location} installs with `{unknown}`, whose content is not known"
+        elif by_conda:
+            yield f"{step.location} installs {by_conda[0]} with conda, which is not checked"
 
 
 def _with_specifier(item: LocatedEntry, specifier: str) -> str:

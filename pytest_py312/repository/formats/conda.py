@@ -1,7 +1,10 @@
-"""Read environments of conda: text in, the requirements of their ``pip`` section out. Never raises.
+"""Read environments of conda: their ``pip`` section, and what conda itself installs. Never raises.
 
 https://docs.conda.io/projects/conda/en/stable/user-guide/tasks/manage-environments.html
 """
+
+import re
+from collections.abc import Iterable
 
 from pytest_py312.repository.formats.requirements_file import (
     DependencyTable,
@@ -11,10 +14,18 @@ from pytest_py312.repository.formats.requirements_file import (
 )
 
 PIP_TABLE = "dependencies.pip"
+_NO_LIBRARIES = frozenset(
+    {
+        "python", "pip", "setuptools", "wheel", "conda", "mamba", "uv", "git", "make", "cmake", "gcc", "gxx",
+        "compilers", "c-compiler", "cxx-compiler", "curl", "wget", "nodejs", "openjdk", "ca-certificates", "openssl",
+    }
+)  # fmt: skip
+"""Packages that no code imports: the interpreter, installers, compilers, programs."""
+_NAME = re.compile(r"(?:[^\s:]+::)?(?P<name>[\w.-]+)", re.ASCII)
 
 
 def read_conda_dependencies(text: str, path: str) -> tuple[DependencyTable, ...]:
-    """Return the ``pip`` section as one table; what conda itself installs is in none."""
+    """Return the ``pip`` section as one table; what conda itself installs is in none (see :func:`conda_packages`)."""
     from pytest_py312.repository.formats.yaml import (  # loads YAML, which few services need here
         InvalidYaml,
         YamlScalar,
@@ -41,3 +52,25 @@ def read_conda_dependencies(text: str, path: str) -> tuple[DependencyTable, ...]
                 collector.options += parsed.options
                 collector.problems += parsed.problems
     return (collector.table(PIP_TABLE),)
+
+
+def conda_packages(text: str) -> tuple[tuple[str, int], ...]:
+    """Return the packages that conda installs of an environment, with their lines, as written (``numpy=1.20``).
+
+    Without those that no code imports. Empty for a text that cannot be read.
+    """
+    from pytest_py312.repository.formats.yaml import InvalidYaml, YamlScalar, child_of, items_of, parse_documents
+
+    try:
+        documents = parse_documents(text)
+    except InvalidYaml:
+        return ()
+    items = [item for document in documents[:1] for item in items_of(child_of(document, "dependencies"))]
+    lines = {item.value: text.count("\n", 0, item.start) + 1 for item in items if isinstance(item, YamlScalar)}
+    return tuple((name, lines[name]) for name in imported_packages(lines))
+
+
+def imported_packages(packages: Iterable[str]) -> list[str]:
+    """Return those of the packages of conda that code may import: ``numpy=1.20``, ``conda-forge::gdal``."""
+    names = ((text, _NAME.match(text.strip().strip("\"'"))) for text in packages)
+    return [text for text, name in names if name is not None and name["name"].lower() not in _NO_LIBRARIES]

@@ -171,9 +171,13 @@ def _read_python(arguments: Sequence[str]) -> InstallCommand | None:
         return read_install_command(words[1:]) if words[1:] and not _PYTHON.fullmatch(words[1]) else None
     if words and words[0].rpartition("/")[2] == "setup.py" and {"install", "develop"} & set(words[1:]):
         return InstallCommand(tool="setup.py", arguments=(words[0].rpartition("/")[0] or ".",))
+    if words and words[0].rpartition("/")[2] == "setup.py" and _BUILDS_IN_PLACE.intersection(words[1:]):
+        return InstallCommand(tool="setup.py")
     return None
 
 
+_BUILDS_IN_PLACE = frozenset({"build", "build_ext", "build_clib", "build_py"})
+"""Commands of setup.py that install nothing, and need setuptools as those do that install."""
 _BUILDING_TOOLS = frozenset({"poetry", "pdm", "uv", "hatch", "flit", "rye"})
 
 

@@ -286,7 +286,8 @@ class CommandWalk(ShellWalk):
         if read.generates:
             self.files.add_generated(resolve_path(read.output or STANDARD_INPUT, self.folder), made.step)
             return read
-        is_kept = made.step.is_for_python or made.step.system_packages or made.step.installers
+        builds_in_place = read.tool == "setup.py"
+        is_kept = made.step.is_for_python or made.step.system_packages or made.step.installers or builds_in_place
         kept = (*made.generated, *([made.step] if is_kept else []))
         self.steps += [step for step in kept if step not in self.steps]
         return read

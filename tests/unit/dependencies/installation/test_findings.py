@@ -178,6 +178,20 @@ def test_setup_py_needs_a_setuptools_that_production_has() -> None:
     assert findings_on_setup(setup_script(), "distro==1") == [], "it requires setuptools"
 
 
+def test_a_build_in_place_needs_setuptools() -> None:
+    """`python setup.py build_ext` installs nothing, so `pip install .` is no remedy."""
+    installation = installation_of("3.12", {"flask": "1"}, distributions=SET, imports={})
+    remedies = [
+        finding.remedy
+        for cell in (setup_script(), setup_script(projects=(LocalProject(path="."),)))
+        for finding in installation_findings(cell, installation, entries("flask==1"))
+    ]
+    assert remedies == [
+        "install setuptools before",
+        "write `pip install .` there, which brings setuptools along for the build",
+    ]
+
+
 def test_setup_py_is_not_judged_where_something_else_may_bring_setuptools() -> None:
     assert findings_on_setup(setup_script(packages=("python3-setuptools",)), "flask==1") == []
     assert findings_on_setup(setup_script(conditional=True), "flask==1") == []

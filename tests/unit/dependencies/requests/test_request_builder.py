@@ -20,6 +20,7 @@ from pytest_py312.dependencies.resolution.failure_cache import with_locations
 from pytest_py312.dependencies.resolution.lock import ResolutionRequest, Undetermined, parts_of
 from pytest_py312.dependencies.resolution.uv_config import BUILD_CONSTRAINT
 from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
+from pytest_py312.repository.formats.conda import PIP_TABLE
 from pytest_py312.repository.plan.loader import default_plan
 from pytest_py312.repository.services.discovery import discover
 from pytest_py312.repository.services.requirements.requirement_set import RequirementSet
@@ -362,6 +363,34 @@ def test_a_set_that_an_unknown_program_installs_has_no_result(tmp_path: Path) ->
     assert str(caught.value) == (
         "tox.ini:22 installs with `python tools/install.py`, of which nothing is known: name what it installs with "
         "`test-install` in the plan"
+    )
+
+
+@pytest.mark.parametrize(
+    ("environment", "arguments", "reason"),
+    [
+        ("- python=3.9\n- pip: [flask]\n", (), ""),
+        ("- python=3.9\n- conda-forge::numpy=1.20\n", (), "env.yml:3 installs conda-forge::numpy=1.20 with conda"),
+        ("- python=3.9\n", ("pip", "gdal<3"), "Dockerfile:2 installs gdal<3 with conda"),
+    ],
+)
+def test_a_set_that_conda_installs_has_no_result(
+    tmp_path: Path, environment: str, arguments: tuple[str, ...], reason: str
+) -> None:
+    """Its channels have other builds than the index; only the section of pip is checked."""
+    root = service_tree(tmp_path, {"env.yml": f"dependencies:\n{environment}"})
+    step = InstallStep(
+        tool="conda", location=Location(path="Dockerfile", line=2), files=("env.yml",), system_packages=arguments
+    )
+    cell = cell_of("3.12")
+    of_pip = RequirementSource(path="env.yml", table=PIP_TABLE)
+    service = replace(cell.service, requirements=(of_pip,), recipe=InstallRecipe(source="Dockerfile", steps=(step,)))
+    builder = RequestBuilder(plan=Plan(root=root), cache=tmp_path / "cache")
+
+    request = builder.request(replace(cell, service=service), (), ())
+
+    assert request.missing == (
+        reason and f"{reason}, which is not checked: name what it installs with `install` in the plan"
     )
 
 

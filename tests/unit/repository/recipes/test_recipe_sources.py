@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pytest_py312.core.model.findings import Location
 from pytest_py312.core.model.fleet import InstallRecipe, InstallStep, LocalProject
-from pytest_py312.repository.formats.conda import read_conda_dependencies
+from pytest_py312.repository.formats.conda import conda_packages, read_conda_dependencies
 from pytest_py312.repository.recipes.recipe_sources import sources_of_recipe
 from pytest_py312.repository.services.requirements.sources import TABLE_READERS
 from pytest_py312.repository.tree import Tree
@@ -139,6 +139,14 @@ def test_the_pip_section_of_a_conda_environment() -> None:
     assert [(local.path, local.line) for local in table.requirements.local_paths] == [("./lib", 7)]
 
 
+def test_what_conda_itself_installs() -> None:
+    """Without the interpreter and the programs, which no code imports."""
+    text = CONDA.replace("  - pip:", '  - "numpy=1.20"\n  - conda-forge::gdal>=3\n  - pip\n  - gcc=9\n  - pip:')
+    assert conda_packages(text) == (("numpy=1.20", 4), ("conda-forge::gdal>=3", 5))
+    assert conda_packages("dependencies: [") == ()
+
+
 @given(st.text(alphabet=st.sampled_from("dependencies:pip \n-[]{}&*'\"#="), max_size=60))
 def test_no_conda_environment_raises(text: str) -> None:
     assert len(read_conda_dependencies(text, "environment.yml")) == 1
+    conda_packages(text)

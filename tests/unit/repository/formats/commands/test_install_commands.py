@@ -66,6 +66,8 @@ def read(text: str) -> dict[str, object] | None:
         ),
         ("apk add --no-cache --virtual .build gcc", {"tool": "apk", "system_packages": ("gcc",)}),
         ("python setup.py develop", {"tool": "setup.py", "arguments": (".",)}),
+        ("python3 setup.py build_ext --inplace", {"tool": "setup.py"}),
+        ("python setup.py --version", None),
         ("apt-get update", None),
         ("pip list", None),
         ("poetry run pytest", None),
