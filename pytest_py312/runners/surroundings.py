@@ -2,14 +2,16 @@
 
 They are copied with the service. What would change how pytest runs the suite is left out, and so is everything that
 belongs to other services: their code must not become importable. Of large repositories only the files directly in the
-folders above the service are taken, because every run of a suite copies them.
+folders above the service are taken, and those that its sources name, because every run of a suite copies them.
 """
 
 import base64
 import os
+import re
 import stat
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 
 from pytest_py312.core.model.fleet import Service
@@ -31,6 +33,10 @@ _DECIDE_HOW_PYTEST_RUNS = frozenset(
 )  # fmt: skip
 
 
+_NAMED_FILE = re.compile(rb"""["'/]([\w.-]{1,100}\.(?!py\b)\w{1,8})["']""", re.ASCII)
+"""The name of a file in a text of a source: ``open("../../lib/settings.json")``."""
+
+
 class Surroundings:
     """The files around each service of a repository. Thread-safe.
 
@@ -50,13 +56,24 @@ class Surroundings:
         with self._lock:
             if self._tracked is None:
                 self._tracked = _tracked_below(self._root)
-        paths = list(self._around(service, self._tracked))
-        above = {"", *_ancestors(service.path)}
-        of_folders_above = [path for path in paths if path.rpartition("/")[0] in above]
-        readings = (
-            self._read(chosen, file_size) for chosen in (paths, of_folders_above) for file_size in FILE_SIZE_LIMITS
-        )
+        choices = self._choices(service, list(self._around(service, self._tracked)))
+        readings = (self._read(chosen, file_size) for chosen in choices for file_size in FILE_SIZE_LIMITS)
         return next((contents for contents in readings if contents is not None), {})
+
+    def _choices(self, service: Service, paths: Sequence[str]) -> Iterator[Sequence[str]]:
+        """Yield the paths to take, fewer each time, for as long as those before are too many or too large."""
+        yield paths
+        above = {"", *_ancestors(service.path)}
+        of_folders_above = {path for path in paths if path.rpartition("/")[0] in above}
+        named = self._names_in_sources(service)
+        yield [path for path in paths if path in of_folders_above or path.rpartition("/")[2] in named]
+        yield sorted(of_folders_above)
+
+    def _names_in_sources(self, service: Service) -> set[str]:
+        """Return the names of files, other than those of code, that the sources of the service contain."""
+        own = (path for path in self._tracked or () if path.startswith(f"{service.path}/") and path.endswith(".py"))
+        texts = (_regular_file(self._root, path, FILE_SIZE_LIMITS[0]) or b"" for path in islice(own, FILE_COUNT_LIMIT))
+        return {match[1].decode() for text in texts for match in _NAMED_FILE.finditer(text)}
 
     def _around(self, service: Service, tracked: Sequence[str]) -> Iterator[str]:
         copied = [service.path, *service.settings.needs]

@@ -10,7 +10,7 @@ from dataclasses import replace
 from itertools import combinations, islice
 from math import isclose
 
-from pytest_py312.core.model.findings import Finding, Interpreter
+from pytest_py312.core.model.findings import Finding, Interpreter, Location
 from pytest_py312.dependencies.store.environments import Environment
 
 CAUSE_ELSEWHERE = "the cause is in "
@@ -174,3 +174,25 @@ def with_changed_library(
 def _mentions(message: str, name: str) -> bool:
     last = name.rpartition(".")[2].partition("(")[0]
     return bool(last) and re.search(rf"(?<!\w){re.escape(last)}(?!\w)", message.partition(": ")[2]) is not None
+
+
+_WARNING = re.compile(r": (?P<category>\w*Warning): (?P<text>[^:(\n]{3,80})")
+
+
+def with_warning_filter(finding: Finding, place: Location | None) -> Finding:
+    """Return the finding on a test that fails because a library warns, at the filter that makes warnings errors.
+
+    :param place: that of ``error`` in the settings of pytest; ``None`` if they have none.
+    """
+    match = _WARNING.search(finding.message)
+    if match is None or place is None or not finding.remedy.startswith(CAUSE_ELSEWHERE):
+        return finding
+    library = finding.remedy.removeprefix(CAUSE_ELSEWHERE).partition(":")[0]
+    text = match["text"].strip().replace(".", r"\.")
+    return replace(
+        finding,
+        message=f"{finding.message} ({place} makes it an error)",
+        location=place,
+        remedy=f'require a version of {library} that does not warn, or add "ignore:{text}:{match["category"]}" behind '
+        "that line",
+    )

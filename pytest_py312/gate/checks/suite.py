@@ -19,6 +19,7 @@ from pytest_py312.gate.checks.failure_hints import (
     remedy_for,
     with_changed_library,
     with_source_remedy,
+    with_warning_filter,
 )
 from pytest_py312.gate.checks.start_modules import later_import_findings, start_imports, unproven_start
 from pytest_py312.gate.checks.suite_comparison import (
@@ -46,6 +47,7 @@ from pytest_py312.gate.checks.suite_findings import (
     uncollected_findings,
     unpaired_findings,
     unrepeated_findings,
+    warning_filter,
 )
 from pytest_py312.repository.tree import Tree, join_path, leaves_root, with_outer_folders
 from pytest_py312.runners.suite_ids import selection_of
@@ -417,7 +419,8 @@ def _regressions(cell: Cell, comparison: SuiteComparison, run: SuiteRun, facts: 
     if not findings or cell != facts.cells(cell.service)[-1]:
         return findings
     source_findings = facts.source_analysis(cell).findings
-    findings = [with_source_remedy(finding, source_findings) for finding in findings]
+    filters = warning_filter(cell.service, facts)
+    findings = [with_warning_filter(with_source_remedy(finding, source_findings), filters) for finding in findings]
     findings = _with_tried_versions(cell, findings, differing, facts) if differing else findings
     here, there = (facts.installation(each).environment for each in (cell, cell.baseline_cell))
     return [with_changed_library(finding, here, there, comparison.baseline) for finding in findings]

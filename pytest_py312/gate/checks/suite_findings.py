@@ -21,7 +21,9 @@ from pytest_py312.gate.checks.suite_comparison import (
     exception_line,
     without_addresses,
 )
+from pytest_py312.repository.recipes.suites.pytest_settings import settings_in_folder
 from pytest_py312.repository.services.requirements.uninstalled import table_that_provides
+from pytest_py312.repository.tree import Tree, join_path
 from pytest_py312.runners.suite_job import START_COLLECTOR, further_tests
 
 MAX_CAUSE_LENGTH = 240
@@ -209,6 +211,14 @@ def _failing_library(detail: str) -> str:
 def folder_of(service: Service) -> str:
     """Return the folder in which the suite of a service is run."""
     return (service.suite.folder if service.suite is not None else "") or service.path
+
+
+def warning_filter(service: Service, facts: Facts) -> Location | None:
+    """Return where the settings of pytest make warnings errors, if they do."""
+    settings = settings_in_folder(Tree(facts.plan.root), folder_of(service))
+    if settings.strict_line is None:
+        return None
+    return Location(path=join_path(folder_of(service), settings.source), line=settings.strict_line)
 
 
 def _location(cell: Cell, name: str, detail: str) -> Location:

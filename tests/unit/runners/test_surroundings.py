@@ -81,6 +81,16 @@ def test_of_large_repositories_only_files_above_the_service_are_taken(
     assert set(around(tmp_path)) == {".env"}
 
 
+def test_of_large_repositories_files_that_the_sources_name_are_taken_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A test of qnabot-on-aws opens the settings of the function beside it: ``../../lambda/cfn/lib/...json``."""
+    monkeypatch.setattr(surroundings, "FILE_COUNT_LIMIT", 2)
+    monkeypatch.setitem(FILES, "svc/tests/test_a.py", 'def test_a():\n    open("../data/one.json")\n')
+
+    assert around(tmp_path) == {".env": "A=1\n", "data/one.json": "{}"}
+
+
 def test_larger_files_are_left_out_if_all_are_too_large_together(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -29,6 +29,8 @@ VALUE_OPTIONS = frozenset(
 )  # fmt: skip
 """Options of pytest and its common plugins that take the next word as their value."""
 
+_KEY = re.compile(r"(?P<name>[A-Za-z]\w*)[ \t]*=|\[")
+_ERROR_ACTION = re.compile(r"(?:^|[\"'=\[,])\s*error(?=[\s\"':,\]]|$)")
 _IGNORING = ("--ignore", "--ignore-glob")
 
 
@@ -48,6 +50,8 @@ class PytestSettings:
     """Patterns of the paths that ``addopts`` ignores."""
     skipped_folders: tuple[str, ...] = ("*.egg", ".*", "_darcs", "build", "CVS", "dist", "node_modules", "venv")
     """Patterns of folders that are not searched: ``norecursedirs``."""
+    strict_line: int | None = None
+    """The line of ``filterwarnings`` in the source that makes warnings errors."""
 
 
 def read_pytest_settings(texts_of: Mapping[str, str]) -> PytestSettings:
@@ -69,6 +73,7 @@ def read_pytest_settings(texts_of: Mapping[str, str]) -> PytestSettings:
             skipped_folders=values.get("norecursedirs") or PytestSettings().skipped_folders,
             import_mode=any(option.startswith("--import-mode") for option in options),
             # the INI reader converts keys to lower case
+            strict_line=_strict_line(text),
             django_settings=next((" ".join(values[key]) for key in values if key.upper() == _DJANGO_SETTINGS_KEY), ""),
         )
     return PytestSettings()
@@ -86,6 +91,18 @@ def ignored_paths(options: Sequence[str]) -> Iterator[str]:
         name, _, value = word.partition("=")
         if name in _IGNORING or option in _IGNORING:
             yield posixpath.normpath(value if name in _IGNORING else word)
+
+
+def _strict_line(text: str) -> int | None:
+    """Return the line of the first action ``error`` of ``filterwarnings``: ``error``, ``error::DeprecationWarning``."""
+    is_inside = False
+    for number, line in enumerate(text.splitlines(), 1):
+        content = re.split(r"(?:^|\s)#", line)[0]
+        if key := _KEY.match(content):
+            is_inside = key["name"] == "filterwarnings"
+        if is_inside and _ERROR_ACTION.search(content):
+            return number
+    return None
 
 
 def _toml_settings(name: str, text: str) -> dict[str, tuple[str, ...]] | None:

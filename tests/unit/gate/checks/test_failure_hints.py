@@ -1,13 +1,20 @@
 """Remedies for the most common failures."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_py312.core.model.findings import Finding, Interpreter
-from pytest_py312.gate.checks.failure_hints import REMEDIES, missing_input_hint, remedy_for, with_changed_library
+from pytest_py312.core.model.findings import Finding, Interpreter, Location
+from pytest_py312.gate.checks.failure_hints import (
+    REMEDIES,
+    missing_input_hint,
+    remedy_for,
+    with_changed_library,
+    with_warning_filter,
+)
 from tests.support.fakes import installation_of
 
 
@@ -144,3 +151,35 @@ def test_what_another_version_of_a_library_lacks(message: str, versions: tuple[s
     assert changed.remedy.startswith(remedy or "fix it")
     assert ("2.0.0 is installed, and 1.13.0 on 3.9" in changed.message) is bool(remedy)
     assert with_changed_library(finding, None, baseline, Interpreter(3, 9)) == finding
+
+
+STRICT = Location(path="shop/pytest.ini", line=4)
+OF_LIBRARY = Finding(
+    code="PY401",
+    message="1 test fails (passes on 3.10): DeprecationWarning: datetime.datetime.utcnow() is deprecated and scheduled",
+    remedy="the cause is in botocore: require a version of it that runs there",
+)
+
+
+def test_a_warning_of_a_library_is_an_error_where_the_settings_say_so() -> None:
+    """Found in qnabot-on-aws: the smallest change is a line of its pytest.ini."""
+    found = with_warning_filter(OF_LIBRARY, STRICT)
+    assert found.location == STRICT
+    assert found.message.endswith("scheduled (shop/pytest.ini:4 makes it an error)")
+    assert found.remedy == (
+        "require a version of botocore that does not warn, or add "
+        '"ignore:datetime\\.datetime\\.utcnow:DeprecationWarning" behind that line'
+    )
+
+
+@pytest.mark.parametrize(
+    ("finding", "place"),
+    [
+        (OF_LIBRARY, None),
+        (replace(OF_LIBRARY, remedy="use datetime.now(timezone.utc)"), STRICT),
+        (replace(OF_LIBRARY, message="1 test fails (passes on 3.10): KeyError: 'a'"), STRICT),
+    ],
+    ids=["no filter", "own code", "no warning"],
+)
+def test_other_failures_stay_as_they_are(finding: Finding, place: Location | None) -> None:
+    assert with_warning_filter(finding, place) is finding
