@@ -228,31 +228,32 @@ class Tree:
     def _list_real_folder(self, folder: str, real_path: str) -> FolderListing:
         """List ``folder``, whose resolved path is ``real_path``."""
         names: dict[str, set[str]] = {kind: set() for kind in _KINDS}
-        try:
-            with os.scandir(real_path) as entries:
-                for entry in entries:
-                    for kind in self._kinds_of(entry, folder) if _is_utf8_name(entry.name) else ():
-                        names[kind].add(entry.name)
-        except (OSError, ValueError):
-            return FolderListing()
+        for name, entry_type in (self._entries_of(real_path) or {}).items():
+            for kind in self._kinds_of(join_path(folder, name), entry_type) if _is_utf8_name(name) else ():
+                names[kind].add(name)
         if "pyvenv.cfg" in names["files"]:
             return FolderListing()
         for kind in ("folders", "linked_folders"):
             names[kind] -= SKIPPED_FOLDERS
         return FolderListing(**{kind: tuple(sorted(of_kind)) for kind, of_kind in names.items()})
 
-    def _kinds_of(self, entry: os.DirEntry[str], folder: str) -> tuple[str, ...]:
+    def _entries_of(self, real_path: str) -> dict[str, int] | None:
+        """Return the types of what a folder contains, nothing if it is missing; ``None`` if it cannot be listed."""
+        try:
+            with os.scandir(real_path) as entries:
+                return {entry.name: _type_of(entry) for entry in entries}
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError):
+            return None
+
+    def _kinds_of(self, path: str, entry_type: int) -> tuple[str, ...]:
         """Return the fields of a :class:`FolderListing` that have an entry; none for pipes and the like."""
-        if entry.is_dir(follow_symlinks=False):
-            return ("folders",)
-        if entry.is_file(follow_symlinks=False):
-            return ("files",)
-        if not entry.is_symlink():
-            return ()
-        path = join_path(folder, entry.name)
-        if self.is_file(path):
-            return ("files", "linked_files")
-        return ("linked_folders",) if self.is_folder(path) else ("broken_links",)
+        if entry_type == stat.S_IFLNK:
+            if self.is_file(path):
+                return ("files", "linked_files")
+            return ("linked_folders",) if self.is_folder(path) else ("broken_links",)
+        return {stat.S_IFDIR: ("folders",), stat.S_IFREG: ("files",)}.get(entry_type, ())
 
     def scan_folder(self, folder: str, *, depth: int, limit: int = 20_000) -> FolderScan:
         """List everything below ``folder``, at most ``depth`` levels deep and about ``limit`` names, in one pass."""
@@ -303,6 +304,15 @@ class Tree:
                 if os.path.islink(real):  # noqa: PTH114 - see above
                     return None
         return real or "/"
+
+
+def _type_of(entry: os.DirEntry[str]) -> int:
+    """Return the type of an entry as in its mode, where everything special counts as a pipe."""
+    if entry.is_symlink():
+        return stat.S_IFLNK
+    if entry.is_dir(follow_symlinks=False):
+        return stat.S_IFDIR
+    return stat.S_IFREG if entry.is_file(follow_symlinks=False) else stat.S_IFIFO
 
 
 def _is_utf8_name(name: str) -> bool:
