@@ -13,7 +13,7 @@ from itertools import islice
 
 from pytest_py312.core.model.findings import Interpreter, Location
 from pytest_py312.core.model.fleet import Declaration
-from pytest_py312.repository.formats.image_reference import parse_python_image
+from pytest_py312.repository.formats.image_reference import parse_python_image, python_of_distribution
 from pytest_py312.repository.formats.text_positions import TrackedText, expand_variables
 
 MAX_LINES = 20_000
@@ -184,19 +184,24 @@ class DockerfileText:
     def system_python(self) -> tuple[Interpreter, int, str] | None:
         """The Python of a distribution that the image of production installs, with its line and package.
 
-        ``None`` if that is none of a version, or several: ``apt-get install python3.9``, ``microdnf install python39``.
+        ``apt-get install python3.9``, ``microdnf install python39``, or ``python3`` on a release that is known, if the
+        image starts it. ``None`` if there is none of a version, or several.
         """
         places: dict[Interpreter, tuple[int, str]] = {}
-        instructions = [
-            item
-            for stage in (self.chain_of(self.final_stage) if self.final_stage else ())
+        stages = list(self.chain_of(self.final_stage)) if self.final_stage else []
+        packages = [
+            (item.line, word)
+            for stage in stages
             for item in self.instructions_of(stage)
+            for word in _installed_packages(item)
         ]
-        for instruction in instructions:
-            for word in _installed_packages(instruction):
-                if match := _VERSIONED_PYTHON.fullmatch(word):
-                    version = Interpreter(3, int(match["dotted"] or match["joined"]))
-                    places.setdefault(version, (instruction.line, word))
+        for line, word in packages:
+            if match := _VERSIONED_PYTHON.fullmatch(word):
+                places.setdefault(Interpreter(3, int(match["dotted"] or match["joined"])), (line, word))
+        unversioned = next(((line, word) for line, word in packages if _SYSTEM_PYTHON.fullmatch(word)), None)
+        release = python_of_distribution(stages[-1].image) if stages and not places else None
+        if release is not None and unversioned is not None and self.starts_system_python:
+            return release, unversioned[0], f"{unversioned[1]} of {stages[-1].image}"
         return next(((version, *place) for version, place in places.items()), None) if len(places) == 1 else None
 
     @property

@@ -1,6 +1,7 @@
 """Parse references of container images: their parts, and the Python version in their names and tags."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pytest_py312.core.model.findings import Interpreter
@@ -67,6 +68,32 @@ class PythonImage:
 def is_lambda_image(reference: str) -> bool:
     """Return whether an image is a Python of AWS Lambda, whatever its tag says about the version."""
     return _LAMBDA.search(reference) is not None
+
+
+_RELEASES: Mapping[str, int] = {
+    "buster": 7, "bullseye": 9, "bookworm": 11, "trixie": 13, "bionic": 6, "focal": 8, "jammy": 10, "noble": 12,
+    "debian:10": 7, "debian:11": 9, "debian:12": 11, "debian:13": 13,
+    "ubuntu:18.04": 6, "ubuntu:20.04": 8, "ubuntu:22.04": 10, "ubuntu:24.04": 12,
+    "ubuntu18.04": 6, "ubuntu20.04": 8, "ubuntu22.04": 10, "ubuntu24.04": 12,
+    "alpine:3.14": 9, "alpine:3.15": 9, "alpine:3.16": 10, "alpine:3.17": 10, "alpine:3.18": 11, "alpine:3.19": 11,
+    "alpine:3.20": 12, "alpine:3.21": 12, "alpine:3.22": 12, "amazonlinux:2023": 9,
+}  # fmt: skip
+"""Release of a distribution, as images name it -> the minor version of its package ``python3``.
+
+https://packages.debian.org/python3, https://packages.ubuntu.com/python3, https://pkgs.alpinelinux.org/packages?name=python3
+"""
+_RELEASE = re.compile(
+    rf"(?<![a-z0-9])(?:{'|'.join(map(re.escape, sorted(_RELEASES, key=len, reverse=True)))})(?![a-z0-9])", re.ASCII
+)
+
+
+def python_of_distribution(reference: str) -> Interpreter | None:
+    """Return the Python that the distribution of an image has as ``python3``, as of ``node:18-bookworm``.
+
+    ``None`` if its release is not known, as that of ``ubuntu``.
+    """
+    release = _RELEASE.search(reference.partition("@")[0].lower())
+    return Interpreter(3, _RELEASES[release[0]]) if release else None
 
 
 def parse_python_image(reference: str) -> PythonImage | None:

@@ -836,6 +836,26 @@ IN_SEQUENCE = "jobs:\n  test:\n    steps:\n" + "".join(
             "svc/Dockerfile:2 installs python39",
         ),
         (
+            {"Dockerfile": "FROM node:18-bullseye-slim AS a\nFROM a\nRUN apt install python3\nCMD python3 a\n"},
+            "3.9",
+            "svc/Dockerfile:3 installs python3 of node:18-bullseye-slim",
+        ),
+        (
+            {"Dockerfile": "FROM nvidia/cuda:12-ubuntu22.04@sha256:1\nRUN apt install python3-pip\nCMD flask run\n"},
+            "3.10",
+            "svc/Dockerfile:2 installs python3-pip of nvidia/cuda:12-ubuntu22.04@sha256:1",
+        ),
+        (
+            {"Dockerfile": "FROM node:18-bullseye\nRUN apt install python3\nCMD npm\n", ".python-version": "3.10\n"},
+            "3.10",
+            "svc/.python-version:1 says 3.10",
+        ),
+        (
+            {"Dockerfile": "FROM ubuntu\nRUN apt install python3\n", ".python-version": "3.10\n"},
+            "3.10",
+            "svc/.python-version:1 says 3.10",
+        ),
+        (
             {"Dockerfile": "FROM ubuntu\nRUN apt install python3.9 python3.11\n", ".python-version": "3.10\n"},
             "3.10",
             "svc/.python-version:1 says 3.10",
