@@ -4,13 +4,14 @@ Declarations that cannot be interpreted are returned separately, so that the res
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from pytest_py312.core.model.findings import Confidence, Finding, Interpreter, Severity
 from pytest_py312.core.text import list_names
 from pytest_py312.core.text_edits import EditRefused
 from pytest_py312.repository.declarations.declaration import DeclarationRole, VersionDeclaration
+from pytest_py312.repository.declarations.pins import LAYER, RUNTIME
 from pytest_py312.repository.edits.declarations import MigrationTarget
 from pytest_py312.repository.edits.image_tags import image_tag_problem
 from pytest_py312.repository.edits.version_ranges import migrated_range, tests_lower_bound
@@ -47,7 +48,11 @@ class ConsistencyResult:
 
 
 def check_consistency(
-    declarations: Iterable[VersionDeclaration], migration: MigrationTarget, *, service: str = ""
+    declarations: Iterable[VersionDeclaration],
+    migration: MigrationTarget,
+    *,
+    service: str = "",
+    installing: Collection[str] = (),
 ) -> ConsistencyResult:
     """Check the ``declarations`` of one service against ``migration``.
 
@@ -55,6 +60,7 @@ def check_consistency(
     that still have the old version although another one is migrated.
 
     :param service: the folder of the service; if empty, all folders belong to it.
+    :param installing: the files with the commands that install it for production.
     """
     judged = (
         each for each in declarations if not tests_lower_bound(each, migration.oldest_supported, migration.baseline)
@@ -69,7 +75,7 @@ def check_consistency(
         *_disagreements(ordered, migration, has_migrated=has_migrated),
         *_minimums_too_new(ordered, migration),
         *_path_mismatches(ordered, migration),
-        *_command_mismatches(ordered, migration, service, has_migrated=has_migrated),
+        *_command_mismatches(ordered, migration, service, installing, has_migrated=has_migrated),
         *_misread_numbers(ordered, migration),
         *_inactive_workflows(ordered),
         *_unclear_declarations(ordered),
@@ -108,11 +114,10 @@ def _is_inactive_workflow(declaration: VersionDeclaration) -> bool:
 
 
 def _deployed_images(declarations: Sequence[VersionDeclaration], service: str) -> Iterator[VersionDeclaration]:
-    """Yield the images of production: the last Python image of each Dockerfile, and all images in other files."""
+    """Yield the images of production: the last Python image of each Dockerfile, all images in other files, runtimes."""
     last_images: dict[str, VersionDeclaration] = {}
     for declaration in declarations:
-        is_running_image = _sets_running_version(declaration) and declaration.images
-        if not is_running_image or not is_production_dockerfile(declaration.path, service):
+        if not _is_image(declaration) or not is_production_dockerfile(declaration.path, service):
             continue
         if not declaration.image_lines:
             yield declaration
@@ -121,6 +126,12 @@ def _deployed_images(declarations: Sequence[VersionDeclaration], service: str) -
         if max(last.image_lines) < max(declaration.image_lines):
             last_images[declaration.path] = declaration
     yield from last_images.values()
+
+
+def _is_image(declaration: VersionDeclaration) -> bool:
+    """Return whether it says what runs in production: an image, or the runtime of functions."""
+    is_runtime = declaration.subject.lower() in (RUNTIME, "runtime")
+    return _sets_running_version(declaration) and (bool(declaration.images) or is_runtime)
 
 
 def _describe(declaration: VersionDeclaration) -> str:
@@ -288,7 +299,7 @@ def _disagreements(
         behind = (
             declaration
             for declaration in running
-            if declaration.images and declaration.version and declaration.version < migration.target
+            if _is_image(declaration) and declaration.version and declaration.version < migration.target
         )
         is_half_migrated = has_migrated and next(behind, None) is not None
         version_list = "; ".join(f"{version}: {_list_locations(running, version)}" for version in versions)
@@ -340,33 +351,42 @@ def _path_mismatches(declarations: Sequence[VersionDeclaration], migration: Migr
 
 
 def _command_mismatches(
-    declarations: Sequence[VersionDeclaration], migration: MigrationTarget, service: str, *, has_migrated: bool
+    declarations: Sequence[VersionDeclaration],
+    migration: MigrationTarget,
+    service: str,
+    installing: Collection[str],
+    *,
+    has_migrated: bool,
 ) -> Iterator[Finding]:
-    """Yield the commands and paths outside of Dockerfiles that name a Python which no image of the service has."""
+    """Yield the commands, paths and layers outside of Dockerfiles for a Python that no image of the service has."""
     in_images = {
         declaration.version: declaration
         for declaration in declarations
         if declaration.role is DeclarationRole.EXACT
         and declaration.kind == "image"
+        and declaration.subject != LAYER
         and is_production_dockerfile(declaration.path, service)
     }
     newest = max(filter(None, in_images), default=None)
     for declaration in declarations:
         is_command = declaration.role is DeclarationRole.PATH and declaration.bound_line is None
-        if not is_command or declaration.version is None or newest is None:
+        if declaration.version is None or newest is None or not (is_command or declaration.subject == LAYER):
             continue
-        runs = declaration.starts_service and is_production_dockerfile(declaration.path, service)
+        runs = declaration.starts_service or declaration.subject == LAYER
+        runs = declaration.path in installing or (runs and is_production_dockerfile(declaration.path, service))
         image = in_images[newest]
         if has_migrated and declaration.version not in in_images:
             yield _finding(
                 BREAKS_PATH if runs else DISAGREES, declaration,
                 f"{_describe(declaration)} needs {declaration.version}, and the service runs on {newest} "
-                f"({image.location}).", f"Write {newest} in both places.",
+                f"({image.location}).",
+                declaration.not_editable_reason or f"Write {newest} in both places.",
                 Severity.ERROR if runs else Severity.WARNING,
             )  # fmt: skip
         elif runs and declaration.version < migration.target and declaration.version in in_images:
             yield _finding(
                 BREAKS_PATH, declaration,
                 f"{_describe(declaration)} exists with {declaration.version} only: it has to change together with "
-                f"{image.text} ({image.location}).", f"Write {migration.target} in both places.", Severity.NOTE,
+                f"{image.text} ({image.location}).",
+                declaration.not_editable_reason or f"Write {migration.target} in both places.", Severity.NOTE,
             )  # fmt: skip

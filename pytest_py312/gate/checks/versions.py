@@ -41,7 +41,13 @@ class VersionCheck:
             target=cell.interpreter,
             oldest_supported=oldest_supported(declared.declarations),
         )
-        consistency = check_consistency(declared.declarations, migration, service=service.path)
+        steps = service.recipe.steps if service.recipe is not None else ()
+        consistency = check_consistency(
+            declared.declarations,
+            migration,
+            service=service.path,
+            installing={step.location.path for step in steps if step.is_for_python},
+        )
         outcome = Outcome.from_findings(
             service=service.name, interpreter=None, check=self.name, findings=consistency.findings
         )

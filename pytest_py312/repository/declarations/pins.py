@@ -21,6 +21,9 @@ _LIMIT = 500_000
 _RECIPE_LINE = re.compile(r"^\t.*$", re.MULTILINE)
 RUNTIME = "a runtime"
 """The subject of what a platform runs functions on."""
+COMPATIBLE_RUNTIMES = "the runtimes of a layer"
+LAYER = "a layer"
+"""The subject of a layer of AWS Lambda that is made for one Python."""
 _RUNTIME_OPTION = re.compile(
     r"--runtime(?:=|[\"']?[ \t]*[,\s][\s-]{0,40}[\"']?)[\"']?python(?P<version>3\.?\d{1,2})(?![\w.])", re.ASCII
 )
@@ -195,7 +198,7 @@ def read_layer_declarations(text: str, path: str) -> tuple[VersionDeclaration, .
     collector = DeclarationCollector(text, path)
     for match in _uncommented(_LAYER, text):
         collector.add(
-            "image", DeclarationRole.EXACT, *match.span("version"), subject="a layer", text=match[0],
+            "image", DeclarationRole.EXACT, *match.span("version"), subject=LAYER, text=match[0],
             version=version_of(re.sub(r"[-_]", ".", match["version"])), declared=False,
             not_editable_reason="The layer for another Python has a number of its own.",
         )  # fmt: skip
@@ -226,8 +229,9 @@ def read_terraform_declarations(text: str, path: str) -> tuple[VersionDeclaratio
     for attribute in _TERRAFORM_RUNTIME.finditer(text[:_LIMIT]):
         for match in re.finditer(r"(?<=\"python)3\.?\d{1,2}(?=\")", attribute[0], re.ASCII):
             start = attribute.start() + match.start()
+            of_layer = attribute[0].lstrip().startswith("compatible_")
             collector.add(
-                "image", DeclarationRole.EXACT, start, start + len(match[0]), subject=RUNTIME,
-                version=version_of(match[0]),
+                "image", DeclarationRole.EXACT, start, start + len(match[0]),
+                subject=COMPATIBLE_RUNTIMES if of_layer else RUNTIME, version=version_of(match[0]),
             )  # fmt: skip
     return collector.declarations

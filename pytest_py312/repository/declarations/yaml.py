@@ -47,7 +47,7 @@ _IMAGE_KEY = re.compile(r"(?:[\w-]+[-_])?image|container|baseImage", re.IGNORECA
 _SCRIPT_KEYS = frozenset({"run", "script", "before_script", "after_script", "command", "entry", "install"})
 _COMMAND_KEYS = frozenset({"command", "args", "entrypoint"})
 """Of compose files, Kubernetes and Amazon ECS."""
-_SETTING_KEYS = frozenset({"environment", "env", "volumes", "volumeMounts"})
+_SETTING_KEYS = frozenset({"environment", "Environment", "env", "volumes", "volumeMounts"})
 _REFERENCE = re.compile(
     r"\$\{\{\s*(?:matrix|env|inputs|parameters|variables|vars|steps|needs|github)?"
     r"(?:\.?(?P<dotted>[\w.-]+)|\[\s*'(?P<bracket>[\w.-]+)'\s*\])\s*\}\}"
@@ -185,7 +185,8 @@ class _YamlReader:
             self._read_assignments(value)
         for name, pattern, role in self._dialect.patterns:
             if key == name:
-                self._read_patterns(value, pattern, role, key, declared=True, item=context.item)
+                is_path = role is DeclarationRole.PATH
+                self._read_patterns(value, pattern, role, key, declared=not is_path, item=context.item)
         if not self._dialect.is_pipeline:
             self._read_started_programs(context, key, value)
             return
@@ -460,6 +461,7 @@ class _YamlReader:
                     self._add(
                         DeclarationRole.RANGE if range_text else role, span, subject=subject, version=version,
                         text=range_text or match[0].strip(), declared=declared, item=item, bound_line=bound_line,
+                        starts_service=role is DeclarationRole.PATH,
                     )  # fmt: skip
 
     def _add(self, role: DeclarationRole, span: tuple[int, int], **attributes: Any) -> None:

@@ -81,6 +81,11 @@ _COMPOSE = YamlDialect(
             (key, re.compile(r"(?<=python)(?P<version>3\.?\d{1,2})(?![\w.])", re.ASCII), DeclarationRole.EXACT)
             for key in ("runtime", "Runtime")
         ),
+        # with what the Serverless Framework and AWS SAM install: an image, and the Python of a build
+        *(
+            (key, re.compile(r"python(?P<version>3\.\d{1,2})(?![\w.])", re.ASCII), DeclarationRole.PATH)
+            for key in ("dockerImage", "BuildMethod")
+        ),
         # AWS Elastic Beanstalk: ``default_platform: Python 3.9 running on 64bit Amazon Linux 2``
         (
             "default_platform",

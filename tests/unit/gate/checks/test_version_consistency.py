@@ -86,6 +86,39 @@ def test_commands_with_the_old_python_break_in_a_migrated_image(
     assert {code for code, place, _ in short(both) if path in place} <= {"PY303"} - {"PY302"}
 
 
+SAM = "Resources:\n  F:\n    Type: AWS::Serverless::Function\n    Properties:\n      Runtime: python3.12\n"
+
+
+@each_old
+@pytest.mark.parametrize(
+    "text",
+    [
+        "  L:\n    Type: AWS::Serverless::LayerVersion\n    Metadata:\n      BuildMethod: python{}\n",
+        "      Environment:\n        Variables: {{PYTHONPATH: /opt/lib/python{}/site-packages}}\n",
+        "custom:\n  pythonRequirements:\n    dockerImage: public.ecr.aws/sam/build-python{}\n",
+        "      Layers:\n      - arn:aws:lambda:us-east-1:336392948345:layer:AWSSDKPandas-Python{}:5\n",
+        "      Handler: a.b\n  G:\n    Properties:\n      Runtime: python{}\n",
+    ],
+    ids=["layer", "path", "image of a build", "public layer", "another function"],
+)
+def test_functions_need_what_is_made_for_their_runtime(old: Interpreter, text: str) -> None:
+    """Their archives and layers contain compiled files, and folders that are named after one Python."""
+    found = judged({"s/template.yaml": SAM + text.format(old)}, baseline=str(old))
+    assert "error" in {severity for _, _, severity in short(found)}
+
+
+@each_old
+def test_what_installs_a_service_has_to_run_on_its_python(old: Interpreter) -> None:
+    """A Makefile is of developers, unless the recipe of production is in it."""
+    files = {"s/template.yaml": SAM, "s/Makefile": f"build-F:\n\tpython{old} -m pip install -t $(ARTIFACTS_DIR) six\n"}
+    migration = MigrationTarget(baseline=old, target=TARGET)
+    alone, installing = (
+        check_consistency(places_of(files), migration, service="s", installing=paths) for paths in ((), ("s/Makefile",))
+    )
+    assert short(alone) == [("PY302", "s/Makefile:2", "warning")]
+    assert short(installing) == [("PY303", "s/Makefile:2", "error")]
+
+
 @each_old
 def test_commands_change_together_with_the_image(old: Interpreter) -> None:
     """As long as both are old, that is a note."""
