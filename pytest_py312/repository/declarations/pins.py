@@ -186,7 +186,8 @@ def read_cdk_declarations(text: str, path: str) -> tuple[VersionDeclaration, ...
         is_in_list = _LIST_OF_RUNTIMES.search(before) is not None
         if not is_comment:
             collector.add(
-                "image", DeclarationRole.EXACT, *match.span("version"), subject=RUNTIME, text=match[0],
+                "image", DeclarationRole.EXACT, *match.span("version"),
+                subject=COMPATIBLE_RUNTIMES if is_in_list else RUNTIME, text=match[0],
                 version=version_of(match["version"].replace("_", ".")),
                 not_editable_reason="It is one of a list of runtimes." if is_in_list else "",
             )  # fmt: skip

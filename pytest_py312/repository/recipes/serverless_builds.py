@@ -152,7 +152,7 @@ def functions_by_file(tree: Tree) -> Mapping[str, tuple[ServerlessFunction, ...]
     for path in [name for name in names if name.endswith(".tf")][:FILE_LIMIT]:
         of_terraform.setdefault(_folder_of(path), {})[path] = tree.read_or_none(path) or ""
     for modules in of_terraform.values():
-        for path, function in read_terraform(modules):
+        for path, function in read_terraform(modules, tree.is_file):
             functions[path] = (*functions.get(path, ()), function)
     for path, app_folder in _programs_of_cdk(names):
         functions[path] = read_cdk(tree.read_or_none(path) or "", path, app_folder)

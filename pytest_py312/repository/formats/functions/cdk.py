@@ -1,7 +1,8 @@
 """Read the Python functions of AWS Lambda in programs of the AWS CDK, in Python or TypeScript: text in, functions out.
 
 The text is not parsed: around each ``Runtime.PYTHON_3_9`` the arguments or properties are read, ``entry`` or ``code``,
-``index`` and ``handler``. Never raises.
+``index``, ``handler`` and ``layers``. A layer is defined in the same file, by a class of the CDK or one of the
+repository's own; the folder of its code is the first path among its arguments. Never raises.
 
 https://docs.aws.amazon.com/cdk/api/v2/docs/aws-cdk-lib.aws_lambda.Function.html and
 https://docs.aws.amazon.com/cdk/api/v2/docs/@aws-cdk_aws-lambda-python-alpha.PythonFunction.html
@@ -15,6 +16,7 @@ from itertools import islice
 from pytest_py312.repository.formats.functions.serverless import (
     FUNCTION_LIMIT,
     LAMBDA_CODE,
+    LAYER_CODE,
     BuiltFolder,
     ServerlessFunction,
     code_folder,
@@ -24,6 +26,8 @@ from pytest_py312.repository.formats.text_positions import blanked
 
 GROUP_LIMIT = 10_000
 """Characters on each side of a runtime in which the arguments of its function are searched."""
+LAYER_LIMIT = 5
+"""Layers of one function, as AWS Lambda has it."""
 _LIBRARY = re.compile(r"aws[-_]cdk")
 _RUNTIME = re.compile(r"\bRuntime\.PYTHON_3_\d{1,2}\b", re.ASCII)
 _STRING = re.compile(r"'[^'\n]*'|\"[^\"\n]*\"|`[^`\n]*`")
@@ -31,6 +35,9 @@ _COMMENT_OF_PYTHON = re.compile(rf"{_STRING.pattern}|#[^\n]*")
 _COMMENT = re.compile(rf"{_STRING.pattern}|//[^\n]*|/\*.*?\*/", re.DOTALL)
 _CODE = re.compile(r"\b(?:entry|code)\s*[=:]\s*")
 _ASSET = re.compile(r"(?:[\w.]+\.)?(?:from_?[aA]sset|asset|AssetCode)\(\s*")
+_LAYERS = re.compile(r"\blayers\s*[=:]\s*\[")
+_NAME = re.compile(r"(?:self\.|this\.)?(?P<name>[A-Za-z_]\w*)(?:\.\w+)*", re.ASCII)
+_FOLDER_KEY = re.compile(r"\b(?:\w*[a-z_])?(?:entry|code|[dD]irectory|[dD]ir|[pP]ath|[fF]older)\s*[=:]\s*", re.ASCII)
 _TEXT_VALUE = r"\s*[=:]\s*(?P<quote>[\"'])(?P<value>[\w./-]{1,200})(?P=quote)"
 _HANDLER, _INDEX = (re.compile(rf"\b{name}{_TEXT_VALUE}", re.ASCII) for name in ("handler", "index"))
 _WORKING_FOLDER = re.compile(r"(?:os\.getcwd|process\.cwd)\(\)")
@@ -75,12 +82,40 @@ def _functions(text: str, path: str, app_folder: str) -> Iterator[ServerlessFunc
         if not folder:
             continue
         line = text.count("\n", 0, runtime.start()) + 1
+        layers = list(islice(_layers(arguments, text, path, app_folder), LAYER_LIMIT))
+        own = BuiltFolder(folder=folder, line=line, target=LAMBDA_CODE, reads_projects=asset is None)
         yield ServerlessFunction(
             folder=folder,
             module=_module(arguments, is_built=asset is None),
-            builds=(BuiltFolder(folder=folder, line=line, target=LAMBDA_CODE, reads_projects=asset is None),),
+            builds=(own, *(layer for layer in layers if layer.reads_projects)),
             line=line,
+            layers=tuple(modules for layer in layers for modules in _modules_of_layer(layer)),
         )
+
+
+def _layers(arguments: str, text: str, path: str, app_folder: str) -> Iterator[BuiltFolder]:
+    """Yield the folders of the layers of a function: of those that variables of the same file stand for."""
+    start = next((match for match in _LAYERS.finditer(arguments) if _depth(arguments[: match.start()]) == 0), None)
+    words = _first_argument(arguments, start.end() - 1)[1:-1].split(",") if start else []
+    names = (match["name"] for word in words if (match := _NAME.fullmatch(word.strip())))
+    for name in dict.fromkeys(names):
+        definition = re.search(rf"(?<![\w$]){name}\s*(?::[^=\n]{{1,100}})?=\s*(?:new\s+)?[\w.]{{1,100}}\(", text)
+        content = _arguments_around(text, definition.end()) if definition else ""
+        for key in _FOLDER_KEY.finditer(content):
+            expression = _first_argument(content, key.end())
+            asset = _ASSET.match(expression)
+            folder = _folder(_first_argument(expression, asset.end()) if asset else expression, path, app_folder)
+            if folder and definition:
+                line = text.count("\n", 0, definition.start()) + 1
+                yield BuiltFolder(folder=folder, line=line, target=LAYER_CODE, reads_projects=asset is None)
+                break
+
+
+def _modules_of_layer(layer: BuiltFolder) -> tuple[str, ...]:
+    """Return where a layer may have modules: what is copied as it is has them in ``python``."""
+    if layer.reads_projects:
+        return layer.folder, posixpath.join(layer.folder, "src")
+    return (posixpath.join(layer.folder, "python"),)
 
 
 def _module(arguments: str, *, is_built: bool) -> str:

@@ -30,6 +30,8 @@ _CODE_KEYS = {"AWS::Serverless::Function": "CodeUri", "AWS::Lambda::Function": "
 """Types of functions, and their keys with the folder of the code."""
 LAMBDA_CODE = "/var/task"
 """Where AWS Lambda has the code of a function."""
+LAYER_CODE = "/opt/python"
+"""Where AWS Lambda has the modules of layers."""
 _PLUGIN = "serverless-python-requirements"
 
 
@@ -194,7 +196,7 @@ def read_layer(resource: YamlNode, text: str, folder: str, path: str = "") -> Fu
     if content is None or not place or (method and not method.startswith("python")):
         return None
     line = text.count("\n", 0, content.start) + 1
-    build = BuiltFolder(folder=place, line=line, target="/opt/python", path=path)
+    build = BuiltFolder(folder=place, line=line, target=LAYER_CODE, path=path)
     return FunctionLayer(build=build, modules=place if method else posixpath.join(place, "python"))
 
 

@@ -10,7 +10,7 @@ with a default, locals and attributes of archives are evaluated.
 
 import posixpath
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from pytest_py312.repository.formats.functions.serverless import (
@@ -61,8 +61,13 @@ class _Block:
         return _evaluated(self.attributes.get(name, _Value(text="")), values)
 
 
-def read_terraform(texts: Mapping[str, str]) -> Iterator[tuple[str, ServerlessFunction]]:
-    """Yield the functions that the files of one folder define together, each with the file that names its Python."""
+def read_terraform(
+    texts: Mapping[str, str], is_file: Callable[[str], bool]
+) -> Iterator[tuple[str, ServerlessFunction]]:
+    """Yield the functions that the files of one folder define together, each with the file that names its Python.
+
+    :param is_file: whether a path of the repository is a file: an archive that no file packs may be beside its code.
+    """
     blocks = [block for path, text in texts.items() for block in _blocks(text, path)]
     values: dict[str, _Value] = {}
     for _ in range(REFERENCE_DEPTH):  # a local may refer to another one
@@ -77,6 +82,8 @@ def read_terraform(texts: Mapping[str, str]) -> Iterator[tuple[str, ServerlessFu
             source = archive.text if archive is not None else ""
         folder = code_folder(source, posixpath.dirname(block.path))
         folder = posixpath.dirname(folder) or "." if folder.endswith(".py") else folder
+        if not source:
+            folder = _folder_of_archive(block, values, is_file)
         if folder and runtime.text.startswith("python"):
             yield (
                 runtime.path,
@@ -87,6 +94,15 @@ def read_terraform(texts: Mapping[str, str]) -> Iterator[tuple[str, ServerlessFu
                     line=runtime.line,
                 ),
             )
+
+
+def _folder_of_archive(block: _Block, values: Mapping[str, _Value], is_file: Callable[[str], bool]) -> str:
+    """Return the folder of an archive, ``lambda/registrar/code.zip``, if the module of the handler is in it too."""
+    archive = code_folder(block.value("filename", values).text, posixpath.dirname(block.path))
+    module = handler_module(block.value("handler", values).text)
+    folder = posixpath.dirname(archive)
+    is_beside = folder and module and is_file(f"{folder}/{module.replace('.', '/')}.py")
+    return folder if is_beside else ""
 
 
 def _blocks(text: str, path: str) -> Iterator[_Block]:

@@ -25,6 +25,9 @@ LINUX_FOLDERS = frozenset(
     }
 )  # fmt: skip
 """Folders that every image has: a file that is copied there keeps its name."""
+PATTERN_LIMIT = 200
+"""Folders that a pattern such as ``services/*/tests`` is looked for in."""
+_WILDCARD = re.compile(r"[*?\[]")
 MOUNT_LIMIT = 2_000
 """Maximum number of files and folders that are tracked in one image."""
 
@@ -115,16 +118,19 @@ class FileMap:
             self.add_generated(target if _has_suffix(path) else destination, step)
 
     def expand(self, pattern: str) -> list[str]:
-        """Return the absolute paths that a pattern of the last component fits; the pattern itself without one."""
+        """Return the absolute paths that a pattern fits, ``/svc/*/tests``; the pattern itself if none does."""
+        if not _WILDCARD.search(pattern):
+            return [pattern]
         folder, name = posixpath.split(pattern)
-        if not any(character in name for character in "*?["):
-            return [pattern]
-        found = self.find(folder)
-        if found is None or not self.tree.is_folder(found):
-            return [pattern]
-        listing = self.tree.list_folder(found)
-        names = [entry for entry in (*listing.files, *listing.folders) if fnmatchcase(entry, name)]
-        return [posixpath.join(folder, entry) for entry in sorted(names)] or [pattern]
+        paths: list[str] = []
+        for place in self.expand(folder)[:PATTERN_LIMIT]:
+            found = self.find(place)
+            if found is None or not self.tree.is_folder(found):
+                continue
+            listing = self.tree.list_folder(found)
+            names = sorted(entry for entry in (*listing.files, *listing.folders) if fnmatchcase(entry, name))
+            paths += [posixpath.join(place, entry) for entry in names]
+        return paths or [pattern]
 
 
 def resolve_path(path: str, folder: str) -> str:

@@ -4,7 +4,6 @@ A command is assumed to succeed. A condition is evaluated where it compares vari
 depends on it counts, and is marked as conditional.
 """
 
-import posixpath
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Sequence
@@ -209,13 +208,16 @@ class ShellWalk(ABC):
 
     def _expand_pattern(self, word: str) -> list[str]:
         """Return the paths that a pattern of a loop fits, as they are written; other words as they are."""
-        if UNKNOWN in word or not re.search(r"[*?\[]", posixpath.basename(word.rstrip("/"))):
+        if UNKNOWN in word or not re.search(r"[*?\[]", word):
             return [word]
-        prefix, slash = posixpath.dirname(word.rstrip("/")), "/" if word.endswith("/") else ""
+        slash = "/" if word.endswith("/") else ""
         paths = self.files.expand(resolve_path(word, self.folder))
         if slash:  # it fits folders only
             paths = [path for path in paths if (found := self.files.find(path)) and self.files.tree.is_folder(found)]
-        return [posixpath.join(prefix, posixpath.basename(path)) + slash for path in paths]
+        # as many of the last parts as from the first wildcard on; those in front of it stay as they are written
+        static = re.split(r"[^/]*[*?\[]", word, maxsplit=1)[0]
+        count = word.rstrip("/").removeprefix(static).count("/") + 1
+        return [static + "/".join(path.split("/")[-count:]) + slash for path in paths]
 
     # ---- one command
 

@@ -39,8 +39,11 @@ NON_SERVICE_FOLDERS = frozenset(
 
 _DOCKER_FOLDERS = ("", "docker", "deploy", "deploy/docker", "build")
 _NON_PRODUCTION_WORDS = frozenset(
-    {"test", "tests", "testing", "scripts", "tools", "examples", "docs", "dev", "ci", ".devcontainer", "mock", "mocks"}
-)
+    {
+        "test", "tests", "testing", "scripts", "tools", "examples", "docs", "dev", "ci", ".devcontainer", "gitpod",
+        "mock", "mocks",
+    }
+)  # fmt: skip
 THIRD_PARTY_FOLDERS = frozenset(
     {
         "fixtures", "testdata", "test_data", "test-data", "snapshots", "__snapshots__", "cassettes", "golden",

@@ -103,6 +103,14 @@ def test_ways_to_install_one_file(tmp_path: Path, lines: str) -> None:
     assert recipe.is_complete
 
 
+def test_a_pattern_with_folders_in_the_middle(tmp_path: Path) -> None:
+    """The commands of a loop are run in each folder that it fits."""
+    loop = "RUN for f in ./*s/*/r.txt; do (cd $(dirname $f) && pip install -r $(basename $f)); done"
+    files = {"libs/a/r.txt": "", "libs/b/r.txt": "", "libs/c/other.txt": "", "more/d/r.txt": ""}
+    recipe = recipe_of(tmp_path, f"FROM python:3.11\nWORKDIR /app\nCOPY . .\n{loop}\n", files)
+    assert [step.files for step in recipe.steps] == [("svc/libs/a/r.txt",), ("svc/libs/b/r.txt",)]
+
+
 @pytest.mark.parametrize(
     ("lines", "installed"),
     [

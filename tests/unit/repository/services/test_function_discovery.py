@@ -15,6 +15,11 @@ from pytest_py312.repository.services.install_recipes import INSTALLS_INTO_FOLDE
 from pytest_py312.repository.services.own_distributions import _INSTALLS_FOLDER
 from tests.unit.repository.services.test_discovery import PROJECT, fleet_of
 
+
+def no_file(_: str) -> bool:
+    return False
+
+
 CLOUDFORMATION = """\
 Parameters:
   {% if is_private %}
@@ -253,6 +258,19 @@ def test_an_archive_of_one_file_and_deep_modules_are_functions(tmp_path: Path) -
     assert [start.name for start in alerts.start_modules] == ["bfd_alerter"]
 
 
+@pytest.mark.parametrize(("module", "found"), [("register", ["app", "infra/registrar"]), ("other", ["app"])])
+def test_an_archive_beside_its_code_is_a_function(tmp_path: Path, module: str, found: list[str]) -> None:
+    """Open Supply Hub commits the archive; the module of the handler shows that the folder has its code."""
+    files = {
+        "infra/main.tf": 'resource "aws_lambda_function" "r" {\n  filename = "${path.module}/registrar/code.zip"\n'
+        f'  handler = "{module}.handler"\n  runtime = "python3.10"\n}}\n',
+        "infra/registrar/register.py": "import boto3\n",
+        "app/requirements.txt": "six\n",
+    }
+    fleet = fleet_of(tmp_path, files, target=Interpreter(3, 12))
+    assert [service.path for service in fleet.services] == found
+
+
 def test_a_job_installs_into_the_folders_of_functions(tmp_path: Path) -> None:
     """The requirements of all lie at the root, by the names of the functions."""
     template = (
@@ -291,7 +309,7 @@ def test_what_terraform_does_not_say_is_no_function(tmp_path: Path, change: tupl
 
 @given(st.lists(st.sampled_from([*TERRAFORM.splitlines(), *VARIABLES.splitlines(), "{", '"', "locals {"]), max_size=20))
 def test_no_text_of_terraform_makes_the_reader_fail(lines: list[str]) -> None:
-    for path, function in read_terraform({"infra/main.tf": "\n".join(lines)}):
+    for path, function in read_terraform({"infra/main.tf": "\n".join(lines)}, no_file):
         assert path == "infra/main.tf"
         assert not function.folder.startswith(("/", ".."))
 
@@ -308,7 +326,10 @@ def test_no_text_of_terraform_makes_the_reader_fail(lines: list[str]) -> None:
 )
 def test_terraform_with_comments_and_much_else_defines_functions(before: str, change: tuple[str, str]) -> None:
     text = before + TERRAFORM.replace(*change) + VARIABLES
-    assert [function.folder for _, function in read_terraform({"infra/main.tf": text})] == ["src/orders", "src/web"]
+    assert [function.folder for _, function in read_terraform({"infra/main.tf": text}, no_file)] == [
+        "src/orders",
+        "src/web",
+    ]
 
 
 @pytest.mark.timeout(20)
@@ -325,7 +346,7 @@ def test_values_of_terraform_do_not_grow_without_limit() -> None:
     """References to a long value would multiply it."""
     value, references = "v" * 300_000, "${local.v}" * 60_000
     text = f'locals {{\n  v = "{value}"\n}}\nmodule "m" {{\n  runtime = "{references}"\n}}\n'
-    assert list(read_terraform({"main.tf": text})) == []
+    assert list(read_terraform({"main.tf": text}, no_file)) == []
 
 
 def test_references_of_terraform_do_not_multiply_without_limit() -> None:
@@ -335,7 +356,7 @@ def test_references_of_terraform_do_not_multiply_without_limit() -> None:
     text += f'\n  runtime = "python3.9"\n  filename = "{"${local.c}" * 40}"\n}}\n'
     tracemalloc.start()
     try:
-        assert list(read_terraform({"main.tf": text})) == []
+        assert list(read_terraform({"main.tf": text}, no_file)) == []
         assert tracemalloc.get_traced_memory()[1] < 2**20
     finally:
         tracemalloc.stop()

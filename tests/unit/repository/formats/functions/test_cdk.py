@@ -70,6 +70,47 @@ def test_functions_in_typescript(code: str, folder: str) -> None:
     assert [(function.folder, function.module) for function in functions] == ([(folder, "app")] if folder else [])
 
 
+LAYERS = {
+    "lib/orders.ts": """\
+const tools = new PythonLambdaLayerConstruct(this, 'tools', {
+  layerName: 'tools',
+  layerDirectory: path.join(__dirname, '../layers/tools/'),
+});
+new PythonFunction(this, 'Orders', {
+  entry: 'orders',
+  runtime: lambda.Runtime.PYTHON_3_9,
+  layers: [tools.layerVersion, unknown],
+});
+""",
+    "lib/orders.py": """\
+self.tools = PythonLayerVersion(
+    self, "tools",
+    entry="layers/tools",
+)
+PythonFunction(self, "Orders", entry="orders", runtime=Runtime.PYTHON_3_9, layers=[self.tools, other])
+""",
+}
+
+
+@pytest.mark.parametrize("path", LAYERS)
+def test_layers_of_the_same_program(path: str) -> None:
+    """Orcabus has a class of its own for them, with the folder as a property."""
+    (function,) = read_cdk("aws_cdk\n" + LAYERS[path], path, ".")
+    assert function.folder == "orders"
+    assert [(build.folder, build.target, build.line) for build in function.builds] == [
+        ("orders", "/var/task", 8 if path.endswith(".ts") else 6),
+        ("layers/tools", "/opt/python", 2),
+    ]
+    assert function.layers == ("layers/tools", "layers/tools/src")
+
+
+def test_a_layer_that_is_copied_as_it_is() -> None:
+    layer = 'tools = LayerVersion(self, "tools", code=Code.from_asset("layers/tools"))\n'
+    text = layer + PYTHON.format(function="Function", code='code=Code.from_asset("a"), layers=[tools]')
+    (function,) = read_cdk(text, "stack.py", ".")
+    assert (len(function.builds), function.layers) == (1, ("layers/tools/python",))
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -83,7 +124,12 @@ def test_what_is_no_function(text: str) -> None:
 
 
 @given(
-    st.lists(st.sampled_from([*PYTHON.split(), *TYPESCRIPT.split(), "(", "}", "'", "Runtime.PYTHON_3_9"]), max_size=30)
+    st.lists(
+        st.sampled_from(
+            [*PYTHON.split(), *TYPESCRIPT.split(), "layers=[a]", "a = b(", "(", "}", "'", "Runtime.PYTHON_3_9"]
+        ),
+        max_size=30,
+    )
 )
 def test_no_text_makes_the_reader_fail(words: list[str]) -> None:
     for function in read_cdk("aws_cdk\n" + " ".join(words), "a/b.py", "a"):
