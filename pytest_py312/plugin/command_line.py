@@ -1,6 +1,7 @@
 """Read the pytest command line into one value, then load the plan and discover the fleet that it is about."""
 
 import os
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -128,6 +129,19 @@ def _option_text(config: pytest.Config, name: str, allowed: tuple[str, ...] = ()
     if value and allowed and value not in allowed:
         raise OptionError(f"--py312-{name}={value}: expected one of {', '.join(allowed)}{did_you_mean(value, allowed)}")
     return value
+
+
+def refuse_unknown_markers(config: pytest.Config) -> None:
+    """Refuse a ``-m`` with a marker of the gate that does not exist: pytest would deselect everything without a word.
+
+    :raises OptionError: it has one.
+    """
+    expression = str(getattr(config.option, "markexpr", "") or "")
+    known = [re.split(r"[(:]", line, maxsplit=1)[0].strip() for line in config.getini("markers")]
+    for name in re.findall(r"\bpy312\w*", expression):
+        if name not in known:
+            hint = did_you_mean(name, [marker for marker in known if marker.startswith("py312")])
+            raise OptionError(f'-m "{expression}": the gate has no marker {name}{hint}; `pytest --markers` lists all')
 
 
 def read_options(config: pytest.Config, default_cache: Callable[[], Path]) -> RunOptions:

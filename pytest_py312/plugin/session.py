@@ -40,6 +40,7 @@ from pytest_py312.plugin.command_line import (
     discover_fleet,
     read_known_findings,
     read_options,
+    refuse_unknown_markers,
 )
 from pytest_py312.plugin.extensions import Extensions
 from pytest_py312.plugin.item_results import ItemResults
@@ -111,6 +112,7 @@ class GateSession:
         self._checks = (*CHECKS, *self._optional_checks(), *extra)
         for check in extra:
             config.addinivalue_line("markers", f"py312_{check.name}: a check that was added to the gate's own")
+        refuse_unknown_markers(config)
         self._objections: tuple[str, ...] = ()
         self._sections: tuple[ReportSection, ...] = ()
         self.rollout = _make_rollout(config, self.options, self.fleet, self._find_unproven)

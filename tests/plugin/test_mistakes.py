@@ -35,6 +35,8 @@ def mistake(faked: Faked, *arguments: str) -> str:
         (["--py312-python=3.8"], "no chosen service runs on Python 3.8"),
         (["--py312-runner=dokcer"], 'perhaps you meant "docker"'),
         (["--py312-isolation=none"], "--py312-isolation=none: expected one of cell, interpreter"),
+        (["--py312", "-m", "py312_suit"], 'the gate has no marker py312_suit, perhaps you meant "py312_suite"'),
+        (["--py312", "-m", "smoke or not py312_souce"], 'perhaps you meant "py312_source"'),
         (["--py312-jobs=0"], "--py312-jobs=0"),
         (["--py312-jobs=many"], "--py312-jobs=many"),
         (["--py312-plan=nowhere.toml"], "nowhere.toml: there is no such plan file"),
