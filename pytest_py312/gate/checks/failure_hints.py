@@ -176,7 +176,8 @@ def _mentions(message: str, name: str) -> bool:
     return bool(last) and re.search(rf"(?<!\w){re.escape(last)}(?!\w)", message.partition(": ")[2]) is not None
 
 
-_WARNING = re.compile(r": (?P<category>\w*Warning): (?P<text>[^:(\n]{3,80})")
+_WARNING = re.compile(r": (?P<category>\w*Warning): (?P<text>[\w ,'.-]{3,80})", re.ASCII)
+"""A warning as an exception; of its text, the part that needs no escape in a filter."""
 
 
 def with_warning_filter(finding: Finding, place: Location | None) -> Finding:
@@ -188,11 +189,11 @@ def with_warning_filter(finding: Finding, place: Location | None) -> Finding:
     if match is None or place is None or not finding.remedy.startswith(CAUSE_ELSEWHERE):
         return finding
     library = finding.remedy.removeprefix(CAUSE_ELSEWHERE).partition(":")[0]
-    text = match["text"].strip().replace(".", r"\.")
+    entry = f"ignore:{match['text'].strip(' .')}:{match['category']}"
+    entry = f'"{entry}",' if place.path.endswith(".toml") else entry
     return replace(
         finding,
         message=f"{finding.message} ({place} makes it an error)",
         location=place,
-        remedy=f'require a version of {library} that does not warn, or add "ignore:{text}:{match["category"]}" behind '
-        "that line",
+        remedy=f"require a version of {library} that does not warn, or add behind that line: {entry}",
     )

@@ -11,7 +11,7 @@ from pytest_py312.core.model.findings import Confidence, Finding, Interpreter, S
 from pytest_py312.core.text import list_names
 from pytest_py312.core.text_edits import EditRefused
 from pytest_py312.repository.declarations.declaration import DeclarationRole, VersionDeclaration
-from pytest_py312.repository.declarations.pins import LAYER, RUNTIME
+from pytest_py312.repository.declarations.pins import COMPATIBLE_RUNTIMES, LAYER, RUNTIME
 from pytest_py312.repository.edits.declarations import MigrationTarget
 from pytest_py312.repository.edits.image_tags import image_tag_problem
 from pytest_py312.repository.edits.version_ranges import migrated_range, tests_lower_bound
@@ -52,7 +52,7 @@ def check_consistency(
     migration: MigrationTarget,
     *,
     service: str = "",
-    installing: Collection[str] = (),
+    installing: Collection[tuple[str, int]] = (),
 ) -> ConsistencyResult:
     """Check the ``declarations`` of one service against ``migration``.
 
@@ -60,7 +60,7 @@ def check_consistency(
     that still have the old version although another one is migrated.
 
     :param service: the folder of the service; if empty, all folders belong to it.
-    :param installing: the files with the commands that install it for production.
+    :param installing: the files and lines of the commands that install it for production.
     """
     judged = (
         each for each in declarations if not tests_lower_bound(each, migration.oldest_supported, migration.baseline)
@@ -354,7 +354,7 @@ def _command_mismatches(
     declarations: Sequence[VersionDeclaration],
     migration: MigrationTarget,
     service: str,
-    installing: Collection[str],
+    installing: Collection[tuple[str, int]],
     *,
     has_migrated: bool,
 ) -> Iterator[Finding]:
@@ -364,7 +364,7 @@ def _command_mismatches(
         for declaration in declarations
         if declaration.role is DeclarationRole.EXACT
         and declaration.kind == "image"
-        and declaration.subject != LAYER
+        and declaration.subject not in (LAYER, COMPATIBLE_RUNTIMES)
         and is_production_dockerfile(declaration.path, service)
     }
     newest = max(filter(None, in_images), default=None)
@@ -373,7 +373,9 @@ def _command_mismatches(
         if declaration.version is None or newest is None or not (is_command or declaration.subject == LAYER):
             continue
         runs = declaration.starts_service or declaration.subject == LAYER
-        runs = declaration.path in installing or (runs and is_production_dockerfile(declaration.path, service))
+        runs = (declaration.path, declaration.line) in installing or (
+            runs and is_production_dockerfile(declaration.path, service)
+        )
         image = in_images[newest]
         if has_migrated and declaration.version not in in_images:
             yield _finding(

@@ -46,7 +46,7 @@ class VersionCheck:
             declared.declarations,
             migration,
             service=service.path,
-            installing={step.location.path for step in steps if step.is_for_python},
+            installing={(step.location.path, step.location.line or 0) for step in steps if step.is_for_python},
         )
         outcome = Outcome.from_findings(
             service=service.name, interpreter=None, check=self.name, findings=consistency.findings

@@ -148,7 +148,7 @@ class _MigrationPlanner:
         try:
             original = read_regular_file(self.root, path, FILE_LIMIT)
         except UnsafeFile as reason:
-            return None, "" if path.endswith((".yml", ".yaml")) else f"{path}: {reason}"
+            return None, "" if path.endswith((".yml", ".yaml", ".py")) else f"{path}: {reason}"
         current = self.earlier_contents.get(path, original)
         try:
             text, encode = decode_text(current)

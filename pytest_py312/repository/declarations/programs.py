@@ -5,7 +5,7 @@ Of shell scripts, Makefiles, settings of what starts programs, and Python source
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from pytest_py312.repository.declarations.declaration import (
     DISTRIBUTION_FOLDERS,
@@ -15,7 +15,7 @@ from pytest_py312.repository.declarations.declaration import (
     version_of,
 )
 from pytest_py312.repository.formats.image_reference import parse_python_image
-from pytest_py312.repository.formats.setuptools import last_name, parse_module
+from pytest_py312.repository.formats.setuptools import parse_module
 from pytest_py312.repository.formats.text_positions import SourcePositions
 
 NAMED_PROGRAM = re.compile(
@@ -61,8 +61,15 @@ _STARTS = frozenset(
         "execvp", "execvpe", "spawnl", "spawnlp", "spawnv", "spawnvp", "posix_spawn", "posix_spawnp",
     }
 )  # fmt: skip
-"""Functions of subprocess, asyncio and os that start the program in their first arguments, as they are named."""
-_PATH_PART = re.compile(r"(?:^|/)(?:lib)?python(?P<version>3\.\d{1,2})(?:/|\.so\b|$)", re.ASCII)
+"""Functions of :data:`_STARTING_MODULES` that start the program in their first arguments."""
+_STARTING_MODULES = frozenset({"subprocess", "os", "asyncio"})
+_PATH_PART = re.compile(
+    r"/(?:[^/\s]{1,100}/){0,20}?python(?P<version>3\.\d{1,2})(?:/\S*)?|libpython(?P<library>3\.\d{1,2})\.so[\w.]*",
+    re.ASCII,
+)
+"""A text that is an absolute path with a part of one Python, or the name of its library."""
+SCRIPT_INTERPRETER = "the interpreter of a script"
+COMMAND = "a command"
 _MANAGED_ELSEWHERE = ".service"
 """Units of systemd: they run on a machine that may have another Python than the image."""
 
@@ -100,7 +107,8 @@ def read_program_settings(text: str, path: str) -> tuple[VersionDeclaration, ...
 def add_named_programs(collector: DeclarationCollector, text: str, *, starts_service: bool = False) -> None:
     """Add each ``python3.9`` of commands and paths, and ``uv venv --python 3.9``.
 
-    None if the text installs it or names several versions: then it does not depend on the Python of the image.
+    None if the text installs it: then it does not depend on the Python of the image. A script that names several
+    versions does not either, but what starts a service needs each of them.
 
     :param starts_service: see :attr:`VersionDeclaration.starts_service`.
     """
@@ -114,10 +122,9 @@ def add_named_programs(collector: DeclarationCollector, text: str, *, starts_ser
     matches += [
         match for match in _PYTHON_OPTION.finditer(text) if not _is_elsewhere(_logical_line(text, match.start()))
     ]
-    if len({match["version"] for match in matches}) != 1 or _INSTALLS_PYTHON.search(text):
-        return
-    for match in matches:
-        _add_command(collector, match, "a command", starts_service=starts_service)
+    is_of_one = starts_service or len({match["version"] for match in matches}) == 1
+    for match in matches if is_of_one and not _INSTALLS_PYTHON.search(text) else ():
+        _add_command(collector, match, COMMAND, starts_service=starts_service)
 
 
 def _add_command(collector: DeclarationCollector, match: re.Match[str], subject: str, *, starts_service: bool) -> None:
@@ -129,10 +136,25 @@ def _add_command(collector: DeclarationCollector, match: re.Match[str], subject:
 
 def _logical_line(text: str, end: int) -> str:
     """Return the line up to ``end``, with the lines that it continues."""
-    start = text.rfind("\n", 0, end) + 1
-    while start > 1 and text[start - 2] == "\\" and end - start < _LINE_LIMIT:
-        start = text.rfind("\n", 0, start - 1) + 1
+    first = max(0, end - _LINE_LIMIT)
+    start = text.rfind("\n", first, end) + 1 or first
+    while start > first + 1 and text[start - 2] == "\\":
+        start = text.rfind("\n", first, start - 1) + 1 or first
     return text[start:end]
+
+
+def programs_in(text: str, start: int, end: int) -> list[re.Match[str]]:
+    """Return the ``python3.9`` of a command or a path in ``text``, apart from those in comments and of distributions.
+
+    None if it names several versions: it takes the one that is there.
+    """
+    matches = [
+        match
+        for match in NAMED_PROGRAM.finditer(text, start, end)
+        if not match["prefix"].startswith((*DISTRIBUTION_FOLDERS, "//"))
+        and not _is_elsewhere(text[start : match.start()])
+    ]
+    return matches if len({match["version"] for match in matches}) == 1 else []
 
 
 def _is_elsewhere(leading_text: str) -> bool:
@@ -145,12 +167,12 @@ def read_source_declarations(text: str, path: str) -> tuple[VersionDeclaration, 
 
     Nothing if it names several versions, as a tool does that works with several.
     """
-    if "python3." not in text:
+    if "python3." not in text and "pip3." not in text:
         return ()
     collector = DeclarationCollector(text, path)
     first = _PYTHON_SCRIPT.match(text)
     if first is not None and (first["env"] or not first["prefix"].startswith(DISTRIBUTION_FOLDERS)):
-        _add_command(collector, first, "the interpreter of a script", starts_service=False)
+        _add_command(collector, first, SCRIPT_INTERPRETER, starts_service=False)
     module = parse_module(text)
     if module is not None:
         _add_constants(collector, module, SourcePositions(text))
@@ -159,27 +181,45 @@ def read_source_declarations(text: str, path: str) -> tuple[VersionDeclaration, 
 
 
 def _add_constants(collector: DeclarationCollector, module: ast.Module, source: SourcePositions) -> None:
+    nodes = list(ast.walk(module))
     documentation = {
-        node.value for node in ast.walk(module) if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        node.value for node in nodes if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    }
+    imported = {
+        alias.asname or alias.name
+        for node in nodes
+        if isinstance(node, ast.ImportFrom) and node.module in _STARTING_MODULES
+        for alias in node.names
     }
     started = {
         constant
-        for node in ast.walk(module)
-        if isinstance(node, ast.Call) and last_name(node.func) in _STARTS
+        for node in nodes
+        if isinstance(node, ast.Call) and _starts_program(node.func, imported)
         for constant in _first_words(node)
     }
-    for node in ast.walk(module):
+    for node in nodes:
         if not (isinstance(node, ast.Constant) and isinstance(node.value, str)) or node in documentation:
             continue
-        match = (NAMED_PROGRAM if node in started else _PATH_PART).search(node.value)
-        span, is_exact = source.string_content(node)
-        if match is None or not is_exact or _is_of_another_python(node.value, match.start()):
+        match = NAMED_PROGRAM.search(node.value) if node in started else _PATH_PART.fullmatch(node.value)
+        if match is None or _is_of_another_python(node.value, match.start()):
             continue
-        collector.add(
-            "tool", DeclarationRole.PATH, span[0] + match.start("version"), span[0] + match.end("version"),
-            subject="a program that the source starts" if node in started else "a path", text=node.value[:200],
-            version=version_of(match["version"]), declared=False, starts_service=node in started,
-        )  # fmt: skip
+        span, is_exact = source.string_content(node)
+        name = "version" if match["version"] else "library"
+        if is_exact:
+            collector.add(
+                "tool", DeclarationRole.PATH, span[0] + match.start(name), span[0] + match.end(name),
+                subject="a program that the source starts" if node in started else "a path", text=node.value[:200],
+                version=version_of(match[name]), declared=False, starts_service=node in started,
+            )  # fmt: skip
+
+
+def _starts_program(function: ast.expr, imported: Collection[str]) -> bool:
+    """Return whether a function starts a program: ``subprocess.run``, or ``run`` if it is imported from there."""
+    if isinstance(function, ast.Name):
+        return function.id in imported and function.id in _STARTS
+    if not isinstance(function, ast.Attribute) or not isinstance(function.value, ast.Name):
+        return False
+    return function.value.id in _STARTING_MODULES and function.attr in _STARTS
 
 
 def _is_of_another_python(command: str, position: int) -> bool:
@@ -189,9 +229,13 @@ def _is_of_another_python(command: str, position: int) -> bool:
 
 
 def _first_words(call: ast.Call) -> Iterator[ast.Constant]:
-    """Yield what names the program in a call that starts one: the command, or the first element of its words."""
+    """Yield what names the program in a call that starts one: the command, or the first of its words.
+
+    Of a shell with ``-c``, that is the text of its command.
+    """
     for argument in call.args[:2]:
-        words = argument.elts[:1] if isinstance(argument, ast.List | ast.Tuple) else [argument]
-        for word in words:
+        words = list(argument.elts) if isinstance(argument, ast.List | ast.Tuple) else [argument]
+        is_shell = len(words) > 2 and isinstance(words[1], ast.Constant) and words[1].value == "-c"
+        for word in words[2:3] if is_shell else words[:1]:
             if isinstance(word, ast.Constant) and isinstance(word.value, str):
                 yield word

@@ -189,8 +189,8 @@ def is_terraform(name: str) -> bool:
 
 def is_cdk_program(path: str) -> bool:
     """Return whether it may be a program of the AWS CDK: its name, or that of a folder, is one of infrastructure."""
-    is_source = path.endswith(_CDK_ENDINGS) and not path.endswith(".d.ts") and _TEST_PATH.search(path) is None
-    return is_source and _CDK_PATH.search(path) is not None
+    may_be_program = path.endswith(_CDK_ENDINGS) and not path.endswith(".d.ts") and _TEST_PATH.search(path) is None
+    return may_be_program and _CDK_PATH.search(path) is not None
 
 
 def is_source(path: str) -> bool:

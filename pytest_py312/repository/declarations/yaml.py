@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from pytest_py312.repository.declarations.declaration import (
-    DISTRIBUTION_FOLDERS,
     DeclarationCollector,
     DeclarationRole,
     ListItem,
     VersionDeclaration,
     version_of,
 )
-from pytest_py312.repository.declarations.programs import NAMED_PROGRAM
+from pytest_py312.repository.declarations.programs import COMMAND, programs_in
 from pytest_py312.repository.declarations.step_sequences import sequence_items
 from pytest_py312.repository.declarations.yaml_walk import (
     YamlContext,
@@ -27,7 +26,7 @@ from pytest_py312.repository.declarations.yaml_walk import (
     scalars_of,
     walk_pairs,
 )
-from pytest_py312.repository.formats.image_reference import parse_python_image
+from pytest_py312.repository.formats.image_reference import names_service, parse_python_image
 from pytest_py312.repository.formats.text_positions import TrackedText, expand_variables
 from pytest_py312.repository.formats.version_ranges import single_minor
 from pytest_py312.repository.formats.yaml import (
@@ -40,6 +39,7 @@ from pytest_py312.repository.formats.yaml import (
     content_end,
     content_span,
     parse_documents,
+    scalar_text,
 )
 
 VERSION_VARIABLE = re.compile(r"(?:DEFAULT_|BASE_)?PY(?:THON)?[-_.]?VER(?:SION)?S?", re.IGNORECASE | re.ASCII)
@@ -47,6 +47,7 @@ _IMAGE_KEY = re.compile(r"(?:[\w-]+[-_])?image|container|baseImage", re.IGNORECA
 _SCRIPT_KEYS = frozenset({"run", "script", "before_script", "after_script", "command", "entry", "install"})
 _COMMAND_KEYS = frozenset({"command", "args", "entrypoint"})
 """Of compose files, Kubernetes and Amazon ECS."""
+_IMAGE_LINE = re.compile(r"(?m)^[ \t-]*[\"']?[iI]mage[\"']?:[ \t]*(\S+)")
 _SETTING_KEYS = frozenset({"environment", "Environment", "env", "volumes", "volumeMounts"})
 _REFERENCE = re.compile(
     r"\$\{\{\s*(?:matrix|env|inputs|parameters|variables|vars|steps|needs|github)?"
@@ -119,6 +120,7 @@ def read_yaml_declarations(text: str, path: str, dialect: YamlDialect) -> YamlTe
 class _YamlReader:
     def __init__(self, text: str, path: str, dialect: YamlDialect) -> None:
         self._text = text
+        self._path = path
         self._dialect = dialect
         self._collector = DeclarationCollector(text, path)
         self._step_items: dict[int, tuple[ListItem, str]] = {}
@@ -186,7 +188,8 @@ class _YamlReader:
         for name, pattern, role in self._dialect.patterns:
             if key == name:
                 is_path = role is DeclarationRole.PATH
-                self._read_patterns(value, pattern, role, key, declared=not is_path, item=context.item)
+                subject = key if key.lower() != "runtime" or _is_of_function(context) else f"{context.parent} {key}"
+                self._read_patterns(value, pattern, role, subject, declared=not is_path, item=context.item)
         if not self._dialect.is_pipeline:
             self._read_started_programs(context, key, value)
             return
@@ -207,12 +210,26 @@ class _YamlReader:
         if self._dialect.kind != "image" or not (is_command or _SETTING_KEYS.intersection(context.keys)):
             return
         for scalar, _ in scalars_of(value):
-            for match in NAMED_PROGRAM.finditer(self._text, scalar.start, scalar.end):
-                if not match["prefix"].startswith(DISTRIBUTION_FOLDERS):
+            for match in programs_in(self._text, scalar.start, scalar.end):
+                if self._runs_service(context):
                     self._add(
-                        DeclarationRole.PATH, match.span("version"), subject="a command" if is_command else "a path",
+                        DeclarationRole.PATH, match.span("version"), subject=COMMAND if is_command else "a path",
                         text=match[0], version=version_of(match["version"]), declared=False, starts_service=True,
                     )  # fmt: skip
+
+    def _runs_service(self, context: YamlContext) -> bool:
+        """Return whether the container or the function around a value is one of the file's service.
+
+        Such a container has an image that is built here, is named after the service, or is the only one of the file.
+        """
+        for mapping in reversed(context.mappings):
+            keys = {scalar_text(key).lower(): node for key, node in mapping.pairs}
+            if not {"build", "runtime", "handler"}.isdisjoint(keys):
+                return True
+            if "image" in keys:
+                image = scalar_text(keys["image"])
+                return names_service(image, self._path) or len(set(_IMAGE_LINE.findall(self._text))) == 1
+        return False
 
     # ---- versions
 
@@ -466,6 +483,12 @@ class _YamlReader:
 
     def _add(self, role: DeclarationRole, span: tuple[int, int], **attributes: Any) -> None:
         self._collector.add(self._dialect.kind, role, *span, **attributes)
+
+
+def _is_of_function(context: YamlContext) -> bool:
+    """Return whether a ``runtime`` is that of functions: of AWS SAM, the Serverless Framework, or App Engine."""
+    siblings = {scalar_text(key).lower() for key, _ in context.mappings[-1].pairs} if context.mappings else set()
+    return len(context.keys) == 1 or context.parent in ("provider", "Function", "Properties") or "handler" in siblings
 
 
 def _is_version_list(value: YamlNode) -> bool:

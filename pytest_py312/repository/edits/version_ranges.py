@@ -131,6 +131,7 @@ def tests_lower_bound(declaration: VersionDeclaration, oldest: Interpreter | Non
     return (
         declaration.kind in ("workflow", "tool")
         and declaration.role in (DeclarationRole.EXACT, DeclarationRole.PATH)
+        and not declaration.starts_service
         and oldest is not None
         and declaration.version == oldest
         and oldest < baseline

@@ -16,11 +16,15 @@ from pytest_py312.repository.formats.requirements_file import (
 PIP_TABLE = "dependencies.pip"
 _NO_LIBRARIES = frozenset(
     {
-        "python", "pip", "setuptools", "wheel", "conda", "mamba", "uv", "git", "make", "cmake", "gcc", "gxx",
-        "compilers", "c-compiler", "cxx-compiler", "curl", "wget", "nodejs", "openjdk", "ca-certificates", "openssl",
+        "blas", "bzip2", "c-compiler", "ca-certificates", "certifi", "cmake", "compilers", "conda", "cudatoolkit",
+        "curl", "cxx-compiler", "ffmpeg", "gcc", "git", "graphviz", "gxx", "icu", "intel-openmp", "jq", "make", "mamba",
+        "mkl", "ncurses", "nodejs", "openjdk", "openssl", "pip", "postgresql", "python", "python_abi", "readline",
+        "setuptools", "sqlite", "tar", "tini", "tk", "tzdata", "unzip", "uv", "wget", "wheel", "xz", "yaml", "zip",
+        "zlib", "zstd",
     }
 )  # fmt: skip
-"""Packages that no code imports: the interpreter, installers, compilers, programs."""
+_OF_SYSTEM = re.compile(r"_.*|lib.*|.*_(?:linux|osx|win)-\w+", re.ASCII)
+"""Packages that no code imports: the interpreter, installers, compilers, programs, libraries of C."""
 _NAME = re.compile(r"(?:[^\s:]+::)?(?P<name>[\w.-]+)", re.ASCII)
 
 
@@ -73,4 +77,8 @@ def conda_packages(text: str) -> tuple[tuple[str, int], ...]:
 def imported_packages(packages: Iterable[str]) -> list[str]:
     """Return those of the packages of conda that code may import: ``numpy=1.20``, ``conda-forge::gdal``."""
     names = ((text, _NAME.match(text.strip().strip("\"'"))) for text in packages)
-    return [text for text, name in names if name is not None and name["name"].lower() not in _NO_LIBRARIES]
+    return [text for text, name in names if name is not None and not _is_of_system(name["name"].lower())]
+
+
+def _is_of_system(name: str) -> bool:
+    return name in _NO_LIBRARIES or _OF_SYSTEM.fullmatch(name) is not None

@@ -70,6 +70,18 @@ def is_lambda_image(reference: str) -> bool:
     return _LAMBDA.search(reference) is not None
 
 
+def names_service(reference: str, path: str) -> bool:
+    """Return whether an image is named after a folder or the name of the file ``path`` that starts it.
+
+    One whose name is not written there, ``${IMAGE}``, may be.
+    """
+    name = reference.partition("@")[0].rpartition("/")[2].partition(":")[0].lower()
+    if not name or "$" in reference or "{" in reference:
+        return True
+    own = [re.sub(r"\.\w+$", "", part).lower() for part in path.split("/")]
+    return any(name == part or name.endswith(f"-{part}") or part.endswith(f"-{name}") for part in own if part)
+
+
 _RELEASES: Mapping[str, int] = {
     "buster": 7, "bullseye": 9, "bookworm": 11, "trixie": 13, "bionic": 6, "focal": 8, "jammy": 10, "noble": 12,
     "debian:10": 7, "debian:11": 9, "debian:12": 11, "debian:13": 13,
@@ -83,7 +95,8 @@ _RELEASES: Mapping[str, int] = {
 https://packages.debian.org/python3, https://packages.ubuntu.com/python3, https://pkgs.alpinelinux.org/packages?name=python3
 """
 _RELEASE = re.compile(
-    rf"(?<![a-z0-9])(?:{'|'.join(map(re.escape, sorted(_RELEASES, key=len, reverse=True)))})(?![a-z0-9])", re.ASCII
+    rf"(?:^|[:/-])(?P<release>{'|'.join(map(re.escape, sorted(_RELEASES, key=len, reverse=True)))})(?![a-z0-9])",
+    re.ASCII,
 )
 
 
@@ -92,8 +105,11 @@ def python_of_distribution(reference: str) -> Interpreter | None:
 
     ``None`` if its release is not known, as that of ``ubuntu``.
     """
-    release = _RELEASE.search(reference.partition("@")[0].lower())
-    return Interpreter(3, _RELEASES[release[0]]) if release else None
+    image = reference.partition("@")[0].lower().rpartition("/")[2]
+    release = _RELEASE.search(
+        image, 0 if image.startswith(("debian:", "ubuntu:", "alpine:", "amazon")) else image.find(":")
+    )
+    return Interpreter(3, _RELEASES[release["release"]]) if release and ":" in image else None
 
 
 def parse_python_image(reference: str) -> PythonImage | None:

@@ -6,6 +6,7 @@ the shared files are read once for the fleet.
 
 import re
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
@@ -19,13 +20,14 @@ from pytest_py312.repository.declarations.declaration import (
     VersionDeclaration,
     service_declarations,
 )
+from pytest_py312.repository.declarations.programs import COMMAND, SCRIPT_INTERPRETER
 from pytest_py312.repository.declarations.reader import (
     can_declare_versions,
     is_source,
     is_terraform,
     read_declarations,
 )
-from pytest_py312.repository.formats.dockerfile import is_dockerfile
+from pytest_py312.repository.formats.dockerfile import is_dockerfile, read_dockerfile
 from pytest_py312.repository.recipes.serverless_builds import functions_by_file
 from pytest_py312.repository.services.detection.service_files import (
     SCAN_DEPTH,
@@ -106,7 +108,8 @@ class VersionSurvey:
         declarations: list[VersionDeclaration] = []
         unread: list[tuple[str, str]] = []
         starting: list[str] = []
-        for path in self.own_files(service):
+        paths = self.own_files(service)
+        for path in paths:
             try:
                 text = self._tree.read(path)
             except UnreadableFile as reason:
@@ -115,11 +118,11 @@ class VersionSurvey:
                 continue
             of_file = read_declarations(text, path)
             declarations += of_file
-            if is_dockerfile(path.rpartition("/")[2]) or any(found.starts_service for found in of_file):
-                starting += [text] if is_production_dockerfile(path, service.path) else []
+            if is_production_dockerfile(path, service.path):
+                starting += _start_commands(text, path, of_file)
         return DeclaredVersions(
             declarations=(
-                *_with_started_files(declarations, starting),
+                *_with_started_files(declarations, starting, paths),
                 *self._shared_declarations_by_service().get(service.name, ()),
             ),
             unread=tuple(unread),
@@ -283,17 +286,30 @@ def _forwarded_work(files: Sequence[tuple[str, NamedServices]]) -> Mapping[str, 
     return forwarded
 
 
+def _start_commands(text: str, path: str, declarations: Iterable[VersionDeclaration]) -> Iterator[str]:
+    """Yield the text of a file that starts programs: of a Dockerfile, what the image starts."""
+    if is_dockerfile(path.rpartition("/")[2]):
+        started = ("CMD", "ENTRYPOINT", "HEALTHCHECK")
+        yield from (item.arguments for item in read_dockerfile(text, path).instructions if item.keyword in started)
+    elif any(declaration.starts_service for declaration in declarations):
+        yield text
+
+
 def _with_started_files(
-    declarations: Sequence[VersionDeclaration], texts: Sequence[str]
+    declarations: Sequence[VersionDeclaration], texts: Sequence[str], paths: Sequence[str]
 ) -> Iterator[VersionDeclaration]:
-    """Yield ``declarations``; production runs the commands of a file that one of ``texts`` names."""
+    """Yield ``declarations``; production runs the commands of a file that one of ``texts`` names.
+
+    :param paths: all files of the service; a name without folders counts if only one has it.
+    """
+    words = {word.removeprefix("./").lstrip("/") for text in texts for word in re.findall(r"[\w./-]+", text)}
+    alike = Counter(path.rpartition("/")[2] for path in paths)
     for declaration in declarations:
-        is_command = declaration.role is DeclarationRole.PATH and declaration.bound_line is None
-        name = re.compile(rf"(?<![\w.-]){re.escape(declaration.path.rpartition('/')[2])}(?![\w-]|\.\w)")
-        if is_command and any(name.search(text) for text in texts):
-            yield replace(declaration, starts_service=True)
-        else:
-            yield declaration
+        path, name = declaration.path, declaration.path.rpartition("/")[2]
+        is_named = any(path.endswith(f"/{word}") and ("/" in word or alike[name] == 1) for word in words)
+        is_command = declaration.role is DeclarationRole.PATH and declaration.subject in (COMMAND, SCRIPT_INTERPRETER)
+        is_named = is_named or any(word.endswith(f"/{name}") and alike[name] == 1 for word in words)
+        yield replace(declaration, starts_service=True) if is_command and is_named else declaration
 
 
 def _is_third_party_or_test_data(name: str) -> bool:

@@ -42,8 +42,9 @@ _REFERENCE = re.compile(r"\$\(([A-Za-z_]\w*)\)", re.ASCII)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ManifestContainer:
-    """A container of a manifest: its first and last line, the words of its command, and its variables."""
+    """A container of a manifest: its image, its first and last line, the words of its command, and its variables."""
 
+    image: str
     lines: tuple[int, int]
     words: tuple[str, ...]
     variables: Mapping[str, str]
@@ -110,6 +111,7 @@ def read_containers(text: str) -> Iterator[ManifestContainer]:
         words = (word for key in ("command", "args") for word in items_of(child_of(container, key)))
         pairs = ((child_of(item, "name"), child_of(item, "value")) for item in items_of(child_of(container, "env")))
         yield ManifestContainer(
+            image=scalar_text(child_of(container, "image")),
             lines=(text.count("\n", 0, container.start) + 1, text.count("\n", 0, content_end(container)) + 1),
             words=tuple(_REFERENCE.sub(r"${\1}", scalar_text(word)) for word in words),
             variables={scalar_text(name): scalar_text(value) for name, value in pairs if scalar_text(value)},

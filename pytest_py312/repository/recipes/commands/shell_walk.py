@@ -208,7 +208,7 @@ class ShellWalk(ABC):
 
     def _expand_pattern(self, word: str) -> list[str]:
         """Return the paths that a pattern of a loop fits, as they are written; other words as they are."""
-        if UNKNOWN in word or not re.search(r"[*?\[]", word):
+        if UNKNOWN in word or not re.search(r"[*?\[]", word) or re.search(r"//|[*?\[].*/\.", word):
             return [word]
         slash = "/" if word.endswith("/") else ""
         paths = self.files.expand(resolve_path(word, self.folder))

@@ -29,8 +29,9 @@ VALUE_OPTIONS = frozenset(
 )  # fmt: skip
 """Options of pytest and its common plugins that take the next word as their value."""
 
-_KEY = re.compile(r"(?P<name>[A-Za-z]\w*)[ \t]*=|\[")
-_ERROR_ACTION = re.compile(r"(?:^|[\"'=\[,])\s*error(?=[\s\"':,\]]|$)")
+_KEY = re.compile(r"(?P<name>[A-Za-z]\w*)[ \t]*=|\[(?P<section>[\w.:-]+)\]")
+_SECTIONS = frozenset({"pytest", "tool:pytest", "tool.pytest", "tool.pytest.ini_options"})
+_ERROR_ACTION = re.compile(r"(?:^(?:filterwarnings[ \t]*=)?\s*|[\"'])error(?=[\s\"':,\]]|$)")
 _IGNORING = ("--ignore", "--ignore-glob")
 
 
@@ -95,12 +96,13 @@ def ignored_paths(options: Sequence[str]) -> Iterator[str]:
 
 def _strict_line(text: str) -> int | None:
     """Return the line of the first action ``error`` of ``filterwarnings``: ``error``, ``error::DeprecationWarning``."""
-    is_inside = False
+    section, is_inside = "", False
     for number, line in enumerate(text.splitlines(), 1):
         content = re.split(r"(?:^|\s)#", line)[0]
         if key := _KEY.match(content):
+            section = key["section"] or section
             is_inside = key["name"] == "filterwarnings"
-        if is_inside and _ERROR_ACTION.search(content):
+        if is_inside and section in _SECTIONS and _ERROR_ACTION.search(content):
             return number
     return None
 

@@ -12,6 +12,7 @@ from pytest_py312.core.model.fleet import InterpreterVariable
 from pytest_py312.repository.declarations.reader import is_yaml
 from pytest_py312.repository.formats.commands.managed_programs import read_containers
 from pytest_py312.repository.formats.dockerfile import DockerfileText, environment_pairs
+from pytest_py312.repository.formats.image_reference import names_service
 from pytest_py312.repository.formats.start_commands import read_command
 from pytest_py312.repository.recipes.suites.suite_commands import has_test_program, warning_options
 from pytest_py312.repository.services.detection.entry_points import (
@@ -62,8 +63,10 @@ def _of_managed(text: str, path: str) -> Iterator[InterpreterVariable]:
     if not is_yaml(path):
         yield from _of_script(text, path, {}).values()
         return
-    for container in read_containers(text):
-        if not has_test_program(container.words):
+    containers = list(read_containers(text))
+    for container in containers:
+        is_own = len(containers) == 1 or names_service(container.image, path)
+        if is_own and not has_test_program(container.words):
             first, last = container.lines
             lines = text.splitlines()[first - 1 : last]
             own = _placed(container.variables, lines, path, first)

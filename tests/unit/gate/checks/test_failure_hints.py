@@ -166,10 +166,11 @@ def test_a_warning_of_a_library_is_an_error_where_the_settings_say_so() -> None:
     found = with_warning_filter(OF_LIBRARY, STRICT)
     assert found.location == STRICT
     assert found.message.endswith("scheduled (shop/pytest.ini:4 makes it an error)")
-    assert found.remedy == (
-        "require a version of botocore that does not warn, or add "
-        '"ignore:datetime\\.datetime\\.utcnow:DeprecationWarning" behind that line'
-    )
+    remedy = "require a version of botocore that does not warn, or add behind that line: "
+    assert found.remedy == f"{remedy}ignore:datetime.datetime.utcnow:DeprecationWarning"
+
+    in_toml = with_warning_filter(OF_LIBRARY, replace(STRICT, path="shop/pyproject.toml"))
+    assert in_toml.remedy == f'{remedy}"ignore:datetime.datetime.utcnow:DeprecationWarning",'
 
 
 @pytest.mark.parametrize(

@@ -62,10 +62,10 @@ def test_migrated_images_without_their_paths_are_broken(old: Interpreter) -> Non
     [
         ("s/crontab", "0 * * * * root python{} job.py\n", "error"),
         ("s/Procfile", "web: python{} -m shop\n", "error"),
-        ("s/compose.yml", "services: {{a: {{command: python{} -m shop}}}}\n", "error"),
-        ("s/main.py", "run(['python{}', 'job.py'])\n", "error"),
+        ("s/compose.yml", "services: {{a: {{build: ., command: python{} -m shop}}}}\n", "error"),
+        ("s/main.py", "subprocess.run(['python{}', 'job.py'])\n", "error"),
         ("s/main.py", "PATH = '/opt/lib/python{}/site-packages'\n", "warning"),
-        ("s/tools/main.py", "run(['python{}', 'job.py'])\n", "warning"),
+        ("s/tools/main.py", "subprocess.run(['python{}', 'job.py'])\n", "warning"),
         ("s/venv.sh", "python{} -m venv .venv\n", "warning"),
     ],
 )
@@ -113,10 +113,35 @@ def test_what_installs_a_service_has_to_run_on_its_python(old: Interpreter) -> N
     files = {"s/template.yaml": SAM, "s/Makefile": f"build-F:\n\tpython{old} -m pip install -t $(ARTIFACTS_DIR) six\n"}
     migration = MigrationTarget(baseline=old, target=TARGET)
     alone, installing = (
-        check_consistency(places_of(files), migration, service="s", installing=paths) for paths in ((), ("s/Makefile",))
+        check_consistency(places_of(files), migration, service="s", installing=places)
+        for places in ((), (("s/Makefile", 2),))
     )
     assert short(alone) == [("PY302", "s/Makefile:2", "warning")]
     assert short(installing) == [("PY303", "s/Makefile:2", "error")]
+
+
+def test_runtimes_that_a_layer_fits_hide_nothing() -> None:
+    """Another layer may fit 3.9 as well; the runtime of the function is 3.12."""
+    terraform = (
+        'resource "aws_lambda_function" "f" {\n  runtime = "python3.12"\n'
+        '  layers = ["arn:aws:lambda:us-east-1:770693421928:layer:Klayers-p39-requests:1"]\n}\n'
+        'resource "aws_lambda_layer_version" "l" {\n  compatible_runtimes = ["python3.9", "python3.12"]\n}\n'
+    )
+    assert ("PY303", "s/main.tf:3", "error") in short(judged({"s/main.tf": terraform}, baseline="3.9"))
+
+
+def test_a_runtime_of_something_else_is_no_image() -> None:
+    """An example in a description of an interface only disagrees."""
+    files = {"s/Dockerfile": "FROM python:3.12\n", "s/openapi.yaml": "a: {default: {runtime: python3.9}}\n"}
+    assert {severity for _, _, severity in short(judged(files, baseline="3.9"))} <= {"note", "warning"}
+
+
+def test_what_starts_a_service_is_no_test_of_the_oldest_python() -> None:
+    """Jobs and tools may run on the lower bound of a range that is older than the baseline."""
+    files = {"s/Dockerfile": "FROM python:3.12\n", "s/Procfile": "web: python3.8 -m shop\n"}
+    migration = MigrationTarget(baseline=Interpreter(3, 9), target=TARGET, oldest_supported=Interpreter(3, 8))
+    found = check_consistency(places_of(files), migration)
+    assert short(found) == [("PY303", "s/Procfile:1", "error")]
 
 
 @each_old

@@ -159,6 +159,13 @@ def test_symbolic_links_are_not_followed(tmp_path: Path) -> None:
     assert "link" in plan.unmigrated[0].reason
 
 
+def test_a_linked_source_keeps_nothing_from_moving(tmp_path: Path) -> None:
+    """Sources rarely name a Python, and a link to one of another folder is common."""
+    root = service_tree(tmp_path, {"lib/common.py": "x = 1\n", f"{USER.path}/Dockerfile": "FROM python:3.9\n"})
+    (root / USER.path / "common.py").symlink_to(root / "lib/common.py")
+    assert texts(planned(root, [USER])) == {f"{USER.path}/Dockerfile": "FROM python:3.12\n"}
+
+
 PARTS: Mapping[str, str] = {
     f"{USER.path}/Dockerfile": "FROM python:@-slim AS a\nCOPY --from=a /usr/local/lib/python@/x /y\n",
     f"{AUTH.path}/Dockerfile": "FROM python:@\n",

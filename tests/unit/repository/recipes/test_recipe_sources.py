@@ -140,8 +140,9 @@ def test_the_pip_section_of_a_conda_environment() -> None:
 
 
 def test_what_conda_itself_installs() -> None:
-    """Without the interpreter and the programs, which no code imports."""
-    text = CONDA.replace("  - pip:", '  - "numpy=1.20"\n  - conda-forge::gdal>=3\n  - pip\n  - gcc=9\n  - pip:')
+    """Without the interpreter, programs and libraries of C, which no code imports."""
+    others = "".join(f"  - {name}\n" for name in ("pip", "gcc=9", "_libgcc_mutex=0.1", "libpq", "ld_impl_linux-64=2"))
+    text = CONDA.replace("  - pip:", f'  - "numpy=1.20"\n  - conda-forge::gdal>=3\n{others}  - pip:')
     assert conda_packages(text) == (("numpy=1.20", 4), ("conda-forge::gdal>=3", 5))
     assert conda_packages("dependencies: [") == ()
 

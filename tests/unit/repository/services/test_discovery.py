@@ -851,6 +851,11 @@ IN_SEQUENCE = "jobs:\n  test:\n    steps:\n" + "".join(
             "svc/.python-version:1 says 3.10",
         ),
         (
+            {"Dockerfile": "FROM jammy/focal-loss:1\nRUN apk add python3\nCMD a.py\n", "runtime.txt": "python-3.9\n"},
+            "3.9",
+            "svc/runtime.txt:1 says python-3.9",
+        ),
+        (
             {"Dockerfile": "FROM ubuntu\nRUN apt install python3\n", ".python-version": "3.10\n"},
             "3.10",
             "svc/.python-version:1 says 3.10",

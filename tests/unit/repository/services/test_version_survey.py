@@ -200,8 +200,28 @@ def test_a_file_that_is_too_large_is_reported_where_it_would_be_missed(tmp_path:
         ({"run.py": "#!/usr/bin/env python3.9\n", "Dockerfile": "FROM python:3.12\nCMD ./rerun.py\n"}, False),
         ({"entry.sh": "exec python3.9 -m a\n", "Dockerfile.test": "FROM python:3.12\nCMD ./entry.sh\n"}, False),
         ({"entry.sh": "exec python3.9 -m a\n"}, False),
+        ({"entry.sh": "exec python3.9 -m a\n", "Dockerfile": "FROM python:3.12\n# entry.sh\nRUN rm entry.sh\n"}, False),
+        (
+            {
+                "old/run.py": "#!/usr/bin/env python3.9\n",
+                "run.py": "",
+                "Dockerfile": "FROM python:3.12\nCMD ./run.py\n",
+            },
+            False,
+        ),
+        ({"old/run.py": "#!/usr/bin/env python3.9\n", "Dockerfile": "FROM python:3.12\nCMD /srv/old/run.py\n"}, True),
     ],
-    ids=["script", "its first line", "of a Procfile", "another file", "of an image for tests", "nothing names it"],
+    ids=[
+        "script",
+        "its first line",
+        "of a Procfile",
+        "another file",
+        "of an image for tests",
+        "nothing names it",
+        "not started",
+        "another one of that name",
+        "with its folder",
+    ],
 )
 def test_production_runs_the_scripts_that_its_files_name(
     tmp_path: Path, files: Mapping[str, str], starts: bool

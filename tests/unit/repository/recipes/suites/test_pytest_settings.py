@@ -13,6 +13,8 @@ from pytest_py312.repository.recipes.suites.pytest_settings import INI_FILES, re
         ("pytest.ini", "[pytest]\nfilterwarnings =\n    # strict\n    error\n    ignore::UserWarning\n", 4),
         ("pytest.ini", "[pytest]\nfilterwarnings = error::DeprecationWarning\n", 2),
         ("setup.cfg", "[tool:pytest]\nfilterwarnings =\n    ignore:an error:UserWarning\n", None),
+        ("setup.cfg", "[tool:pytest]\nfilterwarnings =\n    ignore:connection, error in x\n", None),
+        ("pyproject.toml", '[tool.other]\nfilterwarnings = ["error"]\n[tool.pytest.ini_options]\nx = 1\n', None),
         ("tox.ini", "[pytest]\nfilterwarnings =\n    default\n[other]\nname = error\n", None),
         ("pyproject.toml", '[tool.pytest.ini_options]\nfilterwarnings = ["error"]\n', 2),
         ("pyproject.toml", '[tool.pytest.ini_options]\nfilterwarnings = [\n  "ignore::X",\n  "error:a",\n]\n', 4),

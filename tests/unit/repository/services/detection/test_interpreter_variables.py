@@ -119,6 +119,12 @@ spec:
             [":7 PYTHONWARNINGS=error,default"],
         ),
         ("k8s/shop.yaml", CONTAINER.format(command="[pytest]", value="error"), []),
+        (
+            "k8s/shop.yaml",
+            CONTAINER.format(command="[flask]", value="default").replace("shop", "vendor/agent")
+            + "        - image: shop\n",
+            [],
+        ),
         ("k8s/test/shop.yaml", CONTAINER.format(command="[flask]", value="error"), []),
         ("supervisord.conf", f"[program:shop]\n;{STRICT}\nenvironment={STRICT}\n", [":3 PYTHONWARNINGS=error"]),
         ("crontab", "0 * * * * root python -W error job.py\n", [":1 PYTHONWARNINGS=error"]),
