@@ -163,11 +163,11 @@ OF_LIBRARY = Finding(
 
 def test_a_warning_of_a_library_is_an_error_where_the_settings_say_so() -> None:
     """Found in qnabot-on-aws: the smallest change is a line of its pytest.ini."""
-    found = with_warning_filter(OF_LIBRARY, STRICT)
-    assert found.location == STRICT
-    assert found.message.endswith("scheduled (shop/pytest.ini:4 makes it an error)")
+    filtered = with_warning_filter(OF_LIBRARY, STRICT)
+    assert filtered.location == STRICT
+    assert filtered.message.endswith("scheduled (shop/pytest.ini:4 makes it an error)")
     remedy = "require a version of botocore that does not warn, or add behind that line: "
-    assert found.remedy == f"{remedy}ignore:datetime.datetime.utcnow:DeprecationWarning"
+    assert filtered.remedy == f"{remedy}ignore:datetime.datetime.utcnow:DeprecationWarning"
 
     in_toml = with_warning_filter(OF_LIBRARY, replace(STRICT, path="shop/pyproject.toml"))
     assert in_toml.remedy == f'{remedy}"ignore:datetime.datetime.utcnow:DeprecationWarning",'

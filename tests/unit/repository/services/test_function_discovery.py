@@ -258,8 +258,8 @@ def test_an_archive_of_one_file_and_deep_modules_are_functions(tmp_path: Path) -
     assert [start.name for start in alerts.start_modules] == ["bfd_alerter"]
 
 
-@pytest.mark.parametrize(("module", "found"), [("register", ["app", "infra/registrar"]), ("other", ["app"])])
-def test_an_archive_beside_its_code_is_a_function(tmp_path: Path, module: str, found: list[str]) -> None:
+@pytest.mark.parametrize(("module", "paths"), [("register", ["app", "infra/registrar"]), ("other", ["app"])])
+def test_an_archive_beside_its_code_is_a_function(tmp_path: Path, module: str, paths: list[str]) -> None:
     """Open Supply Hub commits the archive; the module of the handler shows that the folder has its code."""
     files = {
         "infra/main.tf": 'resource "aws_lambda_function" "r" {\n  filename = "${path.module}/registrar/code.zip"\n'
@@ -268,7 +268,7 @@ def test_an_archive_beside_its_code_is_a_function(tmp_path: Path, module: str, f
         "app/requirements.txt": "six\n",
     }
     fleet = fleet_of(tmp_path, files, target=Interpreter(3, 12))
-    assert [service.path for service in fleet.services] == found
+    assert [service.path for service in fleet.services] == paths
 
 
 def test_a_job_installs_into_the_folders_of_functions(tmp_path: Path) -> None:
