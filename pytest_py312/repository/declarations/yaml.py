@@ -21,12 +21,14 @@ from pytest_py312.repository.declarations.programs import COMMAND, programs_in
 from pytest_py312.repository.declarations.step_sequences import sequence_items
 from pytest_py312.repository.declarations.yaml_walk import (
     YamlContext,
+    is_of_function,
     item_of_matrix,
     outside_combination,
+    runs_service,
     scalars_of,
     walk_pairs,
 )
-from pytest_py312.repository.formats.image_reference import names_service, parse_python_image
+from pytest_py312.repository.formats.image_reference import parse_python_image
 from pytest_py312.repository.formats.text_positions import TrackedText, expand_variables
 from pytest_py312.repository.formats.version_ranges import single_minor
 from pytest_py312.repository.formats.yaml import (
@@ -39,7 +41,6 @@ from pytest_py312.repository.formats.yaml import (
     content_end,
     content_span,
     parse_documents,
-    scalar_text,
 )
 
 VERSION_VARIABLE = re.compile(r"(?:DEFAULT_|BASE_)?PY(?:THON)?[-_.]?VER(?:SION)?S?", re.IGNORECASE | re.ASCII)
@@ -47,7 +48,6 @@ _IMAGE_KEY = re.compile(r"(?:[\w-]+[-_])?image|container|baseImage", re.IGNORECA
 _SCRIPT_KEYS = frozenset({"run", "script", "before_script", "after_script", "command", "entry", "install"})
 _COMMAND_KEYS = frozenset({"command", "args", "entrypoint"})
 """Of compose files, Kubernetes and Amazon ECS."""
-_IMAGE_LINE = re.compile(r"(?m)^[ \t-]*[\"']?[iI]mage[\"']?:[ \t]*(\S+)")
 _SETTING_KEYS = frozenset({"environment", "Environment", "env", "volumes", "volumeMounts"})
 _REFERENCE = re.compile(
     r"\$\{\{\s*(?:matrix|env|inputs|parameters|variables|vars|steps|needs|github)?"
@@ -188,7 +188,7 @@ class _YamlReader:
         for name, pattern, role in self._dialect.patterns:
             if key == name:
                 is_path = role is DeclarationRole.PATH
-                subject = key if key.lower() != "runtime" or _is_of_function(context) else f"{context.parent} {key}"
+                subject = key if key.lower() != "runtime" or is_of_function(context) else f"{context.parent} {key}"
                 self._read_patterns(value, pattern, role, subject, declared=not is_path, item=context.item)
         if not self._dialect.is_pipeline:
             self._read_started_programs(context, key, value)
@@ -211,25 +211,11 @@ class _YamlReader:
             return
         for scalar, _ in scalars_of(value):
             for match in programs_in(self._text, scalar.start, scalar.end):
-                if self._runs_service(context):
+                if runs_service(context, self._text, self._path):
                     self._add(
                         DeclarationRole.PATH, match.span("version"), subject=COMMAND if is_command else "a path",
                         text=match[0], version=version_of(match["version"]), declared=False, starts_service=True,
                     )  # fmt: skip
-
-    def _runs_service(self, context: YamlContext) -> bool:
-        """Return whether the container or the function around a value is one of the file's service.
-
-        Such a container has an image that is built here, is named after the service, or is the only one of the file.
-        """
-        for mapping in reversed(context.mappings):
-            keys = {scalar_text(key).lower(): node for key, node in mapping.pairs}
-            if not {"build", "runtime", "handler"}.isdisjoint(keys):
-                return True
-            if "image" in keys:
-                image = scalar_text(keys["image"])
-                return names_service(image, self._path) or len(set(_IMAGE_LINE.findall(self._text))) == 1
-        return False
 
     # ---- versions
 
@@ -483,12 +469,6 @@ class _YamlReader:
 
     def _add(self, role: DeclarationRole, span: tuple[int, int], **attributes: Any) -> None:
         self._collector.add(self._dialect.kind, role, *span, **attributes)
-
-
-def _is_of_function(context: YamlContext) -> bool:
-    """Return whether a ``runtime`` is that of functions: of AWS SAM, the Serverless Framework, or App Engine."""
-    siblings = {scalar_text(key).lower() for key, _ in context.mappings[-1].pairs} if context.mappings else set()
-    return len(context.keys) == 1 or context.parent in ("provider", "Function", "Properties") or "handler" in siblings
 
 
 def _is_version_list(value: YamlNode) -> bool:

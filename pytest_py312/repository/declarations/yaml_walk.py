@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from pytest_py312.repository.declarations.declaration import ListItem
+from pytest_py312.repository.formats.image_reference import names_service
 from pytest_py312.repository.formats.yaml import (
     YamlMapping,
     YamlNode,
@@ -39,6 +40,7 @@ _KEY_IN_PATH = re.compile(
     re.ASCII,
 )
 """``services/${{ matrix.name }}``"""
+_IMAGE_LINE = re.compile(r"(?m)^[ \t-]*[\"']?[iI]mage[\"']?:[ \t]*(\S+)")
 _HAS_VERSION = re.compile(r"\d\.\d|py-?\d|^\d+$")
 
 
@@ -212,3 +214,23 @@ def _keys_in_paths(text: str) -> frozenset[str]:
 def outside_combination(context: YamlContext) -> YamlContext:
     """Return the same context outside of any matrix combination."""
     return replace(context, item=None, is_excluded=False)
+
+
+def runs_service(context: YamlContext, text: str, path: str) -> bool:
+    """Return whether the container or the function around a value of the file ``path`` is one of its service.
+
+    Such a container has an image that is built here, is named after the service, or is the only one of the file.
+    """
+    for mapping in reversed(context.mappings):
+        values = {scalar_text(key).lower(): value for key, value in mapping.pairs}
+        if not {"build", "runtime", "handler"}.isdisjoint(values):
+            return True
+        if "image" in values:
+            return names_service(scalar_text(values["image"]), path) or len(set(_IMAGE_LINE.findall(text))) == 1
+    return False
+
+
+def is_of_function(context: YamlContext) -> bool:
+    """Return whether a ``runtime`` is that of functions: of AWS SAM, the Serverless Framework, or App Engine."""
+    siblings = {scalar_text(key).lower() for key, _ in context.mappings[-1].pairs} if context.mappings else set()
+    return len(context.keys) == 1 or context.parent in ("provider", "Function", "Properties") or "handler" in siblings

@@ -303,13 +303,23 @@ def _with_started_files(
     :param paths: all files of the service; a name without folders counts if only one has it.
     """
     words = {word.removeprefix("./").lstrip("/") for text in texts for word in re.findall(r"[\w./-]+", text)}
+    names = {word.rpartition("/")[2] for word in words}
     alike = Counter(path.rpartition("/")[2] for path in paths)
+    started = {
+        path
+        for path in {declaration.path for declaration in declarations}
+        if not words.isdisjoint(_endings_with_folder(path))
+        or ((name := path.rpartition("/")[2]) in names and alike[name] == 1)
+    }
     for declaration in declarations:
-        path, name = declaration.path, declaration.path.rpartition("/")[2]
-        is_named = any(path.endswith(f"/{word}") and ("/" in word or alike[name] == 1) for word in words)
         is_command = declaration.role is DeclarationRole.PATH and declaration.subject in (COMMAND, SCRIPT_INTERPRETER)
-        is_named = is_named or any(word.endswith(f"/{name}") and alike[name] == 1 for word in words)
-        yield replace(declaration, starts_service=True) if is_command and is_named else declaration
+        yield replace(declaration, starts_service=True) if is_command and declaration.path in started else declaration
+
+
+def _endings_with_folder(path: str) -> Iterator[str]:
+    """Yield the ends of a path that contain a folder: ``b/c.sh`` and ``a/b/c.sh``."""
+    parts = path.split("/")
+    yield from ("/".join(parts[start:]) for start in range(len(parts) - 1))
 
 
 def _is_third_party_or_test_data(name: str) -> bool:
