@@ -6,8 +6,10 @@ Of shell scripts, Makefiles, settings of what starts programs, and Python source
 import ast
 import re
 from collections.abc import Collection, Iterator
+from itertools import chain, islice
 
 from pytest_py312.repository.declarations.declaration import (
+    DECLARATION_LIMIT,
     DISTRIBUTION_FOLDERS,
     DeclarationCollector,
     DeclarationRole,
@@ -26,7 +28,7 @@ _LIMIT = 500_000
 _LINE_LIMIT = 2_000
 _SHELL = re.compile(r"#!\s*\S*/(?:env\s+(?:-S\s+)?)?(?:ba|da|k|z)?sh\b")
 _CONTAINER_COMMAND = re.compile(
-    r"^[ \t]*(?:[^#\r\n]*?[\s;&|(`])?(?:docker|podman|nerdctl)\s+(?:container\s+)?(?:run|pull|create)\b"
+    r"(?:^|(?<=[\s;&|(`]))(?:docker|podman|nerdctl)\s+(?:container\s+)?(?:run|pull|create)\b"
     r"(?:[^\\\r\n]|\\(?:\r\n|.|\n))*",
     re.MULTILINE,
 )
@@ -85,6 +87,8 @@ def read_script_declarations(text: str, path: str) -> tuple[VersionDeclaration, 
     if path.endswith(".sh") or _SHELL.match(text):
         add_named_programs(collector, text)
         for command in _CONTAINER_COMMAND.finditer(text[:_LIMIT]):
+            if "#" in text[max(text.rfind("\n", 0, command.start()), 0) : command.start()]:
+                continue
             for match in _IMAGE_WORD.finditer(text, *command.span()):
                 image = parse_python_image(match["image"])
                 if image and image.version and image.span and image.scheme:
@@ -113,15 +117,9 @@ def add_named_programs(collector: DeclarationCollector, text: str, *, starts_ser
     :param starts_service: see :attr:`VersionDeclaration.starts_service`.
     """
     text = text[:_LIMIT]
-    matches = [
-        match
-        for match in NAMED_PROGRAM.finditer(text)
-        if not _is_elsewhere(_logical_line(text, match.start()))
-        and not match["prefix"].startswith(DISTRIBUTION_FOLDERS)
-    ]
-    matches += [
-        match for match in _PYTHON_OPTION.finditer(text) if not _is_elsewhere(_logical_line(text, match.start()))
-    ]
+    named = (match for match in NAMED_PROGRAM.finditer(text) if not match["prefix"].startswith(DISTRIBUTION_FOLDERS))
+    candidates = islice(chain(named, _PYTHON_OPTION.finditer(text)), DECLARATION_LIMIT + 1)
+    matches = [match for match in candidates if not _is_elsewhere(_logical_line(text, match.start()))]
     is_of_one = starts_service or len({match["version"] for match in matches}) == 1
     for match in matches if is_of_one and not _INSTALLS_PYTHON.search(text) else ():
         _add_command(collector, match, COMMAND, starts_service=starts_service)

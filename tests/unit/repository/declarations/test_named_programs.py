@@ -181,3 +181,11 @@ def test_a_layer_is_changed_by_hand() -> None:
 @pytest.mark.parametrize("path", ["run.sh", "supervisord.conf", "serverless.yml", "main.py", "Procfile"])
 def test_no_text_makes_it_raise(path: str, text: str) -> None:
     declared(text, path)
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("part", [" ", "docker ", "python3.9 a;", "docker run \\\n", "/python3.9"])
+@pytest.mark.parametrize("path", ["run.sh", "Procfile"])
+def test_reading_takes_no_longer_for_one_long_line(path: str, part: str) -> None:
+    text = part * (200_000 // len(part))
+    assert len(declared(text, path)) <= 2_001
