@@ -84,6 +84,13 @@ def statuses(report: dict[str, Any]) -> dict[str, str]:
     }
 
 
+def reasons(report: dict[str, Any]) -> list[str]:
+    """Return why outcomes could not be checked: what a failed comparison is explained by."""
+    return [
+        f"{outcome['nodeid']}: {outcome['reason']}" for outcome in report["outcomes"] if outcome["status"] == "errored"
+    ]
+
+
 def expected_statuses(report: dict[str, Any]) -> dict[str, str]:
     """Return the expected statuses; all checks pass for a service that expected.json does not name."""
     of_cells = {
@@ -165,7 +172,7 @@ def expected_findings(report: dict[str, Any]) -> Blamed:
 
 def as_expected(report: dict[str, Any]) -> None:
     """Compare ``report`` with expected.json, for the services of the report."""
-    assert statuses(report) == expected_statuses(report)
+    assert statuses(report) == expected_statuses(report), reasons(report)
     assert findings(report) == expected_findings(report)
     places = [entry for entry in report["outcomes"] if entry["check"] == "versions"]
     assert {entry["status"] for entry in places} == {"passed"}
