@@ -243,6 +243,9 @@ RULES: dict[str, RuleMeaning] = {
     "refuses": _breaks(
         (3, 0), "the module itself rejects this Python version", "find out why, and remove the restriction", "Exception"
     ),
+    "refuses-call": _changes_silently(
+        (3, 0), "a function rejects this Python version", "find out why, and remove the restriction"
+    ),
     "version-table": _breaks(
         (3, 0), "{0} has no entry for this Python version", "add one for it, or call .get() with a default", "KeyError"
     ),

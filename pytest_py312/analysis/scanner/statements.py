@@ -264,14 +264,25 @@ def read_if(scan: ScanState, node: ast.If) -> Condition | None:
 
     body_ends, orelse_ends = read_branches(scan, body, orelse)
     scan.undecided_tests -= condition is UNSURE
-    is_certain = scan.function is None or (isinstance(node.test, ast.Compare) and compares_text(scan, node.test))
-    if body_ends and is_certain and scan.fixed_position is None:
-        operators.check_version_refusal(scan, node, condition)
+    if scan.fixed_position is None and condition is not UNSURE:
+        compares_as_text = isinstance(node.test, ast.Compare) and compares_text(scan, node.test)
+        sure = compares_as_text or _runs_with_module(scan)
+        if body_ends:
+            operators.check_version_refusal(scan, node.body[-1], condition, sure=sure)
+        if orelse_ends and not body_ends:
+            operators.check_version_refusal(scan, node.orelse[-1], negated(condition), sure=sure)
     if body_ends and orelse_ends:
         return ENDS
     if condition is UNSURE:
         return None
     return negated(condition) if body_ends else condition if orelse_ends else None
+
+
+def _runs_with_module(scan: ScanState) -> bool:
+    """Return whether the current statement runs as soon as the module does: on its level, or in a function that it
+    names there, such as the ``main()`` of a program.
+    """
+    return scan.function is None or scan.outermost_function in scan.module_level_reads
 
 
 def _isinstance_narrowing(scan: ScanState, test: ast.expr) -> dict[str, tuple[Value, Value]]:
@@ -361,8 +372,7 @@ def read_assert(scan: ScanState, node: ast.Assert) -> Condition | None:
     condition = condition_of(scan, node.test)
     if condition is UNSURE:
         return None
-    if scan.function is None:
-        operators.check_version_refusal(scan, node, negated(condition))
+    operators.check_version_refusal(scan, node, negated(condition), sure=_runs_with_module(scan))
     return condition
 
 

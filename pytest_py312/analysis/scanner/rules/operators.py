@@ -360,12 +360,15 @@ def check_version_order(scan: ScanState, node: ast.Compare) -> None:
         scan.add_rule_match("version-as-text", node, version)
 
 
-def check_version_refusal(scan: ScanState, node: ast.If | ast.Assert, condition: Condition) -> None:
-    """Match a module that refuses to run on some versions: ``if sys.version_info >= (3, 12): raise ...``."""
+def check_version_refusal(scan: ScanState, last: ast.stmt, condition: Condition, *, sure: bool) -> None:
+    """Match code that refuses to run on some versions: ``if sys.version_info >= (3, 12): raise ...``.
+
+    :param last: the last statement of what runs under ``condition``, or the assertion.
+    :param sure: whether it runs as soon as the module does; else only what calls its function is refused.
+    """
     tested = condition[1] if condition[0] == "not" else condition
     if tested[0] != "version" or any(guard.caught for guard in enclosing_guards(scan.guards, scan.guard)):
         return
-    last = node.body[-1] if isinstance(node, ast.If) else node
     if isinstance(last, ast.Raise) and _is_harmless_exit(last.exc):
         return
     if isinstance(last, ast.Raise | ast.Assert) or (
@@ -373,7 +376,7 @@ def check_version_refusal(scan: ScanState, node: ast.If | ast.Assert, condition:
     ):
         with scan.restored("guard"):
             scan.guard = scan.nested_guard(condition)
-            scan.add_rule_match("refuses", last, "sys.version_info")
+            scan.add_rule_match("refuses" if sure else "refuses-call", last, "sys.version_info")
 
 
 def _is_harmless_exit(node: ast.expr | None) -> bool:
@@ -388,7 +391,10 @@ def _exits_with_failure(scan: ScanState, node: ast.expr) -> bool:
     """Return whether a call exits the program with a failure."""
     if not isinstance(node, ast.Call) or not node.args or getattr(node.args[0], "value", "") in (0, None):
         return False
-    return stdlib_name(resolve_name(scan, node.func)) == "sys.exit" or getattr(node.func, "id", "") in ("exit", "quit")
+    return stdlib_name(resolve_name(scan, node.func)) in ("sys.exit", "os._exit") or getattr(node.func, "id", "") in (
+        "exit",
+        "quit",
+    )
 
 
 MAYBE_ELEMENT = Value(UNKNOWN_KIND, "xml.etree.ElementTree", "find")
