@@ -37,7 +37,6 @@ _READERS: Mapping[str, str] = {
     "setup.py": "python_files.read_setup_py_declarations",
     "noxfile.py": "python_files.read_noxfile_declarations",
     **dict.fromkeys(MAKEFILE_NAMES, "pins.read_makefile_declarations"),
-    "Procfile": "programs.read_program_settings",
     ".python-version": "pins.read_python_version_declarations",
     "runtime.txt": "pins.read_runtime_declarations",
     ".tool-versions": "pins.read_tool_versions_declarations",
@@ -66,7 +65,7 @@ def reader_of(path: str) -> DeclarationReader | None:
         return partial(_read_with, "pins.read_jenkins_declarations")
     if is_script(path):
         return partial(_read_with, "programs.read_script_declarations")
-    if is_program_settings(name) or is_crontab(path):
+    if starts_programs(path):
         return partial(_read_with, "programs.read_program_settings")
     if is_terraform(name):
         return partial(_read_with, "pins.read_terraform_declarations")
@@ -191,6 +190,12 @@ def is_cdk_program(path: str) -> bool:
     """Return whether it may be a program of the AWS CDK: its name, or that of a folder, is one of infrastructure."""
     may_be_program = path.endswith(_CDK_ENDINGS) and not path.endswith(".d.ts") and _TEST_PATH.search(path) is None
     return may_be_program and _CDK_PATH.search(path) is not None
+
+
+def starts_programs(path: str) -> bool:
+    """Return whether a file has the commands of a Procfile, cron, supervisord, uWSGI or systemd."""
+    name = path.rpartition("/")[2]
+    return name == "Procfile" or is_program_settings(name) or is_crontab(path)
 
 
 def is_source(path: str) -> bool:

@@ -26,6 +26,7 @@ from pytest_py312.repository.declarations.reader import (
     is_source,
     is_terraform,
     read_declarations,
+    starts_programs,
 )
 from pytest_py312.repository.formats.dockerfile import is_dockerfile, read_dockerfile
 from pytest_py312.repository.recipes.serverless_builds import functions_by_file
@@ -291,7 +292,7 @@ def _start_commands(text: str, path: str, declarations: Iterable[VersionDeclarat
     if is_dockerfile(path.rpartition("/")[2]):
         started = ("CMD", "ENTRYPOINT", "HEALTHCHECK")
         yield from (item.arguments for item in read_dockerfile(text, path).instructions if item.keyword in started)
-    elif any(declaration.starts_service for declaration in declarations):
+    elif starts_programs(path) or any(declaration.starts_service for declaration in declarations):
         yield text
 
 

@@ -196,7 +196,7 @@ def test_a_file_that_is_too_large_is_reported_where_it_would_be_missed(tmp_path:
     [
         ({"entry.sh": "exec python3.9 -m a\n", "Dockerfile": 'FROM python:3.12\nENTRYPOINT ["./entry.sh"]\n'}, True),
         ({"run.py": "#!/usr/bin/env python3.9\n", "Dockerfile": "FROM python:3.12\nCMD ./run.py\n"}, True),
-        ({"run.py": "#!/usr/bin/env python3.9\n", "Procfile": "a: python3.9 -m b\nc: ./run.py\n"}, True),
+        ({"run.py": "#!/usr/bin/env python3.9\n", "Procfile": "a: flask run\nc: ./run.py\n"}, True),
         ({"run.py": "#!/usr/bin/env python3.9\n", "Dockerfile": "FROM python:3.12\nCMD ./rerun.py\n"}, False),
         ({"entry.sh": "exec python3.9 -m a\n", "Dockerfile.test": "FROM python:3.12\nCMD ./entry.sh\n"}, False),
         ({"entry.sh": "exec python3.9 -m a\n"}, False),
