@@ -77,6 +77,7 @@ class FolderScan(FolderListing):
 
 
 _KINDS = tuple(kind.name for kind in fields(FolderListing))
+_KINDS_OF_TYPES = {stat.S_IFDIR: ("folders",), stat.S_IFREG: ("files",)}
 
 
 def join_path(*parts: str) -> str:
@@ -229,7 +230,7 @@ class Tree:
         """List ``folder``, whose resolved path is ``real_path``."""
         names: dict[str, set[str]] = {kind: set() for kind in _KINDS}
         for name, entry_type in (self._entries_of(real_path) or {}).items():
-            for kind in self._kinds_of(join_path(folder, name), entry_type) if _is_utf8_name(name) else ():
+            for kind in self._kinds_of(folder, name, entry_type) if _is_utf8_name(name) else ():
                 names[kind].add(name)
         if "pyvenv.cfg" in names["files"]:
             return FolderListing()
@@ -247,13 +248,14 @@ class Tree:
         except (OSError, ValueError):
             return None
 
-    def _kinds_of(self, path: str, entry_type: int) -> tuple[str, ...]:
+    def _kinds_of(self, folder: str, name: str, entry_type: int) -> tuple[str, ...]:
         """Return the fields of a :class:`FolderListing` that have an entry; none for pipes and the like."""
-        if entry_type == stat.S_IFLNK:
-            if self.is_file(path):
-                return ("files", "linked_files")
-            return ("linked_folders",) if self.is_folder(path) else ("broken_links",)
-        return {stat.S_IFDIR: ("folders",), stat.S_IFREG: ("files",)}.get(entry_type, ())
+        if entry_type != stat.S_IFLNK:
+            return _KINDS_OF_TYPES.get(entry_type, ())
+        path = join_path(folder, name)
+        if self.is_file(path):
+            return ("files", "linked_files")
+        return ("linked_folders",) if self.is_folder(path) else ("broken_links",)
 
     def scan_folder(self, folder: str, *, depth: int, limit: int = 20_000) -> FolderScan:
         """List everything below ``folder``, at most ``depth`` levels deep and about ``limit`` names, in one pass."""

@@ -264,13 +264,10 @@ def read_if(scan: ScanState, node: ast.If) -> Condition | None:
 
     body_ends, orelse_ends = read_branches(scan, body, orelse)
     scan.undecided_tests -= condition is UNSURE
-    if scan.fixed_position is None and condition is not UNSURE:
+    if (body_ends or orelse_ends) and condition is not UNSURE and scan.fixed_position is None:
+        last, refused = (node.body[-1], condition) if body_ends else (node.orelse[-1], negated(condition))
         compares_as_text = isinstance(node.test, ast.Compare) and compares_text(scan, node.test)
-        sure = compares_as_text or _runs_with_module(scan)
-        if body_ends:
-            operators.check_version_refusal(scan, node.body[-1], condition, sure=sure)
-        if orelse_ends and not body_ends:
-            operators.check_version_refusal(scan, node.orelse[-1], negated(condition), sure=sure)
+        operators.check_version_refusal(scan, last, refused, sure=compares_as_text or _runs_with_module(scan))
     if body_ends and orelse_ends:
         return ENDS
     if condition is UNSURE:

@@ -119,16 +119,18 @@ def _setup_script_findings(
         return
     of_production = _entries_of_production(cell, entries)
     if requirement_of("setuptools", of_production, installation.distributions) is None:
-        is_script, installs = commands[0].tool == "setup.py", bool(commands[0].projects)
+        is_script = commands[0].tool == "setup.py"
+        if not is_script:
+            remedy = "leave that option out, or install setuptools before"
+        elif commands[0].projects:
+            remedy = "write `pip install .` there, which brings setuptools along for the build"
+        else:  # it builds in place
+            remedy = "install setuptools before"
         yield Finding(
             code="PY106",
             message=f"`{'python setup.py' if is_script else '--no-build-isolation'}` needs setuptools, which an "
             f"environment of {cell.interpreter} does not come with, and nothing installs it before",
-            remedy="write `pip install .` there, which brings setuptools along for the build"
-            if is_script and installs
-            else "install setuptools before"
-            if is_script
-            else "leave that option out, or install setuptools before",
+            remedy=remedy,
             location=commands[0].location,
             names=("setuptools",),
         )

@@ -8,6 +8,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
+from pytest_py312.core.model.findings import Location
 from pytest_py312.core.model.fleet import Cell, InstallRecipe, RequirementSource, Service
 from pytest_py312.core.model.plan import Plan, SuiteKind
 from pytest_py312.dependencies.requests.remote_constraints import ConstraintsFetcher, address_for
@@ -106,7 +107,7 @@ class RequestBuilder:
     def _conda_packages(self, sources: Sequence[RequirementSource]) -> Iterator[str]:
         for path in (source.path for source in sources if source.table == PIP_TABLE):
             for name, line in conda_packages(Tree(self._plan.root).read_or_none(path) or ""):
-                yield f"{path}:{line} installs {name} with conda, which is not checked"
+                yield _installed_by_conda(Location(path=path, line=line), name)
 
     def _shared_settings(
         self, cell: Cell, constraints: Sequence[str], keeps_locked_versions: bool
@@ -311,7 +312,11 @@ def _unknown_steps(recipe: InstallRecipe | None) -> Iterator[str]:
         elif unknown:
             yield f"{step.location} installs with `{unknown}`, whose content is not known"
         elif by_conda:
-            yield f"{step.location} installs {by_conda[0]} with conda, which is not checked"
+            yield _installed_by_conda(step.location, by_conda[0])
+
+
+def _installed_by_conda(place: Location, package: str) -> str:
+    return f"{place} installs {package} with conda, which is not checked"
 
 
 def _with_specifier(item: LocatedEntry, specifier: str) -> str:

@@ -369,12 +369,13 @@ def _command_mismatches(
     }
     newest = max(filter(None, in_images), default=None)
     for declaration in declarations:
+        is_layer = declaration.subject == LAYER
         is_command = declaration.role is DeclarationRole.PATH and declaration.bound_line is None
-        if declaration.version is None or newest is None or not (is_command or declaration.subject == LAYER):
+        if declaration.version is None or newest is None or not (is_command or is_layer):
             continue
-        runs = declaration.starts_service or declaration.subject == LAYER
+        is_started = declaration.starts_service or is_layer
         runs = (declaration.path, declaration.line) in installing or (
-            runs and is_production_dockerfile(declaration.path, service)
+            is_started and is_production_dockerfile(declaration.path, service)
         )
         image = in_images[newest]
         if has_migrated and declaration.version not in in_images:

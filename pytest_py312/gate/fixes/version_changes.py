@@ -14,7 +14,7 @@ from pytest_py312.core.model.fleet import Service
 from pytest_py312.core.text import list_names
 from pytest_py312.core.text_edits import EditRefused
 from pytest_py312.repository.declarations.declaration import DeclarationRole
-from pytest_py312.repository.declarations.reader import read_declarations
+from pytest_py312.repository.declarations.reader import RARELY_DECLARING, read_declarations
 from pytest_py312.repository.edits.change_set import FileChange, decode_text
 from pytest_py312.repository.edits.declarations import DeclarationSelector, Migrated, MigrationTarget, migrate
 from pytest_py312.repository.services.requirements.compiled_files import CompiledRequirements
@@ -148,7 +148,7 @@ class _MigrationPlanner:
         try:
             original = read_regular_file(self.root, path, FILE_LIMIT)
         except UnsafeFile as reason:
-            return None, "" if path.endswith((".yml", ".yaml", ".py")) else f"{path}: {reason}"
+            return None, "" if path.endswith(RARELY_DECLARING) else f"{path}: {reason}"
         current = self.earlier_contents.get(path, original)
         try:
             text, encode = decode_text(current)

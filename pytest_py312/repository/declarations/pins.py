@@ -13,11 +13,10 @@ from pytest_py312.repository.declarations.declaration import (
     VersionDeclaration,
     version_of,
 )
-from pytest_py312.repository.declarations.programs import add_named_programs
+from pytest_py312.repository.declarations.programs import TEXT_LIMIT, add_named_programs
 from pytest_py312.repository.formats.image_reference import parse_python_image
 
 _QUOTED = re.compile(r"([\"'])(?P<text>[^\"'\r\n$]{1,300})\1")
-_LIMIT = 500_000
 _RECIPE_LINE = re.compile(r"^\t.*$", re.MULTILINE)
 RUNTIME = "a runtime"
 """The subject of what a platform runs functions on."""
@@ -42,7 +41,7 @@ _TERRAFORM_RUNTIME = re.compile(r"(?m)^[ \t]*(?:\w*runtimes?|default)[ \t]*=[^\r
 
 def _meaningful_lines(text: str) -> Iterator[tuple[int, str]]:
     """Yield the offset and the text of each non-empty line, without comments and surrounding blanks."""
-    for number, match in enumerate(re.finditer(r"[^\r\n]+", text[:_LIMIT])):
+    for number, match in enumerate(re.finditer(r"[^\r\n]+", text[:TEXT_LIMIT])):
         content = match[0].partition("#")[0]
         content = " " + content[1:] if number == 0 and content.startswith("\ufeff") else content
         if content.strip():
@@ -111,7 +110,7 @@ def _add_pin(collector: DeclarationCollector, start: int, source_text: str, line
 def read_jenkins_declarations(text: str, path: str) -> tuple[VersionDeclaration, ...]:
     """Read a Jenkinsfile: the Python images in its string literals."""
     collector = DeclarationCollector(text, path)
-    for match in _QUOTED.finditer(text[:_LIMIT]):
+    for match in _QUOTED.finditer(text[:TEXT_LIMIT]):
         if "/" in match["text"] or ":" in match["text"]:
             collector.add_image_reference("workflow", match.start("text"), match["text"])
     return collector.declarations
@@ -120,7 +119,7 @@ def read_jenkins_declarations(text: str, path: str) -> tuple[VersionDeclaration,
 def read_manylinux_declarations(text: str, path: str) -> tuple[VersionDeclaration, ...]:
     """Read .manylinux-install.sh: the tags of the interpreters for which wheels are built."""
     collector = DeclarationCollector(text, path)
-    for match in re.finditer(r"(?<![A-Za-z])cp(?P<version>3\d{1,2})(?!\d)", text[:_LIMIT], re.ASCII):
+    for match in re.finditer(r"(?<![A-Za-z])cp(?P<version>3\d{1,2})(?!\d)", text[:TEXT_LIMIT], re.ASCII):
         collector.add(
             "tool", DeclarationRole.LIST_ITEM, *match.span("version"), subject="wheels", text=match[0],
             version=version_of(match[0]), item=ListItem(group="wheels", start=match.start(), end=match.end()),
@@ -143,7 +142,7 @@ _VERSION_VARIABLE = re.compile(r"(?:\w+_)?PY(?:THON)?_?VER(?:SION)?(?:_\w+)?", r
 def read_makefile_declarations(text: str, path: str) -> tuple[VersionDeclaration, ...]:
     """Read a Makefile: variables whose whole value is a Python, an environment of tox, or an image."""
     collector = DeclarationCollector(text, path)
-    for match in _MAKEFILE_ASSIGNMENT.finditer(text[:_LIMIT]):
+    for match in _MAKEFILE_ASSIGNMENT.finditer(text[:TEXT_LIMIT]):
         name, value, start = match["name"], match["value"], match.start("value")
         image = parse_python_image(value) if ":" in value else None
         if image and image.version and image.span:
@@ -160,7 +159,7 @@ def read_makefile_declarations(text: str, path: str) -> tuple[VersionDeclaration
                     "tool", DeclarationRole.EXACT, start + span[0], start + span[1], subject=name, text=value,
                     version=version, keeps_patch=value.count(".") > 1, declared=False,
                 )  # fmt: skip
-    add_named_programs(collector, _recipes_of(text[:_LIMIT]))
+    add_named_programs(collector, _recipes_of(text[:TEXT_LIMIT]))
     return collector.declarations
 
 
@@ -179,7 +178,7 @@ def read_cdk_declarations(text: str, path: str) -> tuple[VersionDeclaration, ...
     https://docs.aws.amazon.com/cdk/api/v2/docs/aws-cdk-lib.aws_lambda.Runtime.html
     """
     collector = DeclarationCollector(text, path)
-    for match in _CDK_RUNTIME.finditer(text[:_LIMIT]) if _CDK_LIBRARY.search(text) else ():
+    for match in _CDK_RUNTIME.finditer(text[:TEXT_LIMIT]) if _CDK_LIBRARY.search(text) else ():
         before = text[max(0, match.start() - 200) : match.start()]
         line = before.rpartition("\n")[2]
         is_comment = _COMMENT_START.search(line) or (path.endswith(".py") and "#" in line)
@@ -219,7 +218,7 @@ def read_runtime_options(text: str, path: str) -> tuple[VersionDeclaration, ...]
 
 def _uncommented(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
     """Yield the matches that no comment contains."""
-    for match in pattern.finditer(text[:_LIMIT]):
+    for match in pattern.finditer(text[:TEXT_LIMIT]):
         if "#" not in text[text.rfind("\n", 0, match.start()) + 1 : match.start()]:
             yield match
 
@@ -227,7 +226,7 @@ def _uncommented(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]
 def read_terraform_declarations(text: str, path: str) -> tuple[VersionDeclaration, ...]:
     """Read a file of Terraform: the runtimes of functions and layers, and the defaults of variables for them."""
     collector = DeclarationCollector(text, path)
-    for attribute in _TERRAFORM_RUNTIME.finditer(text[:_LIMIT]):
+    for attribute in _TERRAFORM_RUNTIME.finditer(text[:TEXT_LIMIT]):
         for match in re.finditer(r"(?<=\"python)3\.?\d{1,2}(?=\")", attribute[0], re.ASCII):
             start = attribute.start() + match.start()
             of_layer = attribute[0].lstrip().startswith("compatible_")

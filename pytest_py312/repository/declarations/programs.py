@@ -24,7 +24,8 @@ NAMED_PROGRAM = re.compile(
     r"(?<![\w.$/-])(?P<prefix>(?:[\w.${}-]{0,80}/){0,10})(?:python|pip)(?P<version>3\.\d{1,2})(?![\w.-]|\.\d)", re.ASCII
 )
 """``python3.9`` as a word of a command, or as the last or a middle part of a path."""
-_LIMIT = 500_000
+TEXT_LIMIT = 500_000
+"""Characters of a text that are read."""
 _LINE_LIMIT = 2_000
 _SHELL = re.compile(r"#!\s*\S*/(?:env\s+(?:-S\s+)?)?(?:ba|da|k|z)?sh\b")
 _CONTAINER_COMMAND = re.compile(
@@ -86,7 +87,7 @@ def read_script_declarations(text: str, path: str) -> tuple[VersionDeclaration, 
     collector = DeclarationCollector(text, path)
     if path.endswith(".sh") or _SHELL.match(text):
         add_named_programs(collector, text)
-        for command in _CONTAINER_COMMAND.finditer(text[:_LIMIT]):
+        for command in _CONTAINER_COMMAND.finditer(text[:TEXT_LIMIT]):
             if "#" in text[max(text.rfind("\n", 0, command.start()), 0) : command.start()]:
                 continue
             for match in _IMAGE_WORD.finditer(text, *command.span()):
@@ -103,7 +104,7 @@ def read_program_settings(text: str, path: str) -> tuple[VersionDeclaration, ...
     starts_service = not path.endswith(_MANAGED_ELSEWHERE)
     collector = DeclarationCollector(text, path)
     add_named_programs(collector, text, starts_service=starts_service)
-    for match in _UWSGI_PLUGIN.finditer(text[:_LIMIT]):
+    for match in _UWSGI_PLUGIN.finditer(text[:TEXT_LIMIT]):
         _add_command(collector, match, "a plugin", starts_service=starts_service)
     return collector.declarations
 
@@ -116,7 +117,7 @@ def add_named_programs(collector: DeclarationCollector, text: str, *, starts_ser
 
     :param starts_service: see :attr:`VersionDeclaration.starts_service`.
     """
-    text = text[:_LIMIT]
+    text = text[:TEXT_LIMIT]
     named = (match for match in NAMED_PROGRAM.finditer(text) if not match["prefix"].startswith(DISTRIBUTION_FOLDERS))
     candidates = islice(chain(named, _PYTHON_OPTION.finditer(text)), DECLARATION_LIMIT + 1)
     matches = [match for match in candidates if not _is_elsewhere(_logical_line(text, match.start()))]

@@ -47,6 +47,8 @@ pattern."""
 
 _MAY_NAME_PYTHON = re.compile(r"image:[^\n]{0,200}python|py(?:thon)?[-_]?version|language_version", re.IGNORECASE)
 """Marks of a Python version in an unreadable file; most other unreadable files only mention the word."""
+RARELY_DECLARING = (".yml", ".yaml", ".py")
+"""The ends of files of which most declare no Python at all: one that cannot be read is passed over."""
 LENGTH_LIMIT = 200_000
 """Characters of a file that is read; a longer one is not written by hand."""
 _MAY_HAVE_VERSION = re.compile(r"py|3\.\d|versionSpec", re.IGNORECASE)

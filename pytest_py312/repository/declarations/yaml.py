@@ -209,13 +209,14 @@ class _YamlReader:
         is_command = key.lower() in _COMMAND_KEYS and context.parent != "build"
         if self._dialect.kind != "image" or not (is_command or _SETTING_KEYS.intersection(context.keys)):
             return
-        for scalar, _ in scalars_of(value):
-            for match in programs_in(self._text, scalar.start, scalar.end):
-                if runs_service(context, self._text, self._path):
-                    self._add(
-                        DeclarationRole.PATH, match.span("version"), subject=COMMAND if is_command else "a path",
-                        text=match[0], version=version_of(match["version"]), declared=False, starts_service=True,
-                    )  # fmt: skip
+        named = [
+            match for scalar, _ in scalars_of(value) for match in programs_in(self._text, scalar.start, scalar.end)
+        ]
+        for match in named if named and runs_service(context, self._text, self._path) else ():
+            self._add(
+                DeclarationRole.PATH, match.span("version"), subject=COMMAND if is_command else "a path",
+                text=match[0], version=version_of(match["version"]), declared=False, starts_service=True,
+            )  # fmt: skip
 
     # ---- versions
 

@@ -226,8 +226,14 @@ def runs_service(context: YamlContext, text: str, path: str) -> bool:
         if not {"build", "runtime", "handler"}.isdisjoint(values):
             return True
         if "image" in values:
-            return names_service(scalar_text(values["image"]), path) or len(set(_IMAGE_LINE.findall(text))) == 1
+            return names_service(scalar_text(values["image"]), path) or _has_one_image(text)
     return False
+
+
+@lru_cache(maxsize=4)
+def _has_one_image(text: str) -> bool:
+    """Return whether all containers of a file have the same image. Cached: each of its commands asks for it."""
+    return len(set(_IMAGE_LINE.findall(text))) == 1
 
 
 def is_of_function(context: YamlContext) -> bool:

@@ -4,7 +4,8 @@ https://docs.conda.io/projects/conda/en/stable/user-guide/tasks/manage-environme
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from pytest_py312.repository.formats.requirements_file import (
     DependencyTable,
@@ -12,6 +13,9 @@ from pytest_py312.repository.formats.requirements_file import (
     read_requirements,
     unreadable_table,
 )
+
+if TYPE_CHECKING:
+    from pytest_py312.repository.formats.yaml import YamlNode
 
 PIP_TABLE = "dependencies.pip"
 _NO_LIBRARIES = frozenset(
@@ -30,21 +34,14 @@ _NAME = re.compile(r"(?:[^\s:]+::)?(?P<name>[\w.-]+)", re.ASCII)
 
 def read_conda_dependencies(text: str, path: str) -> tuple[DependencyTable, ...]:
     """Return the ``pip`` section as one table; what conda itself installs is in none (see :func:`conda_packages`)."""
-    from pytest_py312.repository.formats.yaml import (  # loads YAML, which few services need here
-        InvalidYaml,
-        YamlScalar,
-        child_of,
-        items_of,
-        parse_documents,
-    )
+    from pytest_py312.repository.formats.yaml import InvalidYaml, YamlScalar, child_of, items_of
 
     try:
-        documents = parse_documents(text)
+        dependencies = _dependencies(text)
     except InvalidYaml as error:
         return (unreadable_table(PIP_TABLE, path, error.line, f"The environment cannot be read: {error}"),)
     collector = RequirementCollector(path)
-    dependencies = child_of(documents[0], "dependencies") if documents else None
-    for item in items_of(dependencies):
+    for item in dependencies:
         for scalar in items_of(child_of(item, "pip")):
             if isinstance(scalar, YamlScalar):
                 # an item is a line of a requirements file; empty lines in front give it its line number
@@ -58,18 +55,32 @@ def read_conda_dependencies(text: str, path: str) -> tuple[DependencyTable, ...]
     return (collector.table(PIP_TABLE),)
 
 
+def _dependencies(text: str) -> Sequence["YamlNode"]:
+    """Return the items of ``dependencies``.
+
+    :raises InvalidYaml: it cannot be read.
+    """
+    from pytest_py312.repository.formats.yaml import (  # loads YAML, which few services need here
+        child_of,
+        items_of,
+        parse_documents,
+    )
+
+    documents = parse_documents(text)
+    return items_of(child_of(documents[0] if documents else None, "dependencies"))
+
+
 def conda_packages(text: str) -> tuple[tuple[str, int], ...]:
     """Return the packages that conda installs of an environment, with their lines, as written (``numpy=1.20``).
 
     Without those that no code imports. Empty for a text that cannot be read.
     """
-    from pytest_py312.repository.formats.yaml import InvalidYaml, YamlScalar, child_of, items_of, parse_documents
+    from pytest_py312.repository.formats.yaml import InvalidYaml, YamlScalar
 
     try:
-        documents = parse_documents(text)
+        items = _dependencies(text)
     except InvalidYaml:
         return ()
-    items = [item for document in documents[:1] for item in items_of(child_of(document, "dependencies"))]
     lines = {item.value: text.count("\n", 0, item.start) + 1 for item in items if isinstance(item, YamlScalar)}
     return tuple((name, lines[name]) for name in imported_packages(lines))
 

@@ -22,6 +22,7 @@ from pytest_py312.repository.declarations.declaration import (
 )
 from pytest_py312.repository.declarations.programs import COMMAND, SCRIPT_INTERPRETER
 from pytest_py312.repository.declarations.reader import (
+    RARELY_DECLARING,
     can_declare_versions,
     is_source,
     is_terraform,
@@ -332,8 +333,5 @@ def _is_third_party_or_test_data(name: str) -> bool:
 
 
 def _must_be_readable(path: str) -> bool:
-    """Return whether an unreadable file is reported: most YAML files declare no Python at all."""
-    return (
-        not path.endswith((".yml", ".yaml", ".py"))
-        or re.search(r"(?:^|/)\.(?:github|gitlab|circleci)", path) is not None
-    )
+    """Return whether an unreadable file is reported."""
+    return not path.endswith(RARELY_DECLARING) or re.search(r"(?:^|/)\.(?:github|gitlab|circleci)", path) is not None

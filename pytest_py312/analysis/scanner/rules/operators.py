@@ -391,10 +391,8 @@ def _exits_with_failure(scan: ScanState, node: ast.expr) -> bool:
     """Return whether a call exits the program with a failure."""
     if not isinstance(node, ast.Call) or not node.args or getattr(node.args[0], "value", "") in (0, None):
         return False
-    return stdlib_name(resolve_name(scan, node.func)) in ("sys.exit", "os._exit") or getattr(node.func, "id", "") in (
-        "exit",
-        "quit",
-    )
+    is_builtin = getattr(node.func, "id", "") in ("exit", "quit")
+    return is_builtin or stdlib_name(resolve_name(scan, node.func)) in ("sys.exit", "os._exit")
 
 
 MAYBE_ELEMENT = Value(UNKNOWN_KIND, "xml.etree.ElementTree", "find")

@@ -76,17 +76,15 @@ def _functions(text: str, path: str, app_folder: str) -> Iterator[ServerlessFunc
     for runtime in _RUNTIME.finditer(text):
         arguments = _arguments_around(text, runtime.start())
         code = next((match for match in _CODE.finditer(arguments) if _depth(arguments[: match.start()]) == 0), None)
-        expression = _first_argument(arguments, code.end()) if code else ""
-        asset = _ASSET.match(expression)
-        folder = _folder(_first_argument(expression, asset.end()) if asset else expression, path, app_folder)
+        folder, is_asset = _code(arguments, code.end(), path, app_folder) if code else ("", False)
         if not folder:
             continue
         line = text.count("\n", 0, runtime.start()) + 1
         layers = list(islice(_layers(arguments, text, path, app_folder), LAYER_LIMIT))
-        own = BuiltFolder(folder=folder, line=line, target=LAMBDA_CODE, reads_projects=asset is None)
+        own = BuiltFolder(folder=folder, line=line, target=LAMBDA_CODE, reads_projects=not is_asset)
         yield ServerlessFunction(
             folder=folder,
-            module=_module(arguments, is_built=asset is None),
+            module=_module(arguments, is_built=not is_asset),
             builds=(own, *(layer for layer in layers if layer.reads_projects)),
             line=line,
             layers=tuple(modules for layer in layers for modules in _modules_of_layer(layer)),
@@ -102,13 +100,18 @@ def _layers(arguments: str, text: str, path: str, app_folder: str) -> Iterator[B
         definition = re.search(rf"(?<![\w$]){name}\s*(?::[^=\n]{{1,100}})?=\s*(?:new\s+)?[\w.]{{1,100}}\(", text)
         content = _arguments_around(text, definition.end()) if definition else ""
         for key in _FOLDER_KEY.finditer(content):
-            expression = _first_argument(content, key.end())
-            asset = _ASSET.match(expression)
-            folder = _folder(_first_argument(expression, asset.end()) if asset else expression, path, app_folder)
+            folder, is_asset = _code(content, key.end(), path, app_folder)
             if folder and definition:
                 line = text.count("\n", 0, definition.start()) + 1
-                yield BuiltFolder(folder=folder, line=line, target=LAYER_CODE, reads_projects=asset is None)
+                yield BuiltFolder(folder=folder, line=line, target=LAYER_CODE, reads_projects=not is_asset)
                 break
+
+
+def _code(arguments: str, start: int, path: str, app_folder: str) -> tuple[str, bool]:
+    """Return the folder that an argument names, and whether it is an asset, which is packed as it is."""
+    expression = _first_argument(arguments, start)
+    asset = _ASSET.match(expression)
+    return _folder(_first_argument(expression, asset.end()) if asset else expression, path, app_folder), bool(asset)
 
 
 def _modules_of_layer(layer: BuiltFolder) -> tuple[str, ...]:

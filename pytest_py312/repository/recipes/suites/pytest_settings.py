@@ -73,8 +73,8 @@ def read_pytest_settings(texts_of: Mapping[str, str]) -> PytestSettings:
             ignored=tuple(ignored_paths(options)),
             skipped_folders=values.get("norecursedirs") or PytestSettings().skipped_folders,
             import_mode=any(option.startswith("--import-mode") for option in options),
-            # the INI reader converts keys to lower case
             strict_line=_strict_line(text),
+            # the INI reader converts keys to lower case
             django_settings=next((" ".join(values[key]) for key in values if key.upper() == _DJANGO_SETTINGS_KEY), ""),
         )
     return PytestSettings()
