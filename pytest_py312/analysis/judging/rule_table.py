@@ -263,6 +263,18 @@ RULES: dict[str, RuleMeaning] = {
     "int-enum-text": _changes_silently(
         (3, 11), "str() returns the number of {0} instead of its name", "write member.name, or repr(member)"
     ),
+    "thread-at-exit": _changes_silently(
+        (3, 12), "{0}, which atexit calls, starts a thread: a RuntimeError while the interpreter ends",
+        "do the work in the function itself, or before the program ends",
+    ),
+    "strict-certificates": _changes_silently(
+        (3, 13), "{0} verifies strictly (VERIFY_X509_STRICT): certificates of an own authority that do not follow "
+        "RFC 5280 are rejected", "issue them with the extensions of RFC 5280, or unset the flag of the context",
+    ),
+    "start-method": _changes_silently(
+        (3, 14), "{0} starts children by forkserver instead of fork: they do not inherit what the program has set, and "
+        "their arguments have to be picklable", 'pass what they need as arguments, or get_context("fork")',
+    ),
     "implicit-optional": _changes_silently(
         (3, 11), "get_type_hints({0}) no longer makes a parameter with the default None optional",
         "write X | None, or Optional[X]",

@@ -134,7 +134,9 @@ def _scan_tree(tree: ast.Module, text: str, path: str, local_modules: frozenset[
     if scan.event_loop_uses:
         guarded_public += guarded_functions.guard_event_loop_uses(scan, tree)
     classes = definitions.finish_classes(scan)
-    arguments.report_forks_with_threads(scan)
+    arguments.report_process_starts(scan)
+    if "atexit.register" in text:
+        arguments.report_threads_at_exit(scan, tree)
     operators.report_element_truths(scan)
     to_characters = _character_converter(text)
     return FileFacts(

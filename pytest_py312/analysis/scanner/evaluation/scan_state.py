@@ -123,7 +123,7 @@ class ScanState:
     """Whether the file replaces itself in ``sys.modules``."""
     has_tar_filter: bool = False
     """Whether the file sets ``extraction_filter`` of a tar archive."""
-    fork_calls: list[tuple[ast.Call, str, int]] = field(default_factory=list)
+    process_starts: list[tuple[ast.Call, str, int]] = field(default_factory=list)
     """Calls that fork this process, with their names and guards."""
     truth_tests: list[tuple[ast.Name, int, Any]] = field(default_factory=list)
     asserted_positions: set[tuple[int, int]] = field(default_factory=set)

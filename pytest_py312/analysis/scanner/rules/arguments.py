@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from pytest_py312.analysis.scanner.evaluation import dynamic_names
 from pytest_py312.analysis.scanner.evaluation.names import last_name, resolve_name, stdlib_name
@@ -221,18 +221,47 @@ def sqlite_placeholders(scan: ScanState, node: ast.Call, arguments: Arguments) -
         scan.add_rule_match("sqlite-named", node, "sqlite3.Cursor.execute")
 
 
-def report_forks_with_threads(scan: ScanState) -> None:
-    """Match the forks of a file that also starts threads, once the whole file has been read."""
-    thread_classes = ("Thread", "Timer", "ThreadPoolExecutor", "ThreadPool")
-    if not any(reference.path.rpartition(".")[2] in thread_classes for reference in scan.references):
-        return
-    for node, name, guard in scan.fork_calls:
-        scan.guard = guard
-        scan.add_rule_match("fork-with-threads", node, name, sure=False)
+def report_process_starts(scan: ScanState) -> None:
+    """Match the starts of processes that depend on what else a file does, once the whole file has been read."""
+    names = {reference.path.rpartition(".")[2] for reference in scan.references}
+    has_threads = not names.isdisjoint({"Thread", "Timer", "ThreadPoolExecutor", "ThreadPool"})
+    chooses_start_method = not names.isdisjoint({"set_start_method", "get_context"})
+    for node, name, guard in scan.process_starts:
+        is_fork = name.endswith(("fork", "forkpty"))
+        if has_threads if is_fork else not chooses_start_method:
+            scan.guard = guard
+            scan.add_rule_match("fork-with-threads" if is_fork else "start-method", node, name, sure=False)
 
 
-def note_fork(scan: ScanState, node: ast.Call, value: Value, _arguments: Arguments) -> None:
-    scan.fork_calls.append((node, stdlib_name(value), scan.guard))
+def note_process_start(scan: ScanState, node: ast.Call, value: Value, arguments: Arguments) -> None:
+    if "mp_context" not in arguments.keywords:
+        scan.process_starts.append((node, stdlib_name(value), scan.guard))
+
+
+def report_threads_at_exit(scan: ScanState, tree: ast.Module) -> None:
+    """Match functions that ``atexit`` calls and that start a thread themselves.
+
+    "Changed in version 3.12: Attempts to start a new thread [...] in a registered function now leads to RuntimeError."
+    (https://docs.python.org/3.12/library/atexit.html#atexit.register)
+    """
+    functions = {node.name: node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+    for name in sorted(_functions_at_exit(tree, functions)):
+        calls = [node for node in ast.walk(functions[name]) if isinstance(node, ast.Call)]
+        starts = [call for call in calls if last_name(call.func) == "start" and not call.args]
+        if starts and any(last_name(call.func) in ("Thread", "Timer") for call in calls):
+            scan.add_rule_match("thread-at-exit", starts[0], name, sure=False)
+
+
+def _functions_at_exit(tree: ast.Module, functions: Mapping[str, ast.FunctionDef]) -> set[str]:
+    """Return those of the functions that are registered by a call or as decorator."""
+    decorated = {
+        name
+        for name, function in functions.items()
+        if any(ast.unparse(decorator) == "atexit.register" for decorator in function.decorator_list)
+    }
+    calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call) and node.args)
+    called = {last_name(call.args[0]) for call in calls if ast.unparse(call.func) == "atexit.register"}
+    return decorated | (called & functions.keys())
 
 
 def boolean_action(scan: ScanState, node: ast.Call, arguments: Arguments) -> None:
@@ -253,6 +282,16 @@ def loader_method(scan: ScanState, node: ast.Call, name: str) -> None:
 
 WARNING_CLASSES = frozenset({"urllib.request.FancyURLopener", "urllib.request.URLopener"})
 """Classes that warn when they, or classes derived from them, are instantiated."""
+
+
+PROCESS_STARTS = (
+    "os.fork", "os.forkpty", "pty.fork",
+    "multiprocessing.Process", "multiprocessing.Pool", "concurrent.futures.ProcessPoolExecutor",
+)  # fmt: skip
+
+
+def _has_own_authority(_node: ast.Call, arguments: Arguments) -> bool:
+    return len(arguments) > 1 or not {"cafile", "capath", "cadata"}.isdisjoint(arguments.keywords)
 
 
 def _is_wide_number(node: ast.Call, _arguments: Arguments) -> bool:
@@ -322,7 +361,8 @@ ARGUMENT_RULES: dict[str, ArgumentRule] = {
     "asyncio.wait": match_calls("wait-of-coroutines", _waits_for_coroutines),
     **dict.fromkeys(("asyncio.gather", "asyncio.ensure_future"), event_loop_needed),
     "shutil.unpack_archive": unpack_archive,
-    **dict.fromkeys(("os.fork", "os.forkpty", "pty.fork"), note_fork),
+    **dict.fromkeys(PROCESS_STARTS, note_process_start),
+    "ssl.create_default_context": match_calls("strict-certificates", _has_own_authority),
     **dict.fromkeys(("asyncio.get_child_watcher", "asyncio.set_child_watcher"), match_calls("child-watcher")),
     **dict.fromkeys(WARNING_CLASSES, match_calls("url-opener")),
     **{

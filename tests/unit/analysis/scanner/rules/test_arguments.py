@@ -6,8 +6,9 @@ from pytest_py312.analysis.judging.rule_table import NEW_FEATURES, RULES
 from tests.unit.analysis.fake_interpreters import codes, facts_of, judge_texts
 
 IMPORTS = """\
-import argparse, asyncio, array, collections, enum, copy, datetime, decimal, functools, itertools, math, os, pathlib
-import fileinput, random, re, shlex, shutil, socket, sqlite3, ssl, tarfile, threading, types, typing, urllib.request
+import argparse, asyncio, array, atexit, concurrent.futures, collections, enum, copy, datetime, decimal, functools
+import itertools, math, os, pathlib, fileinput, multiprocessing, random, re, shlex, shutil, socket, sqlite3, ssl
+import tarfile, threading, types, typing, urllib.request
 import importlib.metadata as metadata
 import xml.etree.ElementTree as ET
 from unittest import mock
@@ -83,6 +84,12 @@ def rules_of(text: str) -> list[str]:
         ("typing.NamedTuple('A', a=int)", "named-tuple-keywords"),
         ("copy.copy(itertools.chain())", "itertools-copy"),
         ("threading.Thread()\nos.fork()", "fork-with-threads"),
+        ("atexit.register(end)\ndef end():\n    threading.Thread(target=print).start()", "thread-at-exit"),
+        ("@atexit.register\ndef end():\n    t = threading.Timer(1, print)\n    t.start()", "thread-at-exit"),
+        ("class A:\n    def end(self): threading.Thread().start()\natexit.register(A().end)", "thread-at-exit"),
+        ("ssl.create_default_context(cafile='ca.pem')", "strict-certificates"),
+        ("multiprocessing.Process(target=work).start()", "start-method"),
+        ("concurrent.futures.ProcessPoolExecutor(2)", "start-method"),
         ("if NotImplemented: pass", "not-implemented-truth"),
         ("def f(root):\n    a = root.find('b')\n    if a: print(a.text)", "element-truth"),
         ("def f(root):\n    a = root.find('b')\n    print(a.text)\n    return not a", "element-truth"),
@@ -176,6 +183,11 @@ def test_code_that_releases_refuse_or_warn_about_is_matched(text: str, rule: str
         "typing.NamedTuple('A', [('a', int)])",
         "copy.copy([1])",
         "os.fork()",
+        "def end(): threading.Thread().start()",
+        "atexit.register(end)\ndef end(): worker.join()",
+        "ssl.create_default_context()",
+        "multiprocessing.set_start_method('fork')\nmultiprocessing.Process().start()",
+        "concurrent.futures.ProcessPoolExecutor(2, mp_context=x)",
         "if x is NotImplemented: pass",
         "if ET.fromstring('<a/>').find('b') is not None: pass",
         "if ET.fromstring('<a/>').findall('b'): pass",
