@@ -208,7 +208,8 @@ class InstallRecipe:
     A cell runs them; if none of their tests passes, that is no gap of the proof.
     """
     further_paths: tuple[str, ...] = ()
-    """Files or folders with tests, relative to the service, that other runs of pytest of the same job name."""
+    """Files or folders with tests, relative to the service: those that other runs of pytest of the same job name, and
+    the files that a run of unittest loads."""
     warning_options: tuple[str, ...] = ()
     """The values of ``-W`` of the interpreter that runs the tests."""
     runs_pytest: bool = False

@@ -34,6 +34,8 @@ _COMPUTED = re.compile(rf"[${{}}`]|{re.escape(UNKNOWN)}")
 _SHOWN_LENGTH = 200
 """Characters of a command that a sentence names."""
 _TEST_DEPTH = 8
+_FILE_LIMIT = 500
+"""Maximum number of files of a run of unittest."""
 _TEST_CASE = re.compile(r"^[ \t]*class[ \t]+\w+[ \t]*\([ \t]*[^)\s]|\bload_tests\b", re.MULTILINE)
 _WARNING_OPTION = re.compile(r"(?:-W|--pythonwarnings=)(.+)", re.DOTALL)
 _LEAVING_OUT = frozenset({"--ignore", "--ignore-glob", "--deselect"})
@@ -209,6 +211,33 @@ def _has_test_cases(tree: Tree, folder: str) -> bool:
     """Return whether unittest may find tests in a folder: a class with a base, or ``load_tests``."""
     files = islice((file for file in tree.scan_folder(folder, depth=_TEST_DEPTH).files if file.endswith(".py")), 200)
     return any(_TEST_CASE.search(tree.read_or_none(join_path(folder, file)) or "") for file in files)
+
+
+def unittest_files(tree: Tree, run: CommandRun, service_path: str) -> tuple[str, ...]:
+    """Return the files of a service, relative to it, that a run of unittest loads: pytest collects other names.
+
+    ``python -m unittest tests/*_tests.py``, ``unittest tests.app_tests``, ``unittest discover -s tests -p "*Test.py"``.
+    """
+    words = without_python(run.words)
+    if words[:1] != ("unittest",) or run.folder is None:
+        return ()
+    if "discover" in words:
+        name = option_of(words, "-p", "--pattern") or "test*.py"
+        patterns = [
+            posixpath.normpath(join_path(_start_of_discovery(words), f"{'*/' * depth}{name}")) for depth in range(4)
+        ]
+    else:
+        operands = [word for word in words[1:] if word[:1] != "-"]
+        modules = [word.replace(".", "/") for word in operands if not word.endswith(".py")]
+        patterns = [word for word in operands if word.endswith(".py")]
+        patterns += [f"{path}.py" for module in modules for path in (module, posixpath.dirname(module)) if path]
+    files = [path for path in tree.scan_folder(service_path, depth=_TEST_DEPTH).files if path.endswith(".py")]
+    places = {path: posixpath.relpath(join_path(service_path, path), run.folder) for path in files}
+    return tuple(
+        path
+        for path, place in places.items()
+        if any(place.count("/") == pattern.count("/") and fnmatchcase(place, pattern) for pattern in patterns)
+    )[:_FILE_LIMIT]
 
 
 def collects_around(run: CommandRun, tree: Tree, service_path: str) -> bool:

@@ -19,6 +19,7 @@ from pytest_py312.repository.recipes.suites.suite_commands import (
     is_further_test,
     repeated_test,
     runs_pytest,
+    unittest_files,
     values_of,
     warning_options,
 )
@@ -76,7 +77,7 @@ def make_suite_recipe(tree: Tree, source: str, walk: CommandWalk, run: CommandRu
         prepare=tuple(islice(_preparations(tree, walk.runs, service_path), VARIABLE_LIMIT)),
         ignored_tests=tuple(dict.fromkeys(_ignored_tests(run, walk.runs, service_path))),
         deselected_tests=deselected_tests(tree, walk.runs, service_path),
-        further_paths=further_paths(tree, run, walk.runs, service_path),
+        further_paths=further_paths(tree, run, walk.runs, service_path) + unittest_files(tree, run, service_path),
         warning_options=of_python,
         runs_pytest=runs_pytest(run.words),
         pytest_warnings=of_pytest,

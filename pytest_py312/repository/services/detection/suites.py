@@ -58,7 +58,8 @@ def find_suite(
     :param texts_of: texts of the existing :data:`INI_FILES`.
     :param inner: folders of nested services, whose tests are their own.
     :param modules: texts of those of :data:`READ_MODULES` that exist.
-    :param further: files and folders with tests that another run of pytest has, beside the one that is detected.
+    :param further: files and folders with tests that another run of pytest has, beside the one that is detected, and
+        files that unittest loads.
     """
     settings = read_pytest_settings(texts_of)
     django = _django_settings(modules.get("manage.py", ""), settings, files)
@@ -68,6 +69,12 @@ def find_suite(
     if not tests and _ONE_FILE in files and _HAS_TEST.search(modules.get(_ONE_FILE, "")):
         suite = Suite(kind=SuiteKind.PYTEST, arguments=(_ONE_FILE,))
         return DetectedSuite(suite=suite, assumption=f"has no test files by pytest's names, so its {_ONE_FILE} is run")
+    unusual = tuple(path for path in further if path.endswith(".py") and path not in tests and path in files)
+    if not tests and unusual:
+        suite = Suite(kind=SuiteKind.PYTEST, arguments=unusual)
+        return DetectedSuite(
+            suite=suite, assumption="has no test files by pytest's names: those of its unittest are run"
+        )
     if not tests and not settings.source:
         return DetectedSuite(suite=None)
     if not tests and not settings.testpaths:
@@ -84,6 +91,7 @@ def find_suite(
         reached, left_out = [path for path in tests if _is_reached(path, commanded)], no_tests
     else:
         arguments, reached, left_out = _pytest_arguments(tests)
+        arguments = (*(arguments or (".",)), *unusual) if unusual else arguments
     arguments += tuple(f"--ignore={folder}" for folder in inner if _is_reached(folder, arguments))
     mode = "importlib" if not settings.import_mode and _has_module_conflict(reached, set(files)) else ""
     clause = _describe_left_out(left_out)

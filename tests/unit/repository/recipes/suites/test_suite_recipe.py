@@ -1073,3 +1073,26 @@ def test_a_job_that_does_not_install_the_service_says_nothing_of_it(tmp_path: Pa
         {".github/workflows/ci.yml": "jobs:\n  t:\n    steps:\n    - run: pip install six\n    - run: pytest\n"},
     )
     assert read_workflow_recipe(tree, "services/a", "a", around=True) is None
+
+
+@pytest.mark.parametrize(
+    ("command", "loaded"),
+    [
+        ("python -m unittest tests/*_tests.py", ["tests/app_tests.py"]),
+        ("python3 -m unittest tests.app_tests tests.test_app.Case", ["tests/app_tests.py", "tests/test_app.py"]),
+        ("python -m unittest discover -s tests -p '*_tests.py'", ["tests/app_tests.py", "tests/unit/more_tests.py"]),
+        ("python -m unittest discover tests", ["tests/test_app.py", "tests/unit/testmore.py"]),
+        ("pytest tests", []),
+    ],
+)
+def test_the_files_that_a_run_of_unittest_loads(tmp_path: Path, command: str, loaded: list[str]) -> None:
+    files = ("tests/app_tests.py", "tests/test_app.py", "tests/unit/more_tests.py", "tests/unit/testmore.py")
+    job = f"jobs:\n  t:\n    steps:\n    - run: pip install -r dev.txt\n    - run: {command}\n"
+    folder = "    defaults: {run: {working-directory: services/a}}\n    steps:\n"
+    tests = {f"services/a/{name}": "class Case(unittest.TestCase): ...\n" for name in files}
+    tree = write(tmp_path, {".github/workflows/ci.yml": job.replace("    steps:\n", folder), **tests})
+
+    recipe = read_workflow_recipe(tree, "services/a", "a")
+
+    assert recipe is not None
+    assert sorted(recipe.further_paths) == loaded

@@ -235,3 +235,17 @@ def test_what_another_run_of_the_job_tests_is_run_as_well(settings: dict[str, st
     suite = find_suite(tests, folders, settings, further=("tests/functional",)).suite
     assert suite is not None
     assert suite.arguments == arguments
+
+
+@pytest.mark.parametrize(
+    ("files", "arguments"),
+    [
+        (["app.py", "tests/app_tests.py"], ("tests/app_tests.py",)),
+        (["app.py", "tests/test_app.py", "tests/app_tests.py"], ("tests", "tests/app_tests.py")),
+        (["app.py", "test_app.py", "tests/app_tests.py"], (".", "tests/app_tests.py")),
+    ],
+)
+def test_files_of_unittest_with_other_names_are_named(files: list[str], arguments: tuple[str, ...]) -> None:
+    suite = find_suite(files, ["tests"], {}, further=("tests/app_tests.py",)).suite
+    assert suite is not None
+    assert suite.arguments == arguments
