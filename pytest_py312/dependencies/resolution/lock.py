@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -22,6 +22,8 @@ PROJECT_NAME = r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)"
 """Pattern of a project's name, as a group."""
 MAX_NEWER_ATTEMPTS = 8
 """Number of resolutions that are tried with newer versions of what is required directly."""
+MAX_KEPT_VERSIONS = 5
+"""Number of versions from earlier commands for which a resolution is tried that keeps them."""
 
 _EXACT = re.compile(rf"{PROJECT_NAME}\s*(?:\[[^\]]*\])?\s*(?:===?\s*[^*,\s;]+|@\s.+)(?:\s.*|;.*)?", re.DOTALL)
 
@@ -190,17 +192,51 @@ def resolve_parts(request: ResolutionRequest, resolve: Callable[[ResolutionReque
     """
     pins: dict[str, Pin] = {}
     replaced: list[Pin] = []
+    required: set[str] = set()
     for part in parts_of(request):
         kept = (pin for pin in pins.values() if pin.version and not (part.upgrade and pin.name in part.names))
         part = replace(part, installed=tuple(f"{pin.name}=={pin.version}" for pin in kept))
         if part.provided:
             pins = {pin.name: pin for pin in _resolve_provided(part, resolve).pins} | pins
             continue
-        resolved = {pin.name: pin for pin in resolve(part).pins}
+        lock = resolve(part)
+        if not part.by_uv:
+            lock = _with_kept_versions(part, lock, required - part.names, resolve)
+        required |= part.names
+        resolved = {pin.name: pin for pin in lock.pins}
         replaced += [pin for pin in pins.values() if pin.from_source and resolved.get(pin.name, pin).line != pin.line]
         pins |= resolved
     in_order = tuple(sorted(pins.values(), key=lambda pin: pin.name))
     return DependencyLock(pins=in_order, created=clock.timestamp(), replaced=tuple(replaced))
+
+
+def _with_kept_versions(
+    part: ResolutionRequest,
+    lock: DependencyLock,
+    names: Set[str],
+    resolve: Callable[[ResolutionRequest], DependencyLock],
+) -> DependencyLock:
+    """Return ``lock`` with the installed versions of ``names`` that pip keeps where a resolver may give them up.
+
+    Of several distributions that nothing requires directly, pip chooses the versions in the order of their names, and
+    takes what is installed first (``PipProvider.get_preference``). So an installed version stays if it fits to the
+    versions of what is required directly, and only later names have to go back for it.
+    """
+    installed = dict(line.split("==", 1) for line in part.installed)
+    chosen = lock.versions
+    given_up = [name for name in sorted(names & installed.keys() & chosen.keys()) if chosen[name] != installed[name]]
+    fixed = [f"{pin.name}=={pin.version}" for pin in lock.pins if pin.version and pin.name in part.names]
+    for name in given_up[:MAX_KEPT_VERSIONS]:
+        kept = f"{name}=={installed[name]}"
+        try:
+            other = resolve(replace(part, constraints=(*part.constraints, *fixed, kept)))
+        except (Unresolvable, Undetermined):
+            continue
+        gone_back = {each for each, version in other.versions.items() if lock.versions.get(each, version) != version}
+        if all(name <= each for each in gone_back.difference(installed)):
+            lock = other
+            fixed.append(kept)
+    return lock
 
 
 _RELEASED_DAILY = ("boto3", "botocore")

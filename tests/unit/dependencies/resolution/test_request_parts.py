@@ -88,6 +88,45 @@ def test_what_a_command_upgrades_is_not_preferred_as_it_is() -> None:
     assert resolved(request, answers)[1] == ["", "c==1"]
 
 
+@pytest.mark.parametrize(
+    ("kept", "versions"),
+    [
+        ("a==1 top==2 z==1", "a==1 top==2 z==1"),  # z, which comes after a, goes back for it
+        ("", "a==9 top==2 z==9"),  # what is required directly does not allow it
+    ],
+)
+def test_a_version_of_an_earlier_command_stays_where_pip_keeps_it(kept: str, versions: str) -> None:
+    """https://pip.pypa.io/en/stable/topics/more-dependency-resolution/: pip takes what is installed first."""
+
+    def resolve(part: ResolutionRequest) -> DependencyLock:
+        if part.lines == ("a==1",):
+            return DependencyLock(pins=(pin("a==1"),))
+        if not part.constraints:
+            return DependencyLock(pins=tuple(map(pin, ("a==9", "top==2", "z==9"))))
+        assert part.constraints == ("top==2", "a==1")
+        if not kept:
+            raise Unresolvable([Finding(code="PY101", message="no")])
+        return DependencyLock(pins=tuple(map(pin, kept.split())))
+
+    first = ResolutionRequest(lines=("a==1",), position=0)
+    lock = resolve_parts(ResolutionRequest(lines=("top",), position=1, others=(first,)), resolve)
+
+    assert " ".join(f"{name}=={version}" for name, version in lock.versions.items()) == versions
+
+
+def test_a_version_for_which_an_earlier_name_would_go_back_is_replaced() -> None:
+    def resolve(part: ResolutionRequest) -> DependencyLock:
+        if part.lines == ("m==1",):
+            return DependencyLock(pins=(pin("m==1"),))
+        others = ("b==1", "m==1") if part.constraints else ("b==9", "m==9")
+        return DependencyLock(pins=tuple(map(pin, (*others, "top==2"))))
+
+    first = ResolutionRequest(lines=("m==1",), position=0)
+    lock = resolve_parts(ResolutionRequest(lines=("top",), position=1, others=(first,)), resolve)
+
+    assert lock.versions == {"b": "9", "m": "9", "top": "2"}
+
+
 def provided(newest: str, fitting: str = "", *, first: str = "b==1") -> tuple[dict[str, str], tuple[str, ...]]:
     """Lock ``first``, and what a platform provides; return the versions, and the bounds of those that have to fit.
 
