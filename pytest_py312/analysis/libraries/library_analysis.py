@@ -1,17 +1,14 @@
 """Analyze the distributions installed for a service on the target, and cache the result beside the environment."""
 
-import hashlib
 import json
 import re
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from pytest_py312.analysis.files.file_kinds import is_runtime_file
@@ -26,29 +23,25 @@ from pytest_py312.analysis.libraries.findings import (
     locate_problems,
 )
 from pytest_py312.analysis.libraries.import_graph import EnvironmentModules, ImportRoot, InstalledLibrary
+from pytest_py312.analysis.libraries.library_inputs import LibraryInputs, collect_inputs
 from pytest_py312.analysis.libraries.missing_requirements import (
-    DeclaredRequirements,
     ExcludedRequirement,
     OwnImports,
-    declared_requirements,
     excluded_requirements,
     missing_modules,
     requirement_findings,
     tool_only_distributions,
-    unrequired_distributions,
 )
 from pytest_py312.analysis.libraries.refused_versions import refused_version_findings
 from pytest_py312.analysis.libraries.service_imports import (
     NeighborModules,
     external_imports,
-    own_module_names,
     used_files,
 )
 from pytest_py312.analysis.libraries.setuptools_state import SetuptoolsState
 from pytest_py312.analysis.libraries.summaries.reader import LibraryReader, names_only_summary
 from pytest_py312.analysis.libraries.summaries.summarize import queries_of
 from pytest_py312.analysis.libraries.unprovided_imports import (
-    Providers,
     describe_unprovided,
     reached_files,
     unprovided_imports,
@@ -65,12 +58,11 @@ from pytest_py312.analysis.oracle.probe_protocol import InterpreterUnavailable
 from pytest_py312.analysis.scanner.facts.stdlib_queries import InterpreterAnswers
 from pytest_py312.analysis.services.service_analysis import AnalysisResult
 from pytest_py312.core.files import write_json_atomically
-from pytest_py312.core.model.findings import Finding, Interpreter, Location
-from pytest_py312.core.model.fleet import Cell, Service, cells_of
+from pytest_py312.core.model.findings import Finding, Interpreter
+from pytest_py312.core.model.fleet import Cell, Service
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.core.serialization import decode, encode
-from pytest_py312.core.service_patterns import matches
 from pytest_py312.dependencies.diagnosis.compatibility import target_environment
 from pytest_py312.dependencies.installation.findings import setuptools_changes, setuptools_remedy
 from pytest_py312.dependencies.installation.installer import Installer
@@ -79,9 +71,7 @@ from pytest_py312.dependencies.resolution.lock import Undetermined
 from pytest_py312.dependencies.store.distribution_store import DistributionStore
 from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
 from pytest_py312.repository.services.detection.suites import settings_of_suite
-from pytest_py312.repository.services.requirements.sources import additional_services
 from pytest_py312.repository.tree import Tree, join_path
-from pytest_py312.runners.fingerprints import code_digest
 from pytest_py312.runners.runner import CellUnavailable, Runner
 
 
@@ -124,7 +114,15 @@ class LibraryAnalyzer:
         :param baseline_installation: installation on the baseline.
         """
         try:
-            inputs = self._collect_inputs(cell, installation, baseline_installation)
+            inputs = collect_inputs(
+                cell,
+                installation,
+                baseline_installation,
+                plan=self._plan,
+                request_builder=self._installer.request_builder,
+                source=self._read(cell.service),
+                neighbors=self._neighbors,
+            )
             cache_file = inputs.cache_path(cell)
             cached = _read_cached(cache_file)
             if cached is not None:
@@ -136,7 +134,7 @@ class LibraryAnalyzer:
             write_json_atomically(cache_file, encode(result))
         return result
 
-    def _judge(self, cell: Cell, inputs: "_AnalysisInputs") -> AnalysisResult:
+    def _judge(self, cell: Cell, inputs: LibraryInputs) -> AnalysisResult:
         """Return the findings, and which imports leave the service unproven.
 
         :raises InterpreterUnavailable, Undetermined, CellUnavailable: an interpreter could not be queried, or an import
@@ -172,7 +170,7 @@ class LibraryAnalyzer:
         )
 
     def _unprovided_reason(
-        self, cell: Cell, inputs: "_AnalysisInputs", roots: Sequence[ImportRoot], installed: EnvironmentModules
+        self, cell: Cell, inputs: LibraryInputs, roots: Sequence[ImportRoot], installed: EnvironmentModules
     ) -> str:
         """Return which imports of the service its requirements do not provide; empty if they provide all.
 
@@ -195,7 +193,7 @@ class LibraryAnalyzer:
             [item for item in unprovided if item.owner or failures.get(item.module)], cell.interpreter
         )
 
-    def _environment_modules(self, cell: Cell, inputs: "_AnalysisInputs") -> EnvironmentModules:
+    def _environment_modules(self, cell: Cell, inputs: LibraryInputs) -> EnvironmentModules:
         entries = inputs.installation.distributions
         # the source of the service itself is checked in the repository
         own = {name for name, path in inputs.source_trees.items() if path == cell.service.path}
@@ -227,7 +225,7 @@ class LibraryAnalyzer:
             for entry in entries
         ]
 
-    def _advice(self, cell: Cell, inputs: "_AnalysisInputs", problem: LocatedProblem) -> ImportRemedy:
+    def _advice(self, cell: Cell, inputs: LibraryInputs, problem: LocatedProblem) -> ImportRemedy:
         """Return what to do about a distribution that fails on import, as far as trials and the index show it.
 
         To require setuptools, where that is what is missing, is a smaller change than another version.
@@ -258,7 +256,7 @@ class LibraryAnalyzer:
         results = self._installer.trials.imports_with(cell, (requirement,), (module,))
         return results is not None and results.get(module) == ""
 
-    def _upgrade_advice(self, cell: Cell, inputs: "_AnalysisInputs", problem: LocatedProblem) -> str:
+    def _upgrade_advice(self, cell: Cell, inputs: LibraryInputs, problem: LocatedProblem) -> str:
         build = self._runner.find_interpreter(cell.interpreter)
         try:
             index = self._installer.trials.index(cell)
@@ -289,66 +287,7 @@ class LibraryAnalyzer:
             return {}
         return self._installer.check_imports(cell.baseline_cell, modules)
 
-    # -- inputs of the analysis
-
-    def _collect_inputs(
-        self, cell: Cell, installation: Installation, baseline_installation: Installation
-    ) -> "_AnalysisInputs":
-        service = cell.service
-        request_builder = self._installer.request_builder
-        required = tuple(source for source in service.test_requirements if not source.assumed)
-        declared = service
-        if required != service.test_requirements:  # what only the assumed tools bring is required by nothing
-            declared = replace(service, name=f"{service.name}+declared", test_requirements=required)
-        requirement_sets = [
-            request_builder.requirements.of(owner) for owner in (declared, *additional_services(service))
-        ]
-        run_time: dict[str, set[str]] = {}
-        deployed = replace(service, name=f"{service.name}+run-time", test_requirements=(), separate_tests=False)
-        for item in request_builder.requirements.of(deployed).entries:
-            run_time.setdefault(item.name, set()).update(_extras(item.text))
-        for entry in installation.distributions:
-            if entry.is_of_repository:  # required by path
-                run_time.setdefault(entry.name, set())
-        own_trees = [
-            entry
-            for entry in installation.distributions
-            if entry.is_of_repository and request_builder.folders.is_built_from(service.path, entry)
-        ]
-        source = self._read(service)
-        return _AnalysisInputs(
-            source=source,
-            local_names=own_module_names(service, [facts.path for facts in source.facts], self._tree, self._neighbors),
-            run_time=run_time,
-            mentioned=frozenset(
-                {
-                    *(item.name for requirements in requirement_sets for item in requirements.entries),
-                    *request_builder.required_by_trees(cell, own_trees),
-                }
-            ),
-            installation=installation,
-            baseline_installation=baseline_installation,
-            own_lines=tuple(
-                (str(item.location), f"{item.name}; {item.entry.marker}" if item.entry.marker else item.name)
-                for item in requirement_sets[0].entries
-            ),
-            places={item.name: item.location for item in reversed(requirement_sets[0].entries)},
-            intermediate=tuple(planned_cell.interpreter for planned_cell in cells_of(self._plan, service)),
-            source_trees={
-                entry.name: path
-                for path in request_builder.requirements.source_trees(service)
-                for entry in installation.distributions
-                if request_builder.folders.is_built_from(path, entry)
-            },
-            installed_alone=request_builder.requirements.installed_alone(service),
-            left_out=request_builder.requirements.production_leaves_out(service),
-            is_waived=any(
-                waiver.code == "PY120" and matches(waiver.service, service.name, service.path)
-                for waiver in self._plan.waivers
-            ),
-        )
-
-    def _evidence(self, cell: Cell, inputs: "_AnalysisInputs", installed: EnvironmentModules) -> Evidence:
+    def _evidence(self, cell: Cell, inputs: LibraryInputs, installed: EnvironmentModules) -> Evidence:
         """Query the interpreters about the suspicious uses of the installed distributions."""
         queries = queries_of(
             module.suspect_facts
@@ -372,93 +311,7 @@ class LibraryAnalyzer:
         return Evidence(baseline=ask(baseline), target=ask(cell.interpreter), intermediate=intermediate)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _AnalysisInputs:
-    """Everything that the result depends on, except the code itself.
-
-    ``local_names`` are the top-level names of the service's own modules. ``run_time`` maps the projects in its run-time
-    requirement files to the requested extras; ``mentioned`` are the projects in any of its requirement files.
-    ``own_lines`` are the places of its requirements, with their names and markers.
-    """
-
-    source: ScannedSource
-    local_names: frozenset[str]
-    run_time: Mapping[str, Collection[str]]
-    mentioned: frozenset[str]
-    installation: Installation
-    baseline_installation: Installation
-    own_lines: tuple[tuple[str, str], ...]
-    places: Mapping[str, Location]
-    """Where each project is required, by normalised name."""
-    intermediate: tuple[Interpreter, ...]
-    source_trees: Mapping[str, str]
-    """The folders of the repository that distributions are built from, by the names of these."""
-    installed_alone: frozenset[str]
-    left_out: frozenset[str] = frozenset()
-    """What the service's image leaves out although distributions in it require it."""
-    is_waived: bool = False
-    """Whether the plan accepts imports that nothing provides."""
-
-    def providers(self, cell: Cell, build: InterpreterBuild) -> Providers:
-        """Return whose requirements the installed distributions are."""
-        entries = self.installation.distributions
-        declared = self.declared(cell)
-        preinstalled = dict.fromkeys(line.partition("==")[0] for line in build.preinstalled)
-        recipe = cell.service.recipe
-        # with several images, the recipe is that of one, and another may have what the start imports
-        is_certain = recipe is not None and recipe.is_complete and recipe.is_closed and len(cell.service.images) == 1
-        libraries = {
-            entry.name: None
-            for entry in entries
-            if entry.is_of_repository and self.source_trees.get(entry.name) != cell.service.path
-        }
-        deployed = {**self.run_time, **preinstalled, **libraries}
-        return Providers(
-            gate_only=unrequired_distributions(entries, {**dict.fromkeys(declared.mentioned), **preinstalled}),
-            run_time=self.run_time_distributions(cell),
-            undeployed=unrequired_distributions(entries, deployed) if is_certain else frozenset(),
-        )
-
-    def run_time_distributions(self, cell: Cell) -> frozenset[str] | None:
-        """Return the distributions that the service has at run time; ``None`` if its requirements are unknown."""
-        return self.declared(cell).run_time_closure - self.left_out if cell.service.requirements else None
-
-    def declared(self, cell: Cell) -> DeclaredRequirements:
-        """Return what the service requires, from its files and the installed metadata."""
-        return declared_requirements(
-            self.run_time, self.mentioned, self.installation.distributions, cell.interpreter, self.installed_alone
-        )
-
-    def cache_path(self, cell: Cell) -> Path:
-        """Return the file of the cached result, beside the environment that it is about."""
-        assert self.installation.environment is not None
-        environment = self.installation.environment
-        source_digest = hashlib.blake2b(digest_size=16)
-        for path, content in sorted(self.source.contents.items()):
-            source_digest.update(f"{path}\0{len(content)}\0".encode("utf-8", "surrogatepass"))
-            source_digest.update(content)
-        # what is reached from the start, and where it runs, depends on most of what discovery has found
-        service = replace(cell.service, owners=(), owners_source="", declarations=())
-        parts: list[Any] = [code_digest(), source_digest.hexdigest(), encode(service)]
-        parts += [sorted(self.local_names), sorted(self.mentioned), self.installation.imports]
-        parts += [sorted((name, sorted(extras)) for name, extras in self.run_time.items())]
-        parts += [sorted(self.own_lines)]
-        parts += [
-            [str(entry.folder) for entry in installation.distributions]
-            for installation in (self.installation, self.baseline_installation)
-        ]
-        parts += [str(interpreter) for interpreter in self.intermediate]
-        parts += [
-            self.is_waived,
-            sorted(self.left_out),
-            sorted(self.installed_alone),
-            sorted(self.source_trees.items()),
-        ]
-        digest = hashlib.sha256(json.dumps(parts).encode("utf-8", "surrogatepass")).hexdigest()[:24]
-        return environment.folder.with_name(f"{environment.key}.libraries-{digest}.json")
-
-
-def _setuptools_state(cell: Cell, inputs: _AnalysisInputs) -> SetuptoolsState:
+def _setuptools_state(cell: Cell, inputs: LibraryInputs) -> SetuptoolsState:
     without_pth = cell.service.runs_without_pth is not None
     return SetuptoolsState(
         target=cell.interpreter,
@@ -471,7 +324,7 @@ def _setuptools_state(cell: Cell, inputs: _AnalysisInputs) -> SetuptoolsState:
 
 
 def _missing_requirement_findings(
-    cell: Cell, inputs: _AnalysisInputs, roots: Sequence[ImportRoot], installed: EnvironmentModules
+    cell: Cell, inputs: LibraryInputs, roots: Sequence[ImportRoot], installed: EnvironmentModules
 ) -> list[Finding]:
     own_imports = OwnImports(
         roots=tuple(root for root in roots if is_runtime_file(root.path, cell.service.path)),
@@ -501,13 +354,6 @@ def _read_cached(cache_file: Path) -> AnalysisResult | None:
 
 def _versions(entries: Sequence[StoredDistribution]) -> dict[str, str]:
     return {entry.name: entry.version for entry in entries}
-
-
-def _extras(text: str) -> set[str]:
-    try:
-        return set(Requirement(text).extras)
-    except InvalidRequirement:
-        return set()
 
 
 def _owner_of_module(entries: Sequence[StoredDistribution], module: str) -> str | None:
