@@ -77,11 +77,26 @@ def discover(plan: Plan) -> Fleet:
         stage = stages.get((name, path))
         describe = partial(describe_service, plan, tree, stage, inner.get(path, ()), assumptions)
         services.append(read_or_mark(bare_service(plan, name, path, stage), describe))
-    of_locks: list[str] = []
+    of_parts: list[str] = []
     if not plan.services and not plan.stages:
-        services, of_locks = _without_shared_requirements(tree, services)
+        services, of_requirements = _without_shared_requirements(tree, services)
         services, of_images = _without_images_of_others(tree, services)
-        of_locks += of_images
+        of_parts = [*of_requirements, *of_images]
+    services, of_surroundings = _with_surroundings(plan, tree, services)
+    ordered = sorted(with_owners(plan, services), key=lambda service: (service.stage, service.path))
+    assumptions = [
+        *_describe_unassigned(plan, tree, paths, services),
+        *describe_assumed_baselines(services),
+        *of_parts,
+        *assumptions,
+        *of_surroundings,
+        *describe_sources_by_name(ordered),
+    ]
+    return Fleet(services=tuple(ordered), assumptions=tuple(assumptions))
+
+
+def _with_surroundings(plan: Plan, tree: Tree, services: list[Service]) -> tuple[list[Service], list[str]]:
+    """Add to the services what only the files around their folders show, and return what is assumed, as sentences."""
     services = _with_other_baselines(plan, services)
     services, of_packages = with_packed_folders(tree, with_shared_packages(tree, services))
     services, of_only_packages = with_only_packages(tree, services)
@@ -95,22 +110,7 @@ def discover(plan: Plan) -> Fleet:
     services, of_working_folders = with_working_folders(tree, services)
     services, of_test_tools = with_test_tools(plan, tree, services)
     services = [_without_lock_of_tests(service) for service in services]
-    ordered = sorted(with_owners(plan, services), key=lambda service: (service.stage, service.path))
-    assumptions = [
-        *describe_unassigned_files(
-            plan,
-            tree,
-            paths,
-            [needed for discovered in services for needed in discovered.settings.needs],
-            {
-                source.path
-                for discovered in services
-                for source in (*discovered.requirements, *(discovered.test_requirements if discovered.suite else ()))
-            },
-        ),
-        *describe_assumed_baselines(services),
-        *of_locks,
-        *assumptions,
+    return services, [
         *of_packages,
         *of_only_packages,
         *of_files_apart,
@@ -118,9 +118,18 @@ def discover(plan: Plan) -> Fleet:
         *of_package_suites,
         *of_working_folders,
         *of_test_tools,
-        *describe_sources_by_name(ordered),
     ]
-    return Fleet(services=tuple(ordered), assumptions=tuple(assumptions))
+
+
+def _describe_unassigned(plan: Plan, tree: Tree, paths: Sequence[str], services: Sequence[Service]) -> list[str]:
+    """Return which files belong to no service, and are neither needed nor read by one, as sentences."""
+    needed = [path for service in services for path in service.settings.needs]
+    sources = {
+        source.path
+        for service in services
+        for source in (*service.requirements, *(service.test_requirements if service.suite else ()))
+    }
+    return describe_unassigned_files(plan, tree, paths, needed, sources)
 
 
 def _without_shared_requirements(tree: Tree, services: list[Service]) -> tuple[list[Service], list[str]]:
