@@ -33,9 +33,9 @@ _ANY_VARIABLE = re.compile(r"\$\{[^}]*\}?|\$\w+", re.ASCII)
 _OTHER_IMAGES = frozenset(
     {
         "bash", "busybox", "caddy", "composer", "corretto", "dotnet", "elixir", "envoy", "erlang", "go", "golang",
-        "gradle", "haproxy", "haskell", "httpd", "java", "jdk", "jre", "kubectl", "mariadb", "maven", "memcached",
-        "mongo", "mysql", "nginx", "node", "nodejs", "openjdk", "php", "postgres", "rabbitmq", "redis", "ruby",
-        "rust", "scratch", "swift", "temurin", "terraform", "traefik",
+        "gradle", "haproxy", "haskell", "httpd", "java", "jdk", "jre", "keycloak", "kubectl", "mariadb", "maven",
+        "memcached", "mongo", "mysql", "nginx", "node", "nodejs", "openjdk", "php", "postgres", "rabbitmq", "redis",
+        "ruby", "rust", "scratch", "swift", "temurin", "terraform", "traefik",
     }
 )  # fmt: skip
 """Words in names of images that show what the image is for, which is not Python."""
@@ -81,9 +81,14 @@ def _after_unknown_prefix(word: TrackedText) -> TrackedText:
 
 
 def _names_other_image(reference: str, variables: Sequence[str]) -> bool:
-    """Whether the name of an image shows that it is no Python, whatever its variables are: ``${ARCH}-golang:1.22``."""
+    """Whether the name of an image shows that it is no Python, whatever its variables are.
+
+    ``${ARCH}-golang:1.22``, and ``$MAVEN_IMAGE`` by the name of the variable.
+    """
     name = reference.partition("@")[0].rpartition("/")[2].partition(":")[0]
     words = set(re.split(r"[-_.]+", _ANY_VARIABLE.sub("-", name).lower()))
+    if _ANY_VARIABLE.fullmatch(reference):
+        words.update(word for variable in variables for word in variable.lower().split("_"))
     return (
         not words.isdisjoint(_OTHER_IMAGES)
         and not any(word.startswith("py") for word in words)

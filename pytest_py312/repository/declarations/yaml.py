@@ -248,6 +248,11 @@ class _YamlReader:
                 self._add(
                     DeclarationRole.IGNORED, content or (scalar.start, scalar.end), subject=subject, declared=False
                 )
+            elif not targets and _is_empty_matrix_value(context, reference[0]):
+                self._add(
+                    DeclarationRole.FLOATING, content or (scalar.start, scalar.end), subject=subject, text=value,
+                    unknown_reason="The job has no matrix, so the value is empty: it is the Python of the machine.",
+                )  # fmt: skip
             elif not targets:
                 self._add_unknown(scalar, subject)
         elif value:
@@ -489,6 +494,19 @@ def _matrix_scalars(strategy: YamlNode | None, name: str) -> Iterator[tuple[Yaml
         if key == name:
             for scalar, item in scalars_of(value):
                 yield pair_context, scalar, item
+
+
+def _is_empty_matrix_value(context: YamlContext, expression: str) -> bool:
+    """Return whether a job of GitHub refers to a matrix that it does not have: ``${{ matrix.python-version }}``.
+
+    GitHub evaluates a property that does not exist to an empty string.
+    https://docs.github.com/en/actions/reference/workflows-and-actions/contexts
+    """
+    return (
+        re.match(r"\$\{\{\s*matrix\.", expression) is not None
+        and bool(list(context.nearest_values("runs-on")))
+        and not list(context.nearest_values("strategy"))
+    )
 
 
 def _default_scalars(

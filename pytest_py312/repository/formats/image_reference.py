@@ -12,6 +12,10 @@ _TAG = re.compile(
 _VERSION_IN_TAG = re.compile(
     r"(?:^|(?<=[-_.]))(?:python|py)?(?P<version>3\.(?P<minor>\d{1,2})(?:\.\d+)?)(?![\d.]|\w)", re.ASCII
 )
+_NAMED_VERSION_IN_TAG = re.compile(
+    r"(?:^|[-_.])python-?(?P<version>3\.(?P<minor>\d{1,2})(?:\.\d+)?)(?![\d.]|\w)", re.ASCII
+)
+"""``3.7.3-python3.13`` of an image that has a version of its own."""
 _VERSION_IN_NAME = re.compile(r"python-?(3)\.?(\d{1,2})(?!\d)", re.ASCII)
 
 _TAG_SCHEMES = {
@@ -126,9 +130,9 @@ def parse_python_image(reference: str) -> PythonImage | None:
         scheme = "official"
     scheme = "" if unguessable_reason else scheme
     tag_match = _TAG.match(tag) if scheme in ("official", "circleci", "lambda") else None
-    version_match = (
-        tag_match or _VERSION_IN_TAG.search(tag) if scheme or unguessable_reason or "python" in tag else None
-    )
+    named_match = None if scheme == "official" else _NAMED_VERSION_IN_TAG.search(tag)
+    is_of_python = bool(scheme or unguessable_reason) or "python" in tag
+    version_match = tag_match or named_match or (_VERSION_IN_TAG.search(tag) if is_of_python else None)
     if not version_match or not (scheme or unguessable_reason or "python3." in tag):
         name_match = _VERSION_IN_NAME.search(name.rpartition("/")[2])
         if name_match and not unguessable_reason:

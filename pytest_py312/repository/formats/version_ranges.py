@@ -202,6 +202,12 @@ def oldest_included(constraint: str, interpreters: Sequence[Interpreter]) -> Int
     return next((interpreter for interpreter in sorted(interpreters) if range_includes(constraint, interpreter)), None)
 
 
+def is_past(constraint: str, interpreter: Interpreter) -> bool:
+    """Return whether ``constraint`` includes newer minor versions than ``interpreter``, and no other."""
+    oldest = oldest_included(constraint, _POSSIBLE_MINORS)
+    return oldest is not None and oldest > interpreter
+
+
 @lru_cache(maxsize=4096)
 def single_minor(constraint: str) -> Interpreter | None:
     """Return the only minor version that ``constraint`` includes; ``None`` if there are none or several."""

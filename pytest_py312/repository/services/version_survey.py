@@ -166,9 +166,24 @@ class VersionSurvey:
                 for file in files:
                     for declaration in file.declarations:
                         for name in self._all_names if len(self._all_names) == 1 else file.owners(declaration):
-                            by_service.setdefault(name, []).append(declaration)
+                            is_own = declaration.kind != "image" or not self._is_image_of_another(file.path, name)
+                            of_service = declaration if is_own else replace(declaration, declared=False)
+                            by_service.setdefault(name, []).append(of_service)
                 self._shared_declarations = by_service
             return self._shared_declarations
+
+    def _is_image_of_another(self, path: str, name: str) -> bool:
+        """Return whether a Dockerfile is named after another service, which has code of the service ``name`` in it.
+
+        ``docker/Dockerfile-worker`` copies ``services/common`` as well: what it is based on is up to ``worker``.
+        """
+        if not is_dockerfile(path.rpartition("/")[2]):
+            return False
+        folders = {service.name: service.path.rpartition("/")[2].lower() for service in self._services.values()}
+        label = _image_label(path)
+        return not _is_named_after(label, folders[name]) and any(
+            _is_named_after(label, folder) for other, folder in folders.items() if other != name
+        )
 
     def movable_selector(
         self, file: SharedFile, names: ServiceNames
@@ -239,6 +254,20 @@ class VersionSurvey:
             )
             for path, (declarations, named_services) in sorted(parsed.items())
         )
+
+
+def _image_label(path: str) -> str:
+    """Return the name of an image: ``api`` of ``Dockerfile-api``, ``api.Dockerfile`` and ``api/Dockerfile``."""
+    folder, _, name = path.lower().rpartition("/")
+    return (
+        re.sub(r"^(?:docker|container)file[-_.]?|[-_.]?(?:docker|container)file$", "", name)
+        or (folder.rpartition("/")[2])
+    )
+
+
+def _is_named_after(label: str, folder: str) -> bool:
+    """Return whether the name of an image is that of a folder, or begins or ends with it as a word."""
+    return re.search(rf"(?:^|[-_.]){re.escape(folder)}(?:$|[-_.])", label) is not None and folder != "."
 
 
 def with_all_declarations(fleet: Fleet, plan: Plan, full_fleet: Fleet) -> Fleet:

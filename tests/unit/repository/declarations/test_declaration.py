@@ -187,6 +187,7 @@ def test_each_format_has_a_reader(path: str) -> None:
         ("mcr.microsoft.com/devcontainers/python:1-3.10-bookworm", "devcontainer", "3.10", "bookworm"),
         ("registry.invalid/ubi9/python-312", "", "3.12", ""),
         ("registry.example/astral-sh/uv:python3.10-alpine", "", "3.10", "alpine"),
+        ("example/prefect:3.7.3-python3.13", "", "3.13", ""),
         ("python:3", "", "None", ""),
     ],
 )
@@ -299,6 +300,10 @@ def test_the_registry_of_an_image_may_be_unknown() -> None:
         ("${ARCH}-golang", False),
         ("${ARCH}/golang:${GO_VERSION}", False),
         ("$REGISTRY/node:$NODE", False),
+        ("$MAVEN_IMAGE", False),
+        ("${KEYCLOAK_IMAGE}", False),
+        ("${PYTHON_OR_NODE_IMAGE}", True),
+        ("${NODE_AGENT}-base", True),
         ("${BASE}", True),
         ("${BASE}-slim", True),
         ("${ARCH}-backend", True),

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_py312.repository.declarations.declaration import service_declarations
+from pytest_py312.repository.declarations.declaration import DeclarationRole, service_declarations
 from pytest_py312.repository.declarations.reader import read_workflow
 
 
@@ -70,6 +70,21 @@ def test_expressions_are_resolved() -> None:
 def test_all_forms_of_values_are_read(value: str, expected: list[tuple[str, int, str | None]]) -> None:
     """Quoted, plain, lists of both styles, one per line, ranges, and values that only a run can determine."""
     assert read_declared(f"python-version: {value}\n") == expected
+
+
+@pytest.mark.parametrize(
+    ("strategy", "role"),
+    [
+        ("", DeclarationRole.FLOATING),
+        ("strategy: {matrix: '${{ fromJSON(needs.a.outputs.b) }}'}\n    ", DeclarationRole.UNKNOWN),
+        ("strategy: {matrix: {other: [1]}}\n    ", DeclarationRole.UNKNOWN),
+    ],
+)
+def test_the_matrix_of_a_job_without_one_is_empty(strategy: str, role: DeclarationRole) -> None:
+    """Then the Python is that of the machine; a computed matrix may have the value."""
+    step = "steps: [{with: {python-version: '${{ matrix.python }}'}}]"
+    text = f"jobs:\n  test:\n    runs-on: ubuntu-latest\n    {strategy}{step}\n"
+    assert [place.role for place in read_workflow(text, "ci.yml")] == [role]
 
 
 def test_an_unquoted_three_ten_is_three_one() -> None:

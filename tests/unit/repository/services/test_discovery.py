@@ -1100,6 +1100,27 @@ def test_a_service_past_the_target_has_the_target_as_its_baseline(tmp_path: Path
     assert "past the target" in fleet.assumptions[0]
 
 
+NEWER = "[project]\nname = 'new'\nrequires-python = '>=3.13'\n"
+
+
+def test_a_service_that_needs_a_newer_python_is_not_checked(tmp_path: Path) -> None:
+    """There is nothing to move."""
+    files = {
+        "old/Dockerfile": "FROM python:3.9\n",
+        "new/pyproject.toml": NEWER,
+        "image/pyproject.toml": NEWER,
+        "image/Dockerfile": "FROM python:3.12\n",
+    }
+    fleet = fleet_of(tmp_path, files)
+    assert [each.name for each in fleet.services] == ["image", "old"]
+    assert 'new is past 3.12 already (new/pyproject.toml:3 says ">=3.13"), so it is not checked.' in fleet.assumptions
+
+
+def test_a_fleet_that_is_past_the_target_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(NoFleetError, match=r"nothing is to be moved to 3\.12.*new is past 3\.12 already"):
+        fleet_of(tmp_path, {"new/pyproject.toml": NEWER})
+
+
 def test_a_service_on_a_python_that_is_too_old_is_compared_with_the_oldest_of_the_plan(tmp_path: Path) -> None:
     """And it is reported as an assumption."""
     fleet = fleet_of(tmp_path, {"svc/Dockerfile": "FROM python:3.6-alpine\n"})

@@ -98,6 +98,21 @@ def test_a_computed_version_that_names_no_service_blocks_no_service(tmp_path: Pa
     assert survey(tmp_path, {".github/workflows/ci.yml": text}).read(USER) == DeclaredVersions()
 
 
+@pytest.mark.parametrize(
+    "path", ["docker/Dockerfile-auth-service", "images/auth-service/Dockerfile", "docker/auth-service.dev.Dockerfile"]
+)
+def test_an_image_that_is_named_after_another_service_decides_nothing(tmp_path: Path, path: str) -> None:
+    """It has code of several services in it; what it is based on is up to that one."""
+    files = {path: "FROM python:3.9\nCOPY services/user-service services/auth-service /app/\n"}
+    files |= {"docker/Dockerfile": "FROM python:3.10\nCOPY services/user-service services/auth-service /app/\n"}
+    reader = survey(tmp_path, files)
+    declared = {
+        each.name: {str(place.version): place.declared for place in reader.read(each).declarations}
+        for each in (USER, AUTH)
+    }
+    assert declared == {"user-service": {"3.9": False, "3.10": True}, "auth-service": {"3.9": True, "3.10": True}}
+
+
 def test_reusable_workflows_and_actions_belong_to_those_who_call_them(tmp_path: Path) -> None:
     """However far the work is handed on."""
     files = {
