@@ -12,11 +12,13 @@ from pytest_py312.repository.services.requirements.sources import production_ser
 
 
 def without_unneeded_by_tests(cell: Cell, findings: Sequence[Finding], facts: Facts) -> tuple[list[Finding], bool]:
-    """Return ``findings``, with failing imports as warnings if the tests pass without them, and whether to keep that.
+    """Return ``findings``, with failing imports as warnings if no test needs them, and whether to keep that.
 
     Only where production does without the lines of the tests: it is checked apart if they have an environment of their
     own; otherwise all that it requires has to be importable in one without them. The tests have to pass as on the
-    baseline, for which the suite is run if there is such a finding; a run that did not end says nothing.
+    baseline, for which the suite is run if there is such a finding; a run that did not end says nothing. If no test
+    runs on the baseline, they prove nothing there either: the check of the suite says so, and the service is not
+    blocked by what only they require.
     """
     suspects = [finding for finding in findings if finding.code == "PY105" and finding.blocks]
     suspects = [finding for finding in suspects if _is_only_of_tests(cell, finding)]
@@ -28,19 +30,20 @@ def without_unneeded_by_tests(cell: Cell, findings: Sequence[Finding], facts: Fa
         return list(findings), True
     if any(facts.installation(each).environment is None for each in (cell, cell.baseline_cell)):
         return list(findings), True
-    run, baseline = facts.suite_run(cell), facts.suite_run(cell.baseline_cell)
-    if not _pass_alike(run, baseline):
-        return list(findings), run.complete and baseline.complete
+    baseline = facts.suite_run(cell.baseline_cell)
+    if not baseline.results:
+        reason = f"none of them runs on {cell.service.baseline}"
+    else:
+        run = facts.suite_run(cell)
+        if not _pass_alike(run, baseline):
+            return list(findings), run.complete and baseline.complete
+        reason = "they pass without it"
     return [
-        replace(
-            finding,
-            severity=Severity.WARNING,
-            message=f"{finding.message} (only tests require it, and they pass without it)",
-        )
+        replace(finding, severity=Severity.WARNING, message=f"{finding.message} (only tests require it, and {reason})")
         if finding in suspects
         else finding
         for finding in findings
-    ], cell.service.separate_tests  # else the outcome depends on a set that is no part of its key
+    ], baseline.complete and cell.service.separate_tests  # else it depends on a set that is no part of its key
 
 
 def _does_without(production: Installation, names: Collection[str], *, is_apart: bool) -> bool:

@@ -2,7 +2,8 @@
 
 A command, a compose file or Skaffold names the image (``docker build -t example/base docker/base``), the last one also
 for an argument of the build (``FROM ${BASE}``). Otherwise the folder or the end of the file does: ``base/Dockerfile``
-and ``Dockerfile.base`` are taken for ``example/base``, but nothing for ``ubuntu``, an image of the registry.
+and ``Dockerfile.base`` are taken for ``example/base`` and for ``FROM $BASE_IMAGE``, but nothing for ``ubuntu``, an
+image of the registry.
 """
 
 import re
@@ -32,16 +33,16 @@ _PROGRAM_OF_UV = re.compile(r"(?:^|/)astral-sh/uv[:@]")
 """An image with no more than a program."""
 
 
-def python_base(tree: Tree, dockerfile: DockerfileText) -> DockerfileText | None:
-    """Return the Dockerfile with the Python image that the last stage builds on through images of the repository."""
+def python_base(tree: Tree, stage: BuildStage | None) -> DockerfileText | None:
+    """Return the Dockerfile with the Python image that a stage builds on through images of the repository."""
     for _ in range(CHAIN_LIMIT):
-        stage = dockerfile.final_stage
         path = base_dockerfile(tree, stage) if stage is not None else ""
-        text = tree.read_or_none(path) if path and path != dockerfile.path else None
+        text = tree.read_or_none(path) if path else None
         if text is None:
             return None
         dockerfile = read_dockerfile(text, path)
-        if dockerfile.final_stage is not None and dockerfile.final_stage.is_python:
+        stage = dockerfile.final_stage
+        if stage is not None and stage.is_python:
             return dockerfile
     return None
 
@@ -61,10 +62,18 @@ def base_dockerfile(tree: Tree, stage: BuildStage) -> str:
 
 
 def _image_of_argument(tree: Tree, base: str) -> str:
-    """Return the image that all files of Skaffold give the argument in ``FROM ${BASE}``; empty if they give several."""
+    """Return the image that all files of Skaffold give the argument in ``FROM ${BASE}``; empty if they give several.
+
+    Without any, it is that of a folder with the name of the argument: ``images/app-flask`` for ``$APP_FLASK``.
+    """
     argument = re.fullmatch(r"\$\{?(\w+)\}?", base)
-    required = [pair for build in image_builds(tree) for pair in build.required] if argument else []
-    names = {name for alias, name in required if argument and alias == argument[1]}
+    if argument is None:
+        return ""
+    required = [pair for build in image_builds(tree) for pair in build.required]
+    names = {name for alias, name in required if alias == argument[1]}
+    if not names:
+        name = _name_of(re.sub(r"(?<=\w)_?image$", "", argument[1], flags=re.IGNORECASE))[0]
+        names = {f"./{image}" for image, _, _ in _images_of(tree)[1] if image == name}
     return next(iter(names)) if len(names) == 1 else ""
 
 

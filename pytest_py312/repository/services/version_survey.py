@@ -30,6 +30,7 @@ from pytest_py312.repository.declarations.reader import (
     starts_programs,
 )
 from pytest_py312.repository.formats.dockerfile import is_dockerfile, read_dockerfile
+from pytest_py312.repository.recipes.base_images import python_base
 from pytest_py312.repository.recipes.serverless_builds import functions_by_file
 from pytest_py312.repository.services.detection.service_files import (
     SCAN_DEPTH,
@@ -119,7 +120,7 @@ class VersionSurvey:
                     unread.append((path, str(reason)))
                 continue
             of_file = read_declarations(text, path)
-            declarations += of_file
+            declarations += self._with_bases(of_file, text, path)
             if is_production_dockerfile(path, service.path):
                 starting += _start_commands(text, path, of_file)
         return DeclaredVersions(
@@ -129,6 +130,17 @@ class VersionSurvey:
             ),
             unread=tuple(unread),
         )
+
+    def _with_bases(self, declarations: Sequence[VersionDeclaration], text: str, path: str) -> list[VersionDeclaration]:
+        """Replace images that only the build knows by those of the Dockerfiles in the repository that make them."""
+        unknown = [each for each in declarations if each.role is DeclarationRole.UNKNOWN and each.kind == "image"]
+        stages = {stage.line: stage for stage in read_dockerfile(text, path).stages} if unknown else {}
+        bases = {line: python_base(self._tree, stage) for line, stage in stages.items() if stage.unresolved}
+        resolved: list[VersionDeclaration] = []
+        for declaration in declarations:
+            base = bases.get(declaration.line) if declaration in unknown else None
+            resolved += [declaration] if base is None else read_declarations(self._tree.read(base.path), base.path)
+        return resolved
 
     def own_files(self, service: Service) -> tuple[str, ...]:
         """Return the files in its folder that may declare versions, without those of nested services."""

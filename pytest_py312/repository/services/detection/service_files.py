@@ -129,7 +129,7 @@ def read_service_files(tree: Tree, path: str, inner: Sequence[str] = ()) -> Serv
         read_dockerfile(text, place) for place, text in _readable_texts(tree, path, dockerfiles[:_FILE_LIMIT])
     )
     bases = (
-        python_base(tree, image)
+        python_base(tree, image.final_stage)
         for image in images
         if is_production_dockerfile(image.path, path) and image.final_python_stage is None
     )
@@ -322,7 +322,7 @@ def _python_dockerfiles(tree: Tree, path: str, listing: FolderListing) -> Iterat
 
 def _has_python(tree: Tree, path: str, dockerfile: DockerfileText) -> bool:
     """Return whether an image is based on one of Python, or starts the Python of its system and has code for it."""
-    if dockerfile.final_python_stage or python_base(tree, dockerfile):
+    if dockerfile.final_python_stage or python_base(tree, dockerfile.final_stage):
         return True
     return dockerfile.starts_system_python and any(
         name.endswith(".py") for name in tree.scan_folder(path, depth=SCAN_DEPTH).files

@@ -62,7 +62,7 @@ def test_tests_that_pass_without_it_do_not_need_it() -> None:
     [
         {"3.12": FAILED},
         {"3.9": run_of({"test_a": "passed", "test_b": "passed"})},
-        {"3.9": run_of({}), "3.12": run_of({})},
+        {"3.9": FAILED, "3.12": FAILED},
         {"3.12": replace(PASSED, complete=False)},
         {"3.9": replace(PASSED, complete=False)},
         {"3.12": replace(PASSED, collection_errors={"test_c.py": "ImportError"})},
@@ -71,6 +71,12 @@ def test_tests_that_pass_without_it_do_not_need_it() -> None:
 def test_it_blocks_unless_they_pass_as_on_the_baseline(runs: dict[str, SuiteRun]) -> None:
     """Nothing that passes is no proof, and neither is a run that did not end or lost a file."""
     assert judged(runs=runs) is Severity.ERROR
+
+
+@pytest.mark.parametrize("baseline", [run_of({}), replace(run_of({}), complete=False)])
+def test_tests_that_do_not_even_run_on_the_baseline_block_nothing(baseline: SuiteRun) -> None:
+    """They prove nothing on either, which the check of the suite says."""
+    assert judged(runs={"3.9": baseline, "3.12": run_of({})}) is Severity.WARNING
 
 
 def test_what_production_is_installed_with_blocks() -> None:

@@ -264,6 +264,23 @@ def test_skaffold_gives_an_argument_the_image_of_another_folder(tmp_path: Path) 
     assert [step.arguments for step in recipe.steps] == [("six",), ("idna",)]
 
 
+@pytest.mark.parametrize(
+    ("base", "is_found"),
+    [
+        ("ARG APP_FLASK\nFROM $APP_FLASK", True),
+        ("ARG APP_FLASK_IMAGE\nFROM ${APP_FLASK_IMAGE} AS backend", True),
+        ("ARG BASE\nFROM $BASE", False),
+        ("ARG APP_FLASK=ubuntu\nFROM $APP_FLASK", False),
+        ("FROM app-flask", False),
+    ],
+)
+def test_an_argument_that_is_named_after_a_folder_is_its_image(tmp_path: Path, base: str, is_found: bool) -> None:
+    (tmp_path / "images/app-flask").mkdir(parents=True)
+    (tmp_path / "images/app-flask/Dockerfile").write_text("FROM python:3.9\nRUN pip install six\n")
+    recipe = recipe_of(tmp_path, f"{base}\nRUN pip install idna\n")
+    assert [step.arguments for step in recipe.steps] == [*([("six",)] if is_found else []), ("idna",)]
+
+
 CONDITION = 'if [ "$(uname -m)" = arm64 ]; then'
 
 

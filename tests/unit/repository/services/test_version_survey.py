@@ -98,6 +98,17 @@ def test_a_computed_version_that_names_no_service_blocks_no_service(tmp_path: Pa
     assert survey(tmp_path, {".github/workflows/ci.yml": text}).read(USER) == DeclaredVersions()
 
 
+def test_an_image_of_the_repository_says_the_version_of_those_that_build_on_it(tmp_path: Path) -> None:
+    """Also if only the build hands it over."""
+    files = {
+        "images/common/Dockerfile": "ARG BASE_PYTHON\nFROM $BASE_PYTHON\n",
+        "images/base-python/Dockerfile": "FROM python:3.9\n",
+        "services/user-service/Dockerfile": "ARG COMMON\nFROM ${COMMON}\n",
+    }
+    declared = survey(tmp_path, files).read(USER)
+    assert versions_by_path(declared) == {"images/base-python/Dockerfile": ["3.9"]}
+
+
 @pytest.mark.parametrize(
     "path", ["docker/Dockerfile-auth-service", "images/auth-service/Dockerfile", "docker/auth-service.dev.Dockerfile"]
 )
