@@ -249,14 +249,15 @@ def _options_disabling_plugins() -> list[str]:
 
 _IMPORT_SCRIPT = """
 import json, os, sys, time
-name = sys.argv[1]
+name, ahead, result_file = sys.argv[1:]
+del sys.argv[1:]
 def waited():
     try:
         with open("/proc/self/schedstat") as file:
             return int(file.read().split()[1]) * 1e-9
     except (OSError, IndexError, ValueError):
         return 0.0
-sys.path[0:1] = json.loads(sys.argv[2])
+sys.path[0:1] = json.loads(ahead)
 waited_before, start = waited(), time.perf_counter()
 __import__(name)
 seconds = time.perf_counter() - start - (waited() - waited_before)
@@ -266,7 +267,7 @@ try:
         peak = next((int(line.split()[1]) * 1024 for line in file if line.startswith("VmHWM")), 0)
 except OSError:
     pass
-with open(sys.argv[3], "w") as file:
+with open(result_file, "w") as file:
     json.dump([seconds, peak], file)
 os._exit(0)
 """

@@ -885,6 +885,7 @@ def run_imports(request: Request, records: Records) -> int:
     make_home(request["scratch"])
     os.chdir(request["scratch"])
     sys.path[0:1] = []
+    del sys.argv[1:]
     without_pth = bool(request.get("without_pth"))
     failed: list[str] = []
     for name in request["modules"]:
@@ -907,10 +908,11 @@ def run_imports(request: Request, records: Records) -> int:
 
 IMPORT_SCRIPT = """\
 import ast, importlib, importlib.util, os, sys
-name, kind = sys.argv[1], sys.argv[2]
+name, kind, *folders = sys.argv[1:]
+del sys.argv[1:]
 if sys.flags.no_site:
     import site
-    sys.path += sys.argv[3:]
+    sys.path += folders
     site.setquit()
     site.sethelper()
 spec = None
@@ -960,7 +962,8 @@ else:
 """Imports a module. Of a program (``python -m``, or a script) that runs whatever imports it, only the imports are
 executed, and what changes ``sys.path`` for them: after a change that needs more, nothing is known. A script has the
 name that a process of ``multiprocessing`` gives it: a package beside it may have its own. A file is executed as a
-whole. A command of Django is imported with the settings that ``manage.py`` names.
+whole. A command of Django is imported with the settings that ``manage.py`` names. A module that parses the command line
+on import gets an empty one.
 
 Without ``site`` no ``.pth`` file is processed: the folders of the environment are on the path, as with PYTHONPATH.
 """
@@ -992,12 +995,14 @@ def folders_without_site() -> list[str]:
 
 BATCH_SCRIPT = """\
 import importlib, json, os, sys, traceback
+batch_file, *folders = sys.argv[1:]
+del sys.argv[1:]
 if sys.flags.no_site:
     import site
-    sys.path += sys.argv[2:]
+    sys.path += folders
     site.setquit()
     site.sethelper()
-with open(sys.argv[1]) as file:
+with open(batch_file) as file:
     batch = json.load(file)
 for name in batch["before"]:
     try:
