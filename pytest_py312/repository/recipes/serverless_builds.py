@@ -10,10 +10,11 @@ from itertools import islice, pairwise
 
 from pytest_py312.core.model.findings import Location
 from pytest_py312.core.model.fleet import AWS_LAMBDA, GOOGLE_FUNCTIONS, InstallRecipe, InstallStep, Program
-from pytest_py312.repository.formats.functions.cdk import read_cdk
+from pytest_py312.repository.formats.functions.cdk import read_added_layers, read_cdk, read_runtime_constants
 from pytest_py312.repository.formats.functions.nested_stacks import layers_by_name, layers_of_parameters
 from pytest_py312.repository.formats.functions.serverless import (
     BuiltFolder,
+    FunctionLayer,
     ServerlessFunction,
     is_serverless_file,
     read_serverless,
@@ -83,7 +84,8 @@ def read_serverless_recipe(tree: Tree, service_path: str, nested: Sequence[str] 
         steps = [step for build in builds if (step := _step(tree, build, path, manifest)) is not None]
         on_lambda = [function for function in functions if function.is_lambda]
         if on_lambda:
-            steps.append(lambda_step(Location(path=path, line=on_lambda[0].line), target="/var/runtime"))
+            place = on_lambda[0].runtime or Location(path=path, line=on_lambda[0].line)
+            steps.append(lambda_step(place, target="/var/runtime"))
         if steps:
             layers = dict.fromkeys(folder for function in functions for folder in function.layers)
             return InstallRecipe(
@@ -154,9 +156,51 @@ def functions_by_file(tree: Tree) -> Mapping[str, tuple[ServerlessFunction, ...]
     for modules in of_terraform.values():
         for path, function in read_terraform(modules, tree.is_file):
             functions[path] = (*functions.get(path, ()), function)
-    for path, app_folder in _programs_of_cdk(names):
-        functions[path] = read_cdk(tree.read_or_none(path) or "", path, app_folder)
+    functions |= _functions_of_cdk(tree, names)
     return {path: found for path, found in functions.items() if found}
+
+
+def _functions_of_cdk(tree: Tree, names: Sequence[str]) -> dict[str, tuple[ServerlessFunction, ...]]:
+    """Return the functions that programs of the AWS CDK define, with the modules that their aspects add to all.
+
+    Of the layers that an aspect adds, those without modules of their own only hold libraries, for some functions.
+    """
+    texts: dict[str, dict[str, str]] = {}
+    for path, app_folder in _programs_of_cdk(names):
+        texts.setdefault(app_folder, {})[path] = tree.read_or_none(path) or ""
+    functions: dict[str, tuple[ServerlessFunction, ...]] = {}
+    for app_folder, programs in texts.items():
+        constants = _runtime_constants(programs)
+        added = (layer for path, text in programs.items() for layer in read_added_layers(text, path, app_folder))
+        layers = [layer for layer in dict.fromkeys(added) if _has_modules(tree, layer.modules)]
+        for path, text in programs.items():
+            of_program = read_cdk(text, path, app_folder, constants)
+            functions[path] = tuple(_with_layers(function, layers) for function in of_program)
+    return functions
+
+
+def _runtime_constants(programs: Mapping[str, str]) -> dict[str, Location]:
+    """Return the runtimes of Python that files of one application give a name, without names that several have."""
+    places: dict[str, list[Location]] = {}
+    for path, text in programs.items():
+        for name, place in read_runtime_constants(text, path):
+            places.setdefault(name, []).append(place)
+    return {name: of_name[0] for name, of_name in places.items() if len(of_name) == 1}
+
+
+def _has_modules(tree: Tree, folder: str) -> bool:
+    return any(
+        name.endswith(".py") and name not in ("setup.py", "__init__.py") for name in tree.list_folder(folder).files
+    )
+
+
+def _with_layers(function: ServerlessFunction, layers: Sequence[FunctionLayer]) -> ServerlessFunction:
+    others = [layer for layer in layers if layer.modules not in function.layers]
+    return replace(
+        function,
+        builds=(*function.builds, *(layer.build for layer in others)),
+        layers=(*function.layers, *(layer.modules for layer in others)),
+    )
 
 
 def _programs_of_cdk(names: Sequence[str]) -> Iterator[tuple[str, str]]:

@@ -1,8 +1,8 @@
 """Read the Python functions of AWS Lambda in programs of the AWS CDK, in Python or TypeScript: text in, functions out.
 
-The text is not parsed: around each ``Runtime.PYTHON_3_9`` the arguments or properties are read, ``entry`` or ``code``,
-``index``, ``handler`` and ``layers``. A layer is defined in the same file, by a class of the CDK or one of the
-repository's own; the folder of its code is the first path among its arguments. Never raises.
+The text is not parsed: around each ``Runtime.PYTHON_3_9``, or a constant for one, the arguments or properties are read,
+``entry`` or ``code``, ``index``, ``handler`` and ``layers``. A layer is defined in the same file, by a class of the CDK
+or one of the repository's own; the folder of its code is the first path among its arguments. Never raises.
 
 https://docs.aws.amazon.com/cdk/api/v2/docs/aws-cdk-lib.aws_lambda.Function.html and
 https://docs.aws.amazon.com/cdk/api/v2/docs/@aws-cdk_aws-lambda-python-alpha.PythonFunction.html
@@ -10,14 +10,18 @@ https://docs.aws.amazon.com/cdk/api/v2/docs/@aws-cdk_aws-lambda-python-alpha.Pyt
 
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from itertools import islice
+from types import MappingProxyType
 
+from pytest_py312.core.model.findings import Location
 from pytest_py312.repository.formats.functions.serverless import (
     FUNCTION_LIMIT,
     LAMBDA_CODE,
     LAYER_CODE,
     BuiltFolder,
+    FunctionLayer,
     ServerlessFunction,
     code_folder,
     handler_module,
@@ -30,12 +34,20 @@ LAYER_LIMIT = 5
 """Layers of one function, as AWS Lambda has it."""
 _LIBRARY = re.compile(r"aws[-_]cdk")
 _RUNTIME = re.compile(r"\bRuntime\.PYTHON_3_\d{1,2}\b", re.ASCII)
+_CONSTANT = re.compile(
+    r"^[ \t]*(?:(?:export|const|let|var|public|private|protected|static|readonly)[ \t]+){0,4}(?P<name>[A-Za-z_]\w*)"
+    r"[ \t]*(?::[ \t]*[\w.]{1,100}[ \t]*)?=\s*(?:\w{1,100}\.){0,3}Runtime\.PYTHON_3_\d{1,2}\b(?!\s*,)",
+    re.ASCII | re.MULTILINE,
+)
+_RUNTIME_NAME = re.compile(r"\bruntime\s*[:=]\s*(?:\w{1,100}\.){0,3}(?P<name>[A-Za-z_]\w*)\b(?![.(])", re.ASCII)
 _STRING = re.compile(r"'[^'\n]*'|\"[^\"\n]*\"|`[^`\n]*`")
 _COMMENT_OF_PYTHON = re.compile(rf"{_STRING.pattern}|#[^\n]*")
 _COMMENT = re.compile(rf"{_STRING.pattern}|//[^\n]*|/\*.*?\*/", re.DOTALL)
 _CODE = re.compile(r"\b(?:entry|code)\s*[=:]\s*")
 _ASSET = re.compile(r"(?:[\w.]+\.)?(?:from_?[aA]sset|asset|AssetCode)\(\s*")
 _LAYERS = re.compile(r"\blayers\s*[=:]\s*\[")
+_ADDS_LAYERS = re.compile(r"\.add_?[lL]ayers\(")
+_LAYER_CONSTRUCT = re.compile(r"\bnew\s+[\w.]{0,100}Layer(?:Version)?\(|(?<![\w.])[\w.]{0,100}LayerVersion\(", re.ASCII)
 _NAME = re.compile(r"(?:self\.|this\.)?(?P<name>[A-Za-z_]\w*)(?:\.\w+)*", re.ASCII)
 _FOLDER_KEY = re.compile(r"\b(?:\w*[a-z_])?(?:entry|code|[dD]irectory|[dD]ir|[pP]ath|[fF]older)\s*[=:]\s*", re.ASCII)
 _TEXT_VALUE = r"\s*[=:]\s*(?P<quote>[\"'])(?P<value>[\w./-]{1,200})(?P=quote)"
@@ -51,15 +63,53 @@ _JOINING = re.compile(
 _OPENING, _CLOSING = "([{", ")]}"
 
 
-def read_cdk(text: str, path: str, app_folder: str) -> tuple[ServerlessFunction, ...]:
+def read_cdk(
+    text: str, path: str, app_folder: str, constants: Mapping[str, Location] = MappingProxyType({})
+) -> tuple[ServerlessFunction, ...]:
     """Return the Python functions that a program defines whose code is in the repository.
 
     :param path: of the program, relative to the root.
     :param app_folder: where the program is run, the folder of its ``cdk.json``.
+    :param constants: the names of runtimes of Python in the application, and where these are named.
     """
-    comment = _COMMENT_OF_PYTHON if path.endswith(".py") else _COMMENT
-    found = _functions(comment.sub(_kept_string, text), path, app_folder) if _LIBRARY.search(text) else iter(())
-    return tuple(islice(found, FUNCTION_LIMIT))
+    if not _LIBRARY.search(text):
+        return ()
+    return tuple(islice(_functions(_without_comments(text, path), path, app_folder, constants), FUNCTION_LIMIT))
+
+
+def read_runtime_constants(text: str, path: str) -> tuple[tuple[str, Location], ...]:
+    """Return the names that a program gives to runtimes of Python: ``const RUNTIME = Runtime.PYTHON_3_11;``."""
+    if not _LIBRARY.search(text):
+        return ()
+    text = _without_comments(text, path)
+    return tuple(
+        (match["name"], Location(path=path, line=text.count("\n", 0, match.end()) + 1))
+        for match in _CONSTANT.finditer(text)
+    )
+
+
+def _without_comments(text: str, path: str) -> str:
+    return (_COMMENT_OF_PYTHON if path.endswith(".py") else _COMMENT).sub(_kept_string, text)
+
+
+def read_added_layers(text: str, path: str, app_folder: str) -> tuple[FunctionLayer, ...]:
+    """Return the layers that an aspect of a program adds to the functions of the whole application.
+
+    Which of them it adds to which function is up to its code.
+    https://docs.aws.amazon.com/cdk/v2/guide/aspects.html
+
+    :param path, app_folder: as for :func:`read_cdk`.
+    """
+    if not (_LIBRARY.search(text) and _ADDS_LAYERS.search(text) and "IAspect" in text):
+        return ()
+    text = _without_comments(text, path)
+    layers = (
+        FunctionLayer(build=replace(layer, path=path), modules=modules)
+        for construct in _LAYER_CONSTRUCT.finditer(text)
+        for layer in islice(_content_of(construct, text, path, app_folder), 1)
+        for modules in _modules_of_layer(layer)
+    )
+    return tuple(islice(layers, FUNCTION_LIMIT))
 
 
 def _kept_string(match: re.Match[str]) -> str:
@@ -72,14 +122,20 @@ def _depth(text: str) -> int:
     return sum(blank.count(mark) for mark in _OPENING) - sum(blank.count(mark) for mark in _CLOSING)
 
 
-def _functions(text: str, path: str, app_folder: str) -> Iterator[ServerlessFunction]:
-    for runtime in _RUNTIME.finditer(text):
-        arguments = _arguments_around(text, runtime.start())
+def _functions(
+    text: str, path: str, app_folder: str, constants: Mapping[str, Location]
+) -> Iterator[ServerlessFunction]:
+    runtimes = [(match.start(), None) for match in _RUNTIME.finditer(text)]
+    uses = (match for match in _RUNTIME_NAME.finditer(text) if match["name"] in constants)
+    for position, constant in sorted(
+        [*runtimes, *((match.start("name"), constants[match["name"]]) for match in uses)], key=lambda place: place[0]
+    ):
+        arguments = _arguments_around(text, position)
         code = next((match for match in _CODE.finditer(arguments) if _depth(arguments[: match.start()]) == 0), None)
         folder, is_asset = _code(arguments, code.end(), path, app_folder) if code else ("", False)
         if not folder:
             continue
-        line = text.count("\n", 0, runtime.start()) + 1
+        line = text.count("\n", 0, position) + 1
         layers = list(islice(_layers(arguments, text, path, app_folder), LAYER_LIMIT))
         own = BuiltFolder(folder=folder, line=line, target=LAMBDA_CODE, reads_projects=not is_asset)
         yield ServerlessFunction(
@@ -88,6 +144,7 @@ def _functions(text: str, path: str, app_folder: str) -> Iterator[ServerlessFunc
             builds=(own, *(layer for layer in layers if layer.reads_projects)),
             line=line,
             layers=tuple(modules for layer in layers for modules in _modules_of_layer(layer)),
+            runtime=constant,
         )
 
 
@@ -98,13 +155,18 @@ def _layers(arguments: str, text: str, path: str, app_folder: str) -> Iterator[B
     names = (match["name"] for word in words if (match := _NAME.fullmatch(word.strip())))
     for name in dict.fromkeys(names):
         definition = re.search(rf"(?<![\w$]){name}\s*(?::[^=\n]{{1,100}})?=\s*(?:new\s+)?[\w.]{{1,100}}\(", text)
-        content = _arguments_around(text, definition.end()) if definition else ""
-        for key in _FOLDER_KEY.finditer(content):
-            folder, is_asset = _code(content, key.end(), path, app_folder)
-            if folder and definition:
-                line = text.count("\n", 0, definition.start()) + 1
-                yield BuiltFolder(folder=folder, line=line, target=LAYER_CODE, reads_projects=not is_asset)
-                break
+        if definition is not None:
+            yield from islice(_content_of(definition, text, path, app_folder), 1)
+
+
+def _content_of(construct: re.Match[str], text: str, path: str, app_folder: str) -> Iterator[BuiltFolder]:
+    """Yield the folders that the arguments of a construct name, the match of whose start ends with the bracket."""
+    content = _arguments_around(text, construct.end())
+    line = text.count("\n", 0, construct.start()) + 1
+    for key in _FOLDER_KEY.finditer(content):
+        folder, is_asset = _code(content, key.end(), path, app_folder)
+        if folder:
+            yield BuiltFolder(folder=folder, line=line, target=LAYER_CODE, reads_projects=not is_asset)
 
 
 def _code(arguments: str, start: int, path: str, app_folder: str) -> tuple[str, bool]:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from pytest_py312.core.model.findings import Location
 from pytest_py312.repository.formats.commands.python_commands import PythonCommand
 from pytest_py312.repository.formats.text_positions import blank_jinja, without_jinja_ending
 from pytest_py312.repository.formats.yaml import (
@@ -60,8 +61,9 @@ class BuiltFolder:
 class ServerlessFunction:
     """A Python function: the folder of its code, the module of its handler, and what is built for it.
 
-    ``line`` names its Python. ``is_lambda``: it runs on AWS Lambda, from an archive. ``layers`` are the folders,
-    relative to the root, whose content its layers put on the path of imports.
+    ``line`` names its Python, or ``runtime`` does, a constant in another file. ``is_lambda``: it runs on AWS Lambda,
+    from an archive. ``layers`` are the folders, relative to the root, whose content its layers put on the path of
+    imports.
     """
 
     folder: str
@@ -70,6 +72,7 @@ class ServerlessFunction:
     line: int = 1
     is_lambda: bool = True
     layers: tuple[str, ...] = ()
+    runtime: Location | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,10 +1,12 @@
 """Functions of AWS Lambda in programs of the CDK."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_py312.repository.formats.functions.cdk import read_cdk
+from pytest_py312.repository.formats.functions.cdk import read_added_layers, read_cdk, read_runtime_constants
 
 PYTHON = """\
 from aws_cdk import aws_lambda as lambda_
@@ -111,6 +113,57 @@ def test_a_layer_that_is_copied_as_it_is() -> None:
     assert (len(function.builds), function.layers) == (1, ("layers/tools/python",))
 
 
+CONSTANTS = """\
+import { Runtime } from 'aws-cdk-lib/aws-lambda';
+export const PYTHON: lambda.Runtime = lambda.Runtime.PYTHON_3_11;
+// const OLD = Runtime.PYTHON_3_8;
+class Runtimes { static readonly NEXT = Runtime.PYTHON_3_12; }
+const options = { runtime: Runtime.PYTHON_3_9 };
+"""
+
+
+def test_a_runtime_may_have_a_name_in_another_file() -> None:
+    constants = dict(read_runtime_constants(CONSTANTS, "infra/constants.ts"))
+    assert {name: str(place) for name, place in constants.items()} == {"PYTHON": "infra/constants.ts:2"}
+    text = TYPESCRIPT.format(code="lambda.Code.fromAsset('orders')")
+    text = re.sub(r"[\w.]*Runtime\.PYTHON_3_\d+", "constants.PYTHON", text)
+    (function,) = read_cdk(text, "infra/lib/orders.ts", ".", constants)
+    assert (function.folder, function.runtime) == ("orders", constants["PYTHON"])
+    assert read_cdk(text, "infra/lib/orders.ts", ".") == ()
+
+
+def test_an_argument_is_no_name_of_a_runtime() -> None:
+    text = "import aws_cdk\nFunction(\n    runtime=Runtime.PYTHON_3_9,\n)\nRUNTIME = Runtime.PYTHON_3_10\n"
+    assert [name for name, _ in read_runtime_constants(text, "stack.py")] == ["RUNTIME"]
+
+
+ASPECT = """\
+import * as cdk from 'aws-cdk-lib';
+export class Layers extends Construct implements cdk.IAspect {
+  visit(node: Construct): void {
+    const layer = new UserAgentLayer(this, 'Agent', { entry: '../lambda/layers/agent', compatibleRuntimes: runtimes });
+    // new OldLayer(this, 'Old', { entry: '../lambda/layers/old' });
+    node.addLayers(layer, new lambda.LayerVersion(this, 'B', { code: lambda.Code.fromAsset('../lambda/layers/b') }));
+  }
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "layers"),
+    [
+        (ASPECT, [("lambda/layers/agent", 4), ("lambda/layers/agent/src", 4), ("lambda/layers/b/python", 6)]),
+        (ASPECT.replace("implements cdk.IAspect ", ""), []),
+        (ASPECT.replace("addLayers", "print"), []),
+        (ASPECT.replace("aws-cdk-lib", "mine"), []),
+    ],
+)
+def test_layers_that_an_aspect_adds_to_all_functions(text: str, layers: list[tuple[str, int]]) -> None:
+    added = read_added_layers(text, "infra/lib/aspect.ts", "infra")
+    assert [(layer.modules, layer.build.line) for layer in added] == layers
+    assert {layer.build.path for layer in added} == ({"infra/lib/aspect.ts"} if layers else set())
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -132,5 +185,7 @@ def test_what_is_no_function(text: str) -> None:
     )
 )
 def test_no_text_makes_the_reader_fail(words: list[str]) -> None:
+    read_runtime_constants("aws_cdk\n" + " ".join(words), "a/b.py")
+    read_added_layers("aws_cdk IAspect .addLayers(\n" + " ".join(words), "a/b.py", "a")
     for function in read_cdk("aws_cdk\n" + " ".join(words), "a/b.py", "a"):
         assert not function.folder.startswith(("/", ".."))
