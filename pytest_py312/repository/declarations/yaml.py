@@ -21,6 +21,7 @@ from pytest_py312.repository.declarations.programs import COMMAND, programs_in
 from pytest_py312.repository.declarations.step_sequences import sequence_items
 from pytest_py312.repository.declarations.yaml_walk import (
     YamlContext,
+    combination_scalars,
     is_of_function,
     item_of_matrix,
     outside_combination,
@@ -490,9 +491,10 @@ def _matrix_scalars(strategy: YamlNode | None, name: str) -> Iterator[tuple[Yaml
     matrix = child_of(strategy, "matrix")
     if matrix is None or not isinstance(strategy, YamlMapping):
         return
+    first, _, inner = name.partition(".")
     for pair_context, key, value in walk_pairs(matrix, YamlContext(mappings=(strategy,), keys=("matrix",))):
-        if key == name:
-            for scalar, item in scalars_of(value):
+        if key == first:
+            for scalar, item in combination_scalars(value, inner) if inner else scalars_of(value):
                 yield pair_context, scalar, item
 
 

@@ -184,6 +184,22 @@ def scalars_of(value: YamlNode | None) -> Iterator[tuple[YamlScalar, ListItem | 
                 )
 
 
+def combination_scalars(value: YamlNode, key: str) -> Iterator[tuple[YamlScalar, ListItem | None]]:
+    """Yield the values of a key in combinations: ``python: [{version: 3.10.4, short: 3.10}]``, with their items."""
+    combinations = value.items[:200] if isinstance(value, YamlSequence) else (value,)
+    for combination in combinations:
+        scalar = child_of(combination, key)
+        if isinstance(scalar, YamlScalar):
+            item = ListItem(
+                group=f"@{value.start}",
+                start=combination.start,
+                end=content_end(combination),
+                on_own_lines=isinstance(value, YamlSequence) and not value.is_flow,
+                is_combination=True,
+            )
+            yield scalar, item if isinstance(value, YamlSequence) else None
+
+
 def item_of_matrix(context: YamlContext, item: ListItem | None, text: str) -> ListItem | None:
     """Treat all versions of one matrix as one list, whether they are in its lists or in added combinations.
 

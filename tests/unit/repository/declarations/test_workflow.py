@@ -87,6 +87,25 @@ def test_the_matrix_of_a_job_without_one_is_empty(strategy: str, role: Declarati
     assert [place.role for place in read_workflow(text, "ci.yml")] == [role]
 
 
+def test_the_matrix_may_have_several_values_of_a_python() -> None:
+    """Each combination is an item of the list: the target's is added beside it."""
+    text = (
+        "jobs:\n  test:\n    strategy:\n      matrix:\n        python:\n"
+        "          - {short: '3.9', version: '3.9.18'}\n          - {short: '3.10', version: '3.10.16'}\n"
+        "    steps: [{with: {python-version: '${{ matrix.python.version }}'}}]\n"
+    )
+    places = read_workflow(text, "ci.yml")
+    assert [(place.text, str(place.version), place.line, place.role) for place in places] == [
+        ("3.9.18", "3.9", 6, DeclarationRole.LIST_ITEM),
+        ("3.10.16", "3.10", 7, DeclarationRole.LIST_ITEM),
+    ]
+    items = [place.item for place in places if place.item is not None]
+    assert [text[item.start : item.end] for item in items] == [
+        "{short: '3.9', version: '3.9.18'}",
+        "{short: '3.10', version: '3.10.16'}",
+    ]
+
+
 def test_an_unquoted_three_ten_is_three_one() -> None:
     """YAML reads a number, so 3.10 is not set up; 3.9 and 3.12 are unaffected."""
     places = read_workflow("python-version: [3.9, 3.10, 3.12]\n", "ci.yml")
