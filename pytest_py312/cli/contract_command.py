@@ -13,8 +13,8 @@ from pytest_py312.rollout.domain.contracts import ContractResult, contracts_of_s
 from pytest_py312.rollout.domain.deployment_plan import stage_services
 from pytest_py312.rollout.domain.events import ContractPassed
 from pytest_py312.rollout.domain.journal import Journal
-from pytest_py312.rollout.domain.model import Result
-from pytest_py312.rollout.domain.state_machine import MONITORED
+from pytest_py312.rollout.domain.measurements import Result
+from pytest_py312.rollout.domain.model import MONITORED
 from pytest_py312.rollout.execution.contract_runner import describe_results, make_contract_runner
 from pytest_py312.rollout.execution.driver import Driver
 from pytest_py312.rollout.execution.locking import current_operator

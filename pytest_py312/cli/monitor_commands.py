@@ -29,10 +29,9 @@ from pytest_py312.rollout.context import RolloutContext
 from pytest_py312.rollout.domain.acceptance import acceptance_documents, describe_acceptance
 from pytest_py312.rollout.domain.events import Decided
 from pytest_py312.rollout.domain.journal import Journal, LostOwnership
-from pytest_py312.rollout.domain.model import StageRun, StageState, Verdict
-from pytest_py312.rollout.domain.preconditions import DEPLOYMENT_STATES
+from pytest_py312.rollout.domain.model import DEPLOYMENT_STATES, MONITORED, SOAK_STATES, StageRun, StageState, Verdict
+from pytest_py312.rollout.domain.next_act import has_pending_work
 from pytest_py312.rollout.domain.soak_overrides import effective_settings, sampling_interval
-from pytest_py312.rollout.domain.state_machine import MONITORED, has_pending_work
 from pytest_py312.rollout.domain.stop_signals import StopRequest, stop_loop_on_signals, stop_on_signals
 from pytest_py312.rollout.execution.driver import Driver
 from pytest_py312.rollout.execution.locking import LockedByAnother, current_operator, is_holder_active
@@ -171,7 +170,7 @@ def exit_code(progress: SoakSnapshot) -> int:
         return EXIT_INTERRUPTED
     if progress.run.is_completed:
         return 0
-    return EXIT_PENDING if progress.run.state in (StageState.SOAKING, StageState.SOAKED) else 1
+    return EXIT_PENDING if progress.run.state in SOAK_STATES else 1
 
 
 def _format_progress(progress: SoakSnapshot, options: argparse.Namespace, busy: str = "") -> CommandOutput:

@@ -25,12 +25,13 @@ from pytest_py312.rollout.domain import soak_overrides
 from pytest_py312.rollout.domain.acceptance import acceptance_documents, describe_acceptance
 from pytest_py312.rollout.domain.deployment_plan import image_reference, stage_services
 from pytest_py312.rollout.domain.journal import Journal, current_timestamp
-from pytest_py312.rollout.domain.model import LockHolder, StageRun, StageState
+from pytest_py312.rollout.domain.model import StageRun, StageState
+from pytest_py312.rollout.domain.next_act import has_pending_work
 from pytest_py312.rollout.domain.preconditions import check_same_target, rollback_order
 from pytest_py312.rollout.domain.run_history import describe_restored_version, substitute_run
 from pytest_py312.rollout.domain.soak_overrides import sampling_interval
-from pytest_py312.rollout.domain.state_machine import has_pending_work
 from pytest_py312.rollout.domain.stop_signals import StopRequest, stop_on_signals
+from pytest_py312.rollout.domain.target_model import LockHolder
 from pytest_py312.rollout.execution.acceptance_runner import AcceptanceRunner, make_acceptance_runner
 from pytest_py312.rollout.execution.deploy_gate import report_unmeasured
 from pytest_py312.rollout.execution.driver import Driver

@@ -14,8 +14,7 @@ from pytest_py312.core.text import display_width, escape_terminal, format_durati
 from pytest_py312.rollout.canary_analysis.soak_status import SoakStatus, describe_soak_status
 from pytest_py312.rollout.context import RolloutContext
 from pytest_py312.rollout.domain.journal import Journal
-from pytest_py312.rollout.domain.model import StageRun, StageState
-from pytest_py312.rollout.domain.state_machine import MONITORED
+from pytest_py312.rollout.domain.model import MONITORED, StageRun, StageState
 from pytest_py312.rollout.metrics.load_generator import LoadStep
 from pytest_py312.rollout.targets.target import TargetError
 

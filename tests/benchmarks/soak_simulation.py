@@ -36,7 +36,8 @@ from pytest_py312.rollout.canary_analysis.statistics import (
     judge_interim,
     theil_sen_slope,
 )
-from pytest_py312.rollout.domain.model import Result, Timestamp, Verdict
+from pytest_py312.rollout.domain.measurements import Result, Timestamp
+from pytest_py312.rollout.domain.model import Verdict
 from pytest_py312.rollout.metrics.resource_usage import UsageCounters
 
 SOAK = SoakSettings()

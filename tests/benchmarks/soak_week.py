@@ -17,8 +17,8 @@ from pytest_py312.core import clock
 from pytest_py312.repository.plan.rollout_settings import SoakSettings
 from pytest_py312.rollout.domain.events import Locked
 from pytest_py312.rollout.domain.journal import JOURNAL_FILE, Journal, current_timestamp
-from pytest_py312.rollout.domain.model import Measurement, Result, Sample, Timestamp
-from pytest_py312.rollout.domain.state_machine import next_act
+from pytest_py312.rollout.domain.measurements import Measurement, Result, Sample, Timestamp
+from pytest_py312.rollout.domain.next_act import next_act
 from pytest_py312.rollout.live.live_view import build_view
 from pytest_py312.rollout.monitoring.breaches import MonitoredService
 from pytest_py312.rollout.monitoring.soak import SoakMonitor

@@ -13,7 +13,8 @@ import pytest
 from pytest_py312.core import clock
 from pytest_py312.repository.plan.rollout_settings import AcceptanceSettings, RolloutSettings
 from pytest_py312.rollout.domain.events import AcceptanceTested
-from pytest_py312.rollout.domain.model import AcceptancePhase, AcceptanceResult, Result
+from pytest_py312.rollout.domain.measurements import Result
+from pytest_py312.rollout.domain.model import AcceptancePhase, AcceptanceResult
 from pytest_py312.rollout.execution.acceptance_runner import AcceptanceRunner
 from pytest_py312.rollout.execution.actions import WaitInterrupted
 from tests.support.fakes import service_tree

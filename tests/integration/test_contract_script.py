@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pytest_py312.rollout.domain.contracts import ContractAnswer, parse_answer
-from pytest_py312.rollout.domain.model import Result
+from pytest_py312.rollout.domain.measurements import Result
 from pytest_py312.rollout.execution.contract_runner import script_text
 from tests.integration.prometheus_tools import free_port
 

@@ -12,7 +12,8 @@ import pytest
 from pytest_py312.cli import monitor_commands
 from pytest_py312.core.database import RESERVE_BYTES, DiskFull
 from pytest_py312.rollout.domain.journal import JOURNAL_FILE, Journal
-from pytest_py312.rollout.domain.model import StageState, Usage
+from pytest_py312.rollout.domain.model import StageState
+from pytest_py312.rollout.domain.target_model import Usage
 from pytest_py312.rollout.execution.driver import Driver
 from pytest_py312.rollout.execution.locking import current_operator
 from pytest_py312.rollout.live.live_page import LivePage

@@ -7,7 +7,7 @@ from threading import Event
 
 import pytest
 
-from pytest_py312.rollout.domain.model import Result
+from pytest_py312.rollout.domain.measurements import Result
 from pytest_py312.rollout.metrics.grpc_health import HEALTH_CHECK_METHOD, check_grpc_health
 
 if os.environ.get("CI") == "true":

@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 from pytest_py312.rollout.canary_analysis.time_series import CONTROL_PREFIX, ServiceMetrics
-from pytest_py312.rollout.domain.model import Measurement, Result, Sample, StageState, Timestamp
+from pytest_py312.rollout.domain.measurements import Measurement, Result, Sample, Timestamp
+from pytest_py312.rollout.domain.model import StageState
 from pytest_py312.rollout.metrics.http_client import http_request
 from pytest_py312.rollout.metrics.prometheus import run_query
 from pytest_py312.rollout.metrics.reading import MetricReading

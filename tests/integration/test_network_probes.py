@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from pytest_py312.repository.plan.rollout_settings import MetricSettings
-from pytest_py312.rollout.domain.model import Measurement, Result, Timestamp
+from pytest_py312.rollout.domain.measurements import Measurement, Result, Timestamp
 from pytest_py312.rollout.monitoring.probes import (
     AVAILABILITY,
     LATENCY,

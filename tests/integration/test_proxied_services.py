@@ -11,7 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from pytest_py312.rollout.domain.contracts import parse_answer
-from pytest_py312.rollout.domain.model import Result, ServiceSpec
+from pytest_py312.rollout.domain.measurements import Result
+from pytest_py312.rollout.domain.target_model import ServiceSpec
 from pytest_py312.rollout.execution.contract_runner import script_text
 from pytest_py312.rollout.targets.swarm.specs import START_INTERVAL_API, health_check
 from tests.integration.prometheus_tools import free_port

@@ -9,7 +9,8 @@ import pytest
 from pytest_py312.core.database import DiskFull
 from pytest_py312.rollout.domain.events import DeployFailed, Locked
 from pytest_py312.rollout.domain.journal import JOURNAL_FILE, Journal
-from pytest_py312.rollout.domain.model import Measurement, Result, Sample, StageState, Timestamp
+from pytest_py312.rollout.domain.measurements import Measurement, Result, Sample, Timestamp
+from pytest_py312.rollout.domain.model import StageState
 from tests.integration.small_disks import enlarge, small_disk
 from tests.unit.rollout.runs import planned
 

@@ -6,14 +6,8 @@ import pytest
 
 from pytest_py312.rollout.canary_analysis.time_series import ServiceMetrics
 from pytest_py312.rollout.domain.acceptance import acceptance_document, describe_acceptance
-from pytest_py312.rollout.domain.model import (
-    AcceptancePhase,
-    AcceptanceResult,
-    Measurement,
-    Result,
-    Sample,
-    Timestamp,
-)
+from pytest_py312.rollout.domain.measurements import Measurement, Result, Sample, Timestamp
+from pytest_py312.rollout.domain.model import AcceptancePhase, AcceptanceResult
 from pytest_py312.rollout.live.live_page import live_page
 from pytest_py312.rollout.live.live_view import build_view
 from pytest_py312.rollout.monitoring.soak import SoakSnapshot

@@ -12,7 +12,7 @@ from pytest_py312.core import clock
 from pytest_py312.core.process_identity import this_process
 from pytest_py312.repository.plan.rollout_settings import SoakSettings
 from pytest_py312.rollout.domain.journal import Journal
-from pytest_py312.rollout.domain.model import Measurement, Result, Sample, Timestamp
+from pytest_py312.rollout.domain.measurements import Measurement, Result, Sample, Timestamp
 from pytest_py312.rollout.domain.stop_signals import StopRequest, stop_loop_on_signals
 from pytest_py312.rollout.monitoring.breaches import MonitoredService
 from pytest_py312.rollout.monitoring.soak import SoakMonitor

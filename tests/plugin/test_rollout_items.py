@@ -22,7 +22,8 @@ from pytest_py312.core.process_identity import process_start_ticks, this_process
 from pytest_py312.plugin import rollout
 from pytest_py312.rollout.domain.events import Decided
 from pytest_py312.rollout.domain.journal import Journal
-from pytest_py312.rollout.domain.model import Container, ServiceSpec, StageRun, StageState, Usage
+from pytest_py312.rollout.domain.model import StageRun, StageState
+from pytest_py312.rollout.domain.target_model import Container, ServiceSpec, Usage
 from pytest_py312.rollout.execution.locking import Operator
 from pytest_py312.rollout.preflight import plan_checks
 from pytest_py312.rollout.targets.target import ServiceUnreachable

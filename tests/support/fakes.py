@@ -28,7 +28,7 @@ from pytest_py312.dependencies.store.stored_distribution import StoredDistributi
 from pytest_py312.repository.services.images import ImageCheckResult
 from pytest_py312.repository.services.requirements.requirement_set import RequirementSet
 from pytest_py312.repository.services.version_survey import DeclaredVersions
-from pytest_py312.rollout.domain.model import Container, LockHolder, Observation, ServiceSpec, Usage
+from pytest_py312.rollout.domain.target_model import Container, LockHolder, Observation, ServiceSpec, Usage
 from pytest_py312.rollout.targets.target import Readiness, ReadinessPhase, TargetRefused
 from pytest_py312.runners.runner import CellUnavailable, ProbeJob, ProbeResult
 

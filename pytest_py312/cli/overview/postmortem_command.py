@@ -14,9 +14,8 @@ from pytest_py312.core.model.report import Checkout
 from pytest_py312.gate.history.latest_verdicts import gate_knowledge, stored_records
 from pytest_py312.rollout.context import RolloutContext
 from pytest_py312.rollout.domain.journal import JOURNAL_FILE, Journal
-from pytest_py312.rollout.domain.model import StageRun
+from pytest_py312.rollout.domain.model import ROLLBACK_STATES, StageRun
 from pytest_py312.rollout.reporting.postmortem import (
-    ROLLED_BACK,
     RollbackFacts,
     SampleCount,
     format_markdown,
@@ -47,11 +46,11 @@ def _choose_run(stage: int | None, options: argparse.Namespace, journal: Journal
             problem = "several runs begin so" if matching else f"there is no such run{did_you_mean(options.run, names)}"
             raise OptionError(f"--run {options.run}: {problem}")
         run = journal.load_run(matching[0])
-        if run.state not in ROLLED_BACK:
+        if run.state not in ROLLBACK_STATES:
             raise OptionError(f"run {run.run} is {run.state.value}: there is no rollback to analyse")
         return run
     runs = (journal.load_run(name) for name in reversed(names))
-    chosen = next((run for run in runs if run.state in ROLLED_BACK and not run.is_drill), None)
+    chosen = next((run for run in runs if run.state in ROLLBACK_STATES and not run.is_drill), None)
     if chosen is None:
         subject = "a stage" if stage is None else f"stage {stage}"
         raise OptionError(

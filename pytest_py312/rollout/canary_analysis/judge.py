@@ -11,11 +11,10 @@ from enum import Enum
 from itertools import pairwise, takewhile
 
 from pytest_py312.repository.plan.rollout_settings import ConfirmSettings, SoakSettings
-from pytest_py312.rollout.domain.model import BreachSeverity, Reaction, Result, Sample, Timestamp, Verdict
+from pytest_py312.rollout.domain.measurements import Result, Sample, Timestamp
+from pytest_py312.rollout.domain.model import BreachSeverity, Reaction, Verdict, problem_key
 from pytest_py312.rollout.metrics.resource_usage import UsageCounters
 
-CONCLUSIVE = (Result.SUCCESSFUL, Result.FAILED)
-"""Results that say something about the service."""
 CRASH_LOOP_RESTARTS = 3
 CRASH_LOOP_WINDOW = 15 * 60.0
 """This many restarts within this many seconds are a crash loop."""
@@ -165,7 +164,7 @@ def counts_towards_soak(sample: Sample, ignored: Collection[str] = ()) -> bool:
     results = [
         measurement.result
         for measurement in sample.measurements
-        if f"{sample.service}: {measurement.metric}" not in ignored
+        if problem_key(sample.service, measurement.metric) not in ignored
     ]
     return bool(results) and all(result is Result.SUCCESSFUL for result in results)
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from pytest_py312.core.text import format_duration
 from pytest_py312.rollout.canary_analysis.judge import slot_due
-from pytest_py312.rollout.domain.model import AcceptancePhase, StageRun, StageState, Timestamp
-from pytest_py312.rollout.domain.state_machine import MONITORED
+from pytest_py312.rollout.domain.measurements import Timestamp
+from pytest_py312.rollout.domain.model import MONITORED, AcceptancePhase, StageRun, StageState
 
 SILENT_INTERVALS = 2.0
 """Intervals without a sample after which sampling seems to have stopped."""

@@ -24,7 +24,8 @@ from pytest_py312.rollout.canary_analysis.statistics import (
     pair_by_slot,
     theil_sen_slope,
 )
-from pytest_py312.rollout.domain.model import Measurement, Result, Sample, Verdict
+from pytest_py312.rollout.domain.measurements import CONCLUSIVE, Measurement, Result, Sample
+from pytest_py312.rollout.domain.model import Verdict
 from pytest_py312.rollout.metrics.resource_usage import CONTROL_MEMORY, MEMORY_LIMIT, UsageCounters, read_counters
 
 CONTROL_PREFIX = "old "
@@ -58,7 +59,7 @@ class MetricSeries:
         self.last = measurement
         if measurement.result is Result.FAILED and measurement.detail.startswith(CONFIRMED_PREFIX):
             self.confirmed_failure = self.confirmed_failure or measurement.detail
-        if keep_value and measurement.value is not None and measurement.result in (Result.SUCCESSFUL, Result.FAILED):
+        if keep_value and measurement.value is not None and measurement.result in CONCLUSIVE:
             self.slots.append(slot)
             self.values.append(measurement.value)
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pytest_py312.core.text import list_names
-from pytest_py312.rollout.domain.model import AcceptancePhase, AcceptanceResult, Result, StageRun
+from pytest_py312.rollout.domain.measurements import Result
+from pytest_py312.rollout.domain.model import AcceptancePhase, AcceptanceResult, StageRun
 
 MAX_TESTS = 1000
 """Limit for the tests of one run: their ids are stored in the journal."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pytest_py312.repository.plan.rollout_settings import ContractSettings
-from pytest_py312.rollout.domain.model import MAX_DETAIL_LENGTH, Result
+from pytest_py312.rollout.domain.measurements import MAX_DETAIL_LENGTH, Result
 
 OLD, NEW = "old", "new"
 VERSION_PAIRS = ((NEW, NEW), (OLD, NEW), (NEW, OLD), (OLD, OLD))

@@ -16,9 +16,10 @@ from pytest_py312.repository.plan.rollout_settings import (
     SoakSettings,
 )
 from pytest_py312.rollout.domain.contracts import contract_edges
-from pytest_py312.rollout.domain.model import Deployment, ServiceSpec, StageRun, TargetAddress
+from pytest_py312.rollout.domain.model import Deployment, StageRun
 from pytest_py312.rollout.domain.preconditions import deployment_order
 from pytest_py312.rollout.domain.soak_overrides import DURATION, INTERVAL, with_overrides
+from pytest_py312.rollout.domain.target_model import ServiceSpec, TargetAddress
 
 
 def stage_services(plan: Plan, fleet: Fleet, stage: int) -> list[Service]:

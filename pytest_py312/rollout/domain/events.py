@@ -6,7 +6,8 @@ from typing import Any, get_args
 
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.serialization import stored_as
-from pytest_py312.rollout.domain.model import AcceptanceResult, Breach, Container, Verdict
+from pytest_py312.rollout.domain.model import AcceptanceResult, Breach, Verdict, problem_key
+from pytest_py312.rollout.domain.target_model import Container
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -105,6 +106,11 @@ class Drifted:
     service: str
     detail: str
     slot: int
+
+    @property
+    def key(self) -> str:
+        """As :attr:`.model.Breach.key`."""
+        return problem_key(self.service, "drift")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,34 +7,25 @@ taken for dead can do no harm.
 
 Space is reserved for intents, events and changes of ownership, so that a rollback can be recorded on a full disk.
 Samples, notes and the start of a run or of its monitoring never use it.
-
-Measurements are stored in a compact form, because there can be a million of them.
 """
 
-import json
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import astuple, dataclass
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import astuple
 from itertools import groupby, takewhile
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from pytest_py312.core import clock
 from pytest_py312.core.database import MIN_FREE_BYTES, Database, DiskFull, Execute
 from pytest_py312.core.errors import RolloutRefused, StateError
 from pytest_py312.core.process_identity import this_process
-from pytest_py312.core.serialization import decode, encode
-from pytest_py312.rollout.domain.events import EVENT_TYPES, DrillFinished, Event, stored_name
-from pytest_py312.rollout.domain.model import (
-    MAX_DETAIL_LENGTH,
-    Intent,
-    Measurement,
-    Result,
-    Sample,
-    StageRun,
-    Timestamp,
-)
-from pytest_py312.rollout.domain.run_history import find_restored_run, select_current_run
+from pytest_py312.core.serialization import encode
+from pytest_py312.rollout.domain import journal_documents as documents
+from pytest_py312.rollout.domain.events import DrillFinished, Event, stored_name
+from pytest_py312.rollout.domain.measurements import Sample, Timestamp
+from pytest_py312.rollout.domain.model import Intent, StageRun
+from pytest_py312.rollout.domain.run_history import JournalEntry, find_restored_run, select_current_run
 from pytest_py312.rollout.domain.state_machine import IllegalEvent, advance
 
 JOURNAL_FILE = "rollout.sqlite"
@@ -58,40 +49,17 @@ CREATE TABLE samples (
   PRIMARY KEY (run, service, slot)
 ) WITHOUT ROWID;
 """
-INTENT_KIND = "intent"
-NOTE_KIND = "note"
 RELEASED_PREFIX = "left by "
 """Prefix of the owner of a run that was released; the last owner follows."""
-_T = TypeVar("_T")
 
 
 class LostOwnership(RolloutRefused):
     """Another process owns the run now. This process must not change anything any more."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class JournalEntry:
-    """An entry in the history of a run. ``content`` is an event, an intent, or the text of a note."""
-
-    at: str
-    content: Event | Intent | str
-
-
 def current_timestamp() -> Timestamp:
     """Return the time of a sample that is taken now."""
     return Timestamp(wall=clock.timestamp(), boottime=clock.boottime(), boot=this_process().boot_id)
-
-
-def replay(run: StageRun, entries: Iterable[JournalEntry]) -> Iterator[tuple[JournalEntry, StageRun, StageRun]]:
-    """Yield each entry with the run before and after it, which are the same for an intent and a note.
-
-    :param run: the run as it began.
-    """
-    for entry in entries:
-        earlier = run
-        if not isinstance(entry.content, str | Intent):
-            run = advance(run, entry.content)
-        yield entry, earlier, run
 
 
 class Journal:
@@ -138,7 +106,7 @@ class Journal:
                 f"only {self._database.free_bytes // 1024**2} MiB are free where the journal is stored; a rollout "
                 f"needs at least {MIN_FREE_BYTES // 1024**2} MiB"
             )
-        values = (run.run, run.environment, run.stage, clock.now_text(), owner, _to_json(encode(run)))
+        values = (run.run, run.environment, run.stage, clock.now_text(), owner, documents.to_json(encode(run)))
 
         def work(execute: Execute) -> None:
             execute(
@@ -263,10 +231,8 @@ class Journal:
 
     def begun_and_initial_run(self, run: str) -> tuple[str, StageRun]:
         """Return when a run began (RFC 3339, UTC), and the run as it was then."""
-        rows = self._database.read(lambda execute: execute("SELECT begun, document FROM runs WHERE run = ?", (run,)))
-        if not rows:
-            raise StateError(f"the journal has no run {run}")
-        return str(rows[0][0]), _decode_document(StageRun, rows[0][1])
+        begun, document = self._database.read(lambda execute: self._look_up(execute, run, "begun, document"))
+        return str(begun), documents.decode_document(StageRun, document)
 
     # ---- events
 
@@ -278,7 +244,7 @@ class Journal:
 
         def work(execute: Execute) -> None:
             run_id, _ = self._require_owner(execute, run, owner)
-            _append(execute, run_id, INTENT_KIND, _to_json(encode(intent)))
+            _append(execute, run_id, documents.INTENT_KIND, documents.to_json(encode(intent)))
 
         self._database.transact(work)
 
@@ -289,7 +255,7 @@ class Journal:
         :raises IllegalEvent: see :func:`.state_machine.advance`; nothing is written.
         :raises RolloutRefused: a person requested something that is not possible now; nothing is written.
         """
-        text = _to_json(encode(event))
+        text = documents.to_json(encode(event))
 
         def work(execute: Execute) -> StageRun:
             run_id, document = self._require_owner(execute, run, owner)
@@ -307,7 +273,7 @@ class Journal:
 
         def work(execute: Execute) -> None:
             run_id, _ = self._look_up(execute, run)
-            _append(execute, run_id, NOTE_KIND, _to_json(text[:2000]))
+            _append(execute, run_id, documents.NOTE_KIND, documents.to_json(text[:2000]))
 
         with suppress(DiskFull):
             self._database.transact(work, urgent=urgent)
@@ -321,7 +287,7 @@ class Journal:
                 (run,),
             )
         )
-        return [JournalEntry(at=str(at), content=_decode_entry(kind, document)) for at, kind, document in rows]
+        return [JournalEntry(at=str(at), content=documents.decode_entry(kind, document)) for at, kind, document in rows]
 
     def open_intent(self, run: str) -> Intent | None:
         """Return the act that was started and whose end is unknown."""
@@ -337,11 +303,11 @@ class Journal:
         :raises LostOwnership: another process owns the run.
         :raises DiskFull: there is no space left; the samples do not count then.
         """
-        rows = [(sample, encode_measurements(sample.measurements)) for sample in samples]
+        rows = [(sample, documents.encode_measurements(sample.measurements)) for sample in samples]
 
         def work(execute: Execute) -> int:
             run_id, document = self._require_owner(execute, run, owner)
-            services = _service_names(document)
+            services = documents.service_names(document)
             return sum(
                 len(
                     execute(
@@ -362,14 +328,14 @@ class Journal:
             rows = execute(
                 "SELECT slot, wall, boottime, boot, document FROM samples WHERE run = ? AND service = ? AND slot >= ? "
                 "ORDER BY slot",
-                (run_id, _service_number(document, service), first_slot),
+                (run_id, documents.service_number(document, service), first_slot),
             )
             return [
                 Sample(
                     service=service,
                     slot=slot,
                     at=Timestamp(wall=wall, boottime=boottime, boot=boot),
-                    measurements=decode_measurements(text),
+                    measurements=documents.decode_measurements(text),
                 )
                 for slot, wall, boottime, boot, text in rows
             ]
@@ -383,7 +349,7 @@ class Journal:
 
         def work(execute: Execute) -> dict[str, tuple[int, Timestamp]]:
             run_id, document = self._look_up(execute, run)
-            names = _service_names(document)
+            names = documents.service_names(document)
             newest = {}
             for index, name in [*enumerate(names), (0, "")]:
                 rows = execute(
@@ -399,28 +365,27 @@ class Journal:
 
     # ---- within a transaction
 
-    def _look_up(self, execute: Execute, run: str) -> tuple[int, str]:
-        rows = execute("SELECT id, document FROM runs WHERE run = ?", (run,))
+    def _look_up(self, execute: Execute, run: str, columns: str = "id, document") -> tuple[Any, ...]:
+        rows = execute(f"SELECT {columns} FROM runs WHERE run = ?", (run,))
         if not rows:
             raise StateError(f"the journal has no run {run}")
-        return rows[0][0], rows[0][1]
+        return tuple(rows[0])
 
     def _require_owner(self, execute: Execute, run: str, owner: str) -> tuple[int, str]:
-        run_id, document = self._look_up(execute, run)
-        current_owner = execute("SELECT owner FROM runs WHERE id = ?", (run_id,))[0][0]
+        run_id, document, current_owner = self._look_up(execute, run, "id, document, owner")
         if current_owner != owner:
             raise LostOwnership(f"run {run} is now owned by another process; this one stops")
         return run_id, document
 
     def _rebuild(self, execute: Execute, run_id: int, document: str) -> StageRun:
-        run = _decode_document(StageRun, document)
+        run = documents.decode_document(StageRun, document)
         rows = execute(
             "SELECT kind, document FROM entries WHERE run = ? AND kind NOT IN (?, ?) ORDER BY number",
-            (run_id, INTENT_KIND, NOTE_KIND),
+            (run_id, documents.INTENT_KIND, documents.NOTE_KIND),
         )
         try:
             for kind, text in rows:
-                run = advance(run, _decode_entry(kind, text))  # type: ignore[arg-type]  # the query excludes intents and notes
+                run = advance(run, documents.decode_entry(kind, text))  # type: ignore[arg-type]  # the query excludes intents and notes
         except (IllegalEvent, RolloutRefused) as error:
             raise StateError(f"the journal is damaged: {error}, in the history of run {run.run}") from error
         return run
@@ -431,83 +396,3 @@ def _append(execute: Execute, run_id: int, kind: str, text: str) -> None:
         "INSERT INTO entries SELECT ?1, coalesce(max(number), 0) + 1, ?2, ?3, ?4 FROM entries WHERE run = ?1",
         (run_id, clock.now_text(), kind, text),
     )
-
-
-def _to_json(document: object) -> str:
-    return json.dumps(document, separators=(",", ":"))
-
-
-def _decode_document(kind: type[_T], text: str) -> _T:
-    try:
-        return decode(kind, json.loads(text))
-    except (ValueError, RecursionError) as error:
-        raise StateError(f"the journal is damaged: a {kind.__name__} in it cannot be read ({error})") from error
-
-
-def _decode_entry(kind: str, text: str) -> Event | Intent | str:
-    if kind == NOTE_KIND:
-        with _reading("a note"):
-            return str(json.loads(text))
-    entry_type: type[Any] | None = Intent if kind == INTENT_KIND else EVENT_TYPES.get(kind)
-    if entry_type is None:
-        raise StateError(
-            f"the journal has an entry of the unknown kind {kind!r}: a newer version of this tool wrote it and has "
-            "to be used, or the journal is damaged"
-        )
-    return _decode_document(entry_type, text)  # type: ignore[no-any-return]  # it is a value of entry_type
-
-
-@contextmanager
-def _reading(what: str) -> Iterator[None]:
-    """Report what reading a damaged document raises."""
-    try:
-        yield
-    except (ValueError, TypeError, KeyError, IndexError, RecursionError) as error:
-        raise StateError(f"the journal is damaged: {what} in it cannot be read ({error})") from error
-
-
-def _service_names(document: str) -> list[str]:
-    with _reading("a run"):
-        return [str(deployment["spec"]["service"]) for deployment in json.loads(document)["deployments"]]
-
-
-def _service_number(document: str, service: str) -> int:
-    names = _service_names(document)
-    if service not in names:
-        raise StateError(f"the journal is damaged or of another stage: its run has no service {service}")
-    return names.index(service)
-
-
-_RESULT_LETTERS = {Result.SUCCESSFUL: "s", Result.FAILED: "f", Result.INCONCLUSIVE: "i", Result.ERROR: "e"}
-_RESULTS_BY_LETTER = {letter: result for result, letter in _RESULT_LETTERS.items()}
-
-
-def encode_measurements(measurements: Sequence[Measurement]) -> str:
-    """Encode measurements as one line of JSON."""
-    rows = [
-        [
-            measurement.metric,
-            _RESULT_LETTERS[measurement.result],
-            measurement.value,
-            *([measurement.detail[:MAX_DETAIL_LENGTH]] if measurement.detail else []),
-        ]
-        for measurement in measurements
-    ]
-    return json.dumps(rows, separators=(",", ":"))
-
-
-def decode_measurements(text: str) -> tuple[Measurement, ...]:
-    """Decode what :func:`encode_measurements` returned.
-
-    :raises StateError: it did not return that.
-    """
-    with _reading("a sample"):
-        rows = json.loads(text)
-        if not isinstance(rows, list) or not all(isinstance(row, list) for row in rows):
-            raise ValueError("it is no list of measurements")
-        return tuple(
-            Measurement(
-                metric=metric, result=_RESULTS_BY_LETTER[letter], value=value, detail=detail[0] if detail else ""
-            )
-            for metric, letter, value, *detail in rows
-        )

@@ -1,9 +1,7 @@
-"""The nouns of a rollout: stages, runs, deployments and samples. Frozen values without behaviour.
+"""The nouns of a rollout: stages, runs, deployments and breaches. Frozen values without behaviour.
 
-A *run* is one attempt to bring a stage into service in one environment. A *container* is what the target runs for a
-service; its id is never reused. An *intent* is an act that was recorded before it started. A *measurement* is one value
-of one metric, a *sample* all measurements of one service at one time. The *control* is the previous version, which runs
-beside the new one for comparison.
+A *run* is one attempt to bring a stage into service in one environment. An *intent* is an act that was recorded before
+it started. The *control* is the previous version, which runs beside the new one for comparison.
 """
 
 from collections.abc import Mapping
@@ -12,6 +10,8 @@ from enum import Enum
 
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.serialization import stored_as
+from pytest_py312.rollout.domain.measurements import Result
+from pytest_py312.rollout.domain.target_model import Container, ServiceSpec, TargetAddress
 
 CONTRACT_METRIC = "contract"
 """Name of the metric of a contract; its edge follows."""
@@ -41,6 +41,16 @@ class StageState(Enum):
         return self in (StageState.ACCEPTED, StageState.ROLLED_BACK)
 
 
+DEPLOYMENT_STATES = frozenset({StageState.PLANNED, StageState.LOCKED, StageState.DEPLOYING, StageState.VERIFYING})
+"""States that only a process at work, or a dead one, leaves behind."""
+SOAK_STATES = frozenset({StageState.SOAKING, StageState.SOAKED})
+"""States of a stage that is healthy so far, and not over."""
+MONITORED = SOAK_STATES | {StageState.HELD}
+"""States in which the new version is up and verified."""
+UNFINISHED_ROLLBACK = frozenset({StageState.ROLLING_BACK, StageState.ROLLBACK_FAILED})
+ROLLBACK_STATES = UNFINISHED_ROLLBACK | {StageState.ROLLED_BACK}
+
+
 class Verdict(Enum):
     """Verdict on a stage, apart from its state. Inconclusive never counts as passed."""
 
@@ -50,17 +60,8 @@ class Verdict(Enum):
     INCONCLUSIVE = "inconclusive"
 
 
-class Result(Enum):
-    """Result of one measurement.
-
-    An *error* is a problem of measuring (no engine, no Prometheus) and never a failure of the service. *Inconclusive*
-    is a value that meets neither the success nor the failure condition, or a missing value.
-    """
-
-    SUCCESSFUL = "successful"
-    FAILED = "failed"
-    INCONCLUSIVE = "inconclusive"
-    ERROR = "error"
+WORST_FIRST = (Verdict.FAILED, Verdict.INCONCLUSIVE, Verdict.PENDING, Verdict.PASSED)
+"""Of several verdicts the first of these counts."""
 
 
 class BreachSeverity(Enum):
@@ -76,60 +77,6 @@ class Reaction(Enum):
     ROLL_BACK = "roll back"
     HOLD = "hold"
     RECORD = "record"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Timestamp:
-    """A point in time on three clocks.
-
-    ``wall`` is in seconds since the epoch and may jump. ``boottime`` is in seconds since the machine was booted
-    (``boot`` identifies the boot), sleep included, and never jumps.
-    """
-
-    wall: float
-    boottime: float
-    boot: str
-
-    def seconds_since(self, earlier: "Timestamp") -> float | None:
-        """Return the seconds since ``earlier``, on the clock that never jumps; ``None`` across a reboot."""
-        return self.boottime - earlier.boottime if self.boot == earlier.boot else None
-
-    def elapsed_since(self, earlier: "Timestamp") -> float:
-        """Return the seconds since ``earlier``; across a reboot by the date."""
-        passed = self.seconds_since(earlier)
-        return self.wall - earlier.wall if passed is None else passed
-
-
-MAX_DETAIL_LENGTH = 300
-"""Maximum length of :attr:`Measurement.detail`, in characters."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Measurement:
-    """One value of a metric. ``detail`` is the evidence: the query, the broken limit, or why there is no value."""
-
-    metric: str
-    result: Result
-    value: float | None = None
-    detail: str = ""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Sample:
-    """All measurements of one service at one time.
-
-    ``slot`` is the position in the schedule of the soak, from 1. A slot has one sample, whichever process takes it.
-    """
-
-    service: str
-    slot: int
-    at: Timestamp
-    measurements: tuple[Measurement, ...] = ()
-
-    @property
-    def is_good(self) -> bool:
-        """Whether this sample counts towards the soak: something was measured, and everything was successful."""
-        return bool(self.measurements) and all(each.result is Result.SUCCESSFUL for each in self.measurements)
 
 
 class AcceptancePhase(Enum):
@@ -171,7 +118,7 @@ class AcceptanceResult:
 
     def breach_key(self, stage: int) -> str:
         """Return :attr:`Breach.key` of the breach that this result is for a stage."""
-        return f"{stage_subject(stage)}: {self.metric}"
+        return problem_key(stage_subject(stage), self.metric)
 
 
 def acceptance_metric(name: str, phase: AcceptancePhase) -> str:
@@ -184,96 +131,9 @@ def stage_subject(stage: int) -> str:
     return f"stage {stage}"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Container:
-    """A container that a target runs or keeps for a service. ``image`` is the image's id, because a name can move."""
-
-    id: str
-    image: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Observation:
-    """What a target reports about the serving container.
-
-    ``started_at`` has the format of the target and changes with every restart. ``health`` is ``healthy``,
-    ``unhealthy``, ``starting``, or empty without a health check. ``interpreters`` are those of all its processes, as
-    these report them; empty if none did.
-    """
-
-    container: Container
-    running: bool
-    interpreters: tuple[Interpreter, ...] = ()
-    started_at: str = ""
-    restarts: int = 0
-    exit_code: int | None = None
-    out_of_memory: bool = False
-    health: str = ""
-    undone: str = ""
-    """What the target has rolled back by itself, or stopped half-way, in its words; empty if nothing."""
-
-    @property
-    def interpreter(self) -> Interpreter | None:
-        """The interpreter; ``None`` if it is unknown, or not the same in all processes."""
-        return self.interpreters[0] if len(self.interpreters) == 1 else None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Usage:
-    """Resource usage of a container at one time. ``cpu_seconds`` grows until a restart, ``memory`` is in bytes.
-
-    ``cores`` are those in use, for targets that report them instead of a counter. What a target cannot report is
-    ``None``, and ``unmeasured`` says why. ``log`` are the lines since the previous reading, ``log_lost`` whether there
-    may have been more.
-    """
-
-    cpu_seconds: float | None
-    memory: int | None
-    restarts: int
-    out_of_memory: bool
-    cores: float | None = None
-    memory_limit: int = 0
-    """Bytes that it may use; 0 if that is unknown."""
-    unmeasured: str = ""
-    process_ages: tuple[float, ...] | None = None
-    """Seconds since the start of each process in it, if the target knows them."""
-    started_at: str = ""
-    log: tuple[str, ...] = ()
-    log_lost: bool = False
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ServiceSpec:
-    """What a target needs in order to serve a service: names and addresses, nothing that a verdict depends on.
-
-    ``container`` is the name on the engine. ``port`` is the port of the container that ``health`` and ``version`` (HTTP
-    paths, may be empty) are requested from.
-    """
-
-    service: str
-    container: str
-    port: int = 0
-    health: str = ""
-    version: str = ""
-    grpc: str | None = None
-    """Name of the service in gRPC health checks on ``port``; empty: the whole server, ``None``: no check."""
-    health_command: tuple[str, ...] = ()
-    """Health check that runs in the container; exit code 0 means healthy."""
-    network: str = ""
-    publish: tuple[tuple[str, int], ...] = ()
-    """(host address and port, container port), for a service that is deployed for the first time."""
-    environment: Mapping[str, str] = field(default_factory=dict)
-    ready_timeout: float = 30.0
-    readiness_delay: float = 7.0
-    monitor: float = 60.0
-    """Seconds for which the target's own rollback monitors, if it has one."""
-    drain: float = 30.0
-    retain: int = 5
-    """Number of containers of earlier runs to keep, of those that served."""
-    namespace: str = ""
-    """Namespace in a cluster; empty: the environment's."""
-    pod_container: str = ""
-    """Name of the service's container in its pods, if they have several. ``container`` is then the Deployment."""
+def problem_key(subject: str, metric: str) -> str:
+    """Return what identifies the same problem of the same service, or stage, in breaches and decisions about them."""
+    return f"{subject}: {metric}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -339,42 +199,6 @@ class Intent:
 
     act: Act
     service: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LockHolder:
-    """The holder of an environment's lock, with what others need to name it and to detect that it is dead.
-
-    ``process`` is written by :class:`~pytest_py312.core.process_identity.ProcessIdentity`: boot, namespace, user,
-    number, start. ``journal`` identifies the journal; processes with the same one can finish what was started.
-    ``since`` is in RFC 3339, UTC.
-    """
-
-    name: str
-    host: str
-    process: str
-    journal: str
-    run: str
-    stage: int
-    since: str
-
-    def __str__(self) -> str:
-        return f"{self.name} on {self.host} (stage {self.stage}, run {self.run}, since {self.since})"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TargetAddress:
-    """How to reach the target of an environment, according to the plan with which a run began.
-
-    The fields are those of :class:`~pytest_py312.repository.plan.rollout_settings.EnvironmentSettings`; ``kind`` is the
-    plan's ``deploy.target``.
-    """
-
-    kind: str
-    engine: str = ""
-    engines: tuple[tuple[str, str], ...] = ()
-    context: str = ""
-    namespace: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -465,6 +289,10 @@ class StageRun:
         """Whether later stages may build on this one."""
         return self.state is StageState.ACCEPTED and not self.stale and not self.is_drill
 
+    def decisions_about(self, service: str) -> list[str]:
+        """Return what a person has to decide about a service."""
+        return [key for key in self.pending_decisions if key.startswith(problem_key(service, ""))]
+
     @property
     def untested_contracts(self) -> tuple[str, ...]:
         """Contracts that have not been shown to hold, and that no person has accepted."""
@@ -543,5 +371,5 @@ class Breach:
 
     @property
     def key(self) -> str:
-        """Identifies the same problem of the same service."""
-        return f"{self.service}: {self.metric}"
+        """See :func:`problem_key`."""
+        return problem_key(self.service, self.metric)

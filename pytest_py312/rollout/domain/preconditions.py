@@ -5,10 +5,9 @@ from graphlib import CycleError, TopologicalSorter
 
 from pytest_py312.core.errors import RolloutRefused
 from pytest_py312.rollout.domain.model import StageRun, StageState
+from pytest_py312.rollout.domain.next_act import is_in_progress
 from pytest_py312.rollout.domain.soak_overrides import soak_shortfall
-
-DEPLOYMENT_STATES = frozenset({StageState.PLANNED, StageState.LOCKED, StageState.DEPLOYING, StageState.VERIFYING})
-"""States that only a process at work, or a dead one, leaves behind."""
+from pytest_py312.rollout.domain.target_model import short_image_id
 
 
 def check_start(
@@ -42,7 +41,7 @@ def check_start(
             if serving_images.get(service, image) != image:
                 raise RolloutRefused(
                     f"stage {stage} cannot start in {environment}: {service} of stage {number} was accepted as image "
-                    f"{_short_image_id(image)}, and {_short_image_id(serving_images[service])} serves it now; "
+                    f"{short_image_id(image)}, and {short_image_id(serving_images[service])} serves it now; "
                     f"deploy stage {number} again"
                 )
 
@@ -103,8 +102,8 @@ def check_promotion(run: StageRun, prior_environments: Sequence[str], runs: Iter
             if prior_run.images.get(service) != image:
                 raise RolloutRefused(
                     f"{message_start}{environment} accepted image "
-                    f"{_short_image_id(prior_run.images.get(service, 'none'))} of {service}, "
-                    f"and this is {_short_image_id(image)}; deploy what was proven"
+                    f"{short_image_id(prior_run.images.get(service, 'none'))} of {service}, "
+                    f"and this is {short_image_id(image)}; deploy what was proven"
                 )
         if prior_run.configuration != run.configuration:
             raise RolloutRefused(
@@ -185,7 +184,7 @@ def dependent_stages(stage: int, environment: str, runs: Iterable[StageRun]) -> 
 
 def _describe_blocking_run(run: StageRun, stage: int, blocking_stage: int) -> str:
     message_start = f"stage {stage} cannot start in {run.environment}: stage {blocking_stage} is {run.state.value}"
-    if run.state in DEPLOYMENT_STATES or run.state in (StageState.ROLLING_BACK, StageState.ROLLBACK_FAILED):
+    if is_in_progress(run):
         return f"{message_start}; `py312 recover --env {run.environment}` finishes it"
     if run.state is StageState.HELD:
         options = f"--stage {blocking_stage} --env {run.environment}"
@@ -200,10 +199,6 @@ def _describe_status(run: StageRun) -> str:
     if run.stale:
         return f"was accepted, but {run.stale},"
     return f"is {run.state.value}"
-
-
-def _short_image_id(image: str) -> str:
-    return image.removeprefix("sha256:")[:12]
 
 
 def deployment_order(services: Sequence[str], needs: Mapping[str, Iterable[str]]) -> list[str]:

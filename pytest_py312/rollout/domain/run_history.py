@@ -1,4 +1,4 @@
-"""Which run of a stage is current: the newest, or an earlier one that serves again after a rollback. Pure.
+"""The history of a run, and which run of a stage is current: the newest, or an earlier one after a rollback. Pure.
 
 A stage that was accepted may be deployed again, and rolled back to what was accepted. The earlier run serves again
 then, and only that run has recorded what served before it. The ids of containers, which are never reused, show which
@@ -6,9 +6,37 @@ run that is.
 """
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from pytest_py312.core.errors import RolloutRefused
-from pytest_py312.rollout.domain.model import StageRun, StageState
+from pytest_py312.rollout.domain.events import Breached, Event
+from pytest_py312.rollout.domain.model import Intent, StageRun, StageState
+from pytest_py312.rollout.domain.state_machine import advance
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JournalEntry:
+    """An entry in the history of a run. ``content`` is an event, an intent, or the text of a note."""
+
+    at: str
+    content: Event | Intent | str
+
+
+def replay(run: StageRun, entries: Iterable[JournalEntry]) -> Iterator[tuple[JournalEntry, StageRun, StageRun]]:
+    """Yield each entry with the run before and after it, which are the same for an intent and a note.
+
+    :param run: the run as it began.
+    """
+    for entry in entries:
+        earlier = run
+        if not isinstance(entry.content, str | Intent):
+            run = advance(run, entry.content)
+        yield entry, earlier, run
+
+
+def recorded_breaches(history: Iterable[JournalEntry]) -> set[str]:
+    """Return the keys of the limits that were broken."""
+    return {entry.content.breach.key for entry in history if isinstance(entry.content, Breached)}
 
 
 def select_current_run(runs: Iterator[StageRun]) -> StageRun:

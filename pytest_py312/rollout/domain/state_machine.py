@@ -1,7 +1,7 @@
-"""The state machine of a stage: an event turns a run into the next one, and a run says which act is next.
+"""The state machine of a stage: an event turns a run into the next one.
 
-Pure: no clock, no target, no file. The driver records :func:`next_act` before doing it, and the resulting event
-afterwards. Applying :func:`advance` to all events in order gives the run, in any process.
+Pure: no clock, no target, no file. The driver records what :func:`.next_act.next_act` says before doing it, and the
+resulting event afterwards. Applying :func:`advance` to all events in order gives the run, in any process.
 
 Invariants: a stage is accepted only when its whole soak is credited, and its acceptance tests were run after that; a
 rollback restores the containers that were observed before anything was changed, in reverse order; a stage that was
@@ -41,42 +41,23 @@ from pytest_py312.rollout.domain.events import (
     Verified,
 )
 from pytest_py312.rollout.domain.model import (
+    DEPLOYMENT_STATES,
+    MONITORED,
+    ROLLBACK_STATES,
+    UNFINISHED_ROLLBACK,
     AcceptancePhase,
     Act,
     Breach,
-    Deployment,
     Intent,
     Reaction,
     StageRun,
     StageState,
     Verdict,
 )
+from pytest_py312.rollout.domain.next_act import next_act, pending_restores
 
 INTERRUPTED_PREFIX = "interrupted by "
 """Prefix of the reason of a deployment that was interrupted, and did not fail by itself."""
-MONITORED = frozenset({StageState.SOAKING, StageState.SOAKED, StageState.HELD})
-"""States in which the new version is up and verified."""
-
-
-def is_in_progress(run: StageRun) -> bool:
-    """Return whether a deployment or rollback is under way or was abandoned.
-
-    The run is then neither over, nor up and monitored.
-    """
-    return not run.state.is_over and run.state not in MONITORED
-
-
-def has_pending_work(run: StageRun) -> bool:
-    """Return whether something can be done without a decision.
-
-    That is to finish a deployment or rollback, to remove a control, or to end a drill.
-    """
-    return is_in_progress(run) or is_drill_up(run) or next_act(run) is not None
-
-
-def is_drill_up(run: StageRun) -> bool:
-    """Return whether a drill has deployed the stage: unlike a soak, it is not continued by another process."""
-    return run.is_drill and run.state in MONITORED
 
 
 class IllegalEvent(ValueError):
@@ -90,71 +71,6 @@ def advance(run: StageRun, event: Event) -> StageRun:
     :raises RolloutRefused: a person requested something that is not possible now.
     """
     return _HANDLERS[type(event)](run, event)
-
-
-def next_act(run: StageRun) -> Intent | None:
-    """Return what is to be done next; ``None`` if the run waits for samples or for a person, or is over."""
-    if run.state is StageState.LOCKED:
-        unobserved = [deployment for deployment in run.deployments if not deployment.observed]
-        return _first_intent(Act.OBSERVE, unobserved) or _test_intent(run, Act.TEST_BEFORE)
-    if run.state is StageState.DEPLOYING:
-        return _next_deploy_intent(run)
-    if run.state is StageState.VERIFYING:
-        unverified = [deployment for deployment in run.deployments if not deployment.verified]
-        without_control = [deployment for deployment in run.deployments if _needs_control(deployment)]
-        return (
-            _first_intent(Act.VERIFY, unverified)
-            or _first_intent(Act.START_CONTROL, without_control)
-            or _test_intent(run, Act.TEST_AFTER)
-        )
-    if run.state is StageState.ROLLING_BACK:
-        return _first_intent(Act.RESTORE, _pending_restores(run))
-    if run.state.is_over:
-        return _first_intent(
-            Act.REMOVE_CONTROL, [deployment for deployment in run.deployments if deployment.may_have_control]
-        )
-    return None
-
-
-def _needs_control(deployment: Deployment) -> bool:
-    return deployment.wants_control and deployment.control is None and not deployment.no_control_reason
-
-
-def _first_intent(act: Act, deployments: list[Deployment]) -> Intent | None:
-    return Intent(act=act, service=deployments[0].service) if deployments else None
-
-
-PHASE_OF_ACT = {Act.TEST_BEFORE: AcceptancePhase.BEFORE, Act.TEST_AFTER: AcceptancePhase.AFTER}
-"""Acts that run acceptance tests. At the end of the soak no act does that, but the process that monitors the stage."""
-
-
-def _test_intent(run: StageRun, act: Act) -> Intent | None:
-    pending = run.pending_acceptance(PHASE_OF_ACT[act])
-    return Intent(act=act, service=pending[0]) if pending else None
-
-
-def _next_deploy_intent(run: StageRun) -> Intent | None:
-    """Deploy one service after the other: each has to be healthy before the next is touched."""
-    for deployment in run.deployments:
-        if deployment.new is None:
-            return Intent(act=Act.PREPARE, service=deployment.service)
-        if not deployment.switched:
-            return Intent(act=Act.SWITCH, service=deployment.service)
-        if not deployment.ready:
-            return Intent(act=Act.READY, service=deployment.service)
-    return None
-
-
-def _pending_restores(run: StageRun) -> list[Deployment]:
-    """Return what is still to be restored, the last deployed first. Services that were never reached are left alone."""
-    reached: list[Deployment] = []
-    for deployment in run.deployments:
-        reached.append(deployment)
-        if not deployment.ready:
-            break
-    in_scope = [deployment for deployment in reached if not run.scope or deployment.service in run.scope]
-    pending = [deployment for deployment in in_scope if not deployment.restored and not deployment.foreign_change]
-    return [deployment for deployment in reversed(pending) if deployment.service not in run.unrestored]
 
 
 def _require_state(run: StageRun, event: Event, *states: StageState) -> None:
@@ -249,7 +165,7 @@ def _react(run: StageRun, breach: Breach) -> StageRun:
 def _on_drifted(run: StageRun, event: Drifted) -> StageRun:
     _require_state(run, event, *MONITORED)
     run = replace(run.without_final_acceptance(), credited=0.0, first_slot=max(run.first_slot, event.slot + 1))
-    return _hold(run, f"{event.service}: drift", event.detail)
+    return _hold(run, event.key, event.detail)
 
 
 def _hold(run: StageRun, key: str, detail: str) -> StageRun:
@@ -326,10 +242,10 @@ def _on_decided(run: StageRun, event: Decided) -> StageRun:
 
 def _start_rollback(run: StageRun, reason: str, services: tuple[str, ...] = ()) -> StageRun:
     """Start a rollback. If nothing was changed yet, there is nothing to undo."""
-    if run.state is StageState.ROLLED_BACK and not _pending_restores(replace(run, scope=services)):
+    if run.state is StageState.ROLLED_BACK and not pending_restores(replace(run, scope=services)):
         return run
     run = replace(run, scope=services, unrestored=(), pending_decisions=(), reason=reason, verdict=Verdict.FAILED)
-    is_undone = run.state in (StageState.PLANNED, StageState.LOCKED) or not _pending_restores(run)
+    is_undone = run.state in (StageState.PLANNED, StageState.LOCKED) or not pending_restores(run)
     return replace(run, state=StageState.ROLLED_BACK if is_undone else StageState.ROLLING_BACK)
 
 
@@ -341,15 +257,10 @@ def _on_rollback_requested(run: StageRun, event: RollbackRequested) -> StageRun:
         return _start_rollback(run, event.reason)
     if event.services and run.state in (StageState.DEPLOYING, StageState.VERIFYING):
         raise RolloutRefused(f"stage {run.stage} is {run.state.value}: it can only be rolled back as a whole")
-    earlier_scope = (
-        run.scope if run.state in (StageState.ROLLING_BACK, StageState.ROLLED_BACK, StageState.ROLLBACK_FAILED) else ()
-    )
-    is_whole_stage = not event.services or (
-        not earlier_scope and run.state in (StageState.ROLLING_BACK, StageState.ROLLBACK_FAILED)
-    )
-    return _start_rollback(
-        run, event.reason, () if is_whole_stage else tuple(dict.fromkeys((*earlier_scope, *event.services)))
-    )
+    earlier_scope = run.scope if run.state in ROLLBACK_STATES else ()
+    is_whole_stage = not event.services or (not earlier_scope and run.state in UNFINISHED_ROLLBACK)
+    scope = () if is_whole_stage else tuple(dict.fromkeys((*earlier_scope, *event.services)))
+    return _start_rollback(run, event.reason, scope)
 
 
 def _on_restored(run: StageRun, event: Restored) -> StageRun:
@@ -380,9 +291,9 @@ def _after_restore(run: StageRun) -> StageRun:
 
 def _on_resumed(run: StageRun, event: Resumed) -> StageRun:
     """Undo what was unfinished. A version that was up and monitored stays up, and its soak continues."""
-    if run.state in (StageState.PLANNED, StageState.LOCKED, StageState.DEPLOYING, StageState.VERIFYING):
+    if run.state in DEPLOYMENT_STATES:
         return _start_rollback(run, f"the run ended while it was {run.state.value}")
-    if run.state in (StageState.ROLLING_BACK, StageState.ROLLBACK_FAILED):
+    if run.state in UNFINISHED_ROLLBACK:
         return replace(run, state=StageState.ROLLING_BACK, unrestored=())
     return run
 

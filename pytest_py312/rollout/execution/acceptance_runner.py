@@ -28,13 +28,13 @@ from pytest_py312.rollout.domain.acceptance import (
     prefer_possible,
 )
 from pytest_py312.rollout.domain.events import AcceptanceTested
+from pytest_py312.rollout.domain.measurements import Result
 from pytest_py312.rollout.domain.model import (
     AcceptancePhase,
     AcceptanceResult,
     Breach,
     BreachSeverity,
     Reaction,
-    Result,
     StageRun,
     stage_subject,
 )

@@ -21,7 +21,8 @@ from pytest_py312.rollout.domain.events import (
     Switched,
     Verified,
 )
-from pytest_py312.rollout.domain.model import Act, Container, Deployment, StageRun
+from pytest_py312.rollout.domain.model import Act, Deployment, StageRun
+from pytest_py312.rollout.domain.target_model import Container
 from pytest_py312.rollout.execution.foreign_changes import foreign_change
 from pytest_py312.rollout.targets.target import ReadinessPhase, SupportsControl, Target, TargetError, TargetRefused
 

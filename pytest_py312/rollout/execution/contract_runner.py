@@ -31,7 +31,9 @@ from pytest_py312.rollout.domain.contracts import (
     script_request,
 )
 from pytest_py312.rollout.domain.deployment_plan import make_service_spec
-from pytest_py312.rollout.domain.model import Container, Result, ServiceSpec, StageRun
+from pytest_py312.rollout.domain.measurements import Result
+from pytest_py312.rollout.domain.model import StageRun
+from pytest_py312.rollout.domain.target_model import Container, ServiceSpec
 from pytest_py312.rollout.targets.target import (
     ServiceUnreachable,
     SupportsContracts,

@@ -7,9 +7,9 @@ from pytest_py312.core.text import list_names
 from pytest_py312.repository.plan.rollout_settings import RolloutSettings
 from pytest_py312.rollout.context import RolloutContext
 from pytest_py312.rollout.domain.events import Decided, DeployFailed, RollbackRequested, breach_in
-from pytest_py312.rollout.domain.journal import JournalEntry
 from pytest_py312.rollout.domain.model import Reaction, StageRun
 from pytest_py312.rollout.domain.preconditions import is_same_deployment
+from pytest_py312.rollout.domain.run_history import JournalEntry
 from pytest_py312.rollout.domain.state_machine import INTERRUPTED_PREFIX
 from pytest_py312.rollout.preflight.health_checks import usage_rows
 from pytest_py312.rollout.targets.target import Target

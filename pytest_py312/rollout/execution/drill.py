@@ -121,9 +121,7 @@ class Drill:
         updated = self.journal.load_run(run.run)
         if updated.state is StageState.ROLLING_BACK:
             return "" if service in updated.reason else f"it is rolled back for another reason: {updated.reason}"
-        if updated.state is StageState.HELD and any(
-            key.startswith(f"{service}: ") for key in updated.pending_decisions
-        ):
+        if updated.state is StageState.HELD and updated.decisions_about(service):
             self.context.log(f"noticed and held, as the plan says ({updated.reason}); the drill requests the rollback")
             return ""
         return (

@@ -1,6 +1,6 @@
 """Drive runs from act to act: record the intent, act, record the event. And recover what a dead process has left.
 
-The driver does what :func:`~pytest_py312.rollout.domain.state_machine.next_act` says and nothing else, so it keeps no
+The driver does what :func:`~pytest_py312.rollout.domain.next_act.next_act` says and nothing else, so it keeps no
 state of its own: if it is killed, another process continues from the journal. It never relies on cleaning up after
 itself.
 """
@@ -27,7 +27,8 @@ from pytest_py312.rollout.domain.events import (
     RollbackRequested,
 )
 from pytest_py312.rollout.domain.journal import Journal
-from pytest_py312.rollout.domain.model import Act, Deployment, Intent, LockHolder, StageRun, StageState
+from pytest_py312.rollout.domain.model import MONITORED, Act, Deployment, Intent, StageRun, StageState
+from pytest_py312.rollout.domain.next_act import PHASE_OF_ACT, has_pending_work, is_drill_up, is_in_progress, next_act
 from pytest_py312.rollout.domain.preconditions import (
     check_drilled,
     check_promotion,
@@ -35,16 +36,8 @@ from pytest_py312.rollout.domain.preconditions import (
     check_target_identity,
     dependent_stages,
 )
-from pytest_py312.rollout.domain.state_machine import (
-    INTERRUPTED_PREFIX,
-    MONITORED,
-    PHASE_OF_ACT,
-    advance,
-    has_pending_work,
-    is_drill_up,
-    is_in_progress,
-    next_act,
-)
+from pytest_py312.rollout.domain.state_machine import INTERRUPTED_PREFIX, advance
+from pytest_py312.rollout.domain.target_model import LockHolder
 from pytest_py312.rollout.execution.acceptance_runner import AcceptanceRunner
 from pytest_py312.rollout.execution.actions import Actions, WaitInterrupted, remove_control
 from pytest_py312.rollout.execution.foreign_changes import (

@@ -11,8 +11,9 @@ have stopped them, so it is only reported.
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 
-from pytest_py312.rollout.domain.journal import JournalEntry
-from pytest_py312.rollout.domain.model import Container, Deployment, Observation, StageRun
+from pytest_py312.rollout.domain.model import Deployment, StageRun
+from pytest_py312.rollout.domain.run_history import JournalEntry
+from pytest_py312.rollout.domain.target_model import Container, Observation, short_image_id
 from pytest_py312.rollout.targets.target import Target, TargetError
 
 
@@ -52,7 +53,7 @@ def is_expected(deployment: Deployment, observed: Observation) -> bool:
 
 
 def _describe_container(container: Container) -> str:
-    return f"{container.id[:12]} of image {container.image.removeprefix('sha256:')[:12]}"
+    return f"{container.id[:12]} of image {short_image_id(container.image)}"
 
 
 UNREACHABLE_PREFIX = "the target did not answer: "

@@ -14,9 +14,9 @@ from pytest_py312.core.errors import RolloutRefused
 from pytest_py312.core.process_identity import is_alive, is_dead, this_process, user_name
 from pytest_py312.rollout.canary_analysis.soak_status import compute_soak_status
 from pytest_py312.rollout.domain.journal import RELEASED_PREFIX, Journal, LostOwnership, current_timestamp
-from pytest_py312.rollout.domain.model import LockHolder, StageRun
+from pytest_py312.rollout.domain.model import MONITORED, StageRun
 from pytest_py312.rollout.domain.preconditions import check_same_target
-from pytest_py312.rollout.domain.state_machine import MONITORED
+from pytest_py312.rollout.domain.target_model import LockHolder
 from pytest_py312.rollout.targets.target import Target, TargetError
 
 

@@ -16,9 +16,18 @@ from pytest_py312.rollout.context import PlannedRollout, RolloutContext, plan_ro
 from pytest_py312.rollout.domain.contracts import ContractResult
 from pytest_py312.rollout.domain.deployment_plan import stage_services
 from pytest_py312.rollout.domain.events import Breached, ContractPassed
-from pytest_py312.rollout.domain.journal import Journal, JournalEntry, LostOwnership
-from pytest_py312.rollout.domain.model import CONTRACT_METRIC, LockHolder, StageRun, StageState
-from pytest_py312.rollout.domain.preconditions import DEPLOYMENT_STATES, is_same_deployment
+from pytest_py312.rollout.domain.journal import Journal, LostOwnership
+from pytest_py312.rollout.domain.model import (
+    CONTRACT_METRIC,
+    DEPLOYMENT_STATES,
+    MONITORED,
+    ROLLBACK_STATES,
+    StageRun,
+    StageState,
+)
+from pytest_py312.rollout.domain.next_act import is_in_progress
+from pytest_py312.rollout.domain.preconditions import is_same_deployment
+from pytest_py312.rollout.domain.run_history import JournalEntry, recorded_breaches
 from pytest_py312.rollout.domain.soak_overrides import (
     DURATION,
     effective_settings,
@@ -26,8 +35,8 @@ from pytest_py312.rollout.domain.soak_overrides import (
     soak_shortfall,
     with_overrides,
 )
-from pytest_py312.rollout.domain.state_machine import MONITORED, is_in_progress
 from pytest_py312.rollout.domain.stop_signals import StopRequest, stop_loop_on_signals
+from pytest_py312.rollout.domain.target_model import LockHolder
 from pytest_py312.rollout.execution.acceptance_runner import make_acceptance_runner
 from pytest_py312.rollout.execution.contract_runner import ContractRunner, make_contract_runner
 from pytest_py312.rollout.execution.deploy_gate import (
@@ -43,7 +52,6 @@ from pytest_py312.rollout.monitoring.breaches import make_breach
 from pytest_py312.rollout.monitoring.soak import SoakSnapshot
 from pytest_py312.rollout.targets.target import Target, TargetError
 
-ROLLBACK_STATES = frozenset({StageState.ROLLING_BACK, StageState.ROLLED_BACK, StageState.ROLLBACK_FAILED})
 END_OF_RUN = "the end of the run"
 
 FindUnproven = Callable[[Sequence[str]], Sequence[str]]
@@ -239,8 +247,7 @@ class StageRunner:
             run, with_overrides(self._context.settings(), run.stage, run.asked)
         )
         new_breach = make_breach(watcher.monitored_service(service), f"{CONTRACT_METRIC} {edge}", detail)
-        recorded_keys = {entry.content.breach.key for entry in self.history() if isinstance(entry.content, Breached)}
-        if new_breach.key in recorded_keys or new_breach.key in run.accepted_breaches:
+        if new_breach.key in recorded_breaches(self.history()) or new_breach.key in run.accepted_breaches:
             return run
         updated = self.journal.record(run.run, Breached(breach=new_breach), owner=self.driver.owner)
         self._loop.run(watcher.reporter.report_change(run, updated))

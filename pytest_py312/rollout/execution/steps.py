@@ -11,21 +11,23 @@ from pytest_py312.rollout.canary_analysis.soak_status import format_credit
 from pytest_py312.rollout.domain.acceptance import describe_acceptance
 from pytest_py312.rollout.domain.contracts import worst_result
 from pytest_py312.rollout.domain.events import Breached, Drifted
+from pytest_py312.rollout.domain.measurements import Result
 from pytest_py312.rollout.domain.model import (
     CONTRACT_METRIC,
+    ROLLBACK_STATES,
+    SOAK_STATES,
     AcceptancePhase,
     Act,
     Reaction,
-    Result,
     StageRun,
     StageState,
     Verdict,
+    problem_key,
 )
-from pytest_py312.rollout.domain.state_machine import next_act
+from pytest_py312.rollout.domain.next_act import next_act
 from pytest_py312.rollout.execution.contract_runner import describe_results
-from pytest_py312.rollout.execution.stage_runner import ROLLBACK_STATES, StageRunner, StepBlocked
+from pytest_py312.rollout.execution.stage_runner import StageRunner, StepBlocked
 from pytest_py312.rollout.monitoring.breaches import COMPARISON_SUFFIX, final_comparisons
-from pytest_py312.rollout.monitoring.probes import DRIFT
 from pytest_py312.rollout.monitoring.soak_report import format_limits, format_log_summary, format_samples
 from pytest_py312.rollout.targets.target import TargetError
 
@@ -182,7 +184,7 @@ def _final_acceptance(stage_runner: StageRunner, name: str) -> StepResult:
     run = stage_runner.watch_until()
     if step_result := _describe_acceptance_step(stage_runner, name, AcceptancePhase.END):
         return step_result
-    if run.state in (StageState.SOAKING, StageState.SOAKED):
+    if run.state in SOAK_STATES:
         reason = f"follows when the soak is over: {_describe_outlook(stage_runner, run)}"
         return _pending(reason)
     return _skipped(f"not run: {_describe_state(stage_runner, run)}{f': {run.reason}' if run.reason else ''}")
@@ -231,7 +233,7 @@ def _contract(stage_runner: StageRunner, edge: str) -> StepResult:
 
 
 def _soak(stage_runner: StageRunner, service: str) -> StepResult:
-    run = stage_runner.watch_until(lambda run: bool(_pending_decisions(run, service)))
+    run = stage_runner.watch_until(lambda run: bool(run.decisions_about(service)))
     sections = _sections(stage_runner, service)
     own_breaches = _own_breaches(stage_runner, service)
     if own_breaches and run.state in (StageState.HELD, *ROLLBACK_STATES):
@@ -263,7 +265,7 @@ def _compare(stage_runner: StageRunner, service: str) -> StepResult:
             f"({comparison.points} points, p {comparison.p_value:.2g})"
         )
         if (
-            f"{service}: {metric}{COMPARISON_SUFFIX}" in run.accepted_breaches
+            problem_key(service, metric + COMPARISON_SUFFIX) in run.accepted_breaches
             or monitored.rule_for(metric).settings.dry_run
         ):
             continue
@@ -294,7 +296,7 @@ def stage_verdict(stage_runner: StageRunner, run: StageRun | None) -> StepResult
     line = f"{stage_runner} {_describe_outcome(run)}"
     if run.is_completed:
         return _passed(line)
-    if run.state in (StageState.SOAKING, StageState.SOAKED):
+    if run.state in SOAK_STATES:
         return _pending(f"{line}: {_describe_outlook(stage_runner, run)}")
     return _failed(line)
 
@@ -333,10 +335,6 @@ def _skipped(reason: str) -> StepResult:
     return StepResult(status=StepStatus.SKIPPED, reason=reason)
 
 
-def _pending_decisions(run: StageRun, service: str) -> list[str]:
-    return [key for key in run.pending_decisions if key.startswith(f"{service}: ")]
-
-
 def _own_breaches(stage_runner: StageRunner, service: str) -> list[str]:
     """Return what of this service has held the stage or rolled it back, and was not accepted."""
     accepted_keys = stage_runner.run.accepted_breaches
@@ -347,7 +345,7 @@ def _own_breaches(stage_runner: StageRunner, service: str) -> list[str]:
             breach = content.breach
             if breach.reaction is not Reaction.RECORD and breach.key not in accepted_keys:
                 problems.append(f"{breach.key}: {breach.detail}")
-        elif isinstance(content, Drifted) and content.service == service and f"{service}: {DRIFT}" not in accepted_keys:
+        elif isinstance(content, Drifted) and content.service == service and content.key not in accepted_keys:
             problems.append(f"{service}: {content.detail}")
     return list(dict.fromkeys(problems))
 

@@ -12,7 +12,7 @@ from pytest_py312.rollout.canary_analysis.soak_status import SoakStatus, format_
 from pytest_py312.rollout.canary_analysis.time_series import ServiceMetrics
 from pytest_py312.rollout.domain.acceptance import describe_acceptance
 from pytest_py312.rollout.domain.journal import Journal
-from pytest_py312.rollout.domain.model import StageRun, StageState
+from pytest_py312.rollout.domain.model import MONITORED, StageRun
 from pytest_py312.rollout.execution.watcher import Watcher
 from pytest_py312.rollout.live.live_view import LiveView, build_view
 from pytest_py312.rollout.reporting.evidence_bundle import STYLE, TEMPLATE_FOLDER
@@ -78,7 +78,7 @@ def _stage_row(line: RoadmapStage, statuses: Mapping[str, SoakStatus | None], vi
     is_watched = run is not None and run.run == view.progress.run.run
     run = view.progress.run if is_watched else run
     credited = view.credited if is_watched else run.credited if run else 0.0
-    is_soaking = run is not None and run.state in (StageState.SOAKING, StageState.SOAKED, StageState.HELD)
+    is_soaking = run is not None and run.state in MONITORED
     return {
         "number": line.stage.number,
         "name": line.stage.name,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TextIO
 from pytest_py312.core.process import discard_output
 from pytest_py312.core.text import escape_terminal, format_duration
 from pytest_py312.rollout.canary_analysis.soak_status import format_credit
-from pytest_py312.rollout.domain.model import Result
+from pytest_py312.rollout.domain.measurements import Result
 from pytest_py312.rollout.live.live_view import LiveView
 from pytest_py312.rollout.metrics.resource_usage import MEMORY
 from pytest_py312.rollout.monitoring.probes import LATENCY

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pytest_py312.core.text import format_duration
 from pytest_py312.rollout.canary_analysis.time_series import CONTROL_PREFIX, MetricSeries, ServiceMetrics
 from pytest_py312.rollout.domain.events import Breached, Drifted
-from pytest_py312.rollout.domain.journal import JournalEntry
-from pytest_py312.rollout.domain.model import Result
+from pytest_py312.rollout.domain.measurements import Result
+from pytest_py312.rollout.domain.run_history import JournalEntry
 from pytest_py312.rollout.metrics.resource_usage import CPU, MEMORY
 from pytest_py312.rollout.monitoring.breaches import AUXILIARY_METRICS
 from pytest_py312.rollout.monitoring.probes import AVAILABILITY, LATENCY

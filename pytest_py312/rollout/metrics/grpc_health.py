@@ -7,7 +7,7 @@ https://github.com/grpc/grpc/blob/master/doc/health-checking.md
 from typing import Any
 
 from pytest_py312.core import clock
-from pytest_py312.rollout.domain.model import Result
+from pytest_py312.rollout.domain.measurements import Result
 from pytest_py312.rollout.metrics.reading import MetricReading
 
 HEALTH_CHECK_METHOD = "/grpc.health.v1.Health/Check"

@@ -25,7 +25,7 @@ from pytest_py312.core import clock, process
 from pytest_py312.core.process import ExitReason
 from pytest_py312.core.serialization import decode, encode
 from pytest_py312.repository.plan.rollout_settings import TrafficRequest
-from pytest_py312.rollout.domain.model import Verdict
+from pytest_py312.rollout.domain.model import WORST_FIRST, Verdict
 from pytest_py312.runners.runner import CELL_PARENT
 
 MAX_REQUESTS = 1_000_000
@@ -270,8 +270,7 @@ def judge_step(step: StepReport, limits: LoadLimits) -> tuple[Verdict, str]:
 
 def combine_steps(steps: Sequence[StepReport]) -> LoadReport:
     """Combine the steps; the worst verdict counts."""
-    order = (Verdict.FAILED, Verdict.INCONCLUSIVE, Verdict.PASSED)
-    worst = min(steps, key=lambda step: order.index(step.verdict))
+    worst = min(steps, key=lambda step: WORST_FIRST.index(step.verdict))
     return LoadReport(verdict=worst.verdict, steps=tuple(steps), reason=worst.reason)
 
 

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from pytest_py312.repository.plan.metric_conditions import MetricCondition, parse_condition
-from pytest_py312.rollout.domain.model import MAX_DETAIL_LENGTH, Measurement, Result
+from pytest_py312.rollout.domain.measurements import MAX_DETAIL_LENGTH, Measurement, Result
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -6,7 +6,8 @@ difference from them and needs only one call of the engine.
 
 from dataclasses import dataclass
 
-from pytest_py312.rollout.domain.model import Measurement, Result, Sample, Timestamp, Usage
+from pytest_py312.rollout.domain.measurements import Measurement, Result, Sample, Timestamp
+from pytest_py312.rollout.domain.target_model import Usage
 from pytest_py312.rollout.metrics.reading import MetricReading
 
 CPU = "cpu"

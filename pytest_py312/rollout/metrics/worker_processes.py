@@ -7,7 +7,7 @@ has ended is not known, so that its end is inconclusive: it is no failure, but e
 
 from collections.abc import Sequence
 
-from pytest_py312.rollout.domain.model import Measurement, Result, Sample, Timestamp
+from pytest_py312.rollout.domain.measurements import Measurement, Result, Sample, Timestamp, values_by_metric
 from pytest_py312.rollout.metrics.reading import MetricReading
 
 PROCESSES = "processes"
@@ -34,8 +34,8 @@ def process_readings(
     long_lived = [age for age in ages or () if age >= MIN_AGE]
     if not long_lived:
         return {}, None
-    by_metric = {measurement.metric: measurement.value for measurement in previous.measurements} if previous else {}
-    expected, elapsed = by_metric.get(expected_metric), now.seconds_since(previous.at) if previous else None
+    expected = values_by_metric(previous.measurements).get(expected_metric) if previous else None
+    elapsed = now.seconds_since(previous.at) if previous else None
     count = len(long_lived)
     # at the last sample it was still starting, or another container was there
     if expected is None or elapsed is None or max(long_lived) - elapsed < START_TIME:
@@ -66,8 +66,8 @@ def missing_beside_control(measurement: Measurement, new: Sequence[Measurement],
     A process that ended while the container started has never been expected, so that only the control shows it.
     """
     has_started = all(any(item.metric == WORKER_RESTARTS for item in side) for side in (new, old))
-    by_metric = {item.metric: item.value for item in old}
-    of_control = [by_metric.get(metric) or 0.0 for metric in (PROCESSES, CONTROL_EXPECTED_PROCESSES)]
+    control_values = values_by_metric(old)
+    of_control = [control_values.get(metric) or 0.0 for metric in (PROCESSES, CONTROL_EXPECTED_PROCESSES)]
     if not has_started or measurement.metric != PROCESSES or measurement.result is not Result.SUCCESSFUL:
         return ""
     count, usual = measurement.value or 0.0, min(of_control)
@@ -76,7 +76,7 @@ def missing_beside_control(measurement: Measurement, new: Sequence[Measurement],
 
 def _lost_share(measurements: Sequence[Measurement], expected_metric: str) -> float:
     """Return the share of the expected processes that has ended: a service may have more replicas than its control."""
-    values = {measurement.metric: measurement.value for measurement in measurements}
+    values = values_by_metric(measurements)
     count, expected = values.get(PROCESSES), values.get(expected_metric)
     return max(0.0, 1 - count / expected) if count is not None and expected else 0.0
 

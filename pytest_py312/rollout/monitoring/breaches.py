@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from pytest_py312.repository.plan.rollout_settings import CompareSettings, MetricSettings, SoakSettings
 from pytest_py312.rollout.canary_analysis.error_budget import REQUESTS_SUFFIX, ErrorBudget, describe_budget_burn
 from pytest_py312.rollout.canary_analysis.judge import (
-    CONCLUSIVE,
     CRASH_LOOP_RESTARTS,
     BreachKind,
     MetricVerdict,
@@ -17,7 +16,8 @@ from pytest_py312.rollout.canary_analysis.judge import (
 from pytest_py312.rollout.canary_analysis.memory_growth import MIN_POINTS
 from pytest_py312.rollout.canary_analysis.statistics import MetricComparison
 from pytest_py312.rollout.canary_analysis.time_series import CONTROL_PREFIX, ServiceMetrics
-from pytest_py312.rollout.domain.model import CONTRACT_METRIC, Breach, Measurement, Result, Sample, Verdict
+from pytest_py312.rollout.domain.measurements import CONCLUSIVE, Measurement, Result, Sample
+from pytest_py312.rollout.domain.model import CONTRACT_METRIC, Breach, BreachSeverity, Reaction, Verdict, problem_key
 from pytest_py312.rollout.metrics.resource_usage import (
     CONTROL_MEMORY,
     CPU_COUNTER,
@@ -240,7 +240,10 @@ def find_breaches(monitored: MonitoredService, service_metrics: ServiceMetrics, 
     broken += _growth_breaches(monitored, service_metrics, final=final)
     broken += _budget_breaches(monitored, service_metrics)
     broken += _comparison_breaches(monitored, service_metrics)
-    return sorted(broken, key=lambda breach: (breach.reaction.value != "roll back", breach.severity.value != "severe"))
+    return sorted(
+        broken,
+        key=lambda breach: (breach.reaction is not Reaction.ROLL_BACK, breach.severity is not BreachSeverity.SEVERE),
+    )
 
 
 def _growth_breaches(monitored: MonitoredService, service_metrics: ServiceMetrics, *, final: bool) -> list[Breach]:
@@ -353,13 +356,13 @@ def final_verdict(
         for broken in find_breaches(monitored, service_metrics, final=True):
             if broken.key in decided:
                 continue
-            if broken.reaction.value != "record":
+            if broken.reaction is not Reaction.RECORD:
                 failed.append(f"{broken.key}: {broken.detail}")
             elif broken.metric == GROWTH:  # what only records must not accept a leak
                 unclear.append(f"{broken.key}: {broken.detail}")
         unclear += inconclusive_reasons(monitored, service_metrics)
         for metric, comparison in final_comparisons(monitored, service_metrics):
-            key = f"{monitored.service}: {metric}{COMPARISON_SUFFIX}"
+            key = problem_key(monitored.service, metric + COMPARISON_SUFFIX)
             has_comparison = True
             if key in decided or monitored.rule_for(metric).settings.dry_run:
                 continue

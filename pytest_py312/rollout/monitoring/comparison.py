@@ -13,13 +13,13 @@ from statistics import median
 from pytest_py312.repository.plan.rollout_settings import CompareSettings
 from pytest_py312.rollout.canary_analysis.statistics import MetricComparison, compare, pair_by_slot
 from pytest_py312.rollout.canary_analysis.time_series import CONTROL_PREFIX, ServiceMetrics
-from pytest_py312.rollout.domain.model import Sample, Verdict
+from pytest_py312.rollout.domain.measurements import CONCLUSIVE, Sample
+from pytest_py312.rollout.domain.model import WORST_FIRST, Verdict
 from pytest_py312.rollout.metrics.load_generator import LoadReport, StepReport
 from pytest_py312.rollout.monitoring.breaches import describe_drift
 
 MIN_ROUNDS = 3
 """Minimum number of load rounds of each version; fewer are too noisy."""
-_WORST_FIRST = (Verdict.FAILED, Verdict.INCONCLUSIVE, Verdict.PENDING, Verdict.PASSED)
 NO_CONTROL = "no control ran beside the new version"
 
 
@@ -35,7 +35,7 @@ class ComparisonRow:
 def worst_verdict(rows: Iterable[ComparisonRow]) -> Verdict:
     """Return the worst verdict, inconclusive without rows."""
     verdicts = [row.compared.verdict for row in rows]
-    return min(verdicts, key=_WORST_FIRST.index) if verdicts else Verdict.INCONCLUSIVE
+    return min(verdicts, key=WORST_FIRST.index) if verdicts else Verdict.INCONCLUSIVE
 
 
 def inconclusive(reason: str) -> MetricComparison:
@@ -93,13 +93,9 @@ class TimeWindow:
             if not self.start <= sample.at.wall < self.end or describe_drift(sample):
                 continue
             for measurement in sample.measurements:
-                is_usable = (
-                    measurement.value is not None
-                    and math.isfinite(measurement.value)
-                    and measurement.result.value in ("successful", "failed")
-                )
-                if measurement.metric == metric and is_usable and measurement.value is not None:
-                    values_by_offset.setdefault(round((sample.at.wall - self.start) / interval), measurement.value)
+                value = measurement.value if measurement.result in CONCLUSIVE else None
+                if measurement.metric == metric and value is not None and math.isfinite(value):
+                    values_by_offset.setdefault(round((sample.at.wall - self.start) / interval), value)
         return values_by_offset
 
 

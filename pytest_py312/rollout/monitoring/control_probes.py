@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 
 from pytest_py312.core.concurrency import run_in_thread
 from pytest_py312.repository.plan.rollout_settings import MetricSettings
-from pytest_py312.rollout.domain.model import Container, Measurement, Result, Sample, ServiceSpec, Timestamp
+from pytest_py312.rollout.domain.measurements import Measurement, Result, Sample, Timestamp
+from pytest_py312.rollout.domain.target_model import Container, ServiceSpec
 from pytest_py312.rollout.metrics.log_patterns import count_patterns
 from pytest_py312.rollout.metrics.reading import to_measurement
 from pytest_py312.rollout.metrics.resource_usage import CONTROL_MEMORY, MEMORY

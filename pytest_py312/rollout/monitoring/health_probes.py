@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from pytest_py312.core.concurrency import run_in_thread
-from pytest_py312.rollout.domain.model import Container, Measurement, Result, Sample, Timestamp
+from pytest_py312.rollout.domain.measurements import Measurement, Result, Sample, Timestamp
+from pytest_py312.rollout.domain.target_model import Container
 from pytest_py312.rollout.metrics.grpc_health import check_grpc_health
 from pytest_py312.rollout.metrics.reading import MetricReading, single_line, to_measurement
 from pytest_py312.rollout.monitoring.probes import AVAILABILITY, ENGINE_TIMEOUT, LATENCY, PROBE_TIMEOUT, AddressLookup

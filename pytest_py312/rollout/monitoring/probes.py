@@ -13,16 +13,8 @@ from pytest_py312.core.concurrency import run_in_thread
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.repository.plan.rollout_settings import MetricSettings
 from pytest_py312.rollout.canary_analysis.error_budget import REQUESTS_SUFFIX
-from pytest_py312.rollout.domain.model import (
-    Container,
-    Measurement,
-    Observation,
-    Result,
-    Sample,
-    ServiceSpec,
-    Timestamp,
-    Usage,
-)
+from pytest_py312.rollout.domain.measurements import Measurement, Result, Sample, Timestamp
+from pytest_py312.rollout.domain.target_model import Container, Observation, ServiceSpec, Usage
 from pytest_py312.rollout.metrics import resource_usage
 from pytest_py312.rollout.metrics.http_client import HttpResponse, NoResponse, RequestNotSent, build_url, http_request
 from pytest_py312.rollout.metrics.log_patterns import LogPatterns, count_patterns

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from pytest_py312.repository.plan.rollout_settings import ConfirmSettings
 from pytest_py312.rollout.canary_analysis.judge import judge_reprobe
-from pytest_py312.rollout.domain.model import Measurement, Result
+from pytest_py312.rollout.domain.measurements import Measurement, Result
 from pytest_py312.rollout.monitoring.probes import Probe
 
 FirstMeasurements = asyncio.Future[tuple[Measurement, ...]]

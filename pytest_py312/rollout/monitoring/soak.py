@@ -11,21 +11,13 @@ from dataclasses import dataclass, replace
 from pytest_py312.core import clock
 from pytest_py312.core.database import DiskFull
 from pytest_py312.repository.plan.rollout_settings import SoakSettings
-from pytest_py312.rollout.canary_analysis.judge import CONCLUSIVE, clock_jumps, is_from_future, judge_reprobe, slot_due
+from pytest_py312.rollout.canary_analysis.judge import clock_jumps, is_from_future, judge_reprobe, slot_due
 from pytest_py312.rollout.canary_analysis.time_series import CONFIRMED_PREFIX, ServiceMetrics, SoakProgress
 from pytest_py312.rollout.domain.events import AcceptanceTested, Breached, Drifted, Event, Judged, SoakCredited
 from pytest_py312.rollout.domain.journal import Journal, current_timestamp
-from pytest_py312.rollout.domain.model import (
-    AcceptancePhase,
-    Measurement,
-    Reaction,
-    Result,
-    Sample,
-    StageRun,
-    StageState,
-    Timestamp,
-)
-from pytest_py312.rollout.domain.state_machine import MONITORED
+from pytest_py312.rollout.domain.measurements import CONCLUSIVE, Measurement, Result, Sample, Timestamp
+from pytest_py312.rollout.domain.model import MONITORED, AcceptancePhase, Reaction, StageRun, StageState
+from pytest_py312.rollout.domain.run_history import recorded_breaches
 from pytest_py312.rollout.domain.stop_signals import StopRequest
 from pytest_py312.rollout.metrics.resource_usage import CPU_COUNTER, RESTART_COUNTER
 from pytest_py312.rollout.monitoring.breaches import (
@@ -229,11 +221,7 @@ class SoakMonitor:
                 await self._set_storage_problem(str(error))
                 raise
             self._replay()
-        self._reported_breaches = {
-            entry.content.breach.key
-            for entry in self._journal.history(self._run_name)
-            if isinstance(entry.content, Breached)
-        }
+        self._reported_breaches = recorded_breaches(self._journal.history(self._run_name))
         if self._slot > START_SLOT:  # the process may have been killed between storing the last sample and judging it
             await _run_unless_stopped(stop, self._judge())
 
@@ -413,8 +401,9 @@ class SoakMonitor:
         for monitored in self._services:
             service_metrics = self._metrics_by_service[monitored.service]
             drift = describe_drift(service_metrics.last_sample)
-            if drift and self._is_monitored and f"{monitored.service}: {DRIFT}" not in self._run.pending_decisions:
-                await self._record(Drifted(service=monitored.service, detail=drift, slot=self._slot))
+            drifted = Drifted(service=monitored.service, detail=drift, slot=self._slot)
+            if drift and self._is_monitored and drifted.key not in self._run.pending_decisions:
+                await self._record(drifted)
                 self._replay()
             for breach in [] if drift else find_breaches(monitored, service_metrics):
                 is_known = breach.key in self._reported_breaches or breach.key in self._run.accepted_breaches

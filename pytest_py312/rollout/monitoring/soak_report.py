@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pytest_py312.core.text import format_duration
 from pytest_py312.repository.plan.rollout_settings import SoakSettings
 from pytest_py312.rollout.canary_analysis.time_series import ServiceMetrics
-from pytest_py312.rollout.domain.model import Result, Sample
+from pytest_py312.rollout.domain.measurements import Result, Sample
 from pytest_py312.rollout.monitoring.breaches import is_auxiliary
 
 MAX_EXCEPTIONS = 20

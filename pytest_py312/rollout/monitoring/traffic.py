@@ -13,7 +13,7 @@ from typing import Any
 from pytest_py312.core.concurrency import run_in_thread
 from pytest_py312.repository.plan.rollout_settings import TrafficRequest, TrafficSettings
 from pytest_py312.rollout.canary_analysis.error_budget import REQUESTS_SUFFIX
-from pytest_py312.rollout.domain.model import Measurement, Result, Sample, Timestamp
+from pytest_py312.rollout.domain.measurements import Measurement, Result, Sample, Timestamp
 from pytest_py312.rollout.metrics.http_client import build_url
 from pytest_py312.rollout.metrics.load_generator import (
     MAX_LATENESS,

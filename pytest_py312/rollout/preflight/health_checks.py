@@ -20,9 +20,10 @@ from pytest_py312.rollout.canary_analysis.judge import clock_jumps
 from pytest_py312.rollout.context import RolloutContext
 from pytest_py312.rollout.domain.deployment_plan import environments_sharing_target, image_reference, make_service_spec
 from pytest_py312.rollout.domain.journal import JOURNAL_FILE, Journal, current_timestamp
-from pytest_py312.rollout.domain.model import Deployment, StageRun, Timestamp
+from pytest_py312.rollout.domain.measurements import Timestamp
+from pytest_py312.rollout.domain.model import Deployment, StageRun
+from pytest_py312.rollout.domain.next_act import has_pending_work
 from pytest_py312.rollout.domain.preconditions import check_target_identity
-from pytest_py312.rollout.domain.state_machine import has_pending_work
 from pytest_py312.rollout.preflight import health_rows
 from pytest_py312.rollout.preflight.health_rows import HealthRow, HealthStatus, usage_row
 from pytest_py312.rollout.preflight.plan_checks import (

@@ -18,7 +18,7 @@ from pytest_py312.core.model.fleet import Service
 from pytest_py312.core.text import error_line
 from pytest_py312.repository.plan.rollout_settings import AcceptanceSettings, EnvironmentSettings, RolloutSettings
 from pytest_py312.rollout.context import RolloutContext
-from pytest_py312.rollout.domain.model import Result
+from pytest_py312.rollout.domain.measurements import Result
 from pytest_py312.rollout.metrics.prometheus import run_query, substitute_placeholders
 from pytest_py312.rollout.metrics.reading import MetricReading
 from pytest_py312.rollout.preflight.health_rows import HealthRow, HealthStatus

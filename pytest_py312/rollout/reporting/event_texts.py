@@ -32,8 +32,8 @@ from pytest_py312.rollout.domain.events import (
     Switched,
     Verified,
 )
-from pytest_py312.rollout.domain.journal import JournalEntry, replay
 from pytest_py312.rollout.domain.model import Breach, Intent, StageRun
+from pytest_py312.rollout.domain.run_history import JournalEntry, replay
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -26,16 +26,18 @@ from pytest_py312.rollout.domain.events import (
     breach_in,
     stored_name,
 )
-from pytest_py312.rollout.domain.journal import Journal, JournalEntry, encode_measurements, replay
+from pytest_py312.rollout.domain.journal import Journal
+from pytest_py312.rollout.domain.journal_documents import encode_measurements
+from pytest_py312.rollout.domain.measurements import Result
 from pytest_py312.rollout.domain.model import (
     CONTRACT_METRIC,
     AcceptancePhase,
     AcceptanceResult,
     Deployment,
     Intent,
-    Result,
     StageRun,
 )
+from pytest_py312.rollout.domain.run_history import JournalEntry, replay
 from pytest_py312.rollout.metrics.load_generator import quantile
 from pytest_py312.rollout.monitoring.breaches import describe_drift
 from pytest_py312.rollout.monitoring.soak import ignored_metrics

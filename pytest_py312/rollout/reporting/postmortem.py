@@ -22,12 +22,10 @@ from pytest_py312.rollout.domain.events import (
     Switched,
     breach_in,
 )
-from pytest_py312.rollout.domain.journal import JournalEntry
-from pytest_py312.rollout.domain.model import AcceptancePhase, Breach, Deployment, StageRun, StageState
+from pytest_py312.rollout.domain.model import AcceptancePhase, Breach, Deployment, StageRun
+from pytest_py312.rollout.domain.run_history import JournalEntry
 from pytest_py312.rollout.reporting.event_texts import TimelineLine, timeline_of
 
-ROLLED_BACK = (StageState.ROLLING_BACK, StageState.ROLLED_BACK, StageState.ROLLBACK_FAILED)
-"""States of a run that an analysis can be about."""
 TO_FILL_IN = "_To fill in._"
 
 

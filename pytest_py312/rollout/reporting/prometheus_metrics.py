@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_py312.rollout.canary_analysis.time_series import CONTROL_PREFIX, ServiceMetrics
 from pytest_py312.rollout.domain.events import Decided, DeployFailed, RollbackRequested, breach_in
-from pytest_py312.rollout.domain.journal import JournalEntry
-from pytest_py312.rollout.domain.model import Reaction, Result, StageRun, StageState
+from pytest_py312.rollout.domain.measurements import Result
+from pytest_py312.rollout.domain.model import Reaction, StageRun, StageState
+from pytest_py312.rollout.domain.run_history import JournalEntry
 from pytest_py312.rollout.metrics.resource_usage import CPU_COUNTER, RESTART_COUNTER
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 from pytest_py312.core.serialization import decode, encode
-from pytest_py312.rollout.domain.model import LockHolder
+from pytest_py312.rollout.domain.target_model import LockHolder
 from pytest_py312.rollout.targets.target import TargetRefused
 
 HOLDER_LABEL = "pytest-py312.rollout.holder"

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol, runtime_checkable
 
-from pytest_py312.rollout.domain.model import Container, LockHolder, Observation, ServiceSpec, Usage
+from pytest_py312.rollout.domain.target_model import Container, LockHolder, Observation, ServiceSpec, Usage
 
 
 class TargetError(Exception):

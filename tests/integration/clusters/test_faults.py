@@ -12,7 +12,9 @@ import pytest
 from pytest_py312.core.errors import RolloutRefused
 from pytest_py312.core.process_identity import this_process
 from pytest_py312.core.serialization import encode
-from pytest_py312.rollout.domain.model import Container, LockHolder, Result, StageState, Timestamp
+from pytest_py312.rollout.domain.measurements import Result, Timestamp
+from pytest_py312.rollout.domain.model import StageState
+from pytest_py312.rollout.domain.target_model import Container, LockHolder
 from pytest_py312.rollout.monitoring.probes import DRIFT, ContainerProbe
 from pytest_py312.rollout.targets.environment_lock import HOLDER_LABEL
 from pytest_py312.rollout.targets.target import TargetError, TargetRefused, TargetUnavailable

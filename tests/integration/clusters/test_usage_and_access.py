@@ -10,7 +10,9 @@ import yaml
 
 from pytest_py312.cli.main import main
 from pytest_py312.core import clock
-from pytest_py312.rollout.domain.model import Container, Result, StageState, Timestamp
+from pytest_py312.rollout.domain.measurements import Result, Timestamp
+from pytest_py312.rollout.domain.model import StageState
+from pytest_py312.rollout.domain.target_model import Container
 from pytest_py312.rollout.metrics.resource_usage import CPU, MEMORY, OUT_OF_MEMORY, RESTARTS
 from pytest_py312.rollout.monitoring.probes import ContainerProbe
 from pytest_py312.rollout.targets.kubernetes.api import connect

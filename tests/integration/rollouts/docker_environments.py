@@ -15,7 +15,8 @@ from typing import Generic, TypeVar
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.process_identity import this_process
 from pytest_py312.rollout.domain.journal import Journal
-from pytest_py312.rollout.domain.model import Deployment, ServiceSpec, StageRun
+from pytest_py312.rollout.domain.model import Deployment, StageRun
+from pytest_py312.rollout.domain.target_model import ServiceSpec
 from pytest_py312.rollout.execution.driver import Driver
 from pytest_py312.rollout.execution.locking import Operator
 from pytest_py312.rollout.targets.docker.target import DockerTarget

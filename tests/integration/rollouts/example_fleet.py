@@ -24,7 +24,7 @@ from typing import Any
 from uv import find_uv_bin
 
 from pytest_py312.plugin.rollout import EXIT_PENDING
-from pytest_py312.rollout.domain.model import ServiceSpec
+from pytest_py312.rollout.domain.target_model import ServiceSpec
 from pytest_py312.rollout.targets.docker.target import DockerTarget
 from pytest_py312.runners.docker.engine import DockerEngine, connect
 from pytest_py312.runners.docker.errors import EngineRefused, translate_errors

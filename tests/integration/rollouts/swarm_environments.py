@@ -16,7 +16,7 @@ from typing import Any
 
 from pytest_py312.core.process_identity import this_process
 from pytest_py312.rollout.domain.journal import Journal
-from pytest_py312.rollout.domain.model import ServiceSpec
+from pytest_py312.rollout.domain.target_model import ServiceSpec
 from pytest_py312.rollout.execution.driver import Driver
 from pytest_py312.rollout.execution.locking import Operator
 from pytest_py312.rollout.targets.swarm.target import SwarmTarget

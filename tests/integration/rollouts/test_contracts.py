@@ -8,7 +8,7 @@ import pytest
 
 from pytest_py312.repository.plan.rollout_settings import ContractAction, ContractSettings
 from pytest_py312.rollout.domain.contracts import ContractResult
-from pytest_py312.rollout.domain.model import Result
+from pytest_py312.rollout.domain.measurements import Result
 from pytest_py312.rollout.execution.contract_runner import ContractRunner
 from pytest_py312.runners.docker.errors import translate_errors
 from tests.integration.rollouts.docker_environments import DockerEnvironment

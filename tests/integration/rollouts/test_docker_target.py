@@ -11,7 +11,8 @@ import pytest
 
 from pytest_py312.core import clock
 from pytest_py312.core.errors import RolloutRefused
-from pytest_py312.rollout.domain.model import Container, LockHolder, ServiceSpec, StageState
+from pytest_py312.rollout.domain.model import StageState
+from pytest_py312.rollout.domain.target_model import Container, LockHolder, ServiceSpec
 from pytest_py312.rollout.targets.target import Readiness, ReadinessPhase, TargetRefused
 from pytest_py312.runners.docker.errors import translate_errors
 from tests.integration.rollouts.docker_environments import DockerEnvironment, start_environment

@@ -18,8 +18,9 @@ from pytest_py312.core import clock
 from pytest_py312.repository.plan.loader import load_plan
 from pytest_py312.rollout.context import RolloutContext
 from pytest_py312.rollout.domain.contracts import contract_edges
-from pytest_py312.rollout.domain.model import Container, StageRun, StageState
+from pytest_py312.rollout.domain.model import StageRun, StageState
 from pytest_py312.rollout.domain.stop_signals import StopRequest
+from pytest_py312.rollout.domain.target_model import Container
 from pytest_py312.rollout.execution.stage_runner import StageRequest, StageRunner
 from pytest_py312.rollout.execution.steps import StepResult, StepRunner, StepStatus, make_steps
 from pytest_py312.rollout.targets.docker.target import DockerTarget

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pytest_py312.cli.main import main
-from pytest_py312.rollout.domain.model import Container
+from pytest_py312.rollout.domain.target_model import Container
 from pytest_py312.rollout.targets.target import ReadinessPhase, TargetRefused
 from tests.integration.rollouts.docker_environments import start_environment
 from tests.support.fakes import service_tree

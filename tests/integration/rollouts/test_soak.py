@@ -19,8 +19,10 @@ from pytest_py312.repository.plan.rollout_settings import (
     TrafficSettings,
 )
 from pytest_py312.rollout.domain.journal import Journal
-from pytest_py312.rollout.domain.model import Container, Result, Sample, StageRun, StageState, Verdict
+from pytest_py312.rollout.domain.measurements import Result, Sample
+from pytest_py312.rollout.domain.model import StageRun, StageState, Verdict
 from pytest_py312.rollout.domain.stop_signals import StopRequest
+from pytest_py312.rollout.domain.target_model import Container
 from pytest_py312.rollout.execution.driver import Driver
 from pytest_py312.rollout.monitoring.breaches import CONTROL_HEALTH
 from pytest_py312.rollout.monitoring.probe_plan import monitored_services

@@ -21,8 +21,9 @@ from pytest_py312.cli.main import main
 from pytest_py312.core.errors import RolloutRefused
 from pytest_py312.repository.plan.rollout_settings import ConfirmSettings, RolloutSettings, SoakSettings
 from pytest_py312.rollout.domain.journal import Journal
-from pytest_py312.rollout.domain.model import Container, LockHolder, ServiceSpec, StageRun, StageState
+from pytest_py312.rollout.domain.model import StageRun, StageState
 from pytest_py312.rollout.domain.stop_signals import StopRequest
+from pytest_py312.rollout.domain.target_model import Container, LockHolder, ServiceSpec
 from pytest_py312.rollout.execution.driver import Driver
 from pytest_py312.rollout.monitoring.probe_plan import monitored_services
 from pytest_py312.rollout.monitoring.soak import SoakMonitor

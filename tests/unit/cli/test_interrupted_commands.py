@@ -13,7 +13,8 @@ import pytest
 from pytest_py312.cli.main import main
 from pytest_py312.core.process import Terminated, interrupt_on_termination
 from pytest_py312.rollout.domain.journal import RELEASED_PREFIX, Journal
-from pytest_py312.rollout.domain.model import StageState, Usage
+from pytest_py312.rollout.domain.model import StageState
+from pytest_py312.rollout.domain.target_model import Usage
 from tests.unit.rollout.shells import Shell, shell_in
 
 STOP_SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]

@@ -9,7 +9,7 @@ import yaml
 
 from pytest_py312.cli import monitor_commands
 from pytest_py312.core.errors import OptionError, RolloutRefused
-from pytest_py312.rollout.domain.model import Usage
+from pytest_py312.rollout.domain.target_model import Usage
 from tests.unit.rollout.shells import Shell, shell_in
 
 PLAN = """

@@ -15,7 +15,8 @@ from pytest_py312.repository.plan.loader import load_plan
 from pytest_py312.rollout.context import RolloutContext
 from pytest_py312.rollout.domain.events import Judged, SoakCredited
 from pytest_py312.rollout.domain.journal import Journal
-from pytest_py312.rollout.domain.model import LockHolder, Verdict
+from pytest_py312.rollout.domain.model import Verdict
+from pytest_py312.rollout.domain.target_model import LockHolder
 from pytest_py312.rollout.execution.locking import current_operator
 from tests.support.fakes import FakeTarget, service_tree
 from tests.unit.rollout.shells import run_line

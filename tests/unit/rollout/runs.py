@@ -20,22 +20,22 @@ from pytest_py312.rollout.domain.events import (
     Switched,
     Verified,
 )
+from pytest_py312.rollout.domain.measurements import Result
 from pytest_py312.rollout.domain.model import (
     AcceptancePhase,
     AcceptanceResult,
     Act,
     Breach,
     BreachSeverity,
-    Container,
     Deployment,
     Intent,
     Reaction,
-    Result,
-    ServiceSpec,
     StageRun,
     StageState,
 )
-from pytest_py312.rollout.domain.state_machine import advance, next_act
+from pytest_py312.rollout.domain.next_act import next_act
+from pytest_py312.rollout.domain.state_machine import advance
+from pytest_py312.rollout.domain.target_model import Container, ServiceSpec
 from pytest_py312.rollout.reporting.notifications import NOTIFY_TIMEOUT, Notifier
 
 SERVICES = ("auth", "user", "gateway")

@@ -14,7 +14,8 @@ from pytest_py312.repository.plan.loader import load_plan
 from pytest_py312.rollout.context import RolloutContext
 from pytest_py312.rollout.domain.events import Judged, SoakCredited
 from pytest_py312.rollout.domain.journal import Journal
-from pytest_py312.rollout.domain.model import Container, ServiceSpec, StageRun, Usage, Verdict
+from pytest_py312.rollout.domain.model import StageRun, Verdict
+from pytest_py312.rollout.domain.target_model import Container, ServiceSpec, Usage
 from pytest_py312.rollout.preflight import plan_checks
 from pytest_py312.rollout.targets.target import EngineInfo, ImageInfo, TargetRefused
 from tests.support.fakes import FakeTarget, build_of, service_tree

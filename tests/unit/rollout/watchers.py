@@ -9,8 +9,9 @@ from typing import Any
 from pytest_py312.repository.plan.rollout_settings import SoakSettings
 from pytest_py312.rollout.domain.events import Locked
 from pytest_py312.rollout.domain.journal import Journal
-from pytest_py312.rollout.domain.model import Measurement, Result, Sample, StageRun, Timestamp
-from pytest_py312.rollout.domain.state_machine import next_act
+from pytest_py312.rollout.domain.measurements import Measurement, Result, Sample, Timestamp
+from pytest_py312.rollout.domain.model import StageRun
+from pytest_py312.rollout.domain.next_act import next_act
 from pytest_py312.rollout.monitoring.breaches import MonitoredService
 from pytest_py312.rollout.monitoring.probes import AVAILABILITY
 from pytest_py312.rollout.monitoring.soak import SoakMonitor

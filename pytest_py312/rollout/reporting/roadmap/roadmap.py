@@ -13,8 +13,7 @@ from pytest_py312.core.model.readiness import GateKnowledge
 from pytest_py312.core.model.report import Checkout
 from pytest_py312.repository.plan.rollout_settings import RolloutSettings
 from pytest_py312.rollout.canary_analysis.soak_status import SoakStatus, describe_soak_status
-from pytest_py312.rollout.domain.model import StageRun, StageState
-from pytest_py312.rollout.domain.state_machine import MONITORED
+from pytest_py312.rollout.domain.model import MONITORED, StageRun, StageState
 from pytest_py312.rollout.reporting.roadmap.last_phase import LastPhase
 from pytest_py312.rollout.reporting.roadmap.stage_dates import StageSchedule
 from pytest_py312.rollout.reporting.roadmap.stage_readiness import (
@@ -158,7 +157,7 @@ def next_step(
             return NextStep(
                 why=f"stage {roadmap_stage.stage.number} has no service: add one, or remove the stage from the plan"
             )
-        if run is None or run.state in (StageState.ACCEPTED, StageState.ROLLED_BACK):
+        if run is None or run.state.is_over:
             missing = [name for name in after if name in statuses and not statuses[name].is_completed]
             if missing:
                 return NextStep(why=f"stage {roadmap_stage.stage.number} waits for {', '.join(missing)}")
@@ -172,7 +171,7 @@ def next_step(
 def _next_step_of_run(run: StageRun | None, roadmap_stage: RoadmapStage, environment: str) -> NextStep:
     number = roadmap_stage.stage.number
     options = f"--stage {number} --env {environment}"
-    if run is None or run.state in (StageState.ACCEPTED, StageState.ROLLED_BACK):
+    if run is None or run.state.is_over:
         proof = f"proven {roadmap_stage.readiness.proof}" if roadmap_stage.readiness.proof else ""
         return NextStep(command=f"py312 deploy {options}", why="; ".join(filter(None, [_why_again(run), proof])))
     if run.state in MONITORED and run.is_drill:

@@ -9,8 +9,9 @@ from datetime import UTC, date, datetime, timedelta
 
 from pytest_py312.core.model.plan import StageDates
 from pytest_py312.core.text import pluralize
-from pytest_py312.rollout.domain.journal import Journal, JournalEntry, replay
+from pytest_py312.rollout.domain.journal import Journal
 from pytest_py312.rollout.domain.model import StageRun, StageState
+from pytest_py312.rollout.domain.run_history import JournalEntry, replay
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,7 +9,7 @@ import socket
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from pytest_py312.rollout.domain.model import Container, ServiceSpec
+from pytest_py312.rollout.domain.target_model import Container, ServiceSpec
 from pytest_py312.rollout.targets.common import JsonObject
 from pytest_py312.rollout.targets.docker.engine_calls import inspect_container
 from pytest_py312.rollout.targets.target import ServiceUnreachable, TargetRefused

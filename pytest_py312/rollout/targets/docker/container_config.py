@@ -7,7 +7,7 @@ image. Otherwise ``PYTHON_VERSION``, ``PATH`` and the command of the old image w
 from collections.abc import Mapping
 from typing import Any
 
-from pytest_py312.rollout.domain.model import ServiceSpec
+from pytest_py312.rollout.domain.target_model import ServiceSpec
 from pytest_py312.rollout.targets.common import RUN_LABEL, SERVICE_LABEL, JsonObject
 
 ROLE_LABEL = "pytest-py312.rollout.role"

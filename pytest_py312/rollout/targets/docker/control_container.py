@@ -7,7 +7,7 @@ and it is needed unchanged for a rollback.
 import secrets
 from typing import Any
 
-from pytest_py312.rollout.domain.model import Container, ServiceSpec
+from pytest_py312.rollout.domain.target_model import Container, ServiceSpec
 from pytest_py312.rollout.targets.common import RUN_LABEL, SERVICE_LABEL
 from pytest_py312.rollout.targets.docker.container_config import (
     CONTROL,

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from pytest_py312.core import clock
-from pytest_py312.rollout.domain.model import ServiceSpec
+from pytest_py312.rollout.domain.target_model import ServiceSpec
 from pytest_py312.rollout.targets.common import JsonObject, printable_last_lines
 from pytest_py312.rollout.targets.target import TargetRefused, TargetUnavailable
 from pytest_py312.runners.docker.engine import DockerEngine

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from threading import Thread
 
-from pytest_py312.rollout.domain.model import Container, ServiceSpec
+from pytest_py312.rollout.domain.target_model import Container, ServiceSpec
 from pytest_py312.rollout.metrics.grpc_health import check_grpc_health
 from pytest_py312.rollout.metrics.reading import single_line
 from pytest_py312.rollout.targets.common import JsonObject

@@ -11,7 +11,7 @@ from typing import Any
 
 from pytest_py312.core import clock
 from pytest_py312.core.model.findings import Interpreter
-from pytest_py312.rollout.domain.model import Container, Observation, ServiceSpec, Usage
+from pytest_py312.rollout.domain.target_model import Container, Observation, ServiceSpec, Usage
 from pytest_py312.rollout.metrics.http_client import HttpResponse, NoResponse, RequestNotSent, build_url, http_request
 from pytest_py312.rollout.targets.common import (
     ALL_VERSIONS_SCRIPT,

@@ -12,7 +12,7 @@ from typing import TypeVar
 from pytest_py312.core import clock
 from pytest_py312.core.concurrency import run_in_thread
 from pytest_py312.core.model.findings import Interpreter
-from pytest_py312.rollout.domain.model import Container, Observation, ServiceSpec, Usage
+from pytest_py312.rollout.domain.target_model import Container, Observation, ServiceSpec, Usage
 from pytest_py312.rollout.targets.common import (
     ALL_VERSIONS_SCRIPT,
     FIRST_PROCESS_VERSION_COMMAND,

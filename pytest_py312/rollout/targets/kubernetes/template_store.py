@@ -8,7 +8,7 @@ import json
 from typing import Any
 
 from pytest_py312.repository.plan.rollout_settings import label_value
-from pytest_py312.rollout.domain.model import ServiceSpec
+from pytest_py312.rollout.domain.target_model import ServiceSpec
 from pytest_py312.rollout.targets.common import RUN_LABEL, SERVICE_LABEL, JsonObject
 from pytest_py312.rollout.targets.kubernetes.api import Cluster, ConcurrentChange
 from pytest_py312.rollout.targets.kubernetes.pod_template import (

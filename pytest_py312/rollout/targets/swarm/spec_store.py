@@ -7,7 +7,7 @@ import base64
 import json
 from typing import Any
 
-from pytest_py312.rollout.domain.model import ServiceSpec
+from pytest_py312.rollout.domain.target_model import ServiceSpec
 from pytest_py312.rollout.targets.common import RUN_LABEL, SERVICE_LABEL, JsonObject
 from pytest_py312.rollout.targets.swarm.lock import create_config, list_configs, remove_config
 from pytest_py312.rollout.targets.swarm.specs import template_id

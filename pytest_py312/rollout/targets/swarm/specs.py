@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from pytest_py312.rollout.domain.model import ServiceSpec
+from pytest_py312.rollout.domain.target_model import ServiceSpec
 from pytest_py312.rollout.targets.common import RUN_LABEL, JsonObject
 from pytest_py312.rollout.targets.docker.container_config import ownership_labels
 from pytest_py312.rollout.targets.target import TargetRefused

@@ -13,7 +13,7 @@ from typing import Any
 
 from pytest_py312.core import clock
 from pytest_py312.core.model.findings import Interpreter
-from pytest_py312.rollout.domain.model import Container, Observation, ServiceSpec, Usage
+from pytest_py312.rollout.domain.target_model import Container, Observation, ServiceSpec, Usage
 from pytest_py312.rollout.metrics.http_client import HttpResponse
 from pytest_py312.rollout.targets.common import apply_self_reported
 from pytest_py312.rollout.targets.docker import inspection

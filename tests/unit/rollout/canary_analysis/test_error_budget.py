@@ -14,7 +14,7 @@ from pytest_py312.rollout.canary_analysis.error_budget import (
     poisson_tail,
 )
 from pytest_py312.rollout.canary_analysis.time_series import CONTROL_PREFIX, ServiceMetrics
-from pytest_py312.rollout.domain.model import Measurement, Result, Sample, Timestamp
+from pytest_py312.rollout.domain.measurements import Measurement, Result, Sample, Timestamp
 
 BUDGET = ErrorBudget(share=0.001)
 

@@ -19,15 +19,8 @@ from pytest_py312.rollout.canary_analysis.judge import (
     severity_of,
     slot_due,
 )
-from pytest_py312.rollout.domain.model import (
-    BreachSeverity,
-    Measurement,
-    Reaction,
-    Result,
-    Sample,
-    Timestamp,
-    Verdict,
-)
+from pytest_py312.rollout.domain.measurements import Measurement, Result, Sample, Timestamp
+from pytest_py312.rollout.domain.model import BreachSeverity, Reaction, Verdict
 from pytest_py312.rollout.metrics.resource_usage import UsageCounters
 
 SOAK = SoakSettings()

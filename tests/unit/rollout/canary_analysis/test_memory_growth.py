@@ -9,15 +9,8 @@ import pytest
 from pytest_py312.repository.plan.rollout_settings import SoakSettings
 from pytest_py312.rollout.canary_analysis.memory_growth import MIN_POINTS, MemoryReading, find_leak
 from pytest_py312.rollout.canary_analysis.time_series import ServiceMetrics
-from pytest_py312.rollout.domain.model import (
-    BreachSeverity,
-    Measurement,
-    Reaction,
-    Result,
-    Sample,
-    Timestamp,
-    Verdict,
-)
+from pytest_py312.rollout.domain.measurements import Measurement, Result, Sample, Timestamp
+from pytest_py312.rollout.domain.model import BreachSeverity, Reaction, Verdict
 from pytest_py312.rollout.metrics.resource_usage import CONTROL_MEMORY, MEMORY, MEMORY_LIMIT
 from pytest_py312.rollout.monitoring.breaches import GROWTH, MonitoredService, final_verdict, find_breaches
 from tests.support.memory_soaks import MIB, make_soak

@@ -11,7 +11,8 @@ from pytest_py312.rollout.canary_analysis.soak_status import (
     describe_soak_status,
     format_credit,
 )
-from pytest_py312.rollout.domain.model import StageRun, StageState, Timestamp
+from pytest_py312.rollout.domain.measurements import Timestamp
+from pytest_py312.rollout.domain.model import StageRun, StageState
 from tests.unit.rollout.runs import planned, soaking
 from tests.unit.rollout.shells import Shell, shell_in
 

@@ -14,7 +14,8 @@ from pytest_py312.rollout.canary_analysis.time_series import (
     ServiceMetrics,
     SoakProgress,
 )
-from pytest_py312.rollout.domain.model import Measurement, Result, Sample, Timestamp, Usage
+from pytest_py312.rollout.domain.measurements import Measurement, Result, Sample, Timestamp
+from pytest_py312.rollout.domain.target_model import Usage
 from pytest_py312.rollout.metrics.resource_usage import counter_measurements
 
 RESULTS = st.sampled_from(Result)

@@ -20,19 +20,20 @@ from pytest_py312.rollout.domain.events import (
     Resumed,
     SoakCredited,
 )
+from pytest_py312.rollout.domain.measurements import Result
 from pytest_py312.rollout.domain.model import (
     AcceptancePhase,
     AcceptanceResult,
     Act,
     Intent,
     Reaction,
-    Result,
     StageRun,
     StageState,
     Verdict,
 )
+from pytest_py312.rollout.domain.next_act import next_act
 from pytest_py312.rollout.domain.run_history import select_current_run
-from pytest_py312.rollout.domain.state_machine import IllegalEvent, advance, next_act
+from pytest_py312.rollout.domain.state_machine import IllegalEvent, advance
 from tests.unit.rollout.runs import acceptance_event, carried_on, planned, soaking, success
 
 BEFORE, AFTER, END = AcceptancePhase

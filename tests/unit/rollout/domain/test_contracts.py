@@ -20,7 +20,7 @@ from pytest_py312.rollout.domain.contracts import (
     script_request,
     worst_result,
 )
-from pytest_py312.rollout.domain.model import Result
+from pytest_py312.rollout.domain.measurements import Result
 
 CALL = ContractSettings(first="gateway", second="auth", path="/verify")
 DATA = ContractSettings(first="gateway", second="auth", write=ContractAction(function="app:key"), format="pickle")

@@ -27,22 +27,20 @@ from pytest_py312.rollout.domain.events import (
     SoakCredited,
 )
 from pytest_py312.rollout.domain.journal import JOURNAL_FILE, Journal, LostOwnership
+from pytest_py312.rollout.domain.measurements import Measurement, Result, Sample, Timestamp
 from pytest_py312.rollout.domain.model import (
     Act,
     Breach,
     BreachSeverity,
-    Container,
     Intent,
-    Measurement,
     Reaction,
-    Result,
-    Sample,
     StageRun,
     StageState,
-    Timestamp,
     Verdict,
 )
-from pytest_py312.rollout.domain.state_machine import IllegalEvent, advance, next_act
+from pytest_py312.rollout.domain.next_act import next_act
+from pytest_py312.rollout.domain.state_machine import IllegalEvent, advance
+from pytest_py312.rollout.domain.target_model import Container
 from tests.unit.rollout.runs import planned, success
 
 ME, ANOTHER = "boot/ns/0/1/1", "boot/ns/0/2/2"

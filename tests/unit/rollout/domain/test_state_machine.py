@@ -31,6 +31,7 @@ from pytest_py312.rollout.domain.events import (
     Switched,
     Verified,
 )
+from pytest_py312.rollout.domain.measurements import Result
 from pytest_py312.rollout.domain.model import (
     AcceptancePhase,
     Act,
@@ -38,12 +39,12 @@ from pytest_py312.rollout.domain.model import (
     BreachSeverity,
     Intent,
     Reaction,
-    Result,
     StageRun,
     StageState,
     Verdict,
 )
-from pytest_py312.rollout.domain.state_machine import IllegalEvent, advance, next_act
+from pytest_py312.rollout.domain.next_act import next_act
+from pytest_py312.rollout.domain.state_machine import IllegalEvent, advance
 from tests.unit.rollout.runs import (
     SERVICES,
     acceptance_event,

@@ -11,7 +11,8 @@ from pytest_py312.core import clock
 from pytest_py312.core.process import Cancellation, CommandResult
 from pytest_py312.repository.plan.rollout_settings import AcceptanceSettings, RolloutSettings, SoakSettings
 from pytest_py312.rollout.domain.events import AcceptanceTested
-from pytest_py312.rollout.domain.model import AcceptancePhase, BreachSeverity, Reaction, Result, StageRun
+from pytest_py312.rollout.domain.measurements import Result
+from pytest_py312.rollout.domain.model import AcceptancePhase, BreachSeverity, Reaction, StageRun
 from pytest_py312.rollout.execution.acceptance_runner import AcceptanceRunner
 from pytest_py312.rollout.execution.actions import WaitInterrupted
 from tests.unit.rollout.fake_suites import FakeSuite, command_result

@@ -9,7 +9,9 @@ import pytest
 from pytest_py312.core.errors import RolloutRefused
 from pytest_py312.repository.plan.rollout_settings import ContractAction, ContractSettings, RolloutSettings
 from pytest_py312.rollout.domain.contracts import contract_edges
-from pytest_py312.rollout.domain.model import Container, Result, ServiceSpec, StageRun
+from pytest_py312.rollout.domain.measurements import Result
+from pytest_py312.rollout.domain.model import StageRun
+from pytest_py312.rollout.domain.target_model import Container, ServiceSpec
 from pytest_py312.rollout.execution.contract_runner import ContractRunner
 from pytest_py312.rollout.targets.target import ServiceUnreachable, TargetRefused, TargetUnavailable
 from tests.support.fakes import FakeTarget

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from pytest_py312.rollout.domain.journal import Journal
-from pytest_py312.rollout.domain.model import Result, Usage
+from pytest_py312.rollout.domain.measurements import Result
+from pytest_py312.rollout.domain.target_model import Usage
 from pytest_py312.rollout.preflight.health_checks import run_health_checks
 from pytest_py312.rollout.preflight.health_rows import HealthStatus
 from tests.unit.rollout.shells import PLAN, STAGES, InspectableTarget, Shell, shell_in

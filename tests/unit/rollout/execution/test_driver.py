@@ -15,15 +15,8 @@ from pytest_py312.core.progress.events import ActivityStarted, ProgressEvent
 from pytest_py312.core.progress.hub import PROGRESS
 from pytest_py312.rollout.domain.events import Judged, SoakCredited
 from pytest_py312.rollout.domain.journal import Journal, LostOwnership
-from pytest_py312.rollout.domain.model import (
-    Container,
-    Deployment,
-    LockHolder,
-    ServiceSpec,
-    StageRun,
-    StageState,
-    Verdict,
-)
+from pytest_py312.rollout.domain.model import Deployment, StageRun, StageState, Verdict
+from pytest_py312.rollout.domain.target_model import Container, LockHolder, ServiceSpec
 from pytest_py312.rollout.execution.driver import Driver
 from pytest_py312.rollout.execution.locking import Operator
 from pytest_py312.rollout.targets.target import Readiness, ReadinessPhase, TargetRefused, TargetUnavailable

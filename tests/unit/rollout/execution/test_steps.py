@@ -9,18 +9,9 @@ import pytest
 from pytest_py312.repository.plan.rollout_settings import CompareSettings
 from pytest_py312.rollout.canary_analysis.time_series import CONTROL_PREFIX, ServiceMetrics
 from pytest_py312.rollout.domain.events import Breached, Decided, DeployFailed, Event, Resumed, RollbackRequested
-from pytest_py312.rollout.domain.journal import JournalEntry
-from pytest_py312.rollout.domain.model import (
-    Breach,
-    BreachSeverity,
-    Measurement,
-    Reaction,
-    Result,
-    Sample,
-    StageRun,
-    StageState,
-    Timestamp,
-)
+from pytest_py312.rollout.domain.measurements import Measurement, Result, Sample, Timestamp
+from pytest_py312.rollout.domain.model import Breach, BreachSeverity, Reaction, StageRun, StageState
+from pytest_py312.rollout.domain.run_history import JournalEntry
 from pytest_py312.rollout.domain.stop_signals import StopRequest
 from pytest_py312.rollout.execution.deploy_gate import rollback_cause
 from pytest_py312.rollout.execution.stage_runner import StageRunner

@@ -10,8 +10,10 @@ import pytest
 
 from pytest_py312.rollout.canary_analysis.time_series import CONTROL_PREFIX, ServiceMetrics
 from pytest_py312.rollout.domain.events import Breached, Drifted
-from pytest_py312.rollout.domain.journal import Journal, JournalEntry
-from pytest_py312.rollout.domain.model import Breach, BreachSeverity, Measurement, Reaction, Result, Sample, Timestamp
+from pytest_py312.rollout.domain.journal import Journal
+from pytest_py312.rollout.domain.measurements import Measurement, Result, Sample, Timestamp
+from pytest_py312.rollout.domain.model import Breach, BreachSeverity, Reaction
+from pytest_py312.rollout.domain.run_history import JournalEntry
 from pytest_py312.rollout.execution.driver import Driver
 from pytest_py312.rollout.execution.locking import current_operator
 from pytest_py312.rollout.execution.watcher import Watcher

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from pytest_py312.rollout.domain.model import Result
+from pytest_py312.rollout.domain.measurements import Result
 from pytest_py312.rollout.metrics.grpc_health import (
     MISSING_GRPC,
     check_grpc_health,

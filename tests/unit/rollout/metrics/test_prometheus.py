@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_py312.rollout.domain.model import Result
+from pytest_py312.rollout.domain.measurements import Result
 from pytest_py312.rollout.metrics.http_client import HttpResponse
 from pytest_py312.rollout.metrics.prometheus import parse_query_response, substitute_placeholders
 from pytest_py312.rollout.metrics.reading import MetricReading

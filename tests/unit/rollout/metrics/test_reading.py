@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_py312.rollout.domain.model import MAX_DETAIL_LENGTH, Result
+from pytest_py312.rollout.domain.measurements import MAX_DETAIL_LENGTH, Result
 from pytest_py312.rollout.metrics.reading import MetricReading, single_line, to_measurement
 
 

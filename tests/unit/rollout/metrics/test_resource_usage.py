@@ -2,7 +2,8 @@
 
 import pytest
 
-from pytest_py312.rollout.domain.model import Measurement, Result, Sample, Timestamp, Usage
+from pytest_py312.rollout.domain.measurements import Measurement, Result, Sample, Timestamp
+from pytest_py312.rollout.domain.target_model import Usage
 from pytest_py312.rollout.metrics.reading import MetricReading
 from pytest_py312.rollout.metrics.resource_usage import (
     CPU,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_py312.rollout.domain.model import Result
+from pytest_py312.rollout.domain.measurements import Result
 from pytest_py312.rollout.metrics.reading import MetricReading
 from pytest_py312.rollout.metrics.user_functions import UserFunction
 

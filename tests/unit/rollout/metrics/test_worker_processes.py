@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_py312.rollout.domain.model import Measurement, Result, Sample, Timestamp
+from pytest_py312.rollout.domain.measurements import Measurement, Result, Sample, Timestamp
 from pytest_py312.rollout.metrics.reading import MetricReading, to_measurement
 from pytest_py312.rollout.metrics.worker_processes import (
     EXPECTED_PROCESSES,

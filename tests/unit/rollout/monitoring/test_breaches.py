@@ -8,16 +8,8 @@ import pytest
 from pytest_py312.repository.plan.rollout_settings import CompareSettings, MetricSettings, SoakSettings
 from pytest_py312.rollout.canary_analysis.error_budget import ErrorBudget
 from pytest_py312.rollout.canary_analysis.time_series import CONFIRMED_PREFIX, CONTROL_PREFIX, ServiceMetrics
-from pytest_py312.rollout.domain.model import (
-    Breach,
-    BreachSeverity,
-    Measurement,
-    Reaction,
-    Result,
-    Sample,
-    Timestamp,
-    Verdict,
-)
+from pytest_py312.rollout.domain.measurements import Measurement, Result, Sample, Timestamp
+from pytest_py312.rollout.domain.model import Breach, BreachSeverity, Reaction, Verdict
 from pytest_py312.rollout.metrics.resource_usage import CPU_COUNTER, OUT_OF_MEMORY
 from pytest_py312.rollout.metrics.worker_processes import (
     CONTROL_EXPECTED_PROCESSES,

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field, replace
 from typing import cast
 
 from pytest_py312.repository.plan.rollout_settings import MetricSettings
-from pytest_py312.rollout.domain.model import Container, Result, Sample, ServiceSpec, Timestamp, Usage
+from pytest_py312.rollout.domain.measurements import Result, Sample, Timestamp
+from pytest_py312.rollout.domain.target_model import Container, ServiceSpec, Usage
 from pytest_py312.rollout.metrics.worker_processes import PROCESSES
 from pytest_py312.rollout.monitoring.control_probes import ControlUsageProbe, OldVersionExceptions
 from pytest_py312.rollout.targets.target import Target, TargetRefused, TargetUnavailable

@@ -9,7 +9,8 @@ import pytest
 
 from pytest_py312.core.errors import PlanError, RolloutRefused
 from pytest_py312.repository.plan.rollout_tables import load_rollout_settings
-from pytest_py312.rollout.domain.model import Container, Result, Timestamp
+from pytest_py312.rollout.domain.measurements import Result, Timestamp
+from pytest_py312.rollout.domain.target_model import Container
 from pytest_py312.rollout.metrics.reading import MetricReading
 from pytest_py312.rollout.monitoring.health_probes import ExecProbe, GrpcProbe
 from pytest_py312.rollout.monitoring.probes import LATENCY

@@ -12,7 +12,9 @@ from pytest_py312.core.errors import RolloutRefused
 from pytest_py312.repository.plan.rollout_settings import RolloutSettings
 from pytest_py312.repository.plan.rollout_tables import PROVIDERS, load_rollout_settings
 from pytest_py312.rollout.canary_analysis.error_budget import ErrorBudget
-from pytest_py312.rollout.domain.model import Container, Result, ServiceSpec, StageRun, Timestamp
+from pytest_py312.rollout.domain.measurements import Result, Timestamp
+from pytest_py312.rollout.domain.model import StageRun
+from pytest_py312.rollout.domain.target_model import Container, ServiceSpec
 from pytest_py312.rollout.monitoring.breaches import MonitoredService
 from pytest_py312.rollout.monitoring.control_probes import ControlUsageProbe
 from pytest_py312.rollout.monitoring.probe_plan import CONTAINER_METRIC_PROVIDERS, PROBE_BUILDERS, monitored_services

@@ -8,16 +8,8 @@ import pytest
 
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.repository.plan.rollout_settings import MetricSettings
-from pytest_py312.rollout.domain.model import (
-    Container,
-    Measurement,
-    Observation,
-    Result,
-    Sample,
-    ServiceSpec,
-    Timestamp,
-    Usage,
-)
+from pytest_py312.rollout.domain.measurements import Measurement, Result, Sample, Timestamp
+from pytest_py312.rollout.domain.target_model import Container, Observation, ServiceSpec, Usage
 from pytest_py312.rollout.metrics.http_client import build_url
 from pytest_py312.rollout.metrics.log_patterns import count_patterns
 from pytest_py312.rollout.metrics.resource_usage import CPU, MEMORY

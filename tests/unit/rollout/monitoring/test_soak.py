@@ -13,8 +13,10 @@ from pytest_py312.core.database import DiskFull
 from pytest_py312.repository.plan.rollout_settings import CompareSettings, ConfirmSettings
 from pytest_py312.rollout.domain.events import Decided, Drifted
 from pytest_py312.rollout.domain.journal import Journal, LostOwnership
-from pytest_py312.rollout.domain.model import Measurement, Result, Sample, StageRun, StageState, Usage, Verdict
+from pytest_py312.rollout.domain.measurements import Measurement, Result, Sample
+from pytest_py312.rollout.domain.model import StageRun, StageState, Verdict
 from pytest_py312.rollout.domain.stop_signals import StopRequest
+from pytest_py312.rollout.domain.target_model import Usage
 from pytest_py312.rollout.metrics.resource_usage import counter_measurements
 from pytest_py312.rollout.monitoring.breaches import MonitoredService
 from pytest_py312.rollout.monitoring.probes import AVAILABILITY, DRIFT, LATENCY

@@ -2,7 +2,7 @@
 
 from pytest_py312.repository.plan.rollout_settings import SoakSettings
 from pytest_py312.rollout.canary_analysis.time_series import ServiceMetrics
-from pytest_py312.rollout.domain.model import Measurement, Result, Sample, Timestamp
+from pytest_py312.rollout.domain.measurements import Measurement, Result, Sample, Timestamp
 from pytest_py312.rollout.monitoring.soak_report import format_limits, format_log_summary, format_samples
 
 

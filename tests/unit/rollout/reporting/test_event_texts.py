@@ -10,8 +10,8 @@ from pytest_py312.rollout.domain.events import (
     RollbackRequested,
     SoakCredited,
 )
-from pytest_py312.rollout.domain.journal import JournalEntry
 from pytest_py312.rollout.domain.model import Act, Intent
+from pytest_py312.rollout.domain.run_history import JournalEntry
 from pytest_py312.rollout.reporting import event_texts
 from pytest_py312.rollout.reporting.event_texts import describe_event, timeline_of
 from tests.unit.rollout.runs import soaking

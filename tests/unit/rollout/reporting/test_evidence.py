@@ -18,7 +18,8 @@ import pytest_py312
 from pytest_py312.cli import operations_commands
 from pytest_py312.cli.main import parse_arguments
 from pytest_py312.core.errors import OptionError
-from pytest_py312.rollout.domain.model import Measurement, Result, Sample, Timestamp, Usage
+from pytest_py312.rollout.domain.measurements import Measurement, Result, Sample, Timestamp
+from pytest_py312.rollout.domain.target_model import Usage
 from pytest_py312.rollout.reporting.evidence import build_evidence, history_chain, summarize_gate_report
 from pytest_py312.rollout.reporting.evidence_bundle import (
     InvalidBundle,

@@ -9,17 +9,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from pytest_py312.rollout.canary_analysis.time_series import CONTROL_PREFIX, ServiceMetrics
 from pytest_py312.rollout.domain.events import Breached, Decided, Event
-from pytest_py312.rollout.domain.journal import JournalEntry
-from pytest_py312.rollout.domain.model import (
-    Breach,
-    BreachSeverity,
-    Measurement,
-    Reaction,
-    Result,
-    Sample,
-    StageState,
-    Timestamp,
-)
+from pytest_py312.rollout.domain.measurements import Measurement, Result, Sample, Timestamp
+from pytest_py312.rollout.domain.model import Breach, BreachSeverity, Reaction, StageState
+from pytest_py312.rollout.domain.run_history import JournalEntry
 from pytest_py312.rollout.metrics.resource_usage import RESTART_COUNTER
 from pytest_py312.rollout.reporting.prometheus_metrics import (
     FAMILIES,

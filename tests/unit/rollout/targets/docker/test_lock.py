@@ -6,7 +6,7 @@ import docker.errors
 import pytest
 import requests
 
-from pytest_py312.rollout.domain.model import LockHolder
+from pytest_py312.rollout.domain.target_model import LockHolder
 from pytest_py312.rollout.targets.docker.lock import MAX_IMAGE_ATTEMPTS, DockerLock
 from pytest_py312.rollout.targets.target import TargetRefused
 from pytest_py312.runners.docker.engine import DockerEngine

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_py312.rollout.domain.model import ServiceSpec
+from pytest_py312.rollout.domain.target_model import ServiceSpec
 from pytest_py312.rollout.targets.swarm.lock import lock_name
 from pytest_py312.rollout.targets.swarm.specs import (
     can_start_first,

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import pytest
 
-from pytest_py312.rollout.domain.model import Container, ServiceSpec
+from pytest_py312.rollout.domain.target_model import Container, ServiceSpec
 from pytest_py312.rollout.targets.swarm.nodes import SwarmNodes
 from pytest_py312.rollout.targets.swarm.services import SwarmServices
 from pytest_py312.rollout.targets.swarm.specs import template_id
