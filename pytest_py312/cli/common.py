@@ -4,7 +4,7 @@ import argparse
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -19,14 +19,20 @@ from pytest_py312.repository.plan.loader import default_plan, find_plan, load_pl
 _STYLES: Mapping[str, str] = {"bold": "1", "green": "32", "red": "31", "yellow": "33", "cyan": "36", "dim": "2"}
 
 
-def existing_folder(text: str) -> Path:
-    """Return the folder of a path that a user has given.
+def existing_path(text: str) -> Path:
+    """Return a path that a user has given.
 
     :raises OptionError: it does not exist.
     """
     path = Path(text)
     if not path.exists():
         raise OptionError(f"{text}: there is no such file or folder")
+    return path
+
+
+def existing_folder(text: str) -> Path:
+    """Return the folder of a path that a user has given; raises as :func:`existing_path`."""
+    path = existing_path(text)
     return (path if path.is_dir() else path.parent).resolve()
 
 
@@ -73,6 +79,11 @@ def output_width(pipe_width: int) -> int:
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else pipe_width
 
 
+def uses_unicode() -> bool:
+    """Return whether standard output can show more than ASCII."""
+    return "utf" in (sys.stdout.encoding or "").lower()
+
+
 def uses_color(stream: TextIO, environ: Mapping[str, str]) -> bool:
     """Return whether to print colours: only on a terminal that supports them, and unless NO_COLOR is set."""
     return stream.isatty() and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
@@ -105,20 +116,28 @@ def escape_line(line: str) -> str:
     return escape_control(content) + line[len(content) :].replace("\r", "")
 
 
+def require_choice(option: str, value: str, choices: Sequence[str]) -> str:
+    """Return ``value``.
+
+    :raises OptionError: it is none of ``choices``; the message proposes a similar one.
+    """
+    if value not in choices:
+        raise OptionError(
+            f"{option} {value}: expected one of {', '.join(choices)}{did_you_mean(value, tuple(choices))}"
+        )
+    return value
+
+
 def chosen_format(wanted: str | None, output: str | None, endings: Mapping[str, tuple[str, ...]]) -> str:
     """Return the format that is asked for, else that of the ending of the output file, else the first.
 
     :param endings: the endings of files by format.
     :raises OptionError: there is no such format, or the ending does not say it.
     """
-    formats = list(endings)
     if wanted:
-        if wanted not in formats:
-            hint = did_you_mean(wanted, formats)
-            raise OptionError(f"--format {wanted}: expected one of {', '.join(formats)}{hint}")
-        return wanted
+        return require_choice("--format", wanted, list(endings))
     if not output:
-        return formats[0]
+        return next(iter(endings))
     by_ending = next((name for name, suffixes in endings.items() if Path(output).name.endswith(suffixes)), "")
     if not by_ending:
         suffixes = ", ".join(suffix for group in endings.values() for suffix in group)

@@ -11,9 +11,8 @@ from typing import Any
 
 from pytest_py312.cli.rollout_common import CommandOutput, format_table, open_journal, select_services
 from pytest_py312.core.errors import OptionError
-from pytest_py312.core.model.fleet import Service
 from pytest_py312.core.serialization import decode
-from pytest_py312.repository.plan.rollout_settings import CompareSettings, RolloutSettings
+from pytest_py312.repository.plan.rollout_settings import CompareSettings, MetricSettings, RolloutSettings
 from pytest_py312.rollout.canary_analysis.statistics import MetricComparison
 from pytest_py312.rollout.context import RolloutContext
 from pytest_py312.rollout.domain.journal import Journal
@@ -117,23 +116,22 @@ class _StageComparison:
     def __init__(self, run: StageRun, context: RolloutContext, metrics: Sequence[str]) -> None:
         self._run = run
         self._settings: RolloutSettings = with_overrides(context.settings(), run.stage, run.asked)
-        self._services: dict[str, Service] = {service.name: service for service in context.fleet().services}
+        self._services = context.services()
         self._metrics = metrics
 
     def rule_for(self, name: str, metric: str) -> tuple[CompareSettings, str]:
         """Return the settings of the comparison, and the direction in which the metric gets worse."""
-        path = self._services[name].path if name in self._services else name
-        planned_metrics = {
-            metric_settings.name: metric_settings for metric_settings in self._settings.metrics_for(name, path)
-        }
+        planned = self._planned_metrics(name).get(metric)
         settings = self._settings.compare_settings_for(
-            stage=self._run.stage, name=name, path=path, metric=metric if metric in planned_metrics else ""
+            stage=self._run.stage, name=name, path=self._path_of(name), metric=planned.name if planned else ""
         )
-        return settings, planned_metrics[metric].direction if metric in planned_metrics else "increase"
+        return settings, planned.direction if planned else "increase"
 
-    def planned_metrics(self, name: str) -> list[str]:
-        path = self._services[name].path if name in self._services else name
-        return [metric_settings.name for metric_settings in self._settings.metrics_for(name, path)]
+    def _planned_metrics(self, name: str) -> dict[str, MetricSettings]:
+        return {metric.name: metric for metric in self._settings.metrics_for(name, self._path_of(name))}
+
+    def _path_of(self, name: str) -> str:
+        return self._services[name].path if name in self._services else name
 
     def compare_with_control(self, name: str, journal: Journal) -> list[ComparisonRow]:
         metrics_by_time = collect_metrics(journal.samples(self._run.run, name, first_slot=self._run.first_slot))
@@ -162,9 +160,7 @@ class _StageComparison:
             if measurement.value is not None
         }
         metrics = self._metrics or [
-            measurement
-            for measurement in (*DEFAULT_METRICS, *self.planned_metrics(name))
-            if measurement in recorded_metrics
+            metric for metric in (*DEFAULT_METRICS, *self._planned_metrics(name)) if metric in recorded_metrics
         ]
         interval = self._settings.soak_settings_for(stage=self._run.stage).interval
         rows = []

@@ -1,10 +1,9 @@
 """``py312 test-contracts``: run the contracts of a stage and record which of them passed."""
 
 import argparse
-import json
 from collections.abc import Sequence
 
-from pytest_py312.cli.rollout_common import CommandOutput, describe_dry_run, with_journal
+from pytest_py312.cli.rollout_common import CommandOutput, describe_dry_run, json_output, with_journal
 from pytest_py312.core.database import DiskFull
 from pytest_py312.core.errors import OptionError, RolloutRefused
 from pytest_py312.core.serialization import encode
@@ -48,7 +47,7 @@ def run_contracts(options: argparse.Namespace, context: RolloutContext, journal:
     code = 0 if all(item.result is Result.SUCCESSFUL for item in results) else 1
     if options.json:
         document = {"schema": 1, "environment": options.env, "stage": options.stage, "kept": code == 0}
-        return json.dumps({**document, "contracts": [encode(item) for item in results]}, indent=2) + "\n", code
+        return json_output({**document, "contracts": [encode(item) for item in results]}, code)
     return describe_results(results), code
 
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from pytest_py312 import __version__
-from pytest_py312.cli.common import read_plan, write_result
-from pytest_py312.core.errors import OptionError, did_you_mean
+from pytest_py312.cli.common import read_plan, require_choice, write_result
+from pytest_py312.core.errors import OptionError
 from pytest_py312.core.text import parse_count, shorten
 from pytest_py312.gate.sharding.durations import read_durations
 from pytest_py312.gate.sharding.github_workflows import github_stage_workflow, github_workflow
@@ -20,9 +20,7 @@ _AUTO = "auto"
 
 def emit(options: argparse.Namespace) -> int:
     """Print the workflow and return 0; with ``--check`` print a difference and return 1 if there is one."""
-    if options.system not in _SYSTEMS:
-        suggestion = did_you_mean(options.system, tuple(_SYSTEMS))
-        raise OptionError(f"emit {options.system}: expected one of {', '.join(_SYSTEMS)}{suggestion}")
+    require_choice("emit", options.system, tuple(_SYSTEMS))
     stages = [part.strip() for part in options.stage.split(",")] if options.stage else []
     if any(parse_count(stage) is None for stage in stages):
         raise OptionError(f"--stage {shorten(options.stage, 40)}: a stage is a number, as in --stage 2 or --stage 1,2")

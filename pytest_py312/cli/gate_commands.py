@@ -3,15 +3,14 @@
 import argparse
 import os
 import sys
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
 from pytest_py312.cli.commands import CACHE_ACTIONS, DEFAULT_PRUNE_DAYS, INVENTORY_FORMATS
-from pytest_py312.cli.common import existing_folder, output_width, read_plan, uses_color, write_result
+from pytest_py312.cli.common import existing_folder, output_width, read_plan, require_choice, uses_color, write_result
 from pytest_py312.core.directories import default_cache_folder
-from pytest_py312.core.errors import OptionError, StateError, did_you_mean
+from pytest_py312.core.errors import OptionError, StateError
 from pytest_py312.core.model.fleet import Fleet
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.core.text import format_size, parse_size
@@ -32,7 +31,7 @@ PIPE_WIDTH = 160
 
 def inventory(options: argparse.Namespace) -> int:
     """Show the services that are found."""
-    output_format = _require_choice("--format", options.format, INVENTORY_FORMATS)
+    output_format = require_choice("--format", options.format, INVENTORY_FORMATS)
     plan = read_plan(options)
     whole_fleet = discover(plan)
     fleet = with_all_declarations(
@@ -70,7 +69,7 @@ def _restrict_to_folder(fleet: Fleet, plan: Plan, folder: Path) -> Fleet:
 
 def cache(options: argparse.Namespace) -> int:
     """Show where the cache is and how large it is, or prune it."""
-    action = _require_choice("cache", options.action, CACHE_ACTIONS)
+    action = require_choice("cache", options.action, CACHE_ACTIONS)
     folder = _cache_folder(options)
     if action == "dir":
         write_result(f"{folder}\n")
@@ -212,11 +211,3 @@ def pytest_argv(options: argparse.Namespace) -> list[str]:
     argv += [f"--py312-plan={options.plan}"] if options.plan is not None else []
     argv += ["-m", " or ".join(f"py312_{name}" for name in options.check)] if options.check else []
     return [*argv, *options.pytest_arguments]
-
-
-def _require_choice(option: str, value: str, choices: Sequence[str]) -> str:
-    if value not in choices:
-        raise OptionError(
-            f"{option} {value}: expected one of {', '.join(choices)}{did_you_mean(value, tuple(choices))}"
-        )
-    return value

@@ -7,10 +7,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pytest_py312.cli.common import output_width, print_lines
+from pytest_py312.cli.common import output_width, print_lines, uses_unicode, write_file
 from pytest_py312.core import clock
-from pytest_py312.core.errors import OptionError, StateError
-from pytest_py312.core.files import write_document
+from pytest_py312.core.errors import OptionError
 from pytest_py312.core.model.report import Report
 from pytest_py312.core.text import StyledLine, escape_terminal, list_names, pluralize
 from pytest_py312.gate.history.documents import DocumentFault
@@ -108,10 +107,7 @@ def _read_durations(file: str | None) -> Mapping[tuple[str, str], float]:
 def _write_durations(path: Path, previous: Mapping[tuple[str, str], float], run: MergedRun) -> None:
     services = {service.name for service in run.report.services}
     durations = updated_durations(previous, run.report.outcomes, services, covers_all=not _is_partial(run))
-    try:
-        write_document(path, format_durations(durations).encode("utf-8"))
-    except OSError as error:
-        raise StateError(f"{path} could not be written: {error.strerror or error}") from None
+    write_file(path, format_durations(durations))
     _print(f"durations: {path}")
 
 
@@ -159,7 +155,7 @@ def _show_summary(run: MergedRun, options: argparse.Namespace) -> None:
     lines = terminal.summary_lines(
         run.report,
         width=output_width(PIPE_WIDTH),
-        unicode="utf" in (sys.stdout.encoding or "").lower(),
+        unicode=uses_unicode(),
         verbosity=int(options.verbose) - int(options.quiet),
         today=clock.today(),
     )

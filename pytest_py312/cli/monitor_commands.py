@@ -6,7 +6,6 @@ Each returns the text to print and the exit code. For a soak, that is 0 if it wa
 
 import argparse
 import asyncio
-import json
 import sys
 from contextlib import AsyncExitStack, suppress
 from urllib.parse import urlsplit
@@ -18,6 +17,7 @@ from pytest_py312.cli.rollout_common import (
     describe_dry_run,
     describe_load,
     describe_monitoring,
+    json_output,
     stage_of_services,
     with_journal,
 )
@@ -38,7 +38,7 @@ from pytest_py312.rollout.execution.locking import LockedByAnother, current_oper
 from pytest_py312.rollout.execution.watcher import StateReporter, Watcher, make_watcher
 from pytest_py312.rollout.live.live_page import LivePage
 from pytest_py312.rollout.live.live_terminal import live_display
-from pytest_py312.rollout.metrics.load_generator import LoadLimits, LoadReport, LoadStep, parse_step, run_load
+from pytest_py312.rollout.metrics.load_generator import LoadLimits, LoadReport, parse_step, run_load
 from pytest_py312.rollout.monitoring.soak import SoakSnapshot
 from pytest_py312.rollout.reporting.alert_rules import (
     alert_rules,
@@ -186,8 +186,8 @@ def _format_progress(progress: SoakSnapshot, options: argparse.Namespace, busy: 
             "interrupted": progress.interrupted_by, "busy": busy or None, "next_in": round(progress.seconds_to_next, 3),
             "exit_status": code, "acceptance": acceptance_documents(run),
         }  # fmt: skip
-        return json.dumps(document, indent=2) + "\n", code
-    lines = [f"stage {run.stage} in {run.environment} is {run.state.value}" + (f": {run.reason}" if run.reason else "")]
+        return json_output(document, code)
+    lines = [f"stage {run.stage} in {run.environment} is {run.described_state}"]
     lines.append(f"{format_credit(run.credited, run.soak)} are credited")
     if progress.seconds_to_next:
         lines[-1] += f"; the next sample is due in {format_duration(progress.seconds_to_next)}"
@@ -245,12 +245,8 @@ def load_test(options: argparse.Namespace, context: RolloutContext) -> CommandOu
         report = run_load(options.url, steps, limits)
     except ValueError as error:
         raise OptionError(f"--step 200x60 is 200 requests a second for 60 seconds: {error}") from None
-    text = (
-        json.dumps({"schema": 1, **encode(report)}, indent=2) + "\n"
-        if options.json
-        else _format_load_report(report, steps)
-    )
-    return text, 0 if report.verdict is Verdict.PASSED else 1
+    code = 0 if report.verdict is Verdict.PASSED else 1
+    return json_output({"schema": 1, **encode(report)}, code) if options.json else (_format_load_report(report), code)
 
 
 def _is_http_address(url: str) -> bool:
@@ -261,7 +257,7 @@ def _is_http_address(url: str) -> bool:
         return False
 
 
-def _format_load_report(report: LoadReport, steps: list[LoadStep]) -> str:
+def _format_load_report(report: LoadReport) -> str:
     lines = [f"{'rate':>8}{'achieved':>10}{'errors':>8}{'p50':>9}{'p95':>9}{'p99':>9}{'longest':>10}  "]
     lines += [
         f"{step.rate:>6g}/s{step.achieved:>8.1f}/s{step.errors:>8}"
@@ -273,7 +269,10 @@ def _format_load_report(report: LoadReport, steps: list[LoadStep]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _print_rules(options: argparse.Namespace, context: RolloutContext) -> CommandOutput:
+def export(options: argparse.Namespace, context: RolloutContext) -> CommandOutput:
+    """Print alert rules or the dashboard."""
+    if options.document == "dashboard":
+        return json_output(build_dashboard())
     settings = context.settings()
     # the longest interval: a stage with fewer samples must not look like one without monitoring
     interval = max(
@@ -282,14 +281,4 @@ def _print_rules(options: argparse.Namespace, context: RolloutContext) -> Comman
     )
     rules = alert_rules(interval=interval, max_ratio=settings.compare.max_ratio)
     all_rules = (*rules, *budget_alerts(collect_budgets(settings, context.fleet().services), interval=interval))
-    return json.dumps(rules_document(all_rules), indent=2) + "\n" if options.json else format_rules(all_rules), 0
-
-
-def _print_dashboard(options: argparse.Namespace, context: RolloutContext) -> CommandOutput:
-    return json.dumps(build_dashboard(), indent=2) + "\n", 0
-
-
-def export(options: argparse.Namespace, context: RolloutContext) -> CommandOutput:
-    """Print alert rules or the dashboard."""
-    print_document = _print_rules if options.document == "alert-rules" else _print_dashboard
-    return print_document(options, context)
+    return json_output(rules_document(all_rules)) if options.json else (format_rules(all_rules), 0)

@@ -11,11 +11,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from pytest_py312.cli.rollout_common import CommandOutput, describe_dry_run, format_table, open_journal
+from pytest_py312.cli.rollout_common import CommandOutput, describe_dry_run, format_table, json_output, open_journal
 from pytest_py312.core.errors import OptionError, RolloutRefused
 from pytest_py312.core.serialization import encode
 from pytest_py312.rollout.context import RolloutContext
-from pytest_py312.rollout.domain.journal import JOURNAL_FILE, Journal
+from pytest_py312.rollout.domain.journal import Journal
 from pytest_py312.rollout.domain.model import StageRun
 from pytest_py312.rollout.domain.soak_overrides import sampling_interval
 
@@ -34,7 +34,7 @@ def doctor(options: argparse.Namespace, context: RolloutContext) -> CommandOutpu
     code = 0 if all_required_ok(rows) else 1
     if options.json:
         document = {"schema": 1, "environment": options.env, "well": code == 0, "rows": [encode(row) for row in rows]}
-        return json.dumps(document, indent=2) + "\n", code
+        return json_output(document, code)
     lines = format_table([(row.health.value, row.area, row.what, row.detail) for row in rows])
     output = []
     for row, line in zip(rows, lines, strict=True):
@@ -80,7 +80,7 @@ def evidence(options: argparse.Namespace, context: RolloutContext) -> CommandOut
             "schema": 1, "json": str(bundle.document), "html": str(bundle.page), "sha256": bundle.digest,
             "manifest": str(bundle.manifest), "manifest_sha256": bundle.manifest_digest,
         }  # fmt: skip
-        return json.dumps(document_paths, indent=2) + "\n", 0
+        return json_output(document_paths)
     paths = "\n".join(map(str, (bundle.document, bundle.page, bundle.manifest)))
     return (
         f"{paths}\nSHA-256 of the JSON: {bundle.digest}\n"
@@ -116,7 +116,7 @@ def _verify_evidence(options: argparse.Namespace, context: RolloutContext) -> Co
     code = 1 if problems or journal == "differs" else 0
     if options.json:
         result_document = {"schema": 1, "as_it_was": not problems, "troubles": problems, "journal": journal}
-        return json.dumps(result_document, indent=2) + "\n", code
+        return json_output(result_document, code)
     lines = problems or ["the files match the manifest, and the page matches the JSON"]
     journal_text = {
         "agrees": "the journal has the same history",
@@ -130,7 +130,7 @@ def _compare_with_journal(context: RolloutContext, document: dict[str, Any]) -> 
     """Return ``agrees``, ``differs``, or ``elsewhere`` if it is from another journal or there is no journal."""
     from pytest_py312.rollout.reporting.evidence import build_evidence
 
-    if not (context.state_dir / JOURNAL_FILE).exists():
+    if not context.has_journal:
         return "elsewhere"
     with closing(Journal(context.state_dir)) as journal:
         if journal.identity != document.get("journal"):
@@ -204,6 +204,6 @@ def drill(options: argparse.Namespace, context: RolloutContext) -> CommandOutput
     code = 0 if event.passed else 1
     if options.json:
         document = {"schema": 1, "run": run.run, "state": run.state.value, **encode(event)}
-        return json.dumps(document, indent=2) + "\n", code
+        return json_output(document, code)
     outcome = "passed" if event.passed else "failed"
     return f"the drill {outcome}: {event.detail}; the rollback took {event.seconds:.1f} s\n", code

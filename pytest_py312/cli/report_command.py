@@ -5,9 +5,9 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from pytest_py312.cli.common import write_file
+from pytest_py312.cli.common import existing_path, require_choice, write_file
 from pytest_py312.core.directories import STATE_FOLDER, path_in_checkout
-from pytest_py312.core.errors import OptionError, did_you_mean
+from pytest_py312.core.errors import OptionError
 from pytest_py312.core.text import escape_terminal
 from pytest_py312.gate.history.history_store import HistoryStore
 from pytest_py312.gate.history.stored_runs import FILE_NAME, RunStore, StoredRun
@@ -44,9 +44,7 @@ def _root_of_runs(options: argparse.Namespace) -> Path:
     """Return the folder of the plan, or the nearest one around the path that has stored runs: no plan is read."""
     if options.plan is not None:
         return Path(options.plan).resolve().parent
-    start = Path(options.path).resolve()
-    if not start.exists():
-        raise OptionError(f"{options.path}: there is no such file or folder")
+    start = existing_path(options.path).resolve()
     for folder in (start, *start.parents):
         if (folder / STATE_FOLDER / FILE_NAME).is_file():
             return folder
@@ -56,17 +54,14 @@ def _root_of_runs(options: argparse.Namespace) -> Path:
 
 
 def _format(options: argparse.Namespace) -> str:
+    if options.format:
+        return require_choice("--format", options.format, FORMATS)
     by_ending = format_of_file(Path(options.output).name) if options.output else "md"
-    chosen = options.format or by_ending
-    if options.format and options.format not in FORMATS:
-        raise OptionError(
-            f"--format {options.format}: expected one of {', '.join(FORMATS)}{did_you_mean(options.format, FORMATS)}"
-        )
-    if not chosen:
+    if not by_ending:
         raise OptionError(
             f"--output {options.output}: give --format, or one of these endings: {', '.join(FORMAT_OF_ENDING)}"
         )
-    return chosen
+    return by_ending
 
 
 def _describe(run: StoredRun) -> str:

@@ -279,7 +279,7 @@ def _format_results(
     code = 0 if all(run.state in expected_states for run in runs) else 1
     if options.json:
         return _runs_document(runs), code
-    lines = [f"stage {run.stage} is {run.state.value}" + (f": {run.reason}" if run.reason else "") for run in runs]
+    lines = [f"stage {run.stage} is {run.described_state}" for run in runs]
     return "\n".join(lines) + "\n", code
 
 

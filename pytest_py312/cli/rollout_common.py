@@ -7,7 +7,10 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import wraps
+from pathlib import Path
+from typing import Any
 
+from pytest_py312.cli.common import write_file
 from pytest_py312.core.errors import OptionError, RolloutRefused
 from pytest_py312.core.service_patterns import matches
 from pytest_py312.core.text import display_width, escape_terminal, format_duration, pad
@@ -48,10 +51,23 @@ def with_journal(
     return run
 
 
+def json_output(document: Mapping[str, Any], code: int = 0) -> CommandOutput:
+    """Return a JSON document and the exit code."""
+    return json.dumps(document, indent=2) + "\n", code
+
+
+def print_or_write(text: str, file: str | None) -> CommandOutput:
+    """Return the text, or write it to the file that is asked for; the exit code is 0."""
+    if not file:
+        return text, 0
+    write_file(Path(file), text)
+    return "", 0
+
+
 def describe_dry_run(text: str, services: Sequence[str], *, as_json: bool) -> CommandOutput:
     """Return the text or the JSON document, and the exit code 0."""
     if as_json:
-        return json.dumps({"schema": 1, "would": text, "services": list(services)}, indent=2) + "\n", 0
+        return json_output({"schema": 1, "would": text, "services": list(services)})
     return f"{text}\n", 0
 
 

@@ -32,6 +32,11 @@ class RolloutContext:
     plan_problem: str = ""
     """Why the plan cannot be used; ``plan`` is then the default. What was recorded at the deployment applies."""
 
+    @property
+    def has_journal(self) -> bool:
+        """Whether anything was ever recorded: opening a journal creates it."""
+        return (self.state_dir / JOURNAL_FILE).exists()
+
     def settings(self) -> RolloutSettings:
         """Return the settings of the plan; without a plan, those that the journal has recorded.
 
@@ -39,7 +44,7 @@ class RolloutContext:
         """
         if self.plan.source:
             return load_rollout_settings(self.plan.root / self.plan.source)
-        runs = _current_runs(self.state_dir)
+        runs = self._current_runs()
         if not runs and not self.plan_problem:
             return RolloutSettings()
         try:
@@ -48,6 +53,12 @@ class RolloutContext:
             if not self.plan_problem:
                 return RolloutSettings()
             raise RolloutRefused(f"{self.plan_problem}; {error}") from None
+
+    def _current_runs(self) -> list[StageRun]:
+        if not self.has_journal:
+            return []
+        with closing(Journal(self.state_dir)) as journal:
+            return journal.current_runs()
 
     def fleet(self) -> Fleet:
         return self.discovered_fleet or discover(self.plan)
@@ -62,13 +73,6 @@ class RolloutContext:
             return {name: service.path for name, service in self.services().items()}
         except Py312Error:
             return {}
-
-
-def _current_runs(state_dir: Path) -> list[StageRun]:
-    if not (state_dir / JOURNAL_FILE).exists():
-        return []
-    with closing(Journal(state_dir)) as journal:
-        return journal.current_runs()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

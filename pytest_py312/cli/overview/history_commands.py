@@ -1,11 +1,19 @@
 """``py312 diff`` and ``py312 history``: what has changed between two runs, and the counts of all of them."""
 
 import argparse
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from pytest_py312.cli.common import chosen_format, log, output_width, print_lines, write_file, write_result
+from pytest_py312.cli.common import (
+    chosen_format,
+    existing_path,
+    log,
+    output_width,
+    print_lines,
+    uses_unicode,
+    write_file,
+    write_result,
+)
 from pytest_py312.core.directories import STATE_FOLDER
 from pytest_py312.core.errors import OptionError
 from pytest_py312.core.model.readiness import PastRun, RunRecord
@@ -54,8 +62,7 @@ def _difference_text(view: DifferenceView, chosen: str, options: argparse.Namesp
 
 
 def _page(options: argparse.Namespace, width: int) -> TerminalFormat:
-    unicode = "utf" in (sys.stdout.encoding or "").lower()
-    return TerminalFormat(width=width, unicode=unicode, verbosity=int(options.verbose))
+    return TerminalFormat(width=width, unicode=uses_unicode(), verbosity=int(options.verbose))
 
 
 def read_records(files: Sequence[str]) -> list[RunRecord]:
@@ -102,9 +109,7 @@ def _past_runs(text: str) -> tuple[list[PastRun], list[str]]:
 
     The nearest state folder above counts if the given folder has no report.
     """
-    path = Path(text)
-    if not path.exists():
-        raise OptionError(f"{text}: there is no such file or folder")
+    path = existing_path(text)
     own, above = _own_state_folder(path), _state_folder_above(path)
     if own is not None:
         return _stored_runs(own), []

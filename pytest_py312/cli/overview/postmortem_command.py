@@ -1,19 +1,16 @@
 """``py312 postmortem``: the draft of an analysis after a rollback, from the journal."""
 
 import argparse
-import json
 from contextlib import suppress
-from pathlib import Path
 
-from pytest_py312.cli.common import write_file
-from pytest_py312.cli.rollout_common import CommandOutput, open_journal
+from pytest_py312.cli.rollout_common import CommandOutput, json_output, open_journal, print_or_write
 from pytest_py312.core.errors import OptionError, Py312Error, did_you_mean
 from pytest_py312.core.model.fleet import Service
 from pytest_py312.core.model.readiness import KnownVerdict
 from pytest_py312.core.model.report import Checkout
 from pytest_py312.gate.history.latest_verdicts import gate_knowledge, stored_records
 from pytest_py312.rollout.context import RolloutContext
-from pytest_py312.rollout.domain.journal import JOURNAL_FILE, Journal
+from pytest_py312.rollout.domain.journal import Journal
 from pytest_py312.rollout.domain.model import ROLLBACK_STATES, StageRun
 from pytest_py312.rollout.reporting.postmortem import (
     RollbackFacts,
@@ -26,15 +23,12 @@ from pytest_py312.rollout.reporting.postmortem import (
 def postmortem(options: argparse.Namespace, context: RolloutContext) -> CommandOutput:
     """Print the draft of the analysis of a rollback, or write it to a file."""
     stage = options.stage_option if options.stage is None else options.stage
-    if not (context.state_dir / JOURNAL_FILE).exists():
+    if not context.has_journal:
         raise OptionError(f"there is no journal in {context.state_dir}: nothing was deployed from here")
     with open_journal(options, context) as journal:
         facts = _read_facts(_choose_run(stage, options, journal), context, journal)
-    text = json.dumps(to_document(facts), indent=2) + "\n" if options.json else format_markdown(facts)
-    if not options.output:
-        return text, 0
-    write_file(Path(options.output), text)
-    return "", 0
+    text = json_output(to_document(facts))[0] if options.json else format_markdown(facts)
+    return print_or_write(text, options.output)
 
 
 def _choose_run(stage: int | None, options: argparse.Namespace, journal: Journal) -> StageRun:

@@ -1,18 +1,16 @@
 """``py312 roadmap``: the whole migration, with what the gate found, the dates, and what is left at the end."""
 
 import argparse
-import json
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
-from pytest_py312.cli.common import chosen_format, log, write_file
+from pytest_py312.cli.common import chosen_format, log
 from pytest_py312.cli.overview.history_commands import read_records
 from pytest_py312.cli.rollout_commands import current_status
-from pytest_py312.cli.rollout_common import CommandOutput
+from pytest_py312.cli.rollout_common import CommandOutput, json_output, print_or_write
 from pytest_py312.core import clock
 from pytest_py312.core.errors import StateError
 from pytest_py312.core.model.fleet import Fleet
@@ -22,7 +20,7 @@ from pytest_py312.repository.checkout import has_same_files, read_checkout
 from pytest_py312.repository.tree import Tree
 from pytest_py312.rollout.canary_analysis.soak_status import SoakStatus
 from pytest_py312.rollout.context import RolloutContext
-from pytest_py312.rollout.domain.journal import JOURNAL_FILE, Journal
+from pytest_py312.rollout.domain.journal import Journal
 from pytest_py312.rollout.domain.model import StageRun
 from pytest_py312.rollout.reporting.roadmap.last_phase import collect_leftovers, last_phase, waiver_ends
 from pytest_py312.rollout.reporting.roadmap.roadmap import Roadmap, RoadmapStage, build_roadmap, ordered_environments
@@ -39,16 +37,12 @@ _StageKey = tuple[str, int]
 def roadmap(options: argparse.Namespace, context: RolloutContext) -> CommandOutput:
     """Print all stages: readiness, dates, state and next step in each environment."""
     report_format = "json" if options.json else chosen_format(options.format, options.output, _ENDINGS)
-    text = _format(_build(options, context), report_format)
-    if not options.output:
-        return text, 0
-    write_file(Path(options.output), text)
-    return "", 0
+    return print_or_write(_format(_build(options, context), report_format), options.output)
 
 
 def _format(shown: Roadmap, report_format: str) -> str:
     if report_format == "json":
-        return json.dumps(to_document(shown), indent=2) + "\n"
+        return json_output(to_document(shown))[0]
     if report_format == "html":
         from pytest_py312.rollout.reporting.roadmap.roadmap_page import format_html
 
@@ -139,7 +133,7 @@ class _Recorded:
 
 def _read_journal(context: RolloutContext) -> _Recorded:
     """Return what the journal has recorded; nothing if there is none."""
-    if not (context.state_dir / JOURNAL_FILE).exists():
+    if not context.has_journal:
         return _Recorded()
     with closing(Journal(context.state_dir)) as journal:
         runs = journal.current_runs()

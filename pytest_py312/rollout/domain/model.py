@@ -260,6 +260,11 @@ class StageRun:
     """Result of a drill: ``passed``, ``failed``, or empty if it is not a drill or not over."""
 
     @property
+    def described_state(self) -> str:
+        """The state, and the reason if there is one."""
+        return f"{self.state.value}: {self.reason}" if self.reason else self.state.value
+
+    @property
     def services(self) -> tuple[str, ...]:
         return tuple(deployment.service for deployment in self.deployments)
 

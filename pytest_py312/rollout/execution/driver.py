@@ -336,7 +336,7 @@ class Driver:
                 break  # the next process tries again
             run = self._journal.record(run.run, event, owner=self.owner)
             self._log(f"{intent.act.value} {intent.service}: {_describe_event(event)}")
-        self._log(f"stage {run.stage} is {run.state.value}" + (f": {run.reason}" if run.reason else ""))
+        self._log(f"stage {run.stage} is {run.described_state}")
         if run.state is StageState.ROLLED_BACK:
             self._check_unmanaged(run)
         return run

@@ -187,7 +187,7 @@ def _final_acceptance(stage_runner: StageRunner, name: str) -> StepResult:
     if run.state in SOAK_STATES:
         reason = f"follows when the soak is over: {_describe_outlook(stage_runner, run)}"
         return _pending(reason)
-    return _skipped(f"not run: {_describe_state(stage_runner, run)}{f': {run.reason}' if run.reason else ''}")
+    return _skipped(f"not run: {stage_runner} is {run.described_state}")
 
 
 def _describe_acceptance_step(stage_runner: StageRunner, name: str, phase: AcceptancePhase) -> StepResult | None:
@@ -360,7 +360,7 @@ def _describe_outcome(run: StageRun) -> str:
         return f"is accepted on Python {run.target} ({_describe_progress(run)}){stale}" + (
             f": {run.reason}" if run.reason else ""
         )
-    return f"is {run.state.value}" + (f": {run.reason}" if run.reason else "")
+    return f"is {run.described_state}"
 
 
 def _describe_progress(run: StageRun) -> str:

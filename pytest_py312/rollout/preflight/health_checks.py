@@ -19,7 +19,7 @@ from pytest_py312.repository.plan.rollout_settings import KUBERNETES, DeploySett
 from pytest_py312.rollout.canary_analysis.judge import clock_jumps
 from pytest_py312.rollout.context import RolloutContext
 from pytest_py312.rollout.domain.deployment_plan import environments_sharing_target, image_reference, make_service_spec
-from pytest_py312.rollout.domain.journal import JOURNAL_FILE, Journal, current_timestamp
+from pytest_py312.rollout.domain.journal import Journal, current_timestamp
 from pytest_py312.rollout.domain.measurements import Timestamp
 from pytest_py312.rollout.domain.model import Deployment, StageRun
 from pytest_py312.rollout.domain.next_act import has_pending_work
@@ -201,7 +201,7 @@ def _free_bytes(path: Path) -> int | None:
 
 def _journal_rows(context: RolloutContext, environment: str) -> tuple[list[StageRun], list[HealthRow]]:
     """Return the current runs of all environments, as far as they can be read, and the rows about the journal."""
-    if not (context.state_dir / JOURNAL_FILE).exists():
+    if not context.has_journal:
         return [], [health_rows.journal_row(None)]
     try:
         journal = Journal(context.state_dir)

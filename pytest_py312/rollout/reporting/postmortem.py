@@ -150,7 +150,7 @@ def _summary(facts: RollbackFacts) -> list[str]:
     contents = (entry.content for entry in facts.history)
     started_by = next((event.by for event in contents if isinstance(event, Locked) and event.by), "")
     rows = [
-        ("Outcome", f"{run.state.value}: {run.reason}" if run.reason else run.state.value),
+        ("Outcome", run.described_state),
         ("Attempt", f"{facts.attempts}, run {run.run}"),
         ("Started", f"{_time(facts.begun)}{f' by {started_by}' if started_by else ''}"),
         ("Target", f"Python {run.target}"),
