@@ -145,12 +145,7 @@ def deploy(options: argparse.Namespace, context: RolloutContext, journal: Journa
         return _format_planned(run, options, f"would deploy stage {run.stage} in {run.environment}:"), 0
     report_unmeasured(target, context.settings(), run.stage, context.log)
     with driver_with_signals(context, journal, target, make_acceptance_runner(context)) as driver:
-        deployed_run = driver.deploy(
-            run,
-            earlier_stages=planned.earlier_stages,
-            prior_environments=planned.prior_environments,
-            retain=planned.retain,
-        )
+        deployed_run = driver.deploy(run, planned.conditions)
         driver.release(deployed_run.run)
     return _format_results([deployed_run], options, StageState.SOAKING)
 
@@ -232,7 +227,7 @@ def unlock(options: argparse.Namespace, context: RolloutContext, journal: Journa
         holder = target.environment_lock(options.env).holder()
     else:
         with driver_with_signals(context, journal, target) as driver:
-            holder = driver.unlock(options.env, force=options.force)
+            holder = driver.locks.unlock(options.env, force=options.force)
     if options.json:
         return _runs_document([], holder), 0
     action_text = "would be taken from" if options.dry_run else "was taken from"

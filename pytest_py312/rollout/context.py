@@ -16,6 +16,7 @@ from pytest_py312.repository.services.discovery import discover
 from pytest_py312.rollout.domain.deployment_plan import create_run, recorded_settings
 from pytest_py312.rollout.domain.journal import JOURNAL_FILE, Journal
 from pytest_py312.rollout.domain.model import StageRun
+from pytest_py312.rollout.domain.preconditions import StartConditions
 from pytest_py312.rollout.targets.target import Target
 
 
@@ -77,14 +78,10 @@ class RolloutContext:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PlannedRollout:
-    """A run that can be started, with what :meth:`~pytest_py312.rollout.execution.driver.Driver.begin` needs besides
-    it.
-    """
+    """A run that can be started, and what has to come first."""
 
     run: StageRun
-    earlier_stages: tuple[int, ...]
-    prior_environments: tuple[str, ...]
-    retain: int
+    conditions: StartConditions
 
 
 def plan_rollout(
@@ -112,9 +109,9 @@ def plan_rollout(
         look_up_image_id=look_up_image_id,
         soak_overrides=soak_overrides,
     )
-    return PlannedRollout(
-        run=run,
+    conditions = StartConditions(
         earlier_stages=tuple(earlier.number for earlier in context.plan.stages if earlier.number < stage),
         prior_environments=settings.environment_settings(environment).after,
         retain=settings.deploy.retain,
     )
+    return PlannedRollout(run=run, conditions=conditions)

@@ -1,6 +1,7 @@
 """Preconditions of deployments and rollbacks: what has to come first, and what depends on what. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 
 from pytest_py312.core.errors import RolloutRefused
@@ -8,6 +9,18 @@ from pytest_py312.rollout.domain.model import StageRun, StageState
 from pytest_py312.rollout.domain.next_act import is_in_progress
 from pytest_py312.rollout.domain.soak_overrides import soak_shortfall
 from pytest_py312.rollout.domain.target_model import short_image_id
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StartConditions:
+    """What the plan requires before a run may start, and how many earlier ones of its stage keep their samples."""
+
+    earlier_stages: tuple[int, ...] = ()
+    """Numbers of the stages before it."""
+    prior_environments: tuple[str, ...] = ()
+    """Environments that have to accept the same first."""
+    retain: int = 5
+    """Number of runs of the stage whose samples are kept."""
 
 
 def check_start(

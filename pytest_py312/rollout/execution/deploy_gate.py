@@ -1,4 +1,7 @@
-"""Preconditions for a deployment by the gate itself. An operator who types ``py312 deploy`` may ignore them."""
+"""Preconditions for a deployment that need the journal or the target.
+
+All but :func:`check_can_begin` are those of the gate itself; an operator who types ``py312 deploy`` may ignore them.
+"""
 
 from collections.abc import Callable, Iterable, Sequence
 
@@ -7,8 +10,16 @@ from pytest_py312.core.text import list_names
 from pytest_py312.repository.plan.rollout_settings import RolloutSettings
 from pytest_py312.rollout.context import RolloutContext
 from pytest_py312.rollout.domain.events import Decided, DeployFailed, RollbackRequested, breach_in
+from pytest_py312.rollout.domain.journal import Journal
 from pytest_py312.rollout.domain.model import Reaction, StageRun
-from pytest_py312.rollout.domain.preconditions import is_same_deployment
+from pytest_py312.rollout.domain.preconditions import (
+    StartConditions,
+    check_drilled,
+    check_promotion,
+    check_start,
+    check_target_identity,
+    is_same_deployment,
+)
 from pytest_py312.rollout.domain.run_history import JournalEntry
 from pytest_py312.rollout.domain.state_machine import INTERRUPTED_PREFIX
 from pytest_py312.rollout.preflight.health_checks import usage_rows
@@ -16,6 +27,29 @@ from pytest_py312.rollout.targets.target import Target
 
 MAX_LISTED_CHECKS = 6
 """Number of unproven checks that a message names."""
+
+
+def check_can_begin(journal: Journal, target: Target, run: StageRun, conditions: StartConditions) -> None:
+    """Refuse a run that cannot start, by the journal and by what serves.
+
+    :raises RolloutRefused: something else has to come first.
+    """
+    current_runs, earlier_stages = journal.current_runs(), conditions.earlier_stages
+    check_target_identity(run.environment, run.place, current_runs, run.shares)
+    earlier_runs = [
+        earlier_run
+        for earlier_run in current_runs
+        if earlier_run.environment == run.environment and earlier_run.stage in earlier_stages
+    ]
+    serving_images = {}
+    for earlier_run in earlier_runs:
+        for deployment in earlier_run.deployments if earlier_run.is_completed else ():
+            observed = target.observe(deployment.spec)
+            serving_images[deployment.service] = observed.container.image if observed else "nothing"
+    check_start(run.stage, run.environment, earlier_stages, current_runs, serving_images)
+    check_promotion(run, conditions.prior_environments, current_runs)
+    if run.needs_drill and not earlier_stages:
+        check_drilled(run, conditions.prior_environments, journal.finished_drills())
 
 
 def check_proven(subject: str, unproven: Sequence[str]) -> None:

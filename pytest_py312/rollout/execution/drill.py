@@ -76,12 +76,7 @@ class Drill:
         if fault != NO_FAULT and not isinstance(self.target, SupportsDrill):
             raise RolloutRefused(f"the target {self.target.name} cannot inject faults: drill with --fault none")
         run = replace(planned.run, is_drill=True, needs_drill=False, acceptance=())  # it is never accepted
-        run = self.driver.begin(
-            run,
-            earlier_stages=planned.earlier_stages,
-            prior_environments=planned.prior_environments,
-            retain=planned.retain,
-        )
+        run = self.driver.begin(run, planned.conditions)
         self.journal.add_note(run.run, f"a drill: deployed only to be rolled back (fault: {fault})")
         run = self.driver.continue_run(run.run)
         started_at = clock.stopwatch()

@@ -5,7 +5,7 @@ state of its own: if it is killed, another process continues from the journal. I
 itself.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from pytest_py312.core import clock
@@ -30,22 +30,19 @@ from pytest_py312.rollout.domain.journal import Journal
 from pytest_py312.rollout.domain.model import MONITORED, Act, Deployment, Intent, StageRun, StageState
 from pytest_py312.rollout.domain.next_act import PHASE_OF_ACT, has_pending_work, is_drill_up, is_in_progress, next_act
 from pytest_py312.rollout.domain.preconditions import (
-    check_drilled,
-    check_promotion,
-    check_start,
+    StartConditions,
     check_target_identity,
     dependent_stages,
 )
 from pytest_py312.rollout.domain.state_machine import INTERRUPTED_PREFIX, advance
-from pytest_py312.rollout.domain.target_model import LockHolder
 from pytest_py312.rollout.execution.acceptance_runner import AcceptanceRunner
 from pytest_py312.rollout.execution.actions import Actions, WaitInterrupted, remove_control
+from pytest_py312.rollout.execution.deploy_gate import check_can_begin
 from pytest_py312.rollout.execution.foreign_changes import (
     UNREACHABLE_PREFIX,
+    SkippedServices,
     keep_foreign,
-    start_previous,
     stopped_services,
-    was_unreachable,
 )
 from pytest_py312.rollout.execution.locking import EnvironmentLocks, Operator
 from pytest_py312.rollout.targets.target import Target, TargetError, TargetRefused, TargetUnavailable
@@ -57,6 +54,8 @@ SETTLE_SECONDS = 2.0
 """
 UNREACHABLE_LIMIT = 60.0
 """Seconds for which a rollback waits for a target that does not answer."""
+
+_UNCONDITIONAL = StartConditions()
 
 
 class Driver:
@@ -82,8 +81,9 @@ class Driver:
         self._journal = journal
         self._target = target
         self._operator = operator
-        self._locks = EnvironmentLocks(journal, target, operator, log)
+        self.locks = EnvironmentLocks(journal, target, operator, log)
         self._actions = Actions(target, pause=pause, stopwatch=stopwatch, stop_reason=stop_reason)
+        self._skipped = SkippedServices(journal, target, self._actions.verify_previous, log)
         self._acceptance = acceptance
         self._stop_reason = stop_reason
         self._log = log
@@ -97,49 +97,27 @@ class Driver:
 
     # ---- operations
 
-    def deploy(
-        self,
-        run: StageRun,
-        *,
-        earlier_stages: Sequence[int] = (),
-        prior_environments: Sequence[str] = (),
-        retain: int = 5,
-    ) -> StageRun:
-        """Bring a new run up to its soak, or roll it back.
+    def deploy(self, run: StageRun, conditions: StartConditions = _UNCONDITIONAL) -> StageRun:
+        """Bring a new run up to its soak, or roll it back; raises as :meth:`begin` does."""
+        return self._run_to_end(self.begin(run, conditions))
 
-        Parameters and errors are those of :meth:`begin`.
-        """
-        return self._run_to_end(
-            self.begin(run, earlier_stages=earlier_stages, prior_environments=prior_environments, retain=retain)
-        )
-
-    def begin(
-        self,
-        run: StageRun,
-        *,
-        earlier_stages: Sequence[int] = (),
-        prior_environments: Sequence[str] = (),
-        retain: int = 5,
-    ) -> StageRun:
+    def begin(self, run: StageRun, conditions: StartConditions = _UNCONDITIONAL) -> StageRun:
         """Lock the environment for a new run and record it. Nothing is changed yet; :meth:`continue_run` does the rest.
 
-        :param earlier_stages: numbers of the stages before it in the plan.
-        :param prior_environments: environments that have to accept the same first.
-        :param retain: number of runs of the stage whose samples are kept.
         :raises RolloutRefused: something else has to come first, or another process is at work. Nothing was changed.
         """
         if not run.deployments:
             raise RolloutRefused(f"stage {run.stage} has no service to deploy")
         self.recover(run.environment)
         run = replace(run, place=self._target.identity())
-        check_can_begin(self._journal, self._target, run, earlier_stages, prior_environments)
-        self._locks.acquire(run)
+        check_can_begin(self._journal, self._target, run, conditions)
+        self.locks.acquire(run)
         try:
             # again: with the lock, no other process can change it
-            check_can_begin(self._journal, self._target, run, earlier_stages, prior_environments)
-            self._journal.begin(run, owner=self.owner, retain=retain)
+            check_can_begin(self._journal, self._target, run, conditions)
+            self._journal.begin(run, owner=self.owner, retain=conditions.retain)
         except BaseException:
-            self._locks.release(run)
+            self.locks.release(run)
             raise
         return self._journal.record(run.run, Locked(by=str(self._operator)), owner=self.owner)
 
@@ -178,7 +156,7 @@ class Driver:
                 continue
             self._log(f"stage {run.stage} was left {run.state.value}")
             try:
-                self._locks.acquire(run)
+                self.locks.acquire(run)
             except RolloutRefused:
                 if is_in_progress(run):
                     raise
@@ -188,9 +166,9 @@ class Driver:
                 self._pause(SETTLE_SECONDS)
             event: Event = Resumed(by=str(self._operator))
             if is_drill_up(run):
-                event = RollbackRequested(reason="left by an unfinished drill", services=(), by=str(self._operator))
+                event = RollbackRequested(reason="left by an unfinished drill", by=str(self._operator))
             recovered.append(self._run_to_end(self._journal.record(run.run, event, owner=self.owner)))
-        self._locks.release_abandoned(environment)
+        self.locks.release_abandoned(environment)
         return recovered
 
     def accept_relocation(self, environment: str) -> list[StageRun]:
@@ -229,9 +207,9 @@ class Driver:
             run = self._journal.load_run(name)
         event = RollbackRequested(reason=reason, services=services, by=str(self._operator))
         if next_act(advance(run, event)) is None:  # nothing is left to restore
-            self._locks.release_abandoned(run.environment)
+            self.locks.release_abandoned(run.environment)
             return run
-        self._locks.acquire(run, force_takeover=run.state in MONITORED)
+        self.locks.acquire(run, force_takeover=run.state in MONITORED)
         self._journal.acquire(name, owner=self.owner)
         self._invalidate_dependents(run, f"stage {run.stage}, on which it depends, was rolled back")
         return self._run_to_end(self._journal.record(name, event, owner=self.owner))
@@ -246,9 +224,9 @@ class Driver:
         for run in self._journal.current_runs(environment):
             stopped = stopped_services(self._target, run) if run.state is StageState.ROLLED_BACK else []
             if stopped:
-                self._locks.acquire(run)
-                failed += [deployment.service for deployment in stopped if self._start_service(run, deployment)]
-                self._locks.release(run)
+                self.locks.acquire(run)
+                failed += [deployment.service for deployment in stopped if not self._skipped.start(run, deployment)]
+                self.locks.release(run)
         return failed
 
     def attach(self, name: str) -> StageRun:
@@ -259,7 +237,7 @@ class Driver:
         """
         run = self._journal.load_run(name)
         self._journal.require_space()  # before anything is locked
-        self._locks.acquire(run)
+        self.locks.acquire(run)
         return self._journal.acquire(name, owner=self.owner, urgent=False)
 
     def release(self, name: str) -> None:
@@ -268,14 +246,10 @@ class Driver:
         if run.state not in MONITORED or self._journal.owner(name) != self.owner:
             return
         try:
-            self._locks.acquire(run, force_takeover=True)
+            self.locks.acquire(run, force_takeover=True)
         except (RolloutRefused, TargetError) as error:
             self._log(f"stage {run.stage} is released, but the lock of {run.environment} is not: {error}")
         self._journal.release(name, owner=self.owner)
-
-    def unlock(self, environment: str, *, force: bool) -> LockHolder | None:
-        """See :meth:`.locking.EnvironmentLocks.unlock`."""
-        return self._locks.unlock(environment, force=force)
 
     def detach(self, name: str) -> None:
         """Release the environment and remove the control if the run is over; else the lock outlives this process."""
@@ -283,9 +257,9 @@ class Driver:
             return
         try:
             if next_act(run) is not None:
-                self._locks.acquire(run, force_takeover=True)
+                self.locks.acquire(run, force_takeover=True)
                 self._run_to_end(run)
-            self._locks.release(run)
+            self.locks.release(run)
         except (RolloutRefused, TargetError) as error:
             self._log(f"something of stage {run.stage} is left for `py312 recover`: {error}")
 
@@ -317,7 +291,7 @@ class Driver:
                 self._journal.add_note(run.run, f"interrupted by {type(error).__name__}")
                 run = self._journal.record(run.run, Resumed(by=str(self._operator)), owner=self.owner)
         if run.state.is_over:
-            self._locks.release(run)
+            self.locks.release(run)
         if interruption is not None:
             raise interruption
         return run
@@ -338,30 +312,8 @@ class Driver:
             self._log(f"{intent.act.value} {intent.service}: {_describe_event(event)}")
         self._log(f"stage {run.stage} is {run.described_state}")
         if run.state is StageState.ROLLED_BACK:
-            self._check_unmanaged(run)
+            self._skipped.check(run)
         return run
-
-    def _check_unmanaged(self, run: StageRun) -> None:
-        was_lost = was_unreachable(self._journal.history(run.run))
-        for deployment in stopped_services(self._target, run):
-            self._start_service(run, deployment) if was_lost else self._log_and_note(
-                run,
-                f"{deployment.service} was not changed, but is not running now: start {deployment.spec.container}, or "
-                f"run `py312 recover --env {run.environment} --start`",
-            )
-
-    def _start_service(self, run: StageRun, deployment: Deployment) -> str:
-        self._log_and_note(
-            run, f"{deployment.service} was not changed, ran when the stage began, and is not running now: started"
-        )
-        problem = start_previous(self._target, run, deployment, self._actions.verify_previous)
-        if problem:
-            self._log_and_note(run, f"{deployment.service} could not be started: {problem}")
-        return problem
-
-    def _log_and_note(self, run: StageRun, text: str) -> None:
-        self._log(text)
-        self._journal.add_note(run.run, text)
 
     def _perform(self, run: StageRun, intent: Intent) -> Event | None:
         """Perform one act and return its event. The intent is on disk before anything is changed.
@@ -370,11 +322,12 @@ class Driver:
         """
         self._journal.record_intent(run.run, intent, owner=self.owner)
         if intent.act is Act.RESTORE:
-            return self._restore(run, run[intent.service])
+            with PROGRESS.activity("restoring", intent.service):
+                return self._restore(run, run[intent.service])
         if intent.act is Act.REMOVE_CONTROL:
             return self._remove_control(run, run[intent.service])
         try:
-            self._locks.verify_ownership(run)
+            self.locks.verify_ownership(run)
             if intent.act in PHASE_OF_ACT:
                 return self._test(run, intent)
             deployment = run[intent.service]
@@ -382,8 +335,7 @@ class Driver:
                 self._invalidate_dependents(run, f"stage {run.stage}, on which it depends, was deployed again")
             return self._actions.perform(intent.act, run, deployment)
         except WaitInterrupted as reason:
-            stop_reason = self._stop_reason() or reason
-            return DeployFailed(service=intent.service, reason=f"{INTERRUPTED_PREFIX}{stop_reason}")
+            return DeployFailed(service=intent.service, reason=f"{INTERRUPTED_PREFIX}{self._stop_reason() or reason}")
         except TargetError as error:
             if isinstance(error, TargetUnavailable):
                 self._journal.add_note(run.run, f"{UNREACHABLE_PREFIX}{error}", urgent=True)
@@ -396,7 +348,7 @@ class Driver:
         return self._acceptance.test(run, intent.service, PHASE_OF_ACT[intent.act], stop)
 
     def _remove_control(self, run: StageRun, deployment: Deployment) -> Event | None:
-        self._locks.verify_ownership(run)
+        self.locks.verify_ownership(run)
         problem = remove_control(self._target, run, deployment)
         if problem:
             self._log(problem)
@@ -406,14 +358,10 @@ class Driver:
 
     def _restore(self, run: StageRun, deployment: Deployment) -> Event:
         """Restore the previous version; retry for a while if the target does not answer."""
-        with PROGRESS.activity("restoring", deployment.service):
-            return self._try_to_restore(run, deployment)
-
-    def _try_to_restore(self, run: StageRun, deployment: Deployment) -> Event:
         started_at = self._stopwatch()
         while True:
             try:
-                self._locks.verify_ownership(run)
+                self.locks.verify_ownership(run)
                 foreign_change = keep_foreign(self._target, deployment, run.run)
                 if foreign_change:
                     return ForeignChangeKept(service=deployment.service, what=foreign_change)
@@ -450,30 +398,3 @@ def _describe_event(event: Event) -> str:
         return describe_outcome(event.result)
     reason = getattr(event, "reason", "")
     return f"failed, {reason}" if reason else "done"
-
-
-def check_can_begin(
-    journal: Journal, target: Target, run: StageRun, earlier_stages: Sequence[int], prior_environments: Sequence[str]
-) -> None:
-    """Refuse a run that cannot start, by the journal and by what serves.
-
-    :param earlier_stages: numbers of the stages before it in the plan.
-    :param prior_environments: environments that have to accept the same first.
-    :raises RolloutRefused: something else has to come first.
-    """
-    current_runs = journal.current_runs()
-    check_target_identity(run.environment, run.place, current_runs, run.shares)
-    earlier_runs = [
-        earlier_run
-        for earlier_run in current_runs
-        if earlier_run.environment == run.environment and earlier_run.stage in earlier_stages
-    ]
-    serving_images = {}
-    for earlier_run in earlier_runs:
-        for deployment in earlier_run.deployments if earlier_run.is_completed else ():
-            observed = target.observe(deployment.spec)
-            serving_images[deployment.service] = observed.container.image if observed else "nothing"
-    check_start(run.stage, run.environment, earlier_stages, current_runs, serving_images)
-    check_promotion(run, prior_environments, current_runs)
-    if run.needs_drill and not earlier_stages:
-        check_drilled(run, prior_environments, journal.finished_drills())

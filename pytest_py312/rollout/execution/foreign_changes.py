@@ -8,11 +8,11 @@ containers. They are started if the history of the run shows that the target was
 have stopped them, so it is only reported.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 
+from pytest_py312.rollout.domain.journal import Journal
 from pytest_py312.rollout.domain.model import Deployment, StageRun
-from pytest_py312.rollout.domain.run_history import JournalEntry
 from pytest_py312.rollout.domain.target_model import Container, Observation, short_image_id
 from pytest_py312.rollout.targets.target import Target, TargetError
 
@@ -60,11 +60,6 @@ UNREACHABLE_PREFIX = "the target did not answer: "
 """Prefix of the note about an act during which the target was unreachable."""
 
 
-def was_unreachable(history: Iterable[JournalEntry]) -> bool:
-    """Return whether the target was unreachable at any time of a run."""
-    return any(isinstance(entry.content, str) and entry.content.startswith(UNREACHABLE_PREFIX) for entry in history)
-
-
 def stopped_services(target: Target, run: StageRun) -> list[Deployment]:
     """Return services that were left alone, served when the run began, and do not run now, as far as is known."""
     stopped = []
@@ -78,12 +73,48 @@ def stopped_services(target: Target, run: StageRun) -> list[Deployment]:
     return stopped
 
 
-def start_previous(
-    target: Target, run: StageRun, deployment: Deployment, verify_previous: Callable[[Deployment], str]
-) -> str:
-    """Start what served before and verify it; return why it does not serve, empty if it does."""
-    try:
-        target.restore(deployment.spec, deployment.old, run=run.run)
-        return verify_previous(deployment)
-    except TargetError as error:
-        return str(error)
+class SkippedServices:
+    """Services that a rollback has left alone, and that do not run although they ran when the stage began.
+
+    ``verify_previous`` returns why what served before does not serve, empty if it does.
+    """
+
+    def __init__(
+        self, journal: Journal, target: Target, verify_previous: Callable[[Deployment], str], log: Callable[[str], None]
+    ) -> None:
+        self._journal = journal
+        self._target = target
+        self._verify_previous = verify_previous
+        self._log = log
+
+    def check(self, run: StageRun) -> None:
+        """Start them if the target was unreachable at any time of the run; otherwise only report them."""
+        history = self._journal.history(run.run)
+        notes = [entry.content for entry in history if isinstance(entry.content, str)]
+        was_lost = any(note.startswith(UNREACHABLE_PREFIX) for note in notes)
+        for deployment in stopped_services(self._target, run):
+            if was_lost:
+                self.start(run, deployment)
+                continue
+            self._log_and_note(
+                run,
+                f"{deployment.service} was not changed, but is not running now: start {deployment.spec.container}, or "
+                f"run `py312 recover --env {run.environment} --start`",
+            )
+
+    def start(self, run: StageRun, deployment: Deployment) -> bool:
+        """Start what served before, and return whether it serves."""
+        name = deployment.service
+        self._log_and_note(run, f"{name} was not changed, ran when the stage began, and is not running now: started")
+        try:
+            self._target.restore(deployment.spec, deployment.old, run=run.run)
+            problem = self._verify_previous(deployment)
+        except TargetError as error:
+            problem = str(error)
+        if problem:
+            self._log_and_note(run, f"{name} could not be started: {problem}")
+        return not problem
+
+    def _log_and_note(self, run: StageRun, text: str) -> None:
+        self._log(text)
+        self._journal.add_note(run.run, text)

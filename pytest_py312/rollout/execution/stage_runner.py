@@ -52,8 +52,6 @@ from pytest_py312.rollout.monitoring.breaches import make_breach
 from pytest_py312.rollout.monitoring.soak import SoakSnapshot
 from pytest_py312.rollout.targets.target import Target, TargetError
 
-END_OF_RUN = "the end of the run"
-
 FindUnproven = Callable[[Sequence[str]], Sequence[str]]
 """Names of services -> their checks that are not proven, with the reason."""
 
@@ -187,12 +185,13 @@ class StageRunner:
         if self.watcher is None:
             if run.state not in MONITORED or self._lost_reason:
                 return run
-            self.watcher = self._make_watcher(run, with_overrides(self._context.settings(), run.stage, run.asked))
+            self.watcher = self._make_watcher(run)
         try:
-            if self.request.sample_once:
-                self._sample_once(self.watcher)
-            else:
+            if not self.request.sample_once:
                 self._wait(self.watcher, is_decided)
+            elif not self._has_sampled:
+                self._has_sampled = True
+                self._finish(self.watcher, self.watcher.soak.sample_once(self.stop))
         except LostOwnership as error:
             self._on_lost_ownership(error)
         return self.run
@@ -243,9 +242,7 @@ class StageRunner:
         service = callee if callee in run.services else caller
         if run.state not in MONITORED:
             return run
-        watcher = self.watcher or self._make_watcher(
-            run, with_overrides(self._context.settings(), run.stage, run.asked)
-        )
+        watcher = self.watcher or self._make_watcher(run)
         new_breach = make_breach(watcher.monitored_service(service), f"{CONTRACT_METRIC} {edge}", detail)
         if new_breach.key in recorded_breaches(self.history()) or new_breach.key in run.accepted_breaches:
             return run
@@ -280,8 +277,8 @@ class StageRunner:
         if not self.request.deploys:
             status = "was never deployed"
             if run is not None:
-                credit = f"{format_duration(run.credited)} credited"
-                status = f"is {run.state.value} ({run.reason or 'by an earlier run'}, {credit})"
+                reason = run.reason or "by an earlier run"
+                status = f"is {run.state.value} ({reason}, {format_duration(run.credited)} credited)"
             raise RolloutRefused(f"{self} {status}: there is nothing to monitor; deploy it first")
         return self._begin(run)
 
@@ -327,12 +324,7 @@ class StageRunner:
             check_not_failed_before(previous, planned.run, self.journal.history(previous.run))
         check_health(self._context, self.request.environment, self.request.stage)
         report_unmeasured(self.target, self._context.settings(), self.request.stage, self._context.log)
-        locked_run = self.driver.begin(
-            planned.run,
-            earlier_stages=planned.earlier_stages,
-            prior_environments=planned.prior_environments,
-            retain=planned.retain,
-        )
+        locked_run = self.driver.begin(planned.run, planned.conditions)
         self._run = locked_run  # from here on, close() rolls it back
         run = self.driver.continue_run(locked_run.run, until=lambda run: run.state is not StageState.LOCKED)
         if run.state in ROLLBACK_STATES:
@@ -342,13 +334,10 @@ class StageRunner:
 
     # ---- monitoring
 
-    def _make_watcher(self, run: StageRun, settings: RolloutSettings) -> Watcher:
+    def _make_watcher(self, run: StageRun, settings: RolloutSettings | None = None) -> Watcher:
+        """:param settings: by default those with which the run began."""
+        settings = settings or with_overrides(self._context.settings(), run.stage, run.asked)
         return make_watcher(self._context, self.journal, self.driver, self.target, run, settings)
-
-    def _sample_once(self, watcher: Watcher) -> None:
-        if not self._has_sampled:
-            self._has_sampled = True
-            self._run = watcher.finish(self._run_with_signals(watcher.soak.sample_once(self.stop))).run
 
     def _wait(self, watcher: Watcher, is_decided: Callable[[StageRun], bool]) -> None:
         run = self.run
@@ -360,15 +349,16 @@ class StageRunner:
             or (watcher.soak.metrics_by_service and is_decided(run))
         ):
             return
+        self._finish(watcher, watcher.soak.wait(self.stop, is_decided))
 
-        self._run = watcher.finish(self._run_with_signals(watcher.soak.wait(self.stop, is_decided))).run
+    def _finish(self, watcher: Watcher, sampling: Awaitable[SoakSnapshot]) -> None:
+        """Sample until that ends or a signal arrives, and do what follows from the result."""
 
-    def _run_with_signals(self, work: Awaitable[SoakSnapshot]) -> SoakSnapshot:
-        async def working() -> SoakSnapshot:
+        async def work() -> SoakSnapshot:
             with stop_loop_on_signals(self.stop):
-                return await work
+                return await sampling
 
-        return self._loop.run(working())
+        self._run = watcher.finish(self._loop.run(work())).run
 
     def _on_lost_ownership(self, error: LostOwnership) -> StageRun:
         """Stop working on a run that another process owns now; only its state is read."""
@@ -383,7 +373,7 @@ class StageRunner:
         """Roll back what is unfinished, and return the run that answers the request; ``None``: there is none."""
         try:
             if self._run is not None and is_in_progress(self._run) and not self._lost_reason:
-                self._closing_reason = END_OF_RUN
+                self._closing_reason = "the end of the run"
                 try:
                     self._run = self.driver.continue_run(self._run.run)
                 except LostOwnership as error:

@@ -22,12 +22,11 @@ from pytest_py312.rollout.domain.model import (
     StageRun,
     StageState,
     Verdict,
-    problem_key,
 )
 from pytest_py312.rollout.domain.next_act import next_act
 from pytest_py312.rollout.execution.contract_runner import describe_results
 from pytest_py312.rollout.execution.stage_runner import StageRunner, StepBlocked
-from pytest_py312.rollout.monitoring.breaches import COMPARISON_SUFFIX, final_comparisons
+from pytest_py312.rollout.monitoring.breaches import final_comparisons, is_comparison_excused
 from pytest_py312.rollout.monitoring.soak_report import format_limits, format_log_summary, format_samples
 from pytest_py312.rollout.targets.target import TargetError
 
@@ -185,8 +184,7 @@ def _final_acceptance(stage_runner: StageRunner, name: str) -> StepResult:
     if step_result := _describe_acceptance_step(stage_runner, name, AcceptancePhase.END):
         return step_result
     if run.state in SOAK_STATES:
-        reason = f"follows when the soak is over: {_describe_outlook(stage_runner, run)}"
-        return _pending(reason)
+        return _pending(f"follows when the soak is over: {_describe_outlook(stage_runner, run)}")
     return _skipped(f"not run: {stage_runner} is {run.described_state}")
 
 
@@ -202,8 +200,7 @@ def _describe_acceptance_step(stage_runner: StageRunner, name: str, phase: Accep
         return _passed(reason, sections)
     if run.has_accepted(result):
         return _passed(f"accepted: {reason}", sections)
-    reason = f"{reason}; {_describe_state(stage_runner, run)}"
-    return _failed(reason, sections)
+    return _failed(f"{reason}; {_describe_state(stage_runner, run)}", sections)
 
 
 def _contract(stage_runner: StageRunner, edge: str) -> StepResult:
@@ -264,10 +261,7 @@ def _compare(stage_runner: StageRunner, service: str) -> StepResult:
             f"{metric}: {comparison.ratio:.2f} times the control "
             f"({comparison.points} points, p {comparison.p_value:.2g})"
         )
-        if (
-            problem_key(service, metric + COMPARISON_SUFFIX) in run.accepted_breaches
-            or monitored.rule_for(metric).settings.dry_run
-        ):
+        if is_comparison_excused(monitored, metric, run.accepted_breaches):
             continue
         regressions += [f"{metric}: {comparison.reason}"] if comparison.verdict is Verdict.FAILED else []
         inconclusive += (

@@ -1,6 +1,6 @@
 """Judgement of a soak: broken limits and their severity, inconclusive metrics, and the final verdict. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pytest_py312.repository.plan.rollout_settings import CompareSettings, MetricSettings, SoakSettings
@@ -364,7 +364,7 @@ def final_verdict(
         for metric, comparison in final_comparisons(monitored, service_metrics):
             key = problem_key(monitored.service, metric + COMPARISON_SUFFIX)
             has_comparison = True
-            if key in decided or monitored.rule_for(metric).settings.dry_run:
+            if is_comparison_excused(monitored, metric, decided):
                 continue
             if comparison.verdict is Verdict.FAILED:
                 failed.append(f"{key}: {comparison.reason}")
@@ -377,6 +377,15 @@ def final_verdict(
     notes = [] if has_comparison else ["not compared: no control ran beside the new version"]
     notes += filter(None, (_unjudged_growth(each, metrics_by_service[each.service]) for each in services))
     return MetricVerdict(verdict=Verdict.PASSED, reason="; ".join(notes))
+
+
+def is_comparison_excused(monitored: MonitoredService, metric: str, accepted: Collection[str]) -> bool:
+    """Return whether a metric may be worse than the control's: a person has accepted it, or it is only recorded.
+
+    :param accepted: keys of breaches that a person accepted.
+    """
+    key = problem_key(monitored.service, metric + COMPARISON_SUFFIX)
+    return key in accepted or monitored.rule_for(metric).settings.dry_run
 
 
 def final_comparisons(

@@ -121,8 +121,8 @@ def test_the_second_operator_gets_the_name_of_the_first(small: Shop) -> None:
         assert journal.current_runs() == []
         assert list(small.server.store.objects) == objects_before
         with pytest.raises(RolloutRefused, match="--force"):
-            driver.unlock("test", force=False)
-        assert driver.unlock("test", force=True) == other_holder()
+            driver.locks.unlock("test", force=False)
+        assert driver.locks.unlock("test", force=True) == other_holder()
     assert lock.holder() is None
 
 

@@ -239,8 +239,8 @@ def test_the_second_operator_gets_the_name_of_the_first(environment: DockerEnvir
         assert journal.current_runs() == []
         assert environment.containers() == containers_before
         with pytest.raises(RolloutRefused, match="--force"):
-            driver.unlock(environment.name, force=False)
-        assert driver.unlock(environment.name, force=True) == first
+            driver.locks.unlock(environment.name, force=False)
+        assert driver.locks.unlock(environment.name, force=True) == first
     assert lock.holder() is None
 
 

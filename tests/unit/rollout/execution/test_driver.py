@@ -16,6 +16,7 @@ from pytest_py312.core.progress.hub import PROGRESS
 from pytest_py312.rollout.domain.events import Judged, SoakCredited
 from pytest_py312.rollout.domain.journal import Journal, LostOwnership
 from pytest_py312.rollout.domain.model import Deployment, StageRun, StageState, Verdict
+from pytest_py312.rollout.domain.preconditions import StartConditions
 from pytest_py312.rollout.domain.target_model import Container, LockHolder, ServiceSpec
 from pytest_py312.rollout.execution.driver import Driver
 from pytest_py312.rollout.execution.locking import Operator
@@ -583,11 +584,11 @@ def test_a_lock_of_somewhere_else_needs_force(journal: Journal, target: FakeTarg
     )
     mine = driver(journal, target)
     with pytest.raises(RolloutRefused, match="--force"):
-        mine.unlock("test", force=False)
-    found = mine.unlock("test", force=True)
+        mine.locks.unlock("test", force=False)
+    found = mine.locks.unlock("test", force=True)
     assert found is not None
     assert found.host == "build-7"
-    assert mine.unlock("test", force=False) is None
+    assert mine.locks.unlock("test", force=False) is None
 
 
 # ---- beside other stages
@@ -597,7 +598,7 @@ def test_later_stages_wait_and_are_invalidated(journal: Journal, target: FakeTar
     target.serve("billing", OLD)
     second = run_of("billing", run="r2", stage=2)
     with pytest.raises(RolloutRefused, match="stage 1 was never deployed"):
-        driver(journal, target).deploy(second, earlier_stages=[1])
+        driver(journal, target).deploy(second, StartConditions(earlier_stages=(1,)))
     accepted(journal, target, run_of())
     assert accepted(journal, target, second).is_completed
     mine = driver(journal, target)
@@ -610,7 +611,7 @@ def test_what_was_changed_by_hand_is_noticed_before_the_next_stage(journal: Jour
     accepted(journal, target, run_of())
     next(one for one in target.containers.values() if one.name == "user").image = "by-hand-3.12"
     with pytest.raises(RolloutRefused, match=r"by-hand-3\.12 serves it now"):
-        driver(journal, target).deploy(run_of("user", run="r2", stage=2), earlier_stages=[1])
+        driver(journal, target).deploy(run_of("user", run="r2", stage=2), StartConditions(earlier_stages=(1,)))
 
 
 def test_a_rollback_of_what_is_back_already_changes_nothing(journal: Journal, target: FakeTarget) -> None:
