@@ -20,7 +20,7 @@ from pytest_py312.rollout.domain.journal import JOURNAL_FILE, Journal, current_t
 from pytest_py312.rollout.domain.measurements import Measurement, Result, Sample, Timestamp
 from pytest_py312.rollout.domain.next_act import next_act
 from pytest_py312.rollout.live.live_view import build_view
-from pytest_py312.rollout.monitoring.breaches import MonitoredService
+from pytest_py312.rollout.monitoring.monitored_service import MonitoredService
 from pytest_py312.rollout.monitoring.soak import SoakMonitor
 from pytest_py312.rollout.reporting.evidence import build_evidence
 from tests.unit.rollout.runs import planned, success

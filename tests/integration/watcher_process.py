@@ -14,7 +14,7 @@ from pytest_py312.repository.plan.rollout_settings import SoakSettings
 from pytest_py312.rollout.domain.journal import Journal
 from pytest_py312.rollout.domain.measurements import Measurement, Result, Sample, Timestamp
 from pytest_py312.rollout.domain.stop_signals import StopRequest, stop_loop_on_signals
-from pytest_py312.rollout.monitoring.breaches import MonitoredService
+from pytest_py312.rollout.monitoring.monitored_service import MonitoredService
 from pytest_py312.rollout.monitoring.soak import SoakMonitor
 
 SETTINGS = SoakSettings(interval=0.05, duration=3.0, initial_delay=0.0)

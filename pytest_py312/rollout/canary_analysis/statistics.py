@@ -146,10 +146,14 @@ def _ratio(old: float, new: float) -> float:
     return 1.0 if new <= 0 else math.inf
 
 
+def interim_step(settings: CompareSettings) -> int:
+    """Return how many points lie between two interim analyses: a third of the window, so that they differ."""
+    return max(1, settings.min_points // 3)
+
+
 def interim_analysis_points(points: int, settings: CompareSettings) -> list[int]:
-    """Return the numbers of points at which to analyse: a third of the window apart, so that analyses differ."""
-    step = max(1, settings.min_points // 3)
-    return list(range(settings.min_points, points + 1, step))
+    """Return the numbers of points at which to analyse."""
+    return list(range(settings.min_points, points + 1, interim_step(settings)))
 
 
 def judge_interim(

@@ -20,6 +20,7 @@ from pytest_py312.rollout.canary_analysis.memory_growth import MIN_POINTS, Memor
 from pytest_py312.rollout.canary_analysis.statistics import (
     MetricComparison,
     compare,
+    interim_step,
     judge_interim,
     pair_by_slot,
     theil_sen_slope,
@@ -177,7 +178,7 @@ class ServiceMetrics:
 
     def compare_interim(self, metric: str, settings: CompareSettings, direction: str) -> MetricComparison | None:
         """Return the interim verdict at points where an analysis is due; ``None`` between them."""
-        step = max(1, settings.min_points // 3)
+        step = interim_step(settings)
         shorter_length = min(len(self.series[name].slots) for name in (metric, CONTROL_PREFIX + metric))
         if shorter_length < settings.min_points:
             return None

@@ -11,6 +11,7 @@ from typing import Any
 
 from pytest_py312.repository.plan.rollout_settings import ContractSettings
 from pytest_py312.rollout.domain.measurements import MAX_DETAIL_LENGTH, Result
+from pytest_py312.rollout.domain.target_model import format_address
 
 OLD, NEW = "old", "new"
 VERSION_PAIRS = ((NEW, NEW), (OLD, NEW), (NEW, OLD), (OLD, OLD))
@@ -153,8 +154,7 @@ def script_request(
         action, invocation = ("ask" if contract.path else "call", contract.call)
     address = contract.at
     if not address and callee_address:
-        host, port = callee_address
-        address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        address = format_address(*callee_address)
     return {
         "do": action,
         "url": f"http://{address}{contract.path}" if address else "",

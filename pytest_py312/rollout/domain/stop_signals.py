@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -27,6 +27,19 @@ class StopRequest:
     async def wait(self) -> None:
         """Wait until a stop is requested."""
         await self._event.wait()
+
+    async def run(self, work: Awaitable[None]) -> None:
+        """Await ``work``, but cancel it when a stop is requested."""
+        work_task = asyncio.ensure_future(work)
+        stop_task = asyncio.ensure_future(self.wait())
+        try:
+            await asyncio.wait({work_task, stop_task}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (work_task, stop_task):
+                task.cancel()
+            await asyncio.gather(work_task, stop_task, return_exceptions=True)
+        if not work_task.cancelled():
+            work_task.result()
 
 
 @contextmanager

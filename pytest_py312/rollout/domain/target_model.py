@@ -137,6 +137,11 @@ class TargetAddress:
     namespace: str = ""
 
 
+def format_address(host: str, port: int) -> str:
+    """Return ``host:port``, with brackets around an IPv6 address."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def short_image_id(image: str) -> str:
     """Return the beginning of an image's id, as messages show it."""
     return image.removeprefix("sha256:")[:12]

@@ -16,7 +16,7 @@ from pytest_py312.rollout.domain.journal import Journal
 from pytest_py312.rollout.domain.model import AcceptancePhase, StageRun, StageState
 from pytest_py312.rollout.execution.acceptance_runner import AcceptanceRunner
 from pytest_py312.rollout.execution.driver import Driver
-from pytest_py312.rollout.monitoring.breaches import MonitoredService
+from pytest_py312.rollout.monitoring.monitored_service import MonitoredService
 from pytest_py312.rollout.monitoring.probe_plan import monitored_services
 from pytest_py312.rollout.monitoring.soak import SoakMonitor, SoakSnapshot
 from pytest_py312.rollout.reporting.notifications import Notice, Notifier, notice_for_change, notice_for_storage

@@ -8,6 +8,7 @@ from typing import Any
 
 from pytest_py312.core import clock
 from pytest_py312.rollout.domain.measurements import Result
+from pytest_py312.rollout.domain.target_model import format_address
 from pytest_py312.rollout.metrics.reading import MetricReading
 
 HEALTH_CHECK_METHOD = "/grpc.health.v1.Health/Check"
@@ -30,10 +31,9 @@ def check_grpc_health(host: str, port: int, service: str, *, timeout: float) -> 
         import grpc
     except ImportError:
         return MetricReading.error(MISSING_GRPC)
-    endpoint = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     started = clock.stopwatch()
     try:
-        with grpc.insecure_channel(endpoint, options=_CHANNEL_OPTIONS) as channel:
+        with grpc.insecure_channel(format_address(host, port), options=_CHANNEL_OPTIONS) as channel:
             body = channel.unary_unary(HEALTH_CHECK_METHOD)(encode_request(service), timeout=timeout)
     except grpc.RpcError as error:
         return reading_from_error(error, timeout)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_py312.core import clock
 from pytest_py312.core.concurrency import run_in_thread
+from pytest_py312.rollout.domain.target_model import format_address
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession
@@ -72,7 +73,7 @@ async def http_request(
 
 def build_url(host: str, port: int, path: str) -> str:
     """Return ``http://host:port/path``, with brackets around an IPv6 address."""
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}{path}"
+    return f"http://{format_address(host, port)}{path}"
 
 
 def _open_session() -> "ClientSession":

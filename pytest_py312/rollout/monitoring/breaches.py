@@ -1,10 +1,9 @@
 """Judgement of a soak: broken limits and their severity, inconclusive metrics, and the final verdict. Pure."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
-from pytest_py312.repository.plan.rollout_settings import CompareSettings, MetricSettings, SoakSettings
-from pytest_py312.rollout.canary_analysis.error_budget import REQUESTS_SUFFIX, ErrorBudget, describe_budget_burn
+from pytest_py312.rollout.canary_analysis.error_budget import REQUESTS_SUFFIX, describe_budget_burn
 from pytest_py312.rollout.canary_analysis.judge import (
     CRASH_LOOP_RESTARTS,
     BreachKind,
@@ -33,6 +32,7 @@ from pytest_py312.rollout.metrics.worker_processes import (
     missing_beside_control,
     result_beside_control,
 )
+from pytest_py312.rollout.monitoring.monitored_service import MonitoredService
 from pytest_py312.rollout.monitoring.probes import (
     AVAILABILITY,
     DRIFT,
@@ -40,9 +40,8 @@ from pytest_py312.rollout.monitoring.probes import (
     HEALTH_CHECK,
     INTERPRETER,
     LATENCY,
-    Probe,
 )
-from pytest_py312.rollout.monitoring.traffic import is_traffic_latency, traffic_latencies
+from pytest_py312.rollout.monitoring.traffic import is_traffic_latency
 
 CRASH_LOOP = "crash loop"
 """Metric of a breach: a container that restarts again and again."""
@@ -90,77 +89,6 @@ AUXILIARY_METRICS = frozenset(
 """Measurements that are not judged by limits: drift is handled separately, the others serve later samples."""
 EXCUSED_PREFIX = "the old version too: "
 """Prefix of the detail of a failure that the control had at the same time."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class MetricRule:
-    """Settings of one metric of a service."""
-
-    settings: MetricSettings
-    limits: SoakSettings
-    compare: CompareSettings = field(default_factory=CompareSettings)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class MonitoredService:
-    """A monitored service with its probes and those of its control, if one runs.
-
-    ``rules`` are those of the plan's metrics by name; all other metrics follow ``settings``.
-    """
-
-    service: str
-    probes: tuple[Probe, ...]
-    control_probes: tuple[Probe, ...] = ()
-    no_control_reason: str = ""
-    """Why there is no control although the plan has one."""
-    critical: bool = False
-    settings: SoakSettings = field(default_factory=SoakSettings)
-    compare: CompareSettings = field(default_factory=CompareSettings)
-    rules: Mapping[str, MetricRule] = field(default_factory=dict)
-    budgets: Mapping[str, ErrorBudget] = field(default_factory=dict)
-    """Error budget by metric; the metric is a share of errors."""
-
-    def rule_for(self, metric: str) -> MetricRule:
-        """Return the rule of ``metric``."""
-        planned = self.rules.get(metric)
-        compare = self.compare
-        if is_traffic_latency(metric):  # of several comparisons, more are significant by chance alone
-            count = max(1, len(traffic_latencies(self.settings.load)))
-            compare = replace(compare, confidence=1 - (1 - compare.confidence) / count)
-        return planned or MetricRule(
-            settings=MetricSettings(name=metric, provider=""), limits=self.settings, compare=compare
-        )
-
-    def is_compared(self, metric: str) -> bool:
-        """Return whether ``metric`` is compared with the control.
-
-        Apart from latencies and error budgets, only metrics of the plan are: the ratio of any count to 0 is infinite.
-        """
-        return (
-            metric in self.latency_metrics
-            or metric in self.rules
-            or metric.removesuffix(REQUESTS_SUFFIX) in self.budgets
-        )
-
-    @property
-    def latency_metrics(self) -> frozenset[str]:
-        return frozenset({LATENCY, *traffic_latencies(self.settings.load)})
-
-    @property
-    def memory_metric(self) -> str:
-        """The metric that measures memory: that of the plan if it has one, which replaces the usual one."""
-        planned = (rule.settings for rule in self.rules.values() if rule.settings.provider == "docker")
-        return next((metric.name for metric in planned if (metric.query or metric.name) == MEMORY), MEMORY)
-
-    @property
-    def value_metrics(self) -> frozenset[str]:
-        """Metrics whose values are needed later, not only their results."""
-        compared = {*self.latency_metrics, *self.rules} if self.control_probes else set()
-        counted = {*self.budgets, *(metric + REQUESTS_SUFFIX for metric in self.budgets)}
-        metrics = compared | counted
-        return frozenset(
-            {self.memory_metric, CONTROL_MEMORY, *metrics, *(CONTROL_PREFIX + metric for metric in metrics)}
-        )
 
 
 def can_control_excuse(previous: Sample | None) -> bool:

@@ -7,13 +7,19 @@ from pytest_py312.rollout.domain.measurements import Measurement, Result, Sample
 from pytest_py312.rollout.domain.target_model import Container
 from pytest_py312.rollout.metrics.grpc_health import check_grpc_health
 from pytest_py312.rollout.metrics.reading import MetricReading, single_line, to_measurement
-from pytest_py312.rollout.monitoring.probes import AVAILABILITY, ENGINE_TIMEOUT, LATENCY, PROBE_TIMEOUT, AddressLookup
+from pytest_py312.rollout.monitoring.probes import (
+    AVAILABILITY,
+    ENGINE_TIMEOUT,
+    LATENCY,
+    NO_ADDRESS,
+    PROBE_TIMEOUT,
+    AddressLookup,
+    reading_from_error,
+)
 from pytest_py312.rollout.targets.target import (
-    ServiceUnreachable,
     SupportsExec,
     TargetError,
     TargetRefused,
-    TargetUnavailable,
 )
 
 
@@ -39,12 +45,10 @@ class GrpcProbe:
             return await run_in_thread(
                 lambda: check_grpc_health(host, port, self.service, timeout=self.timeout), timeout=self.timeout + 2.0
             )
-        except ServiceUnreachable as error:
-            return MetricReading(result=Result.INCONCLUSIVE, detail=str(error))
-        except TargetRefused as error:
-            return MetricReading.failed(str(error))
-        except (TargetUnavailable, TimeoutError) as error:
-            return MetricReading.error(str(error) or "the engine did not return the address in time")
+        except TargetError as error:
+            return reading_from_error(error)
+        except TimeoutError as error:
+            return MetricReading.error(str(error) or NO_ADDRESS)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -16,7 +16,6 @@ from pytest_py312.repository.plan.rollout_settings import (
 from pytest_py312.rollout.canary_analysis.error_budget import ErrorBudget
 from pytest_py312.rollout.domain.model import Deployment, StageRun
 from pytest_py312.rollout.metrics.user_functions import UserFunction
-from pytest_py312.rollout.monitoring.breaches import MetricRule, MonitoredService
 from pytest_py312.rollout.monitoring.control_probes import (
     ControlUsageProbe,
     OldVersionExceptions,
@@ -24,6 +23,7 @@ from pytest_py312.rollout.monitoring.control_probes import (
     control_probes,
 )
 from pytest_py312.rollout.monitoring.health_probes import ExecProbe, GrpcProbe
+from pytest_py312.rollout.monitoring.monitored_service import MetricRule, MonitoredService
 from pytest_py312.rollout.monitoring.probes import (
     DEFAULT_WINDOW,
     AddressLookup,

@@ -28,7 +28,6 @@ from pytest_py312.rollout.targets.target import (
     Target,
     TargetError,
     TargetRefused,
-    TargetUnavailable,
 )
 
 AVAILABILITY = "availability"
@@ -46,6 +45,8 @@ DEFAULT_WINDOW = 300.0
 """Default time window of a query in seconds."""
 ENGINE_TIMEOUT = 30.0
 """Seconds that an engine may take; it answers concurrent calls one after the other."""
+
+NO_ADDRESS = "the engine did not return the address in time"
 
 AddressLookup = Callable[[], tuple[str, int]]
 """Returns the current address of a service, which a restart may change. May block; raises errors of a target."""
@@ -91,12 +92,12 @@ class HttpProbe:
         try:
             host, port = await run_in_thread(self.address, timeout=self.timeout)
             response = await http_request(build_url(host, port, self.path), timeout=self.timeout)
-        except (RequestNotSent, TargetUnavailable, TimeoutError) as error:
-            return MetricReading.error(str(error) or "the engine did not return the address in time")
-        except ServiceUnreachable as error:
-            return MetricReading(result=Result.INCONCLUSIVE, detail=str(error))
         except (NoResponse, TargetRefused) as error:
             return MetricReading.failed(f"{self.path}: {error}")
+        except (RequestNotSent, TimeoutError) as error:
+            return MetricReading.error(str(error) or NO_ADDRESS)
+        except TargetError as error:
+            return reading_from_error(error)
         return self._to_reading(response)
 
     def _to_reading(self, response: HttpResponse) -> MetricReading:
@@ -122,14 +123,19 @@ class TcpProbe:
         try:
             host, port = await run_in_thread(self.address, timeout=self.timeout)
             return await run_in_thread(lambda: _connect(host, port, self.timeout), timeout=self.timeout)
-        except TargetUnavailable as error:
-            return MetricReading.error(str(error))
-        except ServiceUnreachable as error:
-            return MetricReading(result=Result.INCONCLUSIVE, detail=str(error))
-        except TargetRefused as error:
-            return MetricReading.failed(str(error))
+        except TargetError as error:
+            return reading_from_error(error)
         except TimeoutError:
             return MetricReading.failed(f"no connection within {self.timeout:g} s")
+
+
+def reading_from_error(error: TargetError) -> MetricReading:
+    """Return the reading where the address of a service could not be looked up."""
+    if isinstance(error, ServiceUnreachable):
+        return MetricReading(result=Result.INCONCLUSIVE, detail=str(error))
+    if isinstance(error, TargetRefused):
+        return MetricReading.failed(str(error))
+    return MetricReading.error(str(error) or NO_ADDRESS)
 
 
 def _connect(host: str, port: int, timeout: float) -> MetricReading:

@@ -11,28 +11,24 @@ from dataclasses import dataclass, replace
 from pytest_py312.core import clock
 from pytest_py312.core.database import DiskFull
 from pytest_py312.repository.plan.rollout_settings import SoakSettings
-from pytest_py312.rollout.canary_analysis.judge import clock_jumps, is_from_future, judge_reprobe, slot_due
-from pytest_py312.rollout.canary_analysis.time_series import CONFIRMED_PREFIX, ServiceMetrics, SoakProgress
+from pytest_py312.rollout.canary_analysis.judge import clock_jumps, is_from_future, slot_due
+from pytest_py312.rollout.canary_analysis.time_series import ServiceMetrics, SoakProgress
 from pytest_py312.rollout.domain.events import AcceptanceTested, Breached, Drifted, Event, Judged, SoakCredited
 from pytest_py312.rollout.domain.journal import Journal, current_timestamp
-from pytest_py312.rollout.domain.measurements import CONCLUSIVE, Measurement, Result, Sample, Timestamp
+from pytest_py312.rollout.domain.measurements import Sample, Timestamp
 from pytest_py312.rollout.domain.model import MONITORED, AcceptancePhase, Reaction, StageRun, StageState
 from pytest_py312.rollout.domain.run_history import recorded_breaches
 from pytest_py312.rollout.domain.stop_signals import StopRequest
-from pytest_py312.rollout.metrics.resource_usage import CPU_COUNTER, RESTART_COUNTER
 from pytest_py312.rollout.monitoring.breaches import (
-    MonitoredService,
     describe_drift,
     final_verdict,
     find_breaches,
     inconclusive_reasons,
-    merge_with_control,
 )
-from pytest_py312.rollout.monitoring.probes import DRIFT, INTERPRETER, Probe
-from pytest_py312.rollout.monitoring.reprobe import ControlReprobe
+from pytest_py312.rollout.monitoring.monitored_service import MonitoredService
+from pytest_py312.rollout.monitoring.probes import DRIFT, INTERPRETER
+from pytest_py312.rollout.monitoring.service_sampling import START_SLOT, ServiceSampler
 
-START_SLOT = 0
-"""Slot of the sample that stores the start of the schedule; it is not part of the soak."""
 MAX_SLEEP = 30.0
 """Maximum seconds of one sleep, because the schedule advances while a machine is suspended."""
 CREDIT_RECORD_STEP = 300.0
@@ -112,6 +108,7 @@ class SoakMonitor:
         self._run_acceptance_tests = run_acceptance_tests
         self._storage_problem = ""
         self._has_unstored = False
+        self._sampler = ServiceSampler(settings=settings, sleep=sleep)
         self._now = now
         self._sleep = sleep
         self._run = journal.load_run(run_name)
@@ -134,7 +131,7 @@ class SoakMonitor:
         await self._load_or_start(stop)
         slot = self._due_slot()
         if self._is_active and slot > self._slot and not stop:
-            await _run_unless_stopped(stop, self._take_samples(slot))
+            await stop.run(self._take_samples(slot))
         return await self._finish(stop)
 
     async def wait(self, stop: StopRequest, until: Callable[[StageRun], bool] = lambda run: False) -> SoakSnapshot:
@@ -148,10 +145,10 @@ class SoakMonitor:
         while self._is_active and not stop and not until(self._run):
             slot = self._due_slot()
             if slot > self._slot:
-                await _run_unless_stopped(stop, self._take_samples(slot))
+                await stop.run(self._take_samples(slot))
                 self.on_sample()
             else:
-                await _run_unless_stopped(stop, self._sleep(min(self._seconds_to_next(), MAX_SLEEP)))
+                await stop.run(self._sleep(min(self._seconds_to_next(), MAX_SLEEP)))
         return await self._finish(stop)
 
     async def _finish(self, stop: StopRequest) -> SoakSnapshot:
@@ -223,30 +220,19 @@ class SoakMonitor:
             self._replay()
         self._reported_breaches = recorded_breaches(self._journal.history(self._run_name))
         if self._slot > START_SLOT:  # the process may have been killed between storing the last sample and judging it
-            await _run_unless_stopped(stop, self._judge())
+            await stop.run(self._judge())
 
     async def _record_start(self) -> None:
         """Store the start of the schedule, with the engines' counters as a reference for the first sample."""
         now = self._now()
         delay = self._settings.initial_delay
         start = Timestamp(wall=now.wall + delay, boottime=now.boottime + delay, boot=now.boot)
-        counters = await asyncio.gather(*(self._read_counters(monitored, now) for monitored in self._services))
+        counters = await asyncio.gather(*(self._sampler.read_counters(monitored, now) for monitored in self._services))
         starts = [
             Sample(service=monitored.service, slot=START_SLOT, at=start, measurements=measurements)
             for monitored, measurements in zip(self._services, counters, strict=True)
         ]
         self._journal.add_samples(self._run_name, starts, owner=self._owner)
-
-    async def _read_counters(self, monitored: MonitoredService, now: Timestamp) -> tuple[Measurement, ...]:
-        results = await asyncio.gather(
-            *(probe.measure(None, now) for probe in monitored.probes if not probe.repeatable)
-        )
-        return tuple(
-            measurement
-            for measurements in results
-            for measurement in measurements
-            if measurement.metric in (CPU_COUNTER, RESTART_COUNTER)
-        )
 
     def _replay(self) -> None:
         """Recompute metrics and credit from the journal, at the start and after the counting rules changed."""
@@ -288,7 +274,12 @@ class SoakMonitor:
     async def _take_samples(self, slot: int) -> None:
         """Sample all services at once, store the samples and judge them."""
         now = self._now()
-        samples = await asyncio.gather(*(self._sample_service(monitored, slot, now) for monitored in self._services))
+        samples = await asyncio.gather(
+            *(
+                self._sampler.sample(monitored, slot, now, self._metrics_by_service[monitored.service].last_sample)
+                for monitored in self._services
+            )
+        )
         self._note_clock_jump(now)
         try:
             stored_count = self._journal.add_samples(self._run_name, samples, owner=self._owner)
@@ -335,65 +326,6 @@ class SoakMonitor:
             self._journal.add_note(
                 self._run_name, f"the clock was set by {jump:+.0f} s; the soak uses the monotonic clock"
             )
-
-    async def _sample_service(self, monitored: MonitoredService, slot: int, now: Timestamp) -> Sample:
-        previous = last = self._metrics_by_service[monitored.service].last_sample
-        if previous is not None and previous.slot == START_SLOT:  # its timestamp is the start of the schedule
-            previous = replace(previous, at=_earlier(previous.at, self._settings.initial_delay))
-        reprobe = ControlReprobe(
-            probes=[
-                (control_probe, asyncio.ensure_future(control_probe.measure(previous, now)))
-                for control_probe in monitored.control_probes
-            ]
-        )
-        new, old = await asyncio.gather(
-            asyncio.gather(
-                *(self._measure_and_confirm(monitored, probe, previous, now, reprobe) for probe in monitored.probes)
-            ),
-            asyncio.gather(*(first_measurements for _, first_measurements in reprobe.probes)),
-        )
-        is_first = last is None or last.slot == START_SLOT
-        measurements = merge_with_control(
-            monitored, _flatten(new), reprobe.with_confirmed_results(_flatten(old)), None if is_first else last
-        )
-        return Sample(service=monitored.service, slot=slot, at=now, measurements=measurements)
-
-    async def _measure_and_confirm(
-        self,
-        monitored: MonitoredService,
-        probe: Probe,
-        previous: Sample | None,
-        now: Timestamp,
-        reprobe: ControlReprobe,
-    ) -> tuple[Measurement, ...]:
-        """Run a probe. After a failure, repeat it and the control's probe to confirm an outage."""
-        first = await probe.measure(previous, now)
-        failed = [each.metric for each in first if each.result is Result.FAILED]
-        if not failed or not probe.repeatable:
-            return first
-        rule = monitored.rule_for(failed[0]).limits.confirm
-        # the repetitions end before the next sample is due
-        pause = min(rule.every, self._settings.interval / (rule.probes + 1))
-        bursts: dict[str, list[Result]] = {metric: [] for metric in failed}
-        control_probes = await reprobe.probes_for(failed)
-        for _ in range(rule.probes):
-            await self._sleep(pause)
-            measurements = await asyncio.gather(*(each.measure(previous, now) for each in (probe, *control_probes)))
-            repeated = {each.metric: each.result for each in measurements[0]}
-            for metric, burst in bursts.items():
-                burst.append(repeated.get(metric, Result.INCONCLUSIVE))
-            reprobe.record(failed, _flatten(measurements[1:]))
-            if all(
-                judge_reprobe(burst, rule) in CONCLUSIVE
-                for burst in (*bursts.values(), *reprobe.repeated_results(failed))
-            ):
-                break
-        confirmed_bursts = {metric: (judge_reprobe(burst, rule), burst) for metric, burst in bursts.items()}
-        reprobe.confirm([metric for metric in failed if confirmed_bursts[metric][0] is Result.FAILED], rule)
-        return tuple(
-            _with_burst(each, *confirmed_bursts[each.metric]) if each.metric in confirmed_bursts else each
-            for each in first
-        )
 
     # ---- judgement
 
@@ -447,32 +379,3 @@ class SoakMonitor:
 def ignored_metrics(run: StageRun) -> list[str]:
     """Return the accepted breaches, which samples are not judged by; drift and the interpreter are never among them."""
     return [key for key in run.accepted_breaches if not key.endswith(tuple(f": {name}" for name in NEVER_IGNORED))]
-
-
-def _with_burst(measurement: Measurement, confirmed_result: Result, burst: Sequence[Result]) -> Measurement:
-    """Add the repeated results to the detail. The result stays that of the first probe: a short failure is one too."""
-    bad = burst.count(Result.FAILED)
-    summary = f"{CONFIRMED_PREFIX if confirmed_result is Result.FAILED else ''}{bad} of {len(burst)} more probes failed"
-    return replace(measurement, detail=f"{summary}; {measurement.detail}" if measurement.detail else summary)
-
-
-def _flatten(groups: Sequence[tuple[Measurement, ...]]) -> list[Measurement]:
-    return [measurement for group in groups for measurement in group]
-
-
-def _earlier(at: Timestamp, seconds: float) -> Timestamp:
-    return Timestamp(wall=at.wall - seconds, boottime=at.boottime - seconds, boot=at.boot)
-
-
-async def _run_unless_stopped(stop: StopRequest, work: Awaitable[None]) -> None:
-    """Await ``work``, but cancel it when ``stop`` is requested."""
-    work_task = asyncio.ensure_future(work)
-    stop_task = asyncio.ensure_future(stop.wait())
-    try:
-        await asyncio.wait({work_task, stop_task}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in (work_task, stop_task):
-            task.cancel()
-        await asyncio.gather(work_task, stop_task, return_exceptions=True)
-    if not work_task.cancelled():
-        work_task.result()

@@ -26,7 +26,7 @@ from pytest_py312.rollout.metrics.load_generator import (
     run_loads,
 )
 from pytest_py312.rollout.metrics.reading import MetricReading, to_measurement
-from pytest_py312.rollout.monitoring.probes import PROBE_TIMEOUT, AddressLookup
+from pytest_py312.rollout.monitoring.probes import NO_ADDRESS, PROBE_TIMEOUT, AddressLookup
 from pytest_py312.rollout.targets.target import TargetError, TargetUnavailable
 
 LOAD_LATENCY = "load latency"
@@ -73,7 +73,7 @@ class TrafficGenerator:
             except TargetError as error:
                 results[version] = error
             except TimeoutError:
-                results[version] = TargetUnavailable("the engine did not return the address in time")
+                results[version] = TargetUnavailable(NO_ADDRESS)
         reports = await self._run_loads(list(urls.values())) if NEW_VERSION in urls else []
         return results | dict(zip(urls, reports, strict=False))
 

@@ -7,10 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from pytest_py312.core.database import MIN_FREE_BYTES
 from pytest_py312.rollout.targets.target import EngineInfo, ImageInfo
 
-MIN_FREE_BYTES = 64 * 1024**2
-"""Free space in bytes below which no rollout is started."""
 MAX_CLOCK_SKEW = 5.0
 """Seconds by which the engine's clock may differ from this machine's, by which logs are requested."""
 SWARM = "swarm"
@@ -254,7 +253,7 @@ def rollback_row(service: str, *, container_exists: bool | None, image_exists: b
     return HealthRow.problem("rollback", service, detail, remedy)
 
 
-def serving_row(service: str, problem: str, serves: bool = True) -> HealthRow:
+def serving_row(service: str, problem: str, *, serves: bool) -> HealthRow:
     """Return the row about what serves now, which a rollback would restore. ``problem`` is why a deployment
     would not start.
     """

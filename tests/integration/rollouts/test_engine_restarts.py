@@ -12,7 +12,7 @@ from pytest_py312.repository.plan.rollout_settings import SoakSettings
 from pytest_py312.rollout.domain.measurements import Result
 from pytest_py312.rollout.domain.model import StageState
 from pytest_py312.rollout.domain.target_model import Container, ServiceSpec
-from pytest_py312.rollout.monitoring.breaches import MonitoredService
+from pytest_py312.rollout.monitoring.monitored_service import MonitoredService
 from pytest_py312.rollout.monitoring.probes import ContainerProbe
 from pytest_py312.rollout.monitoring.soak import SoakMonitor
 from pytest_py312.rollout.targets.docker.inspection import swarm_identity

@@ -12,7 +12,7 @@ from pytest_py312.rollout.domain.journal import Journal
 from pytest_py312.rollout.domain.measurements import Measurement, Result, Sample, Timestamp
 from pytest_py312.rollout.domain.model import StageRun
 from pytest_py312.rollout.domain.next_act import next_act
-from pytest_py312.rollout.monitoring.breaches import MonitoredService
+from pytest_py312.rollout.monitoring.monitored_service import MonitoredService
 from pytest_py312.rollout.monitoring.probes import AVAILABILITY
 from pytest_py312.rollout.monitoring.soak import SoakMonitor
 from tests.unit.rollout.runs import planned, success

@@ -12,7 +12,8 @@ from pytest_py312.rollout.canary_analysis.time_series import ServiceMetrics
 from pytest_py312.rollout.domain.measurements import Measurement, Result, Sample, Timestamp
 from pytest_py312.rollout.domain.model import BreachSeverity, Reaction, Verdict
 from pytest_py312.rollout.metrics.resource_usage import CONTROL_MEMORY, MEMORY, MEMORY_LIMIT
-from pytest_py312.rollout.monitoring.breaches import GROWTH, MonitoredService, final_verdict, find_breaches
+from pytest_py312.rollout.monitoring.breaches import GROWTH, final_verdict, find_breaches
+from pytest_py312.rollout.monitoring.monitored_service import MonitoredService
 from tests.support.memory_soaks import MIB, make_soak
 
 Shape = Callable[[float], float]

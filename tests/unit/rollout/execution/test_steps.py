@@ -16,7 +16,7 @@ from pytest_py312.rollout.domain.stop_signals import StopRequest
 from pytest_py312.rollout.execution.deploy_gate import rollback_cause
 from pytest_py312.rollout.execution.stage_runner import StageRunner
 from pytest_py312.rollout.execution.steps import RolloutStep, StepRunner, StepStatus, make_steps
-from pytest_py312.rollout.monitoring.breaches import MonitoredService
+from pytest_py312.rollout.monitoring.monitored_service import MonitoredService
 from tests.unit.rollout.runs import planned
 
 

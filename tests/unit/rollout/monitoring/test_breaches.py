@@ -19,13 +19,12 @@ from pytest_py312.rollout.metrics.worker_processes import (
 )
 from pytest_py312.rollout.monitoring.breaches import (
     CONTROL_HEALTH,
-    MetricRule,
-    MonitoredService,
     final_verdict,
     find_breaches,
     inconclusive_reasons,
     merge_with_control,
 )
+from pytest_py312.rollout.monitoring.monitored_service import MetricRule, MonitoredService
 from pytest_py312.rollout.monitoring.probes import AVAILABILITY, ENGINE_ROLLBACK, INTERPRETER, LATENCY, Probe
 
 SOAK = SoakSettings()

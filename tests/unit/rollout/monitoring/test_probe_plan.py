@@ -15,8 +15,8 @@ from pytest_py312.rollout.canary_analysis.error_budget import ErrorBudget
 from pytest_py312.rollout.domain.measurements import Result, Timestamp
 from pytest_py312.rollout.domain.model import StageRun
 from pytest_py312.rollout.domain.target_model import Container, ServiceSpec
-from pytest_py312.rollout.monitoring.breaches import MonitoredService
 from pytest_py312.rollout.monitoring.control_probes import ControlUsageProbe
+from pytest_py312.rollout.monitoring.monitored_service import MonitoredService
 from pytest_py312.rollout.monitoring.probe_plan import CONTAINER_METRIC_PROVIDERS, PROBE_BUILDERS, monitored_services
 from pytest_py312.rollout.monitoring.probes import (
     ContainerHealthProbe,

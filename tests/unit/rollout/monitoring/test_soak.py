@@ -18,7 +18,7 @@ from pytest_py312.rollout.domain.model import StageRun, StageState, Verdict
 from pytest_py312.rollout.domain.stop_signals import StopRequest
 from pytest_py312.rollout.domain.target_model import Usage
 from pytest_py312.rollout.metrics.resource_usage import counter_measurements
-from pytest_py312.rollout.monitoring.breaches import MonitoredService
+from pytest_py312.rollout.monitoring.monitored_service import MonitoredService
 from pytest_py312.rollout.monitoring.probes import AVAILABILITY, DRIFT, LATENCY
 from pytest_py312.rollout.monitoring.soak import SoakMonitor, SoakSnapshot
 from tests.unit.rollout.watchers import ME, SETTINGS, Clock, FakeProbe, MonitoredStage, available

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from pytest_py312.core.database import MIN_FREE_BYTES
 from pytest_py312.core.errors import OptionError, RunnerUnavailable
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.measurements import InterpreterBuild
@@ -75,8 +76,8 @@ def test_an_engines_clock_may_be_off_by_what_asking_took(theirs: float, took: fl
 
 
 def test_less_than_a_rollout_needs_is_a_problem() -> None:
-    assert health_rows.disk_row("journal", health_rows.MIN_FREE_BYTES - 1, "/x").health is HealthStatus.PROBLEM
-    assert health_rows.disk_row("journal", health_rows.MIN_FREE_BYTES, "/x").health is HealthStatus.OK
+    assert health_rows.disk_row("journal", MIN_FREE_BYTES - 1, "/x").health is HealthStatus.PROBLEM
+    assert health_rows.disk_row("journal", MIN_FREE_BYTES, "/x").health is HealthStatus.OK
 
 
 def test_an_image_that_declares_another_python_is_a_problem_and_one_that_declares_none_is_not() -> None:
