@@ -18,7 +18,7 @@ from pytest_py312.rollout.context import RolloutContext
 from pytest_py312.rollout.domain.journal import Journal
 from pytest_py312.rollout.domain.model import StageRun, Verdict
 from pytest_py312.rollout.domain.soak_overrides import with_overrides
-from pytest_py312.rollout.metrics.load_generator import LoadReport
+from pytest_py312.rollout.metrics.load_report import LoadReport
 from pytest_py312.rollout.metrics.resource_usage import CPU, MEMORY
 from pytest_py312.rollout.monitoring.comparison import (
     ComparisonRow,

@@ -38,7 +38,8 @@ from pytest_py312.rollout.execution.locking import LockedByAnother, current_oper
 from pytest_py312.rollout.execution.watcher import StateReporter, Watcher, make_watcher
 from pytest_py312.rollout.live.live_page import LivePage
 from pytest_py312.rollout.live.live_terminal import live_display
-from pytest_py312.rollout.metrics.load_generator import LoadLimits, LoadReport, parse_step, run_load
+from pytest_py312.rollout.metrics.load_generator import parse_step, run_load
+from pytest_py312.rollout.metrics.load_report import LoadLimits, LoadReport
 from pytest_py312.rollout.monitoring.soak import SoakSnapshot
 from pytest_py312.rollout.reporting.alert_rules import (
     alert_rules,

@@ -34,7 +34,7 @@ from pytest_py312.repository.services.requirements.uninstalled import optional_r
 from pytest_py312.repository.services.version_survey import VersionSurvey, with_all_declarations
 from pytest_py312.repository.tree import Tree
 from pytest_py312.rollout.domain.journal import JOURNAL_FILE, SCHEMA_VERSION, Journal
-from pytest_py312.rollout.metrics.load_generator import LoadReport
+from pytest_py312.rollout.metrics.load_report import LoadReport
 from pytest_py312.rollout.metrics.log_patterns import count_patterns
 from tests.support.report_samples import finding, judged, report_of
 

@@ -11,7 +11,8 @@ import pytest
 
 from pytest_py312.repository.plan.rollout_settings import TrafficRequest
 from pytest_py312.rollout.domain.model import Verdict
-from pytest_py312.rollout.metrics.load_generator import LoadLimits, LoadReport, LoadStep, run_load, run_loads
+from pytest_py312.rollout.metrics.load_generator import LoadStep, run_load, run_loads
+from pytest_py312.rollout.metrics.load_report import LoadLimits, LoadReport
 from tests.integration.local_servers import OK, listening, request_on
 from tests.integration.prometheus_tools import free_port
 

@@ -16,7 +16,7 @@ import math
 import sys
 import threading
 from array import array
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import TextIO
 from urllib.parse import urlsplit
@@ -25,17 +25,23 @@ from pytest_py312.core import clock, process
 from pytest_py312.core.process import ExitReason
 from pytest_py312.core.serialization import decode, encode
 from pytest_py312.repository.plan.rollout_settings import TrafficRequest
-from pytest_py312.rollout.domain.model import WORST_FIRST, Verdict
+from pytest_py312.rollout.domain.model import Verdict
+from pytest_py312.rollout.metrics.load_report import (
+    EndpointReport,
+    LoadLimits,
+    LoadReport,
+    StepReport,
+    combine_steps,
+    judge_step,
+    latency_quantiles,
+    quantile,
+)
 from pytest_py312.runners.runner import CELL_PARENT
 
 MAX_REQUESTS = 1_000_000
 MAX_RATE = 5_000.0
 MAX_OPEN_REQUESTS = 2_000
 """Maximum number of concurrent requests; further ones are not sent but counted as ``not_sent``."""
-MAX_LATENESS = 0.010
-"""Seconds of lateness (99th percentile) above which the generator counts as saturated."""
-MIN_RATE_SHARE = 0.95
-"""Share of the requested rate that has to be achieved."""
 USER_AGENT = "pytest-py312-load"
 
 Send = Callable[[int], Awaitable[bool]]
@@ -56,60 +62,6 @@ class LoadStep:
         return max(1, round(self.rate * self.seconds))
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LoadLimits:
-    """Allowed 95th and 99th percentile of the latency in seconds (0: unlimited), and allowed share of errors."""
-
-    p95: float = 0.0
-    p99: float = 0.0
-    errors: float = 0.01
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class EndpointReport:
-    """Results of the requests of one kind in a step; see :class:`StepReport`."""
-
-    name: str
-    sent: int
-    errors: int
-    p50: float
-    p95: float
-    p99: float
-    p999: float
-    longest: float
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class StepReport:
-    """Result of a step. Times are in seconds; latencies count from the due time and include failed requests."""
-
-    rate: float
-    achieved: float
-    sent: int
-    not_sent: int
-    errors: int
-    p50: float
-    p95: float
-    p99: float
-    longest: float
-    lateness: float
-    """Lateness of the generator itself, 99th percentile."""
-    verdict: Verdict
-    reason: str = ""
-    p999: float = 0.0
-    endpoints: tuple[EndpointReport, ...] = ()
-    """Results of each kind of request, if there are several."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LoadReport:
-    """Results of all judged steps. The verdict is that of the worst step."""
-
-    verdict: Verdict
-    steps: tuple[StepReport, ...] = ()
-    reason: str = ""
-
-
 @dataclass
 class _StepMeasurements:
     """Measurements of a running step. ``kinds`` and ``failures`` are parallel to ``latencies``."""
@@ -123,6 +75,15 @@ class _StepMeasurements:
     not_sent: int = 0
     first_end: float = math.inf
     last_end: float = 0.0
+
+    def add(self, kind: int, *, due: float, end: float, good: bool) -> None:
+        """Add a request that was answered, or failed."""
+        self.latencies.append(end - due)
+        self.kinds.append(kind)
+        self.failures.append(not good)
+        self.errors += not good
+        self.first_end = min(self.first_end, end)
+        self.last_end = max(self.last_end, end)
 
     @property
     def achieved_rate(self) -> float:
@@ -163,13 +124,7 @@ async def generate_load(
     async def send_one(measurements: _StepMeasurements, due: float, kind: int) -> None:
         measurements.lateness.append(stopwatch() - due)
         good = await send(kind)
-        end = stopwatch()
-        measurements.latencies.append(end - due)
-        measurements.kinds.append(kind)
-        measurements.failures.append(not good)
-        measurements.errors += not good
-        measurements.first_end = min(measurements.first_end, end)
-        measurements.last_end = max(measurements.last_end, end)
+        measurements.add(kind, due=due, end=stopwatch(), good=good)
 
     for step in steps:
         measurements = _StepMeasurements(step=step)
@@ -229,7 +184,7 @@ def report_step(
         verdict=Verdict.PENDING,
         reason="",
         endpoints=tuple(_report_endpoint(request.name, measurements, kind) for kind, request in kinds),
-        **_quantiles(measurements.latencies),
+        **latency_quantiles(measurements.latencies),
     )
     verdict, reason = judge_step(report, limits)
     return replace(report, verdict=verdict, reason=reason)
@@ -241,42 +196,8 @@ def _report_endpoint(name: str, measurements: _StepMeasurements, kind: int) -> E
         name=name,
         sent=len(of_kind),
         errors=sum(measurements.failures[index] for index in of_kind),
-        **_quantiles(measurements.latencies[index] for index in of_kind),
+        **latency_quantiles(measurements.latencies[index] for index in of_kind),
     )
-
-
-def _quantiles(latencies: Iterable[float]) -> dict[str, float]:
-    """Return the quantiles of latencies by the names of the fields of a report."""
-    ordered = sorted(latencies)
-    shares = {"p50": 0.5, "p95": 0.95, "p99": 0.99, "p999": 0.999, "longest": 1.0}
-    return {name: quantile(ordered, share) for name, share in shares.items()}
-
-
-def judge_step(step: StepReport, limits: LoadLimits) -> tuple[Verdict, str]:
-    """Judge a step. If the generator was late itself, slowness is inconclusive, but errors still count."""
-    error_share = step.errors / step.sent if step.sent else 1.0
-    if error_share > limits.errors:
-        return Verdict.FAILED, f"{error_share:.2%} of {step.sent} requests failed; {limits.errors:.2%} are allowed"
-    if step.lateness > MAX_LATENESS:
-        lateness = f"it was {step.lateness * 1000:.0f} ms late itself (99th percentile)"
-        return Verdict.INCONCLUSIVE, f"generator saturated: {lateness}"
-    if step.achieved < MIN_RATE_SHARE * step.rate:
-        return Verdict.FAILED, f"requested rate not reached: {step.achieved:.1f} of {step.rate:g} per second"
-    for name, value, limit in (("p95", step.p95, limits.p95), ("p99", step.p99, limits.p99)):
-        if limit and value > limit:
-            return Verdict.FAILED, f"{name} is {value * 1000:.0f} ms; {limit * 1000:.0f} ms are allowed"
-    return Verdict.PASSED, ""
-
-
-def combine_steps(steps: Sequence[StepReport]) -> LoadReport:
-    """Combine the steps; the worst verdict counts."""
-    worst = min(steps, key=lambda step: WORST_FIRST.index(step.verdict))
-    return LoadReport(verdict=worst.verdict, steps=tuple(steps), reason=worst.reason)
-
-
-def quantile(ordered: Sequence[float], share: float) -> float:
-    """Return the smallest value that a ``share`` of the ordered values do not exceed; 0.0 without values."""
-    return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else 0.0
 
 
 # ---- over HTTP, in a separate process

@@ -15,7 +15,7 @@ from pytest_py312.rollout.canary_analysis.statistics import MetricComparison, co
 from pytest_py312.rollout.canary_analysis.time_series import CONTROL_PREFIX, ServiceMetrics
 from pytest_py312.rollout.domain.measurements import CONCLUSIVE, Sample
 from pytest_py312.rollout.domain.model import WORST_FIRST, Verdict
-from pytest_py312.rollout.metrics.load_generator import LoadReport, StepReport
+from pytest_py312.rollout.metrics.load_report import LoadReport, StepReport
 from pytest_py312.rollout.monitoring.breaches import describe_drift
 
 MIN_ROUNDS = 3

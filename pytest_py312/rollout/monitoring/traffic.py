@@ -15,15 +15,14 @@ from pytest_py312.repository.plan.rollout_settings import TrafficRequest, Traffi
 from pytest_py312.rollout.canary_analysis.error_budget import REQUESTS_SUFFIX
 from pytest_py312.rollout.domain.measurements import Measurement, Result, Sample, Timestamp
 from pytest_py312.rollout.metrics.http_client import build_url
-from pytest_py312.rollout.metrics.load_generator import (
-    MAX_LATENESS,
-    MIN_RATE_SHARE,
+from pytest_py312.rollout.metrics.load_generator import LoadStep, run_loads
+from pytest_py312.rollout.metrics.load_report import (
     EndpointReport,
     LoadLimits,
     LoadReport,
-    LoadStep,
     StepReport,
-    run_loads,
+    exceeded_limit,
+    saturation,
 )
 from pytest_py312.rollout.metrics.reading import MetricReading, to_measurement
 from pytest_py312.rollout.monitoring.probes import NO_ADDRESS, PROBE_TIMEOUT, AddressLookup
@@ -149,9 +148,8 @@ def traffic_measurements(step: StepReport, settings: TrafficSettings, min_reques
     elif error_share > settings.errors:
         errors = MetricReading(value=error_share, result=Result.FAILED, detail=f"{errors.detail} failed")
     rate = MetricReading(value=step.achieved)
-    if step.achieved < MIN_RATE_SHARE * step.rate:
-        detail = f"requested rate not reached: {step.achieved:.1f} of {step.rate:g} per second"
-        rate = MetricReading(value=step.achieved, result=Result.INCONCLUSIVE, detail=detail)
+    if step.missed_rate:
+        rate = MetricReading(value=step.achieved, result=Result.INCONCLUSIVE, detail=step.missed_rate)
     extreme = _judge_latency("p99.9", step.p999, settings.p999, step.lateness)
     return (
         to_measurement(LOAD_LATENCY, _judge_latency("p95", step.p95, settings.p95, step.lateness)),
@@ -175,12 +173,10 @@ def _with_limits_of_only_kind(settings: TrafficSettings) -> TrafficSettings:
 
 
 def _judge_latency(name: str, value: float, limit: float, lateness: float) -> MetricReading:
-    if lateness > MAX_LATENESS:
-        detail = f"generator saturated: it was {lateness * 1000:.0f} ms late itself (99th percentile)"
-        return MetricReading(value=value, result=Result.INCONCLUSIVE, detail=detail)
-    if limit and value > limit:
-        detail = f"{name} is {value * 1000:.0f} ms; {limit * 1000:.0f} ms are allowed"
-        return MetricReading(value=value, result=Result.FAILED, detail=detail)
+    if saturated := saturation(lateness):
+        return MetricReading(value=value, result=Result.INCONCLUSIVE, detail=saturated)
+    if exceeded := exceeded_limit(name, value, limit):
+        return MetricReading(value=value, result=Result.FAILED, detail=exceeded)
     return MetricReading(value=value)
 
 

@@ -38,7 +38,7 @@ from pytest_py312.rollout.domain.model import (
     StageRun,
 )
 from pytest_py312.rollout.domain.run_history import JournalEntry, replay
-from pytest_py312.rollout.metrics.load_generator import quantile
+from pytest_py312.rollout.metrics.load_report import quantile
 from pytest_py312.rollout.monitoring.breaches import describe_drift
 from pytest_py312.rollout.monitoring.soak import ignored_metrics
 

@@ -1,6 +1,7 @@
 """The roadmap as Markdown and as a JSON document. Pure."""
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Any
 
 from pytest_py312.core.model.fleet import Service
@@ -16,6 +17,7 @@ from pytest_py312.core.text import (
 )
 from pytest_py312.rollout.reporting.roadmap.last_phase import LastPhase, ServiceLeftovers
 from pytest_py312.rollout.reporting.roadmap.roadmap import Roadmap, RoadmapStage, StageStatus
+from pytest_py312.rollout.reporting.roadmap.stage_dates import StageSchedule
 from pytest_py312.rollout.reporting.roadmap.stage_readiness import NextStep
 
 MAX_BLOCKERS = 5
@@ -40,12 +42,7 @@ def format_markdown(roadmap: Roadmap) -> str:
     text += [f"\n> {_escape(remark)}" for remark in roadmap.knowledge.remarks]
     titles = ["Stage", "Services", "Gate", "Soak", *map(_escape, roadmap.environments)]
     text += ["", *markdown_table(titles, [_stage_cells(roadmap, stage) for stage in roadmap.stages])]
-    dates = [
-        row
-        for stage in roadmap.stages
-        for status in roadmap.shown_statuses(stage)
-        if (row := date_row(roadmap, stage, status)) is not None
-    ]
+    dates = [row for _, row in date_rows(roadmap)]
     if dates:
         text += ["", "## Dates", "", *markdown_table(DATE_TITLES, [[_escape(cell) for cell in row] for row in dates])]
     for stage in roadmap.stages:
@@ -117,16 +114,21 @@ def _current_python(roadmap: Roadmap, service: Service, statuses: Sequence[Stage
     return moved_text + (f"{service.baseline} in its files" if moved else str(service.baseline))
 
 
-def date_row(roadmap: Roadmap, stage: RoadmapStage, status: StageStatus) -> tuple[str, ...] | None:
-    """Return the dates of a stage in an environment, in the order of :data:`DATE_TITLES`; ``None`` if it has none."""
-    schedule = status.schedule
-    if schedule is None or not (schedule.is_planned or schedule.timing.started):
-        return None
+def date_rows(roadmap: Roadmap) -> list[tuple[StageSchedule, tuple[str, ...]]]:
+    """Return each schedule of a stage that has dates, with its texts in the order of :data:`DATE_TITLES`."""
+    return [
+        (schedule, (stage.title, status.environment, *_date_texts(schedule, roadmap.today)))
+        for stage in roadmap.stages
+        for status in roadmap.shown_statuses(stage)
+        if (schedule := status.schedule) is not None and (schedule.is_planned or schedule.timing.started)
+    ]
+
+
+def _date_texts(schedule: StageSchedule, today: date) -> tuple[str, ...]:
     days = (schedule.planned.start, schedule.planned.end, schedule.timing.started)
-    texts = [day.isoformat() if day else "" for day in days]
+    start, end, started = (day.isoformat() if day else "" for day in days)
     attempts = f" ({schedule.timing.attempts} attempts)" if schedule.timing.attempts > 1 else ""
-    texts[2] += attempts
-    return stage.title, status.environment, *texts, schedule.end_text, schedule.late_text(roadmap.today)
+    return start, end, started + attempts, schedule.end_text, schedule.late_text(today)
 
 
 def _last_phase(phase: LastPhase) -> list[str]:

@@ -6,18 +6,19 @@ from datetime import date
 from pathlib import Path
 
 from pytest_py312.core.html_page import render_page
-from pytest_py312.rollout.reporting.roadmap.roadmap import Roadmap, StageStatus
+from pytest_py312.rollout.reporting.roadmap.roadmap import Roadmap
 from pytest_py312.rollout.reporting.roadmap.roadmap_formats import (
     DATE_TITLES,
     LEFTOVER_TITLES,
     benchmark_sentences,
     benchmark_summary,
     blocker_sentences,
-    date_row,
+    date_rows,
     leftover_rows,
     leftover_summary,
     service_readiness,
 )
+from pytest_py312.rollout.reporting.roadmap.stage_dates import StageSchedule
 
 PAGE_FOLDER = Path(__file__).parent / "page"
 _WIDTH = 1000
@@ -81,62 +82,54 @@ def format_html(roadmap: Roadmap) -> str:
 
 def build_timeline(roadmap: Roadmap) -> Timeline | None:
     """Return the timeline; ``None`` if there is no date."""
-    rows = [
-        (status, cells)
-        for stage in roadmap.stages
-        for status in roadmap.shown_statuses(stage)
-        if (cells := date_row(roadmap, stage, status)) is not None
-    ]
-    days = [day for status, _ in rows for day in _days(status)]
+    rows = date_rows(roadmap)
+    days = [day for schedule, _ in rows for day in _days(schedule)]
     if not days:
         return None
-    first, last = min([*days, roadmap.today]), max([*days, roadmap.today])
+    scale = _Scale(first=min([*days, roadmap.today]), last=max([*days, roadmap.today]))
     return Timeline(
-        first=first,
-        last=last,
-        today=_place(roadmap.today, first, last),
-        rows=tuple(_timeline_row(roadmap, status, cells, first, last) for status, cells in rows),
+        first=scale.first,
+        last=scale.last,
+        today=scale.place(roadmap.today),
+        rows=tuple(_timeline_row(scale, schedule, cells, roadmap.today) for schedule, cells in rows),
     )
 
 
-def _days(status: StageStatus) -> Sequence[date]:
-    schedule = status.schedule
-    if schedule is None:
-        return ()
+def _days(schedule: StageSchedule) -> Sequence[date]:
     days = (schedule.planned.start, schedule.planned.end, schedule.timing.started, schedule.timing.accepted)
     return [day for day in (*days, schedule.earliest_end) if day is not None]
 
 
-def _timeline_row(
-    roadmap: Roadmap, status: StageStatus, cells: tuple[str, ...], first: date, last: date
-) -> TimelineRow:
-    schedule = status.schedule
-    assert schedule is not None
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Scale:
+    """The scale of the timeline, from one day to the end of another."""
+
+    first: date
+    last: date
+
+    @property
+    def days(self) -> int:
+        return (self.last - self.first).days + 1
+
+    def place(self, day: date) -> float:
+        return round((day - self.first).days / self.days * _WIDTH, 1)
+
+    def span(self, start: date | None, end: date | None) -> Span | None:
+        """Return the bar from the beginning of one day to the end of another."""
+        if start is None or end is None:
+            return None
+        left, right = self.place(start), self.place(end) + _WIDTH / self.days
+        return Span(x=round(left, 1), width=round(max(right - left, 2.0), 1))
+
+
+def _timeline_row(scale: _Scale, schedule: StageSchedule, cells: tuple[str, ...], today: date) -> TimelineRow:
     planned_start = schedule.planned.start or schedule.planned.end
     planned_end = schedule.planned.end or schedule.planned.start
     started, accepted = schedule.timing.started, schedule.timing.accepted
     return TimelineRow(
         cells=cells,
-        planned=_span(planned_start, planned_end, first, last),
-        actual=_span(started, accepted or roadmap.today, first, last) if started else None,
-        is_late=schedule.late_days(roadmap.today) > 0,
+        planned=scale.span(planned_start, planned_end),
+        actual=scale.span(started, accepted or today) if started else None,
+        is_late=schedule.late_days(today) > 0,
         is_accepted=accepted is not None,
     )
-
-
-def _span(start: date | None, end: date | None, first: date, last: date) -> Span | None:
-    """Return the bar from the beginning of one day to the end of another."""
-    if start is None or end is None:
-        return None
-    left = _place(start, first, last)
-    right = _place(end, first, last) + _WIDTH / _length(first, last)
-    return Span(x=round(left, 1), width=round(max(right - left, 2.0), 1))
-
-
-def _place(day: date, first: date, last: date) -> float:
-    return round((day - first).days / _length(first, last) * _WIDTH, 1)
-
-
-def _length(first: date, last: date) -> int:
-    """Return the number of days of the scale; the last one is included."""
-    return (last - first).days + 1

@@ -12,17 +12,15 @@ from hypothesis import strategies as st
 from pytest_py312.repository.plan.rollout_settings import TrafficRequest
 from pytest_py312.rollout.domain.model import Verdict
 from pytest_py312.rollout.metrics.load_generator import (
-    LoadLimits,
-    LoadReport,
     LoadStep,
     Send,
     generate_load,
     main,
     parse_step,
-    quantile,
     take_turns,
     validate_steps,
 )
+from pytest_py312.rollout.metrics.load_report import LoadLimits, LoadReport, quantile
 from tests.unit.rollout.virtual_time import VirtualLoop, run_virtually
 
 LIMITS = LoadLimits(p95=0.5)

@@ -17,7 +17,7 @@ from pytest_py312.rollout.canary_analysis.time_series import CONTROL_PREFIX
 from pytest_py312.rollout.domain.journal import Journal
 from pytest_py312.rollout.domain.measurements import Measurement, Result, Sample, Timestamp
 from pytest_py312.rollout.domain.model import Verdict
-from pytest_py312.rollout.metrics.load_generator import LoadReport, StepReport
+from pytest_py312.rollout.metrics.load_report import LoadReport, StepReport
 from pytest_py312.rollout.monitoring.comparison import (
     ComparisonRow,
     compare_loads,

@@ -10,7 +10,8 @@ import pytest
 from pytest_py312.repository.plan.rollout_settings import TrafficRequest, TrafficSettings
 from pytest_py312.rollout.domain.measurements import Measurement, Result, Timestamp
 from pytest_py312.rollout.domain.model import Verdict
-from pytest_py312.rollout.metrics.load_generator import EndpointReport, LoadLimits, LoadReport, LoadStep, StepReport
+from pytest_py312.rollout.metrics.load_generator import LoadStep
+from pytest_py312.rollout.metrics.load_report import EndpointReport, LoadLimits, LoadReport, StepReport
 from pytest_py312.rollout.monitoring import traffic
 from pytest_py312.rollout.monitoring.probes import AddressLookup
 from pytest_py312.rollout.monitoring.traffic import (
