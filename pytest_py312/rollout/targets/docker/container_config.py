@@ -180,21 +180,3 @@ def initial_request(spec: ServiceSpec, *, image: str, run: str) -> dict[str, Any
         },
         "NetworkingConfig": {"EndpointsConfig": endpoints},
     }
-
-
-def memory_in_use(statistics: JsonObject) -> int:
-    """Return the bytes in use without reclaimable file cache, as ``docker stats`` counts them."""
-    memory = statistics.get("memory_stats") or {}
-    details = memory.get("stats") or {}
-    reclaimable = details.get("inactive_file", details.get("total_inactive_file", 0))
-    return max(0, int(memory.get("usage", 0)) - int(reclaimable))
-
-
-def memory_limit(statistics: JsonObject) -> int:
-    """Return the bytes that the container may use: its limit, or the memory of the machine; 0 if unknown."""
-    return int((statistics.get("memory_stats") or {}).get("limit", 0))
-
-
-def cpu_seconds_used(statistics: JsonObject) -> float:
-    """Return the seconds of processor time since the container started."""
-    return int(((statistics.get("cpu_stats") or {}).get("cpu_usage") or {}).get("total_usage", 0)) / 1e9

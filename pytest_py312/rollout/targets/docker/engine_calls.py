@@ -1,14 +1,13 @@
 """Engine calls shared by the modules of the Docker target, and translation of the engine's errors."""
 
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from typing import Any
 
 from pytest_py312.core import clock
 from pytest_py312.rollout.domain.target_model import ServiceSpec
 from pytest_py312.rollout.targets.common import JsonObject, printable_last_lines
+from pytest_py312.rollout.targets.docker.container_state import parse_timestamp
 from pytest_py312.rollout.targets.target import TargetRefused, TargetUnavailable
 from pytest_py312.runners.docker.engine import DockerEngine
 from pytest_py312.runners.docker.errors import EngineRefused, EngineUnavailable, none_if_missing, translate_errors
@@ -16,8 +15,6 @@ from pytest_py312.runners.docker.errors import EngineRefused, EngineUnavailable,
 _REMOVAL_ATTEMPTS, _RESTART_POLICY_ATTEMPTS = 50, 10
 _INTERVAL = 0.2
 """Seconds between two attempts."""
-
-_NANOSECONDS = re.compile(r"(\.\d{6})\d+")
 
 
 @contextmanager
@@ -134,11 +131,3 @@ def ran_out_of_memory_before_restart(engine: DockerEngine, container: JsonObject
             return any(True for _ in oom_events)
     except EngineRefused:
         return False
-
-
-def parse_timestamp(text: str) -> float | None:
-    """Convert an engine's timestamp (with nanoseconds and ``Z``) to seconds since the epoch; ``None`` if invalid."""
-    try:
-        return datetime.fromisoformat(_NANOSECONDS.sub(r"\1", text)).timestamp()
-    except ValueError:
-        return None

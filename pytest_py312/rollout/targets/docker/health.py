@@ -1,18 +1,42 @@
-"""Health checks of the Docker target other than HTTP: gRPC, and a command in the container."""
+"""Health checks of the Docker target: HTTP, gRPC, and a command in the container."""
 
+import asyncio
 from collections.abc import Sequence
 from threading import Thread
 
 from pytest_py312.rollout.domain.target_model import Container, ServiceSpec
 from pytest_py312.rollout.metrics.grpc_health import check_grpc_health
+from pytest_py312.rollout.metrics.http_client import HttpResponse, NoResponse, RequestNotSent, build_url, http_request
 from pytest_py312.rollout.metrics.reading import single_line
 from pytest_py312.rollout.targets.common import JsonObject
 from pytest_py312.rollout.targets.docker.addressing import AddressResolver
 from pytest_py312.rollout.targets.target import TargetRefused
 from pytest_py312.runners.docker.engine import DockerEngine
 
+HTTP_TIMEOUT = 5.0
+"""Seconds for one HTTP request including its whole response."""
 MAX_OUTPUT_BYTES = 256 * 1024
 """Maximum size of a command's output. Contract tests transfer data through it, so it is large."""
+
+
+def http_get(host: str, port: int, path: str) -> HttpResponse | str:
+    """Send a GET and return the response, or why there is none."""
+    try:
+        return asyncio.run(http_request(build_url(host, port, path), timeout=HTTP_TIMEOUT))
+    except (NoResponse, RequestNotSent) as error:
+        return str(error)
+    except ImportError as error:
+        raise TargetRefused(f"HTTP checks need pytest-py312[rollout] ({error})") from error
+
+
+def health_path_problem(response: HttpResponse | str, path: str) -> str:
+    """Return why a service is not healthy by the answer to its health path; empty if it is.
+
+    :param response: the answer, or why there is none.
+    """
+    if isinstance(response, str):
+        return response
+    return "" if 200 <= response.status < 400 else f"{path} answers {response.status}"
 
 
 def health_problem(

@@ -7,7 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from pytest_py312.rollout.targets.docker.engine_calls import as_target_errors, parse_timestamp
+from pytest_py312.rollout.targets.docker.container_state import parse_timestamp
+from pytest_py312.rollout.targets.docker.engine_calls import as_target_errors
 from pytest_py312.rollout.targets.target import EngineInfo, ImageInfo
 from pytest_py312.runners.docker.engine import DockerEngine
 from pytest_py312.runners.docker.errors import EngineRefused, none_if_missing, translate_errors

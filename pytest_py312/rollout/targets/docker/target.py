@@ -5,14 +5,12 @@ renames the chosen container, sets a restart policy that survives engine restart
 whether it is already done, so the whole can be repeated after any interruption.
 """
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from pytest_py312.core import clock
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.rollout.domain.target_model import Container, Observation, ServiceSpec, Usage
-from pytest_py312.rollout.metrics.http_client import HttpResponse, NoResponse, RequestNotSent, build_url, http_request
+from pytest_py312.rollout.metrics.http_client import HttpResponse
 from pytest_py312.rollout.targets.common import (
     ALL_VERSIONS_SCRIPT,
     FIRST_PROCESS_VERSION_COMMAND,
@@ -26,26 +24,33 @@ from pytest_py312.rollout.targets.common import (
 )
 from pytest_py312.rollout.targets.docker import inspection
 from pytest_py312.rollout.targets.docker.addressing import AddressResolver, address_for_caller
-from pytest_py312.rollout.targets.docker.container_config import (
+from pytest_py312.rollout.targets.docker.container_config import initial_request, is_auxiliary, request_from_container
+from pytest_py312.rollout.targets.docker.container_state import (
+    container_name,
     cpu_seconds_used,
-    initial_request,
-    is_auxiliary,
+    failure_reason,
     memory_in_use,
     memory_limit,
-    request_from_container,
+    restart_policy,
+    to_container,
 )
 from pytest_py312.rollout.targets.docker.control_container import remove_controls, start_control, start_stand_in
 from pytest_py312.rollout.targets.docker.engine_calls import (
     as_target_errors,
     inspect_container,
     list_containers,
-    parse_timestamp,
     ran_out_of_memory_before_restart,
     read_log,
     remove_container,
     set_restart_policy,
 )
-from pytest_py312.rollout.targets.docker.health import health_problem, run_in_container
+from pytest_py312.rollout.targets.docker.health import (
+    HTTP_TIMEOUT,
+    health_path_problem,
+    health_problem,
+    http_get,
+    run_in_container,
+)
 from pytest_py312.rollout.targets.docker.lock import DockerLock
 from pytest_py312.rollout.targets.target import (
     EngineInfo,
@@ -60,10 +65,6 @@ from pytest_py312.runners.docker.container_specs import OWNER_LABEL
 from pytest_py312.runners.docker.engine import DockerEngine
 from pytest_py312.runners.docker.errors import EngineRefused, translate_errors
 
-HTTP_TIMEOUT = 5.0
-"""Seconds for one HTTP request including its whole response."""
-RECENT_START_SECONDS = 60.0
-"""A container that was restarted and started less than this many seconds ago counts as crashing."""
 MAX_LOG_LINES = 2000
 
 _RESTART_ALWAYS = "always"
@@ -110,7 +111,7 @@ class DockerTarget:
             state = container_info["State"]
             running = bool(state.get("Running")) and not state.get("Restarting")
             return Observation(
-                container=_to_container(container_info),
+                container=to_container(container_info),
                 running=running,
                 interpreters=self._interpreters(container_info, spec) if running else (),
                 started_at=str(state.get("StartedAt", "")),
@@ -167,7 +168,7 @@ class DockerTarget:
             if container_info is None:
                 return Readiness.broken("its container is gone")
             state = container_info["State"]
-            problem = _failure_reason(container_info)
+            problem = failure_reason(container_info)
             if problem:
                 log_tail = " / ".join(read_log(self._engine, container.id, tail=3))
                 return Readiness.broken(f"{problem}; last log lines: {log_tail or 'none'}")
@@ -178,11 +179,8 @@ class DockerTarget:
             if health == "starting":
                 return Readiness.starting("its health check has not succeeded yet")
             if spec.health and spec.port:
-                response = self._http_get(container_info, spec, spec.health)
-                if isinstance(response, str) or not 200 <= response.status < 400:
-                    detail = response if isinstance(response, str) else f"{spec.health} answers {response.status}"
-                    return Readiness.starting(detail)
-                return Readiness(phase=ReadinessPhase.READY)
+                problem = health_path_problem(self._http_get(container_info, spec, spec.health), spec.health)
+                return Readiness.starting(problem) if problem else Readiness(phase=ReadinessPhase.READY)
             problem = health_problem(self._engine, container_info, spec, self._addresses, timeout=HTTP_TIMEOUT)
             if problem:
                 return Readiness.starting(problem)
@@ -258,9 +256,9 @@ class DockerTarget:
             if container_info is None:
                 raise TargetRefused(f"container {container.id[:12]} was removed meanwhile")
             with translate_errors():
-                if _container_name(container_info) != spec.container:
+                if container_name(container_info) != spec.container:
                     self._engine.client.rename(container.id, spec.container)
-                if _restart_policy(container_info) == _RESTART_UNLESS_STOPPED:
+                if restart_policy(container_info) == _RESTART_UNLESS_STOPPED:
                     # `unless-stopped` keeps a stopped container down after an engine crash; `always` does not
                     set_restart_policy(self._engine, container.id, _RESTART_ALWAYS)
                 self._engine.client.start(container.id)
@@ -279,7 +277,7 @@ class DockerTarget:
         return [
             candidate
             for candidate in candidates
-            if candidate["State"].get("Running") or _container_name(candidate) == spec.container
+            if candidate["State"].get("Running") or container_name(candidate) == spec.container
         ]
 
     def _stop_and_keep(self, spec: ServiceSpec, container_info: JsonObject) -> None:
@@ -287,11 +285,11 @@ class DockerTarget:
         container_id = str(container_info["Id"])
         with translate_errors():
             if container_info["HostConfig"].get("AutoRemove"):
-                raise EngineRefused(f"{_container_name(container_info)} was started with --rm and would be gone", 409)
-            if _restart_policy(container_info) == _RESTART_ALWAYS:
+                raise EngineRefused(f"{container_name(container_info)} was started with --rm and would be gone", 409)
+            if restart_policy(container_info) == _RESTART_ALWAYS:
                 set_restart_policy(self._engine, container_id, _RESTART_UNLESS_STOPPED)
             self._engine.client.stop(container_id, timeout=max(1, round(spec.drain)))
-            if _container_name(container_info) == spec.container:
+            if container_name(container_info) == spec.container:
                 self._engine.client.rename(container_id, f"{spec.container}.{container_id[:8]}")
 
     def restore(self, spec: ServiceSpec, old: Container | None, *, run: str) -> str:
@@ -391,46 +389,3 @@ class DockerTarget:
             if OWNER_LABEL not in (image.get("Labels") or {}):
                 return str(image["Id"])
         raise TargetRefused("the engine has no images, so nothing can be deployed")
-
-
-def _to_container(container_info: JsonObject) -> Container:
-    return Container(id=str(container_info["Id"]), image=str(container_info["Image"]))
-
-
-def _container_name(container_info: JsonObject) -> str:
-    return str(container_info["Name"]).removeprefix("/")
-
-
-def _restart_policy(container_info: JsonObject) -> str:
-    return str((container_info["HostConfig"].get("RestartPolicy") or {}).get("Name", ""))
-
-
-def _failure_reason(container_info: JsonObject) -> str:
-    """Return why a container will not serve, ``""`` if it may."""
-    state = container_info["State"]
-    if state.get("OOMKilled"):
-        return "killed: out of memory"
-    if state.get("Restarting") or not state.get("Running"):
-        return f"it has ended with exit code {state.get('ExitCode')}"
-    if (
-        int(container_info.get("RestartCount", 0))
-        and seconds_since(str(state.get("StartedAt", ""))) < RECENT_START_SECONDS
-    ):
-        return f"it was restarted {container_info['RestartCount']} times"
-    return ""
-
-
-def http_get(host: str, port: int, path: str) -> HttpResponse | str:
-    """Send a GET and return the response, or why there is none."""
-    try:
-        return asyncio.run(http_request(build_url(host, port, path), timeout=HTTP_TIMEOUT))
-    except (NoResponse, RequestNotSent) as error:
-        return str(error)
-    except ImportError as error:
-        raise TargetRefused(f"HTTP checks need pytest-py312[rollout] ({error})") from error
-
-
-def seconds_since(timestamp: str) -> float:
-    """Return the seconds since an engine's timestamp, infinite if it is invalid."""
-    seconds_since_epoch = parse_timestamp(timestamp)
-    return float("inf") if seconds_since_epoch is None else clock.timestamp() - seconds_since_epoch

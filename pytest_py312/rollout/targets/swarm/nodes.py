@@ -9,7 +9,8 @@ from typing import Any
 
 from pytest_py312.core.errors import RunnerUnavailable, did_you_mean
 from pytest_py312.rollout.metrics.http_client import HttpResponse
-from pytest_py312.rollout.targets.docker.target import DockerTarget, http_get
+from pytest_py312.rollout.targets.docker.health import http_get
+from pytest_py312.rollout.targets.docker.target import DockerTarget
 from pytest_py312.rollout.targets.swarm.tasks import SwarmNode, SwarmTask, parse_node
 from pytest_py312.rollout.targets.target import TargetRefused
 from pytest_py312.runners.docker.engine import DockerEngine

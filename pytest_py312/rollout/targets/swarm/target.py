@@ -17,8 +17,10 @@ from pytest_py312.rollout.domain.target_model import Container, Observation, Ser
 from pytest_py312.rollout.metrics.http_client import HttpResponse
 from pytest_py312.rollout.targets.common import apply_self_reported
 from pytest_py312.rollout.targets.docker import inspection
+from pytest_py312.rollout.targets.docker.container_state import RECENT_START_SECONDS, seconds_since
 from pytest_py312.rollout.targets.docker.engine_calls import read_log
-from pytest_py312.rollout.targets.docker.target import MAX_LOG_LINES, RECENT_START_SECONDS, seconds_since
+from pytest_py312.rollout.targets.docker.health import health_path_problem
+from pytest_py312.rollout.targets.docker.target import MAX_LOG_LINES
 from pytest_py312.rollout.targets.swarm.lock import SwarmLock
 from pytest_py312.rollout.targets.swarm.nodes import SwarmNodes
 from pytest_py312.rollout.targets.swarm.services import SwarmServices, as_swarm_target_errors
@@ -182,9 +184,8 @@ class SwarmTarget:
 
     def _task_readiness(self, spec: ServiceSpec, task: SwarmTask) -> Readiness:
         response = self._nodes.http_get(task, spec.port, spec.health) if spec.health and spec.port else None
-        if isinstance(response, str) or (response is not None and not 200 <= response.status < 400):
-            detail = response if isinstance(response, str) else f"{spec.health} answers {response.status}"
-            return Readiness.starting(detail)
+        if response is not None and (problem := health_path_problem(response, spec.health)):
+            return Readiness.starting(problem)
         target = self._nodes.docker_target(task)
         if target is None:
             return Readiness(phase=ReadinessPhase.READY, is_probed=response is not None)

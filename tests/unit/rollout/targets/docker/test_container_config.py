@@ -7,12 +7,11 @@ from pytest_py312.rollout.targets.docker.container_config import (
     CONTROL,
     ROLE_LABEL,
     as_control,
-    cpu_seconds_used,
     initial_request,
     is_auxiliary,
-    memory_in_use,
     request_from_container,
 )
+from pytest_py312.rollout.targets.docker.container_state import cpu_seconds_used, memory_in_use
 from tests.unit.rollout.runs import spec
 
 OLD_IMAGE: dict[str, Any] = {

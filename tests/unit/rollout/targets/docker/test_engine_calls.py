@@ -6,8 +6,8 @@ from typing import Any, cast
 import pytest
 
 from pytest_py312.core import clock
+from pytest_py312.rollout.targets.docker.container_state import parse_timestamp
 from pytest_py312.rollout.targets.docker.engine_calls import (
-    parse_timestamp,
     ran_out_of_memory_before_restart,
     remove_container,
     set_restart_policy,
