@@ -18,8 +18,8 @@ from tests.architecture import NAME, Module, all_modules, read_module
 ONLY_IN = {
     # what the agent is made of runs inside cells, where nothing of ours is installed
     "subprocess": (
-        "core.process", "runners.agent.probe", "runners.agent.benchmark_probe", "runners.agent.system_packages",
-        "rollout.execution.contract_script",
+        "core.process", "runners.agent.probe", "runners.agent.benchmark_probe", "runners.agent.import_probe",
+        "runners.agent.system_packages", "rollout.execution.contract_script",
     ),
     "multiprocessing": (),
     "docker": ("runners.docker.*",),

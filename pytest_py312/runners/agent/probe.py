@@ -1,4 +1,4 @@
-"""The program that runs inside a cell: one file, standard library only, for Python 3.8 and later.
+"""The program that runs inside a cell, with the modules beside it: standard library only, for Python 3.8 and later.
 
     python probe.py REQUEST.json RECORDS.jsonl
 
@@ -38,7 +38,6 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import unittest
     from collections.abc import Callable, Mapping, Sequence
     from typing import IO, Any
 
@@ -98,6 +97,14 @@ def tail(text: str) -> str:
     return "\n".join([*head, "\n".join(lines[-TAIL_LINES:])[-TAIL_CHARACTERS:]])
 
 
+_OTHER_KINDS = {
+    "imports": ("import_probe", "run_imports"),
+    "start": ("import_probe", "run_start"),
+    "benchmark": ("benchmark_probe", "run"),
+}
+"""Kind of a request -> module of this folder and function that answer it."""
+
+
 def main(argv: list[str]) -> int:
     if len(argv) != 3:
         print(__doc__, file=sys.stderr)
@@ -107,8 +114,11 @@ def main(argv: list[str]) -> int:
     records = Records(argv[2])
     folders = folders_of_run(request)
     records.add("start", python=sys.version.split()[0], executable=sys.executable, folders=folders)
-    kinds = {"suite": run_suite, "imports": run_imports, "start": run_start, "benchmark": run_benchmark}
-    code = kinds[request["kind"]](request, records)
+    if request["kind"] == "suite":
+        code = run_suite(request, records)
+    else:
+        module, function = _OTHER_KINDS[request["kind"]]
+        code = getattr(agent_module(module), function)(request, records, sys.modules[__name__])
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError, AttributeError):
             stream.flush()  # the suite may have closed or replaced it; only the records matter
@@ -596,7 +606,7 @@ class PytestRecorder:
             text = tail(report.longreprtext)
         elif new in ("skipped", "xfailed"):
             text = _skip_reason(report)
-        if _worse(new, outcome):
+        if worse(new, outcome):
             outcome, detail = new, text or detail
         self._open[report.nodeid] = (outcome, seconds + getattr(report, "duration", 0.0), detail)
         if report.when == "teardown":
@@ -680,7 +690,8 @@ def _pytest_outcome(report: pytest.TestReport) -> str:
     return ""
 
 
-def _worse(new: str, old: str) -> bool:
+def worse(new: str, old: str) -> bool:
+    """Return whether an outcome of a test is worse than another; empty for none."""
     order = ("", "passed", "xpassed", "skipped", "xfailed", "failed", "error")
     return order.index(new) > order.index(old)
 
@@ -740,85 +751,7 @@ _PYTEST_CODES = {2: "interrupted", 3: "internal error in pytest", 4: "pytest was
 
 
 def run_unittest(request: Request, records: Records) -> int:
-    import unittest
-    from unittest.loader import _FailedTest  # type: ignore[attr-defined]  # private, the same in 3.8 to 3.14
-
-    class Recording(unittest.TextTestResult):
-        _bad: str | None = None
-
-        def _traceback(self, err: Any, test: unittest.TestCase) -> str:
-            text: str = self._exc_info_to_string(err, test)  # type: ignore[attr-defined]  # private, in 3.8 to 3.14
-            return tail(text)
-
-        def startTest(self, test: unittest.TestCase) -> None:
-            super().startTest(test)
-            limit.start()
-            self._begun = time.perf_counter()
-            self._bad = None
-            records.add("running", id=test.id())
-
-        def stopTest(self, test: unittest.TestCase) -> None:
-            limit.stop()
-            super().stopTest(test)
-
-        def _note(self, test: unittest.TestCase, outcome: str, detail: str = "") -> None:
-            if isinstance(test, _FailedTest):
-                records.add("collect_error", id=test.id().replace("unittest.loader._FailedTest.", "", 1), detail=detail)
-                self._bad = "collect"
-            elif self._bad != "collect" and _worse(outcome, self._bad or ""):
-                self._bad = outcome
-                seconds = round(time.perf_counter() - getattr(self, "_begun", time.perf_counter()), 6)
-                records.add("test", id=test.id(), outcome=outcome, seconds=seconds, detail=detail)
-
-        def addSuccess(self, test: unittest.TestCase) -> None:
-            super().addSuccess(test)
-            if not self._bad:
-                self._note(test, "passed")
-
-        def addFailure(self, test: unittest.TestCase, err: Any) -> None:
-            super().addFailure(test, err)
-            self._note(test, "failed", self._traceback(err, test))
-
-        def addError(self, test: Any, err: Any) -> None:
-            super().addError(test, err)
-            detail = self._traceback(err, test)
-            if isinstance(test, unittest.TestCase):
-                self._note(test, "error", detail)
-            else:  # setUpClass or setUpModule failed: its tests never start, so their ids are unknown
-                records.add("collect_error", id=str(test), detail=detail)
-
-        def addSkip(self, test: unittest.TestCase, reason: str) -> None:
-            super().addSkip(test, reason)
-            self._note(test, "skipped", reason)
-
-        def addExpectedFailure(self, test: unittest.TestCase, err: Any) -> None:
-            super().addExpectedFailure(test, err)
-            self._note(test, "xfailed")
-
-        def addUnexpectedSuccess(self, test: unittest.TestCase) -> None:
-            super().addUnexpectedSuccess(test)
-            self._note(test, "xpassed")
-
-        def addSubTest(self, test: unittest.TestCase, subtest: unittest.TestCase, err: Any) -> None:
-            super().addSubTest(test, subtest, err)
-            if err is not None:
-                kind = "failed" if issubclass(err[0], test.failureException) else "error"
-                self._note(test, kind, self._traceback(err, test))
-
-    def fail(text: str) -> None:
-        raise AssertionError(text)
-
-    limit = agent_module("time_limit").TimeLimit(request.get("test_limit", 0), fail)
-    arguments = list(request.get("select") or request["arguments"])
-    warning_recorder = WarningRecorder(os.path.join(request["scratch"], "repository"))
-    warning_recorder.install_filters()
-    runner = unittest.TextTestRunner(resultclass=Recording, verbosity=1)  # type: ignore[arg-type]  # typeshed wants a callable of its protocol
-    program = unittest.main(module=None, argv=["python -m unittest", *arguments], testRunner=runner, exit=False)
-    records.add("collected", count=program.result.testsRun)
-    files = sorted(imported_files(request))[:IMPORTED_FILES_LIMIT]
-    records.add("started_modules", names=sorted(imported_start_modules(request)), files=files)
-    warning_recorder.write(records)
-    return 0 if program.result.wasSuccessful() else 1
+    return int(agent_module("unittest_probe").run_unittest(request, records, sys.modules[__name__]))
 
 
 def run_command(request: Request, records: Records) -> int:
@@ -851,7 +784,7 @@ def run_command(request: Request, records: Records) -> int:
             if child.tag in ("failure", "error", "skipped"):
                 outcome = {"failure": "failed", "error": "error", "skipped": "skipped"}[child.tag]
                 detail = tail((child.get("message") or "") + "\n" + (child.text or ""))
-        if name not in results or _worse(outcome, results[name][0]):
+        if name not in results or worse(outcome, results[name][0]):
             results[name] = (outcome, _number(case.get("time")), detail)
     for name, (outcome, seconds, detail) in results.items():
         records.add("test", id=name, outcome=outcome, seconds=seconds, detail=detail)
@@ -866,244 +799,6 @@ def _number(text: str | None) -> float:
         return float(text or 0)
     except ValueError:
         return 0.0
-
-
-# ---- benchmarks
-
-
-def run_benchmark(request: Request, records: Records) -> int:
-    return int(agent_module("benchmark_probe").run(request, records, sys.modules[__name__]))
-
-
-# ---- imports
-
-
-def run_imports(request: Request, records: Records) -> int:
-    """Import each module. One that fails here is imported again in a fresh process before it counts as failed."""
-    import importlib
-
-    make_home(request["scratch"])
-    os.chdir(request["scratch"])
-    sys.path[0:1] = []
-    del sys.argv[1:]
-    without_pth = bool(request.get("without_pth"))
-    failed: list[str] = []
-    for name in request["modules"]:
-        records.add("importing", module=name)
-        if without_pth:
-            failed.append(name)
-            continue
-        try:
-            importlib.import_module(name)
-        except BaseException:  # a module may raise SystemExit, or worse
-            failed.append(name)
-        else:
-            records.add("import", module=name, ok=True, detail="")
-    for name in failed:
-        records.add("importing", module=name)
-        ok, detail = import_alone(name, without_pth=without_pth)
-        records.add("import", module=name, ok=ok, detail=detail)
-    return 0
-
-
-IMPORT_SCRIPT = """\
-import ast, importlib, importlib.util, os, sys
-name, kind, *folders = sys.argv[1:]
-del sys.argv[1:]
-if sys.flags.no_site:
-    import site
-    sys.path += folders
-    site.setquit()
-    site.sethelper()
-spec = None
-if kind == "command" and os.path.exists("manage.py"):
-    import re
-    with open("manage.py", "rb") as file:
-        settings = re.search(rb"DJANGO_SETTINGS_MODULE., *.([\\w.]+)", file.read())
-    if settings:
-        os.environ.setdefault("DJANGO_SETTINGS_MODULE", settings.group(1).decode())
-    import django
-    django.setup()
-if kind in ("script", "file"):
-    file, name = os.path.abspath(name + ".py"), "__mp_main__"
-    spec = importlib.util.spec_from_file_location(name, file)
-elif kind == "program":
-    spec = importlib.util.find_spec(name)
-if spec is not None and spec.submodule_search_locations is not None:
-    importlib.import_module(name)
-    name += ".__main__"
-    spec = importlib.util.find_spec(name)
-    if spec is None:
-        raise ImportError("No module named %s" % name)
-text = b""
-if spec is not None and spec.origin and spec.origin.endswith(".py"):
-    with open(spec.origin, "rb") as file:
-        text = file.read()
-if text and kind != "file" and (b"__main__" not in text or name.endswith(".__main__")):
-    variables = {
-        "__name__": name, "__package__": name.rpartition(".")[0], "__file__": spec.origin, "__builtins__": __builtins__,
-    }
-    for node in ast.parse(text, spec.origin).body:
-        is_import = isinstance(node, (ast.Import, ast.ImportFrom))
-        changed = (part for part in ast.walk(node) if isinstance(part, ast.Attribute) and part.attr == "path")
-        if is_import or any(isinstance(part.value, ast.Name) and part.value.id == "sys" for part in changed):
-            try:
-                exec(compile(ast.Module(body=[node], type_ignores=[]), spec.origin, "exec"), variables)
-            except Exception:
-                if is_import:
-                    raise
-                break
-elif kind in ("script", "file"):
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-else:
-    importlib.import_module(name)
-"""
-"""Imports a module. Of a program (``python -m``, or a script) that runs whatever imports it, only the imports are
-executed, and what changes ``sys.path`` for them: after a change that needs more, nothing is known. A script has the
-name that a process of ``multiprocessing`` gives it: a package beside it may have its own. A file is executed as a
-whole. A command of Django is imported with the settings that ``manage.py`` names. A module that parses the command line
-on import gets an empty one.
-
-Without ``site`` no ``.pth`` file is processed: the folders of the environment are on the path, as with PYTHONPATH.
-"""
-IMPORT_TIME_LIMIT = 90
-
-
-def import_alone(name: str, kind: str = "module", *, without_pth: bool = False, folder: str = "") -> tuple[bool, str]:
-    """Import a module in a fresh process. Raises ``subprocess.TimeoutExpired``."""
-    import subprocess
-
-    done = subprocess.run(
-        [sys.executable, *(["-S"] if without_pth else []), "-c", IMPORT_SCRIPT, name, kind, *folders_without_site()],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        check=False,
-        cwd=folder or None,
-        timeout=IMPORT_TIME_LIMIT if folder else None,
-    )
-    return done.returncode == 0, tail(done.stderr.decode("utf-8", "replace")) or "exit code %d" % done.returncode
-
-
-def folders_without_site() -> list[str]:
-    """Return the folders of the environment that are on the path where ``site`` is not loaded."""
-    version = "%d.%d" % sys.version_info[:2]
-    installed = [item for item in os.environ.get("PY312_PATH", "").split(os.pathsep) if item]
-    return [os.path.join(sys.prefix, "lib", "python" + version, "site-packages"), *installed]
-
-
-BATCH_SCRIPT = """\
-import importlib, json, os, sys, traceback
-batch_file, *folders = sys.argv[1:]
-del sys.argv[1:]
-if sys.flags.no_site:
-    import site
-    sys.path += folders
-    site.setquit()
-    site.sethelper()
-with open(batch_file) as file:
-    batch = json.load(file)
-for name in batch["before"]:
-    try:
-        importlib.import_module(name)
-    except BaseException:
-        pass
-for name in batch["modules"]:
-    detail = ""
-    try:
-        importlib.import_module(name)
-    except BaseException as error:
-        parent, _, member = name.rpartition(".")
-        is_member = isinstance(error, ModuleNotFoundError) and error.name == name
-        if not (is_member and hasattr(sys.modules.get(parent), member)):  # from PARENT import MEMBER works
-            detail = traceback.format_exc() or "no reason was given"
-    with open(batch["results"], "a") as file:
-        file.write(json.dumps([name, detail]) + "\\n")
-"""
-BATCH_TIME_LIMIT = 90
-
-
-def import_batch(request: Request, records: Records, batch: Mapping[str, Any], service: str) -> None:
-    """Import modules one after the other in one process; a module with which it ends, or waits, is recorded as such.
-
-    After one with which the process ends, the others are tried in a new one; after one that waits they have no record.
-    """
-    remaining = list(batch["modules"])
-    folder = os.path.normpath(os.path.join(service, batch["folder"]))
-    while remaining and os.path.isdir(folder):
-        done, has_ended = _import_in_one_process(request, {**batch, "modules": remaining}, folder)
-        for name, detail in done.items():
-            records.add("import", module=name, folder=batch["folder"], ok=not detail, detail=tail(detail))
-        unreached = [name for name in remaining if name not in done]
-        if unreached and not has_ended:
-            records.add("import_unfinished", module=unreached[0], folder=batch["folder"], seconds=BATCH_TIME_LIMIT)
-            return
-        if unreached:
-            detail = "the process that imports it ended early"
-            records.add("import", module=unreached[0], folder=batch["folder"], ok=False, detail=detail)
-        remaining = unreached[1:]
-
-
-def _import_in_one_process(request: Request, batch: Mapping[str, Any], folder: str) -> tuple[dict[str, str], bool]:
-    """Return why the modules that were reached could not be imported, empty if they could, and whether it has ended."""
-    import subprocess
-
-    place = os.path.join(request["scratch"], "batch.json")
-    results = os.path.join(request["scratch"], "batch.jsonl")
-    with open(place, "w") as file:
-        json.dump({"before": batch["before"], "modules": batch["modules"], "results": results}, file)
-    with open(results, "w"):
-        pass
-    site = ["-S"] if request.get("without_pth") else []
-    has_ended = True
-    try:
-        subprocess.run(
-            [sys.executable, *site, "-c", BATCH_SCRIPT, place, *folders_without_site()],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            check=False,
-            cwd=folder,
-            timeout=BATCH_TIME_LIMIT,
-        )
-    except subprocess.TimeoutExpired:
-        has_ended = False
-    done: dict[str, str] = {}
-    with open(results) as file:
-        for line in file:
-            with suppress(ValueError, TypeError):
-                name, detail = json.loads(line)
-                done[str(name)] = str(detail)
-    return done, has_ended
-
-
-# ---- what the service is started with
-
-
-def run_start(request: Request, records: Records) -> int:
-    """Import each module that the service is started with, in a fresh process; one that fails, twice."""
-    import subprocess
-
-    service = copy_source(request)
-    prepare_paths(request, service)
-    if not run_prepare(request, records, service):
-        return 1
-    for batch in request.get("batches", []):
-        import_batch(request, records, batch, service)
-    without_pth = bool(request.get("without_pth"))
-    for module in request["modules"]:
-        name, folder = module["name"], os.path.normpath(os.path.join(service, module["folder"]))
-        kind = module["kind"]
-        try:
-            ok, detail = import_alone(name, kind, without_pth=without_pth, folder=folder)
-            if not ok:
-                ok, detail = import_alone(name, kind, without_pth=without_pth, folder=folder)
-        except subprocess.TimeoutExpired:  # such as one that waits for a database
-            records.add("import_unfinished", module=name, seconds=IMPORT_TIME_LIMIT)
-            continue
-        records.add("import", module=name, ok=ok, detail=detail)
-    return 0
 
 
 if __name__ == "__main__":
