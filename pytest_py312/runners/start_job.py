@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from pytest_py312.core.model.fleet import Cell, StartModule
 from pytest_py312.core.model.measurements import InterpreterBuild, StartImport
@@ -119,12 +120,8 @@ def import_in_batches(
     request = {**job.request, "modules": [], "batches": batches}
     ends: dict[tuple[str, str], StartImport] = {}
     for record in runner.run(replace(job, identifier=f"{job.identifier}-later", request=request)).records:
-        key = str(record.get("folder")), str(record.get("module"))
-        if record.get("event") == "import":
-            detail = "" if record.get("ok") is True else str(record.get("detail") or "no reason was reported")
-            ends[key] = StartImport(detail=detail)
-        elif record.get("event") == "import_unfinished":
-            ends[key] = _unfinished_import(f"it did not end within {record.get('seconds')} seconds")
+        if (end := _end_of_import(record)) is not None:
+            ends[str(record.get("folder")), str(record.get("module"))] = end
     return ends
 
 
@@ -135,13 +132,8 @@ def _import_modules(runner: Runner, job: ProbeJob) -> dict[str, StartImport]:
     """
     ends: dict[str, list[StartImport]] = {}
     for record in runner.run(job).records:
-        name = str(record.get("module"))
-        if record.get("event") == "import":
-            detail = "" if record.get("ok") is True else str(record.get("detail") or "no reason was reported")
-            ends.setdefault(name, []).append(StartImport(detail=detail))
-        elif record.get("event") == "import_unfinished":
-            reason = f"it did not end within {record.get('seconds')} seconds"
-            ends.setdefault(name, []).append(_unfinished_import(reason))
+        if (end := _end_of_import(record)) is not None:
+            ends.setdefault(str(record.get("module")), []).append(end)
     imports: dict[str, StartImport] = {}
     for name, number in Counter(str(module["name"]) for module in job.request["modules"]).items():
         known = ends.get(name, [])
@@ -149,6 +141,16 @@ def _import_modules(runner: Runner, job: ProbeJob) -> dict[str, StartImport]:
             known.append(_unfinished_import("the process that imports it ended early"))
         imports[name] = max(known, key=lambda one: (bool(one.detail) and not one.is_unfinished, one.is_unfinished))
     return imports
+
+
+def _end_of_import(record: Mapping[str, Any]) -> StartImport | None:
+    """Return how an import ended, if that is what a record says."""
+    if record.get("event") == "import":
+        detail = "" if record.get("ok") is True else str(record.get("detail") or "no reason was reported")
+        return StartImport(detail=detail)
+    if record.get("event") == "import_unfinished":
+        return _unfinished_import(f"it did not end within {record.get('seconds')} seconds")
+    return None
 
 
 def _unfinished_import(reason: str) -> StartImport:

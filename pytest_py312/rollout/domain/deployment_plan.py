@@ -106,23 +106,18 @@ def create_run(
     }
     order = _order_by_needs(services, deploy_settings)
     specs = {name: make_service_spec(services[name], deploy_settings[name]) for name in order}
+
+    def deployment(service: Service) -> Deployment:
+        soak = settings.soak_settings_for(stage=stage, name=service.name, path=service.path)
+        image = look_up_image_id(image_reference(service, deploy_settings[service.name], plan.target))
+        return Deployment(spec=specs[service.name], image=image, wants_control=soak.control)
+
     return StageRun(
         run=name,
         environment=environment,
         stage=stage,
         target=plan.target,
-        deployments=tuple(
-            Deployment(
-                spec=specs[service_name],
-                image=look_up_image_id(
-                    image_reference(services[service_name], deploy_settings[service_name], plan.target)
-                ),
-                wants_control=settings.soak_settings_for(
-                    stage=stage, name=service_name, path=services[service_name].path
-                ).control,
-            )
-            for service_name in order
-        ),
+        deployments=tuple(deployment(services[service_name]) for service_name in order),
         soak=overridden.soak_settings_for(stage=stage).duration,
         configuration=settings.digest,
         needs_drill=settings.deploy_settings_for(stage=stage, name="", path="").require_drill,

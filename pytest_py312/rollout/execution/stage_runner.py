@@ -288,10 +288,9 @@ class StageRunner:
             run, self._context.settings(), self.request.soak_overrides, accept_changes=self.request.accepts_changes
         )
         if self.request.deploys:
-            changed_services = [
-                name for name, image in self._planned.run.images.items() if run.images.get(name) != image
-            ]
-            changed_services += [name for name in run.images if name not in self._planned.run.images]
+            planned = self._planned.run.images
+            changed_services = [name for name, image in planned.items() if run.images.get(name) != image]
+            changed_services += [name for name in run.images if name not in planned]
             if changed_services:
                 raise RolloutRefused(
                     f"{self} is {run.state.value}, with other images of {', '.join(changed_services)} than now; "

@@ -29,74 +29,93 @@ def wait_for_ports(folder: str) -> None:
     has bound a port, or has inherited that from the process which it was forked from, binds it again without waiting.
     """
     try:
-        import fcntl
-    except ImportError:
+        turns = _PortTurns(folder)
+    except ImportError:  # no fcntl
         return
-    descriptors: dict[int, tuple[int, tuple[int, int]]] = {}
-    """Locked files by port: the descriptor, and what it refers to, as a suite may close all of them."""
-    sockets: dict[int, int] = {}
-    """Ports that this cell has bound, with the number of their sockets."""
-    finalizers: weakref.WeakKeyDictionary[socket.socket, Any] = weakref.WeakKeyDictionary()
-    bind, close = socket.socket.bind, socket.socket.close
-    monotonic, sleep = time.monotonic, time.sleep  # tests replace them
-    waited = [0.0]
-
-    def identity(descriptor: int) -> tuple[int, int]:
-        status = os.fstat(descriptor)
-        return status.st_dev, status.st_ino
-
-    def hold(port: int) -> bool:
-        """Lock the file of a port; return whether no other cell holds it."""
-        try:
-            os.makedirs(folder, mode=0o700, exist_ok=True)
-            descriptor = os.open(os.path.join(folder, str(port)), os.O_RDWR | os.O_CREAT, 0o600)
-        except OSError:
-            return True
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(descriptor)
-            return False
-        descriptors[port] = (descriptor, identity(descriptor))
-        return True
-
-    def release(port: int) -> None:
-        sockets[port] = sockets.get(port, 1) - 1
-        if sockets[port] <= 0 and port in descriptors:
-            descriptor, file = descriptors.pop(port)
-            with suppress(OSError):
-                if identity(descriptor) == file:
-                    os.close(descriptor)
 
     def bind_in_turn(self: socket.socket, address: Any) -> None:
-        port = _port(self, address)
-        while port and port not in descriptors and not hold(port) and waited[0] < WAIT_LIMIT:
-            started = monotonic()
-            sleep(0.05)
-            waited[0] += monotonic() - started
-        try:
-            bind(self, address)
-        except BaseException:
-            if port and not sockets.get(port):
-                release(port)
-            raise
-        if port:
-            sockets[port] = sockets.get(port, 0) + 1
-            finalizer = weakref.finalize(self, release, port)
-            finalizer.atexit = False
-            with suppress(TypeError):
-                finalizers[self] = finalizer
+        turns.bind(self, address)
 
     def close_and_release(self: socket.socket) -> None:
-        try:
-            close(self)
-        finally:
-            with suppress(KeyError, TypeError):  # a class of sockets may have no hash
-                finalizers.pop(self)()
+        turns.close(self)
 
     # an assignment has a type that these functions have not
     setattr(socket.socket, "bind", bind_in_turn)  # noqa: B010
     setattr(socket.socket, "close", close_and_release)  # noqa: B010
+
+
+class _PortTurns:
+    """The ports that this cell has bound. The methods of sockets that it replaces are called by its own."""
+
+    def __init__(self, folder: str) -> None:
+        import fcntl
+
+        self._folder = folder
+        self._flock, self._exclusive = fcntl.flock, fcntl.LOCK_EX | fcntl.LOCK_NB
+        self._descriptors: dict[int, tuple[int, tuple[int, int]]] = {}
+        """Locked files by port: the descriptor, and what it refers to, as a suite may close all of them."""
+        self._sockets: dict[int, int] = {}
+        """Ports that this cell has bound, with the number of their sockets."""
+        self._finalizers: weakref.WeakKeyDictionary[socket.socket, Any] = weakref.WeakKeyDictionary()
+        self._bind, self._close = socket.socket.bind, socket.socket.close
+        self._monotonic, self._sleep = time.monotonic, time.sleep  # tests replace them
+        self._waited = 0.0
+
+    def bind(self, of: socket.socket, address: Any) -> None:
+        """Bind a socket once no other cell holds the port."""
+        port = _port(of, address)
+        while port and port not in self._descriptors and not self._hold(port) and self._waited < WAIT_LIMIT:
+            started = self._monotonic()
+            self._sleep(0.05)
+            self._waited += self._monotonic() - started
+        try:
+            self._bind(of, address)
+        except BaseException:
+            if port and not self._sockets.get(port):
+                self._release(port)
+            raise
+        if port:
+            self._sockets[port] = self._sockets.get(port, 0) + 1
+            finalizer = weakref.finalize(of, self._release, port)
+            finalizer.atexit = False
+            with suppress(TypeError):
+                self._finalizers[of] = finalizer
+
+    def close(self, of: socket.socket) -> None:
+        """Close a socket, and release its port."""
+        try:
+            self._close(of)
+        finally:
+            with suppress(KeyError, TypeError):  # a class of sockets may have no hash
+                self._finalizers.pop(of)()
+
+    def _hold(self, port: int) -> bool:
+        """Lock the file of a port; return whether no other cell holds it."""
+        try:
+            os.makedirs(self._folder, mode=0o700, exist_ok=True)
+            descriptor = os.open(os.path.join(self._folder, str(port)), os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError:
+            return True
+        try:
+            self._flock(descriptor, self._exclusive)
+        except OSError:
+            os.close(descriptor)
+            return False
+        self._descriptors[port] = (descriptor, _identity(descriptor))
+        return True
+
+    def _release(self, port: int) -> None:
+        self._sockets[port] = self._sockets.get(port, 1) - 1
+        if self._sockets[port] <= 0 and port in self._descriptors:
+            descriptor, file = self._descriptors.pop(port)
+            with suppress(OSError):
+                if _identity(descriptor) == file:
+                    os.close(descriptor)
+
+
+def _identity(descriptor: int) -> tuple[int, int]:
+    status = os.fstat(descriptor)
+    return status.st_dev, status.st_ino
 
 
 def _port(of: socket.socket, address: Any) -> int:

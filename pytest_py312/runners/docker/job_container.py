@@ -232,16 +232,18 @@ class JobContainer:
                 failure=job_exit.failure,
             )
         finally:
-            with self._lock:
-                self._was_shared.pop(job_id, None)
-            if job_folder is not None:
-                os.close(job_folder)
-                with contextlib.suppress(
-                    OSError
-                ):  # the spool is deleted already, or files of the job cannot be removed
-                    shutil.rmtree(job_id, dir_fd=spool.folder)
+            self._discard(job_id, spool, job_folder)
             if must_replace and self._policy.exclusive:
                 self.close()
+
+    def _discard(self, job_id: str, spool: JobSpool, job_folder: int | None) -> None:
+        with self._lock:
+            self._was_shared.pop(job_id, None)
+        if job_folder is not None:
+            os.close(job_folder)
+            # the spool is deleted already, or files of the job cannot be removed
+            with contextlib.suppress(OSError):
+                shutil.rmtree(job_id, dir_fd=spool.folder)
 
     def _job_document(self, job: ProbeJob, job_id: str) -> dict[str, Any]:
         variables = cell_variables(job, home=_scratch_of(job_id))
