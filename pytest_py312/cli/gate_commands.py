@@ -20,7 +20,7 @@ from pytest_py312.gate.run.tasks import services_with_files
 from pytest_py312.repository.services.discovery import discover
 from pytest_py312.repository.services.requirements.sources import describe_sources_by_name
 from pytest_py312.repository.services.version_survey import with_all_declarations
-from pytest_py312.runners.interpreters import FingerprintCache, find_local
+from pytest_py312.runners.interpreters import find_installed
 from pytest_py312.runners.runner import CellUnavailable
 
 PIPE_WIDTH = 160
@@ -138,14 +138,11 @@ def _parse_limit(text: str) -> int:
 
 def interpreters(options: argparse.Namespace) -> int:
     """Show which of the plan's Pythons this machine has."""
-    from uv import find_uv_bin
-
     plan = read_plan(options)
-    build_cache = FingerprintCache(_cache_folder(options) / "interpreters")
     lines, missing_count = [], 0
     for interpreter in sorted(plan.interpreters):
         try:
-            build = find_local(interpreter, uv=find_uv_bin(), fetch=False, cache=build_cache)
+            build = find_installed(interpreter, _cache_folder(options))
             lines.append(f"{interpreter!s:<6}{build.version:<10}{build.flags:<10}{build.origin}")
         except CellUnavailable as reason:
             missing_count += 1

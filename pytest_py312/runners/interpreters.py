@@ -152,6 +152,17 @@ def find_local(interpreter: Interpreter, *, uv: str, fetch: bool, cache: "Finger
     return _fetch_with_uv(interpreter, uv, cache)
 
 
+def find_installed(interpreter: Interpreter, cache_folder: Path) -> InterpreterBuild:
+    """Return the best build of ``interpreter`` on this machine; nothing is downloaded.
+
+    :param cache_folder: the folder of all caches.
+    :raises CellUnavailable: none was found.
+    """
+    from uv import find_uv_bin
+
+    return find_local(interpreter, uv=find_uv_bin(), fetch=False, cache=FingerprintCache(cache_folder / "interpreters"))
+
+
 def _fetch_with_uv(interpreter: Interpreter, uv: str, cache: "FingerprintCache") -> InterpreterBuild:
     with PROGRESS.activity("downloading", f"Python {interpreter}"):
         install = process.run([uv, "python", "install", "--no-bin", "--no-config", str(interpreter)], time_limit=600)

@@ -155,13 +155,8 @@ class LocalRunner:
         try:
             return self._run_in(folder, job)
         except OSError as error:
-            return ProbeResult(
-                exit_reason=ExitReason.DISK_FULL if is_disk_full(error) else ExitReason.NOT_STARTED,
-                exit_code=None,
-                seconds=0.0,
-                records=(),
-                failure=f"the cell could not be run in {folder}: {error.strerror or error}",
-            )
+            exit_reason = ExitReason.DISK_FULL if is_disk_full(error) else ExitReason.NOT_STARTED
+            return ProbeResult.not_run(exit_reason, f"the cell could not be run in {folder}: {error.strerror or error}")
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 

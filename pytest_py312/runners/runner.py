@@ -87,6 +87,11 @@ class ProbeResult:
     output_tail: str = ""
     failure: str = ""
 
+    @classmethod
+    def not_run(cls, exit_reason: ExitReason, failure: str, *, seconds: float = 0.0) -> "ProbeResult":
+        """Return the result of a job that could not run, or was lost: without records."""
+        return cls(exit_reason=exit_reason, exit_code=None, seconds=seconds, records=(), failure=failure)
+
 
 class Runner(Protocol):
     """Where cells run. All methods may be called from several threads in parallel."""

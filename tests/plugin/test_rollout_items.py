@@ -215,10 +215,10 @@ def test_a_deployment_does_not_start_the_interpreters_of_the_gate(
 ) -> None:
     """The checks have started them already; only the doctor lists them."""
 
-    def refuse(interpreter: Interpreter, **_: object) -> NoReturn:
+    def refuse(interpreter: Interpreter, _: Path) -> NoReturn:
         pytest.fail(f"starts {interpreter}")
 
-    monkeypatch.setattr(plan_checks, "find_local", refuse)
+    monkeypatch.setattr(plan_checks, "find_installed", refuse)
     stage.run(code=0)
     assert stage.serving() == NEW
 

@@ -23,7 +23,7 @@ from pytest_py312.rollout.metrics.prometheus import run_query, substitute_placeh
 from pytest_py312.rollout.metrics.reading import MetricReading
 from pytest_py312.rollout.preflight.health_rows import HealthRow, HealthStatus
 from pytest_py312.rollout.targets.target import SupportsInspection, Target, TargetError
-from pytest_py312.runners.interpreters import FingerprintCache, find_local
+from pytest_py312.runners.interpreters import find_installed
 from pytest_py312.runners.runner import CellUnavailable
 
 TIMEOUT = 5.0
@@ -164,12 +164,8 @@ def interpreter_rows(context: RolloutContext, target: Target | None) -> Iterator
 
 def _describe_local_interpreter(interpreter: Interpreter) -> str:
     """Describe this machine's installation of an interpreter; empty if it has none."""
-    from uv import find_uv_bin
-
     try:
-        build = find_local(
-            interpreter, uv=find_uv_bin(), fetch=False, cache=FingerprintCache(default_cache_folder() / "interpreters")
-        )
+        build = find_installed(interpreter, default_cache_folder())
     except CellUnavailable:
         return ""
     return f"{build.version}, {build.origin}"

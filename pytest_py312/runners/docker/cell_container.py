@@ -122,7 +122,7 @@ def run_in_own_container(
 def not_started_result(error: Exception, seconds: float) -> ProbeResult:
     """Return the result of a job that could not be started."""
     exit_reason = ExitReason.DISK_FULL if is_disk_full(error) else ExitReason.NOT_STARTED
-    return ProbeResult(exit_reason=exit_reason, exit_code=None, seconds=seconds, records=(), failure=str(error))
+    return ProbeResult.not_run(exit_reason, str(error), seconds=seconds)
 
 
 def write_job_folder(folder: Path, request: dict[str, object]) -> Path:
@@ -199,21 +199,19 @@ class _Container:
 
     def run(self, context: RunContext, image: str, out: Path) -> JobExit:
         if self._closing.is_set():
-            return _cancelled_exit()
+            return cancelled_exit()
         begin = time.monotonic()
         try:
             spec = self._files.place(cell_spec(context, self._job, image=image, out=out))
             if self._closing.is_set():
-                return _cancelled_exit()
+                return cancelled_exit()
             self._launched = self._engine.launch(spec, started=self._ids.append)
             begin = time.monotonic()
             return self._run_to_end(self._launched)
         except EngineRefused as refused:
-            return _cancelled_exit() if self._closing.is_set() else exit_of_refusal(refused, image)
+            return cancelled_exit() if self._closing.is_set() else exit_of_refusal(refused, image)
         except EngineUnavailable as unavailable:
-            if self._closing.is_set():
-                return _cancelled_exit()
-            return exit_of_unavailable(unavailable)
+            return cancelled_exit() if self._closing.is_set() else exit_of_unavailable(unavailable)
         finally:
             self.seconds = time.monotonic() - begin
             for container in self._ids:
@@ -226,7 +224,7 @@ class _Container:
         stopped = self._watch(launched.id)
         state = self._engine.state(launched.id)
         if self._closing.is_set():
-            return _cancelled_exit()
+            return cancelled_exit()
         if state is None:
             return JobExit(reason=ExitReason.KILLED, failure="its container was removed by someone else while it ran")
         if self._files.written(launched.id, ended=True) > OUT_LIMIT:
@@ -262,7 +260,8 @@ class _Container:
         self._engine.wait(container, KILL_LIMIT)
 
 
-def _cancelled_exit() -> JobExit:
+def cancelled_exit() -> JobExit:
+    """Return the exit of a job that was ended with the run."""
     return JobExit(reason=ExitReason.CANCELLED, failure="the run was cancelled")
 
 

@@ -20,7 +20,12 @@ from threading import Event, Lock, Thread
 
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.process import ExitReason
-from pytest_py312.runners.docker.cell_container import JobExit, exit_of_refusal, exit_of_unavailable, not_started_result
+from pytest_py312.runners.docker.cell_container import (
+    cancelled_exit,
+    exit_of_refusal,
+    exit_of_unavailable,
+    not_started_result,
+)
 from pytest_py312.runners.docker.container_specs import (
     ContainerSpec,
     RunContext,
@@ -127,11 +132,8 @@ def failed_result(
     if isinstance(error, OSError | ValueError):
         return not_started_result(error, seconds)
     job_exit = exit_of_refusal(error, image) if isinstance(error, EngineRefused) else exit_of_unavailable(error)
-    if closing.is_set():
-        job_exit = JobExit(reason=ExitReason.CANCELLED, failure="the run was cancelled")
-    return ProbeResult(
-        exit_reason=job_exit.reason, exit_code=None, seconds=seconds, records=(), failure=job_exit.failure
-    )
+    job_exit = cancelled_exit() if closing.is_set() else job_exit
+    return ProbeResult.not_run(job_exit.reason, job_exit.failure, seconds=seconds)
 
 
 class DockerSession:
@@ -176,14 +178,7 @@ class DockerSession:
             self._container.ensure_running(job, parent=self._folder)
             return self._container.run(job)
         except CellUnavailable as unavailable:
-            seconds = time.monotonic() - begin
-            return ProbeResult(
-                exit_reason=ExitReason.NOT_STARTED,
-                exit_code=None,
-                seconds=seconds,
-                records=(),
-                failure=str(unavailable),
-            )
+            return ProbeResult.not_run(ExitReason.NOT_STARTED, str(unavailable), seconds=time.monotonic() - begin)
         except (EngineRefused, EngineUnavailable, OSError, ValueError) as error:
             return failed_result(error, self._image, closing=self._closing, seconds=time.monotonic() - begin)
 

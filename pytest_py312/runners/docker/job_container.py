@@ -26,6 +26,7 @@ from pytest_py312.core.text import format_size
 from pytest_py312.runners.docker.cell_container import (
     OUT_LIMIT,
     JobExit,
+    cancelled_exit,
     exit_of_excess_output,
     exit_of_unavailable,
     folder_size,
@@ -276,7 +277,7 @@ class JobContainer:
                     return exit_of_excess_output()
             pause = min(pause * 1.3, MAX_POLL_INTERVAL)
         if self._closing.is_set():
-            return JobExit(reason=ExitReason.CANCELLED, failure="the run was cancelled")
+            return cancelled_exit()
         return _read_report(job_folder) or self._unexpected_exit()
 
     def _unexpected_exit(self) -> JobExit:

@@ -292,13 +292,13 @@ class DockerRunner:
     def run(self, job: ProbeJob) -> ProbeResult:
         """Run one job in its own container, or in its interpreter's shared one if both plan and job allow that."""
         if self._closing.is_set():
-            return _failed_result(ExitReason.CANCELLED, "the run was cancelled")
+            return ProbeResult.not_run(ExitReason.CANCELLED, "the run was cancelled")
         try:
             image, _ = self._image_and_tools(job.build)
         except CellUnavailable as unavailable:
-            return _failed_result(ExitReason.NOT_STARTED, str(unavailable))
+            return ProbeResult.not_run(ExitReason.NOT_STARTED, str(unavailable))
         except (EngineUnavailable, EngineRefused) as error:
-            return _failed_result(ExitReason.ENGINE_LOST, str(error))
+            return ProbeResult.not_run(ExitReason.ENGINE_LOST, str(error))
         return self._run_in(image, job)
 
     def _run_in(self, image: str, job: ProbeJob) -> ProbeResult:
@@ -310,7 +310,7 @@ class DockerRunner:
                 self._engine, self._context, job, image=image, folder=self._folder, closing=self._closing
             )
         except (EngineUnavailable, EngineRefused) as error:
-            return _failed_result(ExitReason.ENGINE_LOST, str(error))
+            return ProbeResult.not_run(ExitReason.ENGINE_LOST, str(error))
 
     def session(self) -> DockerSession:
         """Open a session: one container for several jobs of one cell, whatever isolation the plan has."""
@@ -363,7 +363,3 @@ class DockerRunner:
         self._engine.remove_run(self._run_id, str(self._owner))
         self._engine.close()
         shutil.rmtree(self._folder, ignore_errors=True)
-
-
-def _failed_result(exit_reason: ExitReason, failure: str) -> ProbeResult:
-    return ProbeResult(exit_reason=exit_reason, exit_code=None, seconds=0.0, records=(), failure=failure)

@@ -175,7 +175,7 @@ def test_interpreters_are_listed_and_missing_ones_explained(
 ) -> None:
     """One line each, in the order of versions; the exit code shows whether all exist."""
 
-    def find(interpreter: Interpreter, **_: object) -> InterpreterBuild:
+    def find(interpreter: Interpreter, _: Path) -> InterpreterBuild:
         if interpreter == Interpreter(3, 10):
             raise CellUnavailable("no Python 3.10 was found on this machine. Get one with `uv python install 3.10`")
         return InterpreterBuild(
@@ -187,7 +187,7 @@ def test_interpreters_are_listed_and_missing_ones_explained(
             flags="pgo",
         )
 
-    monkeypatch.setattr(gate_commands, "find_local", find)
+    monkeypatch.setattr(gate_commands, "find_installed", find)
     argv = ("interpreters", repository, "--cache-dir", tmp_path)
     lines = printed(capsys, *argv, code=1).splitlines()
     assert [line.split()[:2] for line in lines] == [["3.9", "3.9.1"], ["3.10", "missing"], ["3.12", "3.12.1"]]

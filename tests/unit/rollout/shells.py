@@ -141,5 +141,5 @@ def shell_in(root: Path, monkeypatch: pytest.MonkeyPatch, **changes: str) -> She
     shell = Shell(root, **changes)
     monkeypatch.setattr(clock, "boottime", lambda: shell.seconds)
     monkeypatch.setattr(clock, "timestamp", lambda: 1e9 + shell.seconds)
-    monkeypatch.setattr(plan_checks, "find_local", lambda interpreter, **_: build_of(str(interpreter)))
+    monkeypatch.setattr(plan_checks, "find_installed", lambda interpreter, _: build_of(str(interpreter)))
     return shell

@@ -164,12 +164,12 @@ def machine(py312: Shell, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The Pythons of this machine, which a test can change."""
     local_pythons = ["3.9", "3.10", "3.11", "3.12"]
 
-    def find(interpreter: Interpreter, **_: object) -> InterpreterBuild:
+    def find(interpreter: Interpreter, _: Path) -> InterpreterBuild:
         if str(interpreter) not in local_pythons:
             raise CellUnavailable("none")
         return build_of(str(interpreter))
 
-    monkeypatch.setattr("pytest_py312.rollout.preflight.plan_checks.find_local", find)
+    monkeypatch.setattr("pytest_py312.rollout.preflight.plan_checks.find_installed", find)
     return local_pythons
 
 
