@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 import unittest
 from typing import TYPE_CHECKING
@@ -94,7 +93,7 @@ def run_unittest(request: Request, records: Any, probe: Any) -> int:
     _Recording.records, _Recording.probe = records, probe
     _Recording.limit = probe.agent_module("time_limit").TimeLimit(request.get("test_limit", 0), _fail)
     arguments = list(request.get("select") or request["arguments"])
-    warning_recorder = probe.WarningRecorder(os.path.join(request["scratch"], "repository"))
+    warning_recorder = probe.warning_recorder(request)
     warning_recorder.install_filters()
     runner = unittest.TextTestRunner(resultclass=_Recording, verbosity=1)  # type: ignore[arg-type]  # typeshed wants a callable of its protocol
     program = unittest.main(module=None, argv=["python -m unittest", *arguments], testRunner=runner, exit=False)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pytest_py312.runners.agent.probe import WarningRecorder
+from pytest_py312.runners.agent.warning_probe import WarningRecorder
 
 
 @pytest.fixture(autouse=True)
