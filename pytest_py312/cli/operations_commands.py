@@ -187,9 +187,7 @@ def drill(options: argparse.Namespace, context: RolloutContext) -> CommandOutput
     with open_journal(options, context) as journal:
         drill.check_drill_allowed(options.stage, options.env, journal.current_runs(options.env))
         target = context.target()
-        planned = plan_rollout(
-            context, stage=options.stage, environment=options.env, soak_overrides={}, look_up_image_id=target.image_id
-        )
+        planned = plan_rollout(context, stage=options.stage, environment=options.env, look_up_image_id=target.image_id)
         service = drill.choose_service(planned.run, options.service)
         if options.dry_run:
             fault_text = f"then stop {service}" if options.fault == "stop" else "then request a rollback"

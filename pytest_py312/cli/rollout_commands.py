@@ -23,7 +23,6 @@ from pytest_py312.rollout.canary_analysis.soak_status import (
 from pytest_py312.rollout.context import RolloutContext, plan_rollout
 from pytest_py312.rollout.domain import soak_overrides
 from pytest_py312.rollout.domain.acceptance import acceptance_documents, describe_acceptance
-from pytest_py312.rollout.domain.deployment_plan import image_reference, stage_services
 from pytest_py312.rollout.domain.journal import Journal, current_timestamp
 from pytest_py312.rollout.domain.model import StageRun, StageState
 from pytest_py312.rollout.domain.next_act import has_pending_work
@@ -46,17 +45,8 @@ _NOTHING_UNFINISHED = "nothing is unfinished in {}"
 
 def show_plan(options: argparse.Namespace, context: RolloutContext) -> CommandOutput:
     """Show how a stage would be deployed."""
-    settings, fleet = context.settings(), context.fleet()
-    references: dict[str, str] = {}
-    for service in stage_services(context.plan, fleet, options.stage):
-        deploy = settings.deploy_settings_for(stage=options.stage, name=service.name, path=service.path)
-        references[service.name] = image_reference(service, deploy, context.plan.target)
     run = plan_rollout(
-        context,
-        stage=options.stage,
-        environment=options.env,
-        soak_overrides={},
-        look_up_image_id=lambda reference: reference,
+        context, stage=options.stage, environment=options.env, look_up_image_id=lambda reference: reference
     ).run
     if options.json:
         return _runs_document([run]), 0
@@ -64,11 +54,12 @@ def show_plan(options: argparse.Namespace, context: RolloutContext) -> CommandOu
         f"stage {run.stage} in {run.environment}, to Python {run.target}, monitored for {format_duration(run.soak)}:"
     ]
     lines += [
-        f"  {number}. {deployment.service}: container {deployment.spec.container} from {references[deployment.service]}"
+        f"  {number}. {deployment.service}: container {deployment.spec.container} from {deployment.image}"
         for number, deployment in enumerate(run.deployments, start=1)
     ]
     lines += [
-        f"  acceptance tests {tests.name}: {tests.description}" for tests in settings.acceptance_tests_of(run.stage)
+        f"  acceptance tests {tests.name}: {tests.description}"
+        for tests in context.settings().acceptance_tests_of(run.stage)
     ]
     return "\n".join(lines) + "\n", 0
 

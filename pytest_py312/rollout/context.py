@@ -89,8 +89,8 @@ def plan_rollout(
     *,
     stage: int,
     environment: str,
-    soak_overrides: Mapping[str, float],
     look_up_image_id: Callable[[str], str],
+    soak_overrides: Mapping[str, float] | None = None,
 ) -> PlannedRollout:
     """Plan a new run of ``stage`` under a unique name.
 

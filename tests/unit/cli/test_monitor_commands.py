@@ -110,7 +110,7 @@ def test_a_soak_keeps_its_initial_settings(py312: Shell) -> None:
 
 
 def test_options_equal_to_the_plan_change_nothing(py312: Shell) -> None:
-    py312("sample --stage 1 --duration 180 --interval 1m", code=75)
+    assert "stage 1 in test is soaking" in py312("sample --stage 1 --duration 180 --interval 1m", code=75)
 
 
 def test_a_stage_can_be_selected_by_its_services(py312: Shell) -> None:

@@ -109,7 +109,7 @@ def test_two_may_lie_there_where_the_plan_says_so_of_either(
     py312.target.place = A
     py312("deploy --stage 1")
     py312.accept(1)
-    py312("deploy --stage 1 --env prod")
+    assert "stage 1 is soaking" in py312("deploy --stage 1 --env prod")
 
 
 def test_a_target_that_does_not_tell_is_not_held_against_anybody(py312: Shell) -> None:
