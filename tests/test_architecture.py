@@ -37,7 +37,7 @@ ONLY_IN = {
     "websocket": ("rollout.targets.kubernetes.api",),
     "dask": ("gate.cluster.connection", "gate.cluster.worker"),
     "distributed": ("gate.cluster.connection", "gate.cluster.worker"),
-    "pytest": ("plugin.*", "runners.agent.probe", "runners.agent.benchmark_probe"),
+    "pytest": ("plugin.*", "runners.agent.pytest_probe", "runners.agent.benchmark_probe"),
     "_pytest": ("plugin.*",),
     # the docker runner waits for an engine in loops of its own, with time limits that no test may turn back
     "time": ("core.clock", "runners.agent.*", "runners.docker.*", "runners.engines.*"),
@@ -52,8 +52,12 @@ LAZY = frozenset(
 MAY_BE_EAGER = {"sqlite3": ("core.database",)}
 
 SHIPPED = {
-    "runners.agent.probe": {"pytest"},
+    "runners.agent.probe": set[str](),
     "runners.agent.benchmark_probe": {"pytest", "pytest_benchmark"},
+    "runners.agent.import_probe": set[str](),
+    "runners.agent.pytest_probe": {"pytest"},
+    "runners.agent.unittest_probe": set[str](),
+    "runners.agent.warning_probe": set[str](),
     "runners.agent.job_supervisor": set[str](),
     "runners.agent.shared_ports": set[str](),
     "runners.agent.system_packages": set[str](),

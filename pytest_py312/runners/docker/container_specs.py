@@ -27,7 +27,10 @@ OUT = str(HOME / "out")
 RECORDS = f"{OUT}/records.jsonl"
 SPOOL = str(HOME / "spool")
 PROBE = str(HOME / "probe.py")
-PROBE_MODULES = ("benchmark_probe.py", "import_probe.py", "time_limit.py", "unittest_probe.py", "warning_probe.py")
+PROBE_MODULES = (
+    "benchmark_probe.py", "import_probe.py", "pytest_probe.py", "time_limit.py", "unittest_probe.py",
+    "warning_probe.py",
+)  # fmt: skip
 """What the probe imports from its own folder."""
 SUPERVISOR = str(HOME / "job_supervisor.py")
 SUPERVISOR_VARIABLES: Mapping[str, str] = {"HOME": SCRATCH, "USER": "app", "LOGNAME": "app", "LANG": "C.UTF-8"}
