@@ -827,7 +827,7 @@ def test_removed_modules_fail_on_the_target_only(cells: Cells) -> None:
 def test_a_module_that_parses_the_command_line_gets_an_empty_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    from pytest_py312.runners.agent.probe import import_alone
+    from pytest_py312.runners.agent.import_probe import import_alone
 
     (tmp_path / "tool.py").write_text("import argparse\nargparse.ArgumentParser().parse_args()\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
