@@ -34,6 +34,11 @@ class Interpreter:
         return f"{self.major}.{self.minor}"
 
 
+def interpreter_order(interpreter: Interpreter | None) -> tuple[int, int]:
+    """Return what sorts by version. A service as a whole, which has no interpreter, comes first."""
+    return (interpreter.major, interpreter.minor) if interpreter else (0, 0)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Location:
     """A position in a file of the repository. ``line`` and ``column`` count from 1; ``None`` means the whole file."""

@@ -63,12 +63,7 @@ class BlockerView:
 
 def status_by_service(verdict: RunVerdict) -> dict[str, str]:
     """Return ready, blocked, errored or incomplete by the name of the service."""
-    return {
-        **dict.fromkeys(verdict.ready, READY),
-        **dict.fromkeys((name for name, _ in verdict.incomplete), INCOMPLETE),
-        **dict.fromkeys(verdict.errored, ERRORED),
-        **dict.fromkeys(verdict.blocked, BLOCKED),
-    }
+    return {name: of_service.name.lower() for name, of_service in verdict.by_service.items()}
 
 
 # ---- the head

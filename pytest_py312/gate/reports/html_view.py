@@ -7,7 +7,15 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from pytest_py312.core.model.findings import Confidence, Finding, Interpreter, Outcome, Severity, Status
+from pytest_py312.core.model.findings import (
+    Confidence,
+    Finding,
+    Interpreter,
+    Outcome,
+    Severity,
+    Status,
+    interpreter_order,
+)
 from pytest_py312.core.model.fleet import Service
 from pytest_py312.core.model.report import Report
 from pytest_py312.core.text import TerminalFormat, escape_control, escape_terminal, last_lines
@@ -32,10 +40,8 @@ from pytest_py312.gate.reports.results import (
 from pytest_py312.gate.reports.run_verdict import (
     CellState,
     RunVerdict,
-    all_cached,
-    outcomes_by_cell,
-    state_of,
-    table_columns,
+    TableCell,
+    table_rows,
 )
 
 MAX_FINDINGS_PER_SERVICE = 300
@@ -153,12 +159,13 @@ def status_sign(state: CellState, *, calm: bool = False, cached: bool = False, b
     return StatusSign(kind=kind, sign=sign, word=word, order=order, cached=cached, baseline=baseline)
 
 
-def _cell_sign(outcomes: Sequence[Outcome], *, calm: bool, baseline: bool) -> StatusSign:
+def _cell_sign(cell: TableCell, *, calm: bool) -> StatusSign | None:
     """Summarize all checks of a cell; name the checks with the worst result unless all passed."""
-    state = state_of(outcomes)
-    names = sorted({escape_control(outcome.check) for outcome in outcomes if outcome.status.value == state.value})
-    checks = tuple(names) if state in (CellState.FAILED, CellState.ERRORED) else ()
-    sign = status_sign(state, calm=calm, cached=all_cached(outcomes), baseline=baseline)
+    if cell.state is None:
+        return None
+    names = sorted({escape_control(entry.check) for entry in cell.outcomes if entry.status.value == cell.state.value})
+    checks = tuple(names) if cell.state in (CellState.FAILED, CellState.ERRORED) else ()
+    sign = status_sign(cell.state, calm=calm, cached=cell.is_cached, baseline=cell.is_baseline)
     return replace(sign, checks=checks)
 
 
@@ -175,9 +182,7 @@ class _ServiceViews:
 
     def __init__(self, report: Report, verdict: RunVerdict) -> None:
         self._report = report
-        self._columns = table_columns(report)
-        self._cells = outcomes_by_cell(report.outcomes)
-        self._planned = {(cell.service.name, cell.interpreter) for cell in report.cells}
+        self._rows = table_rows(report)
         self._stages = {stage.number: stage for stage in report.plan.stages}
         self._statuses = status_by_service(verdict)
         self._reasons = dict(verdict.incomplete)
@@ -206,7 +211,7 @@ class _ServiceViews:
             status=status,
             status_reason=escape_terminal(self._reasons.get(service.name, "")),
             sign=replace(status_sign(_SERVICE_STATES[status], calm=self._calm), word=STATUS_LABELS[status]),
-            signs=tuple(self._sign(service, interpreter) for interpreter in self._columns),
+            signs=tuple(_cell_sign(cell, calm=self._calm) for cell in self._rows[service.name]),
             checks=tuple(map(escape_control, sorted(not_passed | {result.check for result in findings}))),
             codes=tuple(dict.fromkeys(escape_control(result.finding.code) for result in findings)),
             blocking=sum(result.fails_check for result in findings),
@@ -215,12 +220,6 @@ class _ServiceViews:
             outcomes=tuple(_outcome_view(outcome, self._calm) for outcome in sorted(outcomes, key=_outcome_sort_key)),
             suites=tuple(_suite_views(self._report, service.name)),
         )
-
-    def _sign(self, service: Service, interpreter: Interpreter | None) -> StatusSign | None:
-        outcomes = self._cells.get((service.name, interpreter), ())
-        if not outcomes and (interpreter is None or (service.name, interpreter) not in self._planned):
-            return None
-        return _cell_sign(outcomes, calm=self._calm, baseline=interpreter == service.baseline)
 
 
 def service_views(report: Report, verdict: RunVerdict) -> list[ServiceView]:
@@ -257,7 +256,7 @@ def service_filters(
 
 
 def _outcome_sort_key(outcome: Outcome) -> tuple[object, ...]:
-    return outcome.interpreter is not None, outcome.interpreter or Interpreter(0, 0), outcome.check
+    return interpreter_order(outcome.interpreter), outcome.check
 
 
 def _outcome_view(outcome: Outcome, calm: bool) -> OutcomeView:
@@ -265,7 +264,7 @@ def _outcome_view(outcome: Outcome, calm: bool) -> OutcomeView:
     return OutcomeView(
         check=escape_control(outcome.check),
         interpreter=str(interpreter) if interpreter else "any Python",
-        order=(interpreter.major, interpreter.minor) if interpreter else (0, 0),
+        order=interpreter_order(interpreter),
         sign=status_sign(CellState(outcome.status.value), calm=calm, cached=outcome.cached),
         reason=escape_terminal(outcome.reason) or ("nothing is blocking" if outcome.status is Status.PASSED else ""),
         seconds="cached" if outcome.cached else f"{outcome.seconds:.1f} s",

@@ -7,10 +7,18 @@ even when it is escaped.
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from pytest_py312.core.model.findings import Finding, Interpreter, Location, Outcome, SourceChange, SpecifierChange
+from pytest_py312.core.model.findings import (
+    Finding,
+    Location,
+    Outcome,
+    SourceChange,
+    SpecifierChange,
+    interpreter_order,
+)
 from pytest_py312.core.model.fleet import Cell, Service
 from pytest_py312.core.model.measurements import BenchmarkComparison, InterpreterBuild, PastComparison, SuiteComparison
 from pytest_py312.core.model.plan import Stage, Waiver
@@ -19,7 +27,7 @@ from pytest_py312.core.model.report import Report, RolloutReport
 from pytest_py312.core.model.shards import RunIdentity, ShardPart
 from pytest_py312.core.serialization import content_digest, format_json
 from pytest_py312.gate.reports.results import grouped, service_order
-from pytest_py312.gate.reports.run_verdict import RunVerdict, not_run_reasons, summarize
+from pytest_py312.gate.reports.run_verdict import not_run_reasons, summarize
 
 SCHEMA = 1
 """Version of the document. It is increased only when a name is removed or changes its meaning."""
@@ -50,6 +58,7 @@ def to_document(report: Report) -> dict[str, Any]:
     target = report.plan.target
     not_run = not_run_reasons(report)
     verdict = summarize(report)
+    verdicts, reasons = verdict.by_service, dict(verdict.incomplete)
     return {
         "schema": SCHEMA,
         "target": str(target),
@@ -64,7 +73,7 @@ def to_document(report: Report) -> dict[str, Any]:
             {
                 **_service(service, [str(cell.interpreter) for cell in cells_by_service.get(service.name, ())]),
                 "complete": service.name not in not_run,
-                **_service_verdict(service.name, verdict),
+                **_service_verdict(service.name, verdicts, reasons),
             }
             for service in report.services
         ],
@@ -118,7 +127,7 @@ def _identity(identity: RunIdentity) -> dict[str, Any]:
 
 
 def _outcome_key(outcome: Outcome) -> tuple[object, ...]:
-    return outcome.service, outcome.interpreter or Interpreter(0, 0), outcome.check, outcome.nodeid, outcome.reason
+    return outcome.service, interpreter_order(outcome.interpreter), outcome.check, outcome.nodeid, outcome.reason
 
 
 def _build_key(build: InterpreterBuild) -> tuple[object, ...]:
@@ -137,16 +146,11 @@ def _stage(stage: Stage) -> dict[str, Any]:
     return {"number": stage.number, "name": stage.name, "critical": stage.critical}
 
 
-def _service_verdict(name: str, verdict: RunVerdict) -> dict[str, Any]:
+def _service_verdict(name: str, verdicts: Mapping[str, ServiceVerdict], reasons: Mapping[str, str]) -> dict[str, Any]:
     """Return the verdict on a service; one of which nothing was to be checked is incomplete."""
-    if name in verdict.ready:
-        return {"verdict": ServiceVerdict.READY.value, "incomplete_reason": ""}
-    if name in verdict.blocked:
-        return {"verdict": ServiceVerdict.BLOCKED.value, "incomplete_reason": ""}
-    if name in verdict.errored:
-        return {"verdict": ServiceVerdict.ERRORED.value, "incomplete_reason": ""}
-    reason = dict(verdict.incomplete).get(name, "nothing was checked")
-    return {"verdict": ServiceVerdict.INCOMPLETE.value, "incomplete_reason": reason}
+    verdict = verdicts.get(name, ServiceVerdict.INCOMPLETE)
+    reason = reasons.get(name, "nothing was checked") if verdict is ServiceVerdict.INCOMPLETE else ""
+    return {"verdict": verdict.value, "incomplete_reason": reason}
 
 
 def _service(service: Service, interpreters: list[str]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from pytest_py312.core.model.findings import Interpreter, Outcome, Severity, Status
+from pytest_py312.core.model.findings import Outcome, Severity, Status
 from pytest_py312.core.model.report import Report
 from pytest_py312.core.text import escape_control, escape_markdown, escape_terminal, join_names, markdown_row, pluralize
 from pytest_py312.gate.reports.benchmarks.table import benchmark_rows
@@ -15,7 +15,7 @@ from pytest_py312.gate.reports.results import (
     reported_findings,
     worst_first,
 )
-from pytest_py312.gate.reports.run_verdict import CellState, outcomes_by_cell, state_of, summarize, table_columns
+from pytest_py312.gate.reports.run_verdict import CellState, TableCell, summarize, table_columns, table_rows
 
 SIZE_LIMIT = 1024 * 1024
 """GitHub's limit in bytes for the summary of one step. It does not show a larger summary at all."""
@@ -81,16 +81,14 @@ def _plain(text: str) -> str:
 
 def _readiness_table(report: Report) -> str:
     """Return the table of services and interpreters, with the current interpreter of each service in bold."""
-    states = {key: state_of(outcomes) for key, outcomes in outcomes_by_cell(report.outcomes).items()}
-    columns = table_columns(report)
+    columns, rows = table_columns(report), table_rows(report)
     if not columns:
         return ""
-    planned_cells = {(cell.service.name, cell.interpreter) for cell in report.cells}
     titles = [str(on) if on else "Any Python" for on in columns]
     titles += ["Owner"] if any(service.owners for service in report.services) else []
     lines = [markdown_row(["Service", "Stage", *titles]), markdown_row(["---"] * (2 + len(titles)))]
     for service in report.services:
-        signs = [_cell_text(service.name, on, service.baseline, states, planned_cells) for on in columns]
+        signs = list(map(_cell_text, rows[service.name]))
         signs += [escape_markdown(join_names(service.owners))] * (len(titles) - len(columns))
         lines.append(markdown_row([escape_markdown(escape_control(service.name)), str(service.stage), *signs]))
     return "\n".join([*lines, "", "Bold: the current Python of the service.", ""])
@@ -106,17 +104,10 @@ def _benchmark_section(report: Report) -> str:
     return f"## Benchmarks ({len(lines)})\n\n{table}\n\n{more}A ratio above 1 is slower or uses more.\n"
 
 
-def _cell_text(
-    service: str,
-    interpreter: Interpreter | None,
-    baseline: Interpreter,
-    states: dict[tuple[str, Interpreter | None], CellState],
-    planned_cells: set[tuple[str, Interpreter]],
-) -> str:
-    if (service, interpreter) not in states and (interpreter is None or (service, interpreter) not in planned_cells):
+def _cell_text(cell: TableCell) -> str:
+    if cell.state is None:
         return ""
-    sign = _SIGNS[states.get((service, interpreter), CellState.UNCHECKED)]
-    return f"**{sign}**" if interpreter == baseline else sign
+    return f"**{_SIGNS[cell.state]}**" if cell.is_baseline else _SIGNS[cell.state]
 
 
 def _findings_section(title: str, findings: Sequence[ReportedFinding]) -> str:

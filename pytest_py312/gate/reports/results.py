@@ -12,7 +12,15 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import TypeVar
 
-from pytest_py312.core.model.findings import Finding, Interpreter, Location, Outcome, Severity, Status
+from pytest_py312.core.model.findings import (
+    Finding,
+    Interpreter,
+    Location,
+    Outcome,
+    Severity,
+    Status,
+    interpreter_order,
+)
 from pytest_py312.core.model.report import Report
 from pytest_py312.core.text import StyledLine, TerminalFormat, display_width, escape_control, join_names, pluralize
 
@@ -23,7 +31,20 @@ _SEVERITY_ORDER = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.NOTE: 2}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ReportedFinding:
+class MergedFinding:
+    """A finding that several cells of a service have in common, with the interpreters of these cells."""
+
+    finding: Finding
+    interpreters: tuple[Interpreter, ...]
+
+    @property
+    def interpreter_labels(self) -> str:
+        """Labels such as ``py3.11, py3.12``; empty for a finding about the service as a whole."""
+        return ", ".join(interpreter.label for interpreter in self.interpreters)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReportedFinding(MergedFinding):
     """A finding of a service with the check that made it and the interpreters on which it was made.
 
     ``interpreters`` is empty for a finding about the service as a whole. Where the finding differs between
@@ -34,8 +55,6 @@ class ReportedFinding:
 
     service: str
     check: str
-    finding: Finding
-    interpreters: tuple[Interpreter, ...]
     fails_check: bool
     more_places: tuple[Location | None, ...] = ()
     """Places of further findings that only differ in that, see :func:`merge_places`."""
@@ -46,11 +65,6 @@ class ReportedFinding:
         text = str(self.finding.location) if self.finding.location else ""
         more = f"and {pluralize(len(self.more_places), 'more place')}" if self.more_places else ""
         return f"{text} ({more})" if text and more else text or more
-
-    @property
-    def interpreter_labels(self) -> str:
-        """Labels such as ``py3.11, py3.12``; empty for a finding about the service as a whole."""
-        return ", ".join(interpreter.label for interpreter in self.interpreters)
 
     @property
     def level(self) -> Severity:
@@ -165,7 +179,7 @@ def merge_reasons(outcomes: Iterable[Outcome]) -> list[ReportedReason]:
 
 
 def _merge_group(group: list[tuple[Outcome, Finding, bool]]) -> ReportedFinding:
-    by_interpreter = sorted(group, key=lambda candidate: candidate[0].interpreter or Interpreter(0, 0))
+    by_interpreter = sorted(group, key=lambda candidate: interpreter_order(candidate[0].interpreter))
     fails_check = any(fails_check for *_, fails_check in group)
     outcome, finding, _ = next(candidate for candidate in reversed(by_interpreter) if candidate[2] or not fails_check)
     with_changes = next((other for _, other, _ in reversed(by_interpreter) if other.changes), finding)
@@ -252,7 +266,7 @@ def _sort_outcomes(report: Report, outcomes: Iterable[Outcome]) -> list[Outcome]
     order = service_order(report)
     return sorted(
         outcomes,
-        key=lambda outcome: (order(outcome.service), outcome.interpreter or Interpreter(0, 0), outcome.check),
+        key=lambda outcome: (order(outcome.service), interpreter_order(outcome.interpreter), outcome.check),
     )
 
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 from pytest_py312.core.model.findings import Interpreter, Outcome, Severity, Status
-from pytest_py312.core.model.fleet import Service
+from pytest_py312.core.model.fleet import Cell, Service
+from pytest_py312.core.model.readiness import ServiceVerdict
 from pytest_py312.core.model.report import EXIT_INCONCLUSIVE, Report
 from pytest_py312.core.text import escape_terminal, pluralize
 from pytest_py312.gate.reports.results import grouped, reported_findings
@@ -27,6 +28,19 @@ class CellState(Enum):
     ERRORED = "errored"
     SKIPPED = "skipped"
     UNCHECKED = "unchecked"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TableCell:
+    """A service on one interpreter, or as a whole. ``state`` is ``None`` if there is nothing to check."""
+
+    state: CellState | None
+    outcomes: tuple[Outcome, ...]
+    is_baseline: bool
+
+    @property
+    def is_cached(self) -> bool:
+        return all_cached(self.outcomes)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,6 +83,16 @@ class RunVerdict:
     def proven(self) -> bool:
         problems = self.blocked or self.errored or self.incomplete or self.interrupted or self.objections
         return bool(self.ready) and not problems
+
+    @property
+    def by_service(self) -> dict[str, ServiceVerdict]:
+        """The verdict on each service of which something was to be checked, by its name."""
+        return {
+            **dict.fromkeys(self.ready, ServiceVerdict.READY),
+            **dict.fromkeys((name for name, _ in self.incomplete), ServiceVerdict.INCOMPLETE),
+            **dict.fromkeys(self.errored, ServiceVerdict.ERRORED),
+            **dict.fromkeys(self.blocked, ServiceVerdict.BLOCKED),
+        }
 
     @property
     def sentence(self) -> str:
@@ -138,6 +162,19 @@ def table_columns(report: Report) -> tuple[Interpreter | None, ...]:
     return (*((None,) if has_service_outcomes else ()), *sorted(used))
 
 
+def table_rows(report: Report) -> dict[str, tuple[TableCell, ...]]:
+    """Return the cells of the readiness table by the name of their service, in the order of its columns."""
+    columns, outcomes = table_columns(report), outcomes_by_cell(report.outcomes)
+    planned = {(cell.service.name, cell.interpreter) for cell in report.cells}
+
+    def table_cell(service: Service, column: Interpreter | None) -> TableCell:
+        key = (service.name, column)
+        state = state_of(outcomes.get(key, ())) if key in outcomes or key in planned else None
+        return TableCell(state=state, outcomes=tuple(outcomes.get(key, ())), is_baseline=column == service.baseline)
+
+    return {service.name: tuple(table_cell(service, column) for column in columns) for service in report.services}
+
+
 def state_of(outcomes: Iterable[Outcome]) -> CellState:
     """Return the worst state of ``outcomes``. A passed one outweighs skipped ones."""
     statuses = {outcome.status for outcome in outcomes}
@@ -158,47 +195,39 @@ def summarize(report: Report) -> RunVerdict:
     outcomes = outcomes_by_cell(report.outcomes)
     by_service = grouped(report.outcomes, lambda outcome: outcome.service)
     states = {name: state_of(service_outcomes) for name, service_outcomes in by_service.items()}
-    planned: dict[str, list[Interpreter]] = {}
-    for cell in report.cells:
-        planned.setdefault(cell.service.name, []).append(cell.interpreter)
-    not_run = not_run_reasons(report)
+    planned = grouped(report.cells, lambda cell: cell.service.name)
     services = {service.name: service for service in report.services}
-    findings = reported_findings(report)
-    ready, incomplete = [], []
     names = [name for name in dict.fromkeys([*services, *planned, *states]) if name in planned or name in states]
-    for name in names:
-        if states.get(name) in (CellState.FAILED, CellState.ERRORED):
-            continue
-        reason = _unchecked_reason(name, services.get(name), planned.get(name, ()), outcomes, report)
-        reason = reason or not_run.get(name, "")
-        if reason:
-            incomplete.append((name, reason))
-        else:
-            ready.append(name)
-    on_target = [
-        comparison
-        for comparison in report.comparisons
-        if comparison.target == report.plan.target and comparison.service in ready
-    ]
+    not_run = not_run_reasons(report)
+    reasons = {
+        name: _unchecked_reason(name, services.get(name), planned.get(name, ()), outcomes, report)
+        or not_run.get(name, "")
+        for name in names
+        if states.get(name) not in (CellState.FAILED, CellState.ERRORED)
+    }
+    ready = tuple(name for name, reason in reasons.items() if not reason)
+    findings = reported_findings(report)
+    on_target = [each for each in report.comparisons if each.target == report.plan.target and each.service in ready]
     passed = [
         cell_outcomes
         for (_, interpreter), cell_outcomes in outcomes.items()
         if interpreter and state_of(cell_outcomes) is CellState.PASSED
     ]
+    interrupted = report.exit_status in _INTERRUPTED_EXIT_CODES
     return RunVerdict(
         target=report.plan.target,
-        ready=tuple(ready),
+        ready=ready,
         blocked=tuple(name for name in names if states.get(name) is CellState.FAILED),
         errored=tuple(name for name in names if states.get(name) is CellState.ERRORED),
-        incomplete=tuple(incomplete),
+        incomplete=tuple((name, reason) for name, reason in reasons.items() if reason),
         without_suite=tuple(name for name in ready if name in services and services[name].suite is None),
         checked_cells=len(passed),
         cached_cells=sum(map(all_cached, passed)),
         anything_checked=any(outcome.status is not Status.SKIPPED for outcome in report.outcomes),
         skipped_checks=sum(outcome.status is Status.SKIPPED for outcome in report.outcomes),
-        interrupted=report.exit_status in _INTERRUPTED_EXIT_CODES,
+        interrupted=interrupted,
         end_signal=report.end_signal,
-        complete=not report.cut_short and not report.not_run and report.exit_status not in _INTERRUPTED_EXIT_CODES,
+        complete=not (report.cut_short or report.not_run or interrupted),
         judged=sum(name not in not_run for name in names),
         services=len(names),
         known_findings=sum(result.finding.known for result in findings),
@@ -211,7 +240,7 @@ def summarize(report: Report) -> RunVerdict:
 
 
 def _unchecked_reason(
-    name: str, service: Service | None, planned: Sequence[Interpreter], outcomes: OutcomesByCell, report: Report
+    name: str, service: Service | None, planned: Sequence[Cell], outcomes: OutcomesByCell, report: Report
 ) -> str:
     """Return why a service without a failure is not ready; empty if it is ready."""
     target = report.plan.target
@@ -229,7 +258,7 @@ def _unchecked_reason(
     missing_checks = [check for check in report.checks if check not in checked_names]
     if missing_checks:
         return f"not checked on {target}: {', '.join(missing_checks)}"
-    unchecked = [interpreter for interpreter in planned if not outcomes.get((name, interpreter))]
+    unchecked = [cell.interpreter for cell in planned if (name, cell.interpreter) not in outcomes]
     if unchecked:
         return f"nothing was checked on {', '.join(map(str, sorted(unchecked)))}"
     return ""
@@ -237,7 +266,8 @@ def _unchecked_reason(
 
 def not_run_reasons(report: Report) -> dict[str, str]:
     """Return the services of which something that was to be run was not, and what."""
-    labels: dict[str, list[str]] = {}
-    for name, interpreter, check in report.not_run:
-        labels.setdefault(name, []).append(f"{check} on {interpreter}" if interpreter else check)
-    return {name: f"not run: {', '.join(items)}" for name, items in labels.items()}
+    labels = {
+        service: [f"{check} on {interpreter}" if interpreter else check for _, interpreter, check in keys]
+        for service, keys in grouped(report.not_run, lambda key: key[0]).items()
+    }
+    return {service: f"not run: {', '.join(items)}" for service, items in labels.items()}

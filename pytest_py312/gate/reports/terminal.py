@@ -4,7 +4,7 @@ The sections of the summary follow the questions of a reader: the readiness tabl
 why, what could not be checked, what else is worth knowing, and one closing sentence with the verdict.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
@@ -27,21 +27,19 @@ from pytest_py312.core.text import (
     truncate,
 )
 from pytest_py312.gate.reports.benchmarks.table import benchmark_lines
-from pytest_py312.gate.reports.results import describe_lowering, failure_findings, grouped
+from pytest_py312.gate.reports.results import MergedFinding, describe_lowering, failure_findings, grouped
 from pytest_py312.gate.reports.run_verdict import (
     CellState,
-    OutcomesByCell,
     RunVerdict,
-    all_cached,
-    outcomes_by_cell,
-    state_of,
+    TableCell,
     summarize,
     table_columns,
+    table_rows,
 )
 from pytest_py312.gate.reports.terminal_findings import (
-    MergedFinding,
     blocking_section,
     errored_section,
+    hidden_count_lines,
     merge_for_display,
 )
 
@@ -100,12 +98,9 @@ def _verdict_style(verdict: RunVerdict) -> str:
 def _incomplete_section(verdict: RunVerdict, page: TerminalFormat) -> list[StyledLine]:
     if not verdict.anything_checked:
         return []
-    by_reason: dict[str, list[str]] = {}
-    for service, reason in verdict.incomplete:
-        by_reason.setdefault(reason, []).append(service)
-    lines = [page.styled_line(("Incomplete", "bold"))] if by_reason else []
-    for reason, services in by_reason.items():
-        lines += page.paragraph(("  ", ""), f"{reason}: {join_names(services)}")
+    lines = [page.styled_line(("Incomplete", "bold"))] if verdict.incomplete else []
+    for reason, entries in grouped(verdict.incomplete, lambda entry: entry[1]).items():
+        lines += page.paragraph(("  ", ""), f"{reason}: {join_names([service for service, _ in entries])}")
     return lines
 
 
@@ -134,13 +129,11 @@ def _non_blocking_section(report: Report, page: TerminalFormat) -> list[StyledLi
         pluralize(len(texts), kind) if kind in nouns else f"{len(texts)} {kind}" for kind, texts in kinds if texts
     )
     lines = [page.styled_line(("Non-blocking", "bold"), (f" ({numbers})", ""))]
-    limit = len(entries) if page.verbosity >= 1 else _MAX_NON_BLOCKING_LINES
-    indent = max(len(kind) for kind, _ in entries[:limit])
-    for kind, text in entries[:limit]:
+    visible = entries if page.verbosity >= 1 else entries[:_MAX_NON_BLOCKING_LINES]
+    indent = max(len(kind) for kind, _ in visible)
+    for kind, text in visible:
         lines += page.paragraph((f"  {kind:<{indent}}  ", "yellow"), text)
-    if len(entries) > limit:
-        lines.append(page.styled_line((f"  and {len(entries) - limit} more, see -v", "dim")))
-    return lines
+    return lines + hidden_count_lines(len(entries) - len(visible), 2, page)
 
 
 def _tests_in_comparisons(report: Report) -> frozenset[tuple[str, str]]:
@@ -154,26 +147,27 @@ def _tests_in_comparisons(report: Report) -> frozenset[tuple[str, str]]:
 
 def _failing_on_both_lines(report: Report) -> list[str]:
     texts = []
-    for service, comparisons in _comparisons_by_service(report).items():
-        tests = sorted({test for comparison in comparisons for test in comparison.failing_on_both})
-        if tests:
-            verb = "fails" if len(tests) == 1 else "fail"
-            also = f"{pluralize(len(tests), 'test')} also {verb} on {comparisons[0].baseline}"
-            texts.append(f"{escape_control(service)}: {also}: {join_names(tests)}")
+    for comparison, tests in _tests_by_service(report, lambda comparison: comparison.failing_on_both):
+        verb = "fails" if len(tests) == 1 else "fail"
+        also = f"{pluralize(len(tests), 'test')} also {verb} on {comparison.baseline}"
+        texts.append(f"{escape_control(comparison.service)}: {also}: {join_names(tests)}")
     return texts
 
 
 def _flaky_lines(report: Report) -> list[str]:
-    texts = []
-    for service, comparisons in _comparisons_by_service(report).items():
-        tests = sorted({test for comparison in comparisons for test in comparison.flaky})
-        if tests:
-            texts.append(f"{escape_control(service)}: {pluralize(len(tests), 'flaky test')}: {join_names(tests)}")
-    return texts
+    return [
+        f"{escape_control(comparison.service)}: {pluralize(len(tests), 'flaky test')}: {join_names(tests)}"
+        for comparison, tests in _tests_by_service(report, lambda comparison: comparison.flaky)
+    ]
 
 
-def _comparisons_by_service(report: Report) -> dict[str, list[SuiteComparison]]:
-    return grouped(report.comparisons, lambda comparison: comparison.service)
+def _tests_by_service(
+    report: Report, tests_of: Callable[[SuiteComparison], Iterable[str]]
+) -> Iterator[tuple[SuiteComparison, list[str]]]:
+    """Yield the first comparison of each service that has such tests in one, and all of these tests."""
+    for comparisons in grouped(report.comparisons, lambda comparison: comparison.service).values():
+        if tests := sorted({test for comparison in comparisons for test in tests_of(comparison)}):
+            yield comparisons[0], tests
 
 
 def _has_open_severity(severity: Severity) -> Callable[[Finding], bool]:
@@ -251,13 +245,11 @@ def _describe_expiry(waiver: Waiver, days: int) -> str:
 
 
 def _assumptions_section(report: Report, page: TerminalFormat) -> list[StyledLine]:
-    limit = len(report.assumptions) if page.verbosity >= 1 else _MAX_ASSUMPTIONS
+    visible = report.assumptions if page.verbosity >= 1 else report.assumptions[:_MAX_ASSUMPTIONS]
     lines = [page.styled_line(("Assumptions", "bold"))] if report.assumptions else []
-    for assumption in report.assumptions[:limit]:
+    for assumption in visible:
         lines += page.paragraph(("  ", ""), escape_terminal(assumption))
-    if len(report.assumptions) > limit:
-        lines.append(page.styled_line((f"  and {len(report.assumptions) - limit} more, see -v", "dim")))
-    return lines
+    return lines + hidden_count_lines(len(report.assumptions) - len(visible), 2, page)
 
 
 def _plugin_section(section: ReportSection, page: TerminalFormat) -> list[StyledLine]:
@@ -288,68 +280,41 @@ _SIGNS = {
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _CellSign:
-    """An entry of the table. ``state`` is ``None`` if there is nothing to check."""
-
-    state: CellState | None
-    cached: bool = False
-    baseline: bool = False
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class _Row:
     service: Service
-    signs: tuple[_CellSign, ...]
+    cells: tuple[TableCell, ...]
 
     @property
     def is_all_ok(self) -> bool:
-        return all(sign.state in (None, CellState.PASSED) for sign in self.signs)
+        return all(cell.state in (None, CellState.PASSED) for cell in self.cells)
 
 
 def readiness_table(report: Report, page: TerminalFormat) -> list[StyledLine]:
     """Return the table: one row per service, grouped by stage; one column per interpreter and one for the service as a
     whole.
     """
-    headings = table_columns(report)
-    outcomes = outcomes_by_cell(report.outcomes)
-    planned_cells = {(cell.service.name, cell.interpreter) for cell in report.cells}
-    participants = {name for name, _ in planned_cells} | {name for name, _ in outcomes}
+    cells = table_rows(report)
+    participants = {cell.service.name for cell in report.cells} | {outcome.service for outcome in report.outcomes}
     rows = [
-        _Row(
-            service=service, signs=tuple(_cell_sign(service, heading, outcomes, planned_cells) for heading in headings)
-        )
-        for service in report.services
-        if service.name in participants
+        _Row(service=service, cells=cells[service.name]) for service in report.services if service.name in participants
     ]
     if not rows:
         return []
     visible_rows = rows
     if len(rows) > MANY_SERVICES and page.verbosity < 1:
         visible_rows = [row for row in rows if not row.is_all_ok]
-    lines = _render_rows(report, page, headings, visible_rows) if visible_rows else []
+    lines = _render_rows(report, page, visible_rows) if visible_rows else []
     if len(visible_rows) < len(rows):
         hidden_count = pluralize(len(rows) - len(visible_rows), "more service" if visible_rows else "service")
         lines.append(page.styled_line((f"{_INDENT}{hidden_count}: all ok", "green")))
-    legend = _legend(page, [sign for row in visible_rows for sign in row.signs])
+    legend = _legend(page, [cell for row in visible_rows for cell in row.cells])
     return [*lines, *([page.styled_line((_INDENT + legend, "dim"))] if legend else [])]
 
 
-def _cell_sign(
-    service: Service, heading: Interpreter | None, outcomes: OutcomesByCell, planned_cells: set[tuple[str, Interpreter]]
-) -> _CellSign:
-    cell_outcomes = outcomes.get((service.name, heading), ())
-    baseline = heading == service.baseline
-    if not cell_outcomes and (heading is None or (service.name, heading) not in planned_cells):
-        return _CellSign(state=None, baseline=baseline)
-    state = state_of(cell_outcomes)
-    return _CellSign(state=state, cached=all_cached(cell_outcomes), baseline=baseline)
-
-
-def _render_rows(
-    report: Report, page: TerminalFormat, headings: Sequence[Interpreter | None], rows: Sequence[_Row]
-) -> list[StyledLine]:
+def _render_rows(report: Report, page: TerminalFormat, rows: Sequence[_Row]) -> list[StyledLine]:
+    headings = table_columns(report)
     names = [page.to_encodable(escape_control(row.service.name)) for row in rows]
-    widths = [_column_width(heading) for heading in headings]
+    widths = [_SIGN_WIDTH if heading else max(_SIGN_WIDTH, 1 + len(_WHOLE_HEADING)) for heading in headings]
     available = page.width - len(_INDENT) - sum(widths) - len(widths) * _GAP
     width = min(max(map(display_width, names)), max(available, _MIN_NAME_WIDTH))
     titles = [str(heading) if heading else _WHOLE_HEADING for heading in headings]
@@ -369,7 +334,7 @@ def _render_rows(
             lines.append(page.styled_line((title, "bold"), (" (critical)" if stage and stage.critical else "", "")))
         current = number
         label = pad(shorten_middle(name, width, page.ellipsis), width)
-        pieces = _sign_pieces(page, row.signs, widths)
+        pieces = _sign_pieces(page, row.cells, widths)
         if row.service.owners and owner_width >= _MIN_OWNER_WIDTH:
             owner = page.to_encodable(escape_control(", ".join(row.service.owners)))
             used = sum(display_width(text) for text, _ in pieces)
@@ -378,36 +343,33 @@ def _render_rows(
     return lines
 
 
-def _column_width(heading: Interpreter | None) -> int:
-    return _SIGN_WIDTH if heading else max(_SIGN_WIDTH, 1 + len(_WHOLE_HEADING))
-
-
-def _sign_pieces(page: TerminalFormat, signs: Sequence[_CellSign], widths: Sequence[int]) -> list[tuple[str, str]]:
+def _sign_pieces(page: TerminalFormat, cells: Sequence[TableCell], widths: Sequence[int]) -> list[tuple[str, str]]:
     pieces: list[tuple[str, str]] = []
     pending = ""  # spaces after a word, written only if another word follows
-    for sign, width in zip(signs, widths, strict=True):
-        word, style = _sign_text(page, sign)
-        opening, closing = "[]" if sign.baseline else (" ", "")
+    for cell, width in zip(cells, widths, strict=True):
+        word, style = _sign_text(page, cell)
+        opening, closing = "[]" if cell.is_baseline else (" ", "")
         pieces += [(pending + " " * _GAP + opening, ""), (word, style), (closing, "")]
         pending = " " * (width - 1 - len(word) - len(closing))
     return pieces
 
 
-def _sign_text(page: TerminalFormat, sign: _CellSign) -> tuple[str, str]:
-    if sign.state is None:
-        return "·" if page.unicode else ".", "dim"
-    word, style = _SIGNS[sign.state]
-    return (word + "*", style) if sign.cached else (word, style)
+def _sign_text(page: TerminalFormat, cell: TableCell) -> tuple[str, str]:
+    if cell.state is None:
+        return _sign_of_nothing(page), "dim"
+    word, style = _SIGNS[cell.state]
+    return (word + "*", style) if cell.is_cached else (word, style)
 
 
-def _legend(page: TerminalFormat, signs: Sequence[_CellSign]) -> str:
+def _sign_of_nothing(page: TerminalFormat) -> str:
+    return "·" if page.unicode else "."
+
+
+def _legend(page: TerminalFormat, cells: Sequence[TableCell]) -> str:
     entries = (
-        ("[ ] current Python", any(sign.baseline for sign in signs)),
-        ("* cached", any(sign.cached for sign in signs)),
-        ("? not checked", any(sign.state is CellState.UNCHECKED for sign in signs)),
-        (
-            f"{_sign_text(page, _CellSign(state=None))[0]} not part of this run",
-            any(sign.state is None for sign in signs),
-        ),
+        ("[ ] current Python", any(cell.is_baseline for cell in cells)),
+        ("* cached", any(cell.is_cached for cell in cells)),
+        ("? not checked", any(cell.state is CellState.UNCHECKED for cell in cells)),
+        (f"{_sign_of_nothing(page)} not part of this run", any(cell.state is None for cell in cells)),
     )
     return "   ".join(text for text, applies in entries if applies)

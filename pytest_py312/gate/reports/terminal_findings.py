@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from pytest_py312.core.model.findings import Confidence, Finding, Interpreter, Outcome, Status
+from pytest_py312.core.model.findings import Confidence, Finding, Interpreter, Outcome, Status, interpreter_order
 from pytest_py312.core.model.report import Report
 from pytest_py312.core.text import (
     StyledLine,
@@ -19,6 +19,7 @@ from pytest_py312.core.text import (
     shorten_middle,
 )
 from pytest_py312.gate.reports.results import (
+    MergedFinding,
     failure_findings,
     grouped,
     merge_reasons,
@@ -41,24 +42,10 @@ _ITEM_FORMAT = TerminalFormat(
 _MAX_NAMES = 5
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class MergedFinding:
-    """A finding that several cells of a service have in common, with the interpreters of these cells."""
-
-    finding: Finding
-    interpreters: tuple[Interpreter, ...]
-
-    @property
-    def interpreter_labels(self) -> str:
-        """Labels such as ``py3.11, py3.12``; empty for a finding about the service as a whole."""
-        return ", ".join(interpreter.label for interpreter in self.interpreters)
-
-
 def merge_findings(pairs: Iterable[tuple[Interpreter | None, Finding]]) -> list[MergedFinding]:
     """Merge findings with the same text. The evidence is that of the newest interpreter."""
     groups: dict[tuple[object, ...], tuple[Finding, set[Interpreter]]] = {}
-    # Interpreter(3, 0) stands for none, which is older than all
-    for interpreter, finding in sorted(pairs, key=lambda pair: (pair[0] is not None, pair[0] or Interpreter(3, 0))):
+    for interpreter, finding in sorted(pairs, key=lambda pair: interpreter_order(pair[0])):
         key = (finding.code, finding.message, finding.location, finding.names, finding.remedy, finding.severity)
         _, interpreters = groups.get(key, (finding, set()))
         groups[key] = (finding, interpreters | ({interpreter} if interpreter else set()))
@@ -198,7 +185,7 @@ def errored_section(report: Report, page: TerminalFormat) -> list[StyledLine]:
         visible = findings if page.verbosity >= 1 else findings[:MAX_FINDINGS]
         for merged_finding in visible:
             lines += _finding_lines(merged_finding, (), {}, page)
-        lines += _hidden_count_lines(len(findings) - len(visible), page)
+        lines += hidden_count_lines(len(findings) - len(visible), 4, page)
     return lines
 
 
@@ -208,7 +195,7 @@ def _group_by_check(report: Report, status: Status) -> list[list[Outcome]]:
     chosen = (outcome for outcome in report.outcomes if outcome.status is status)
     groups = grouped(chosen, lambda outcome: (outcome.service, outcome.check))
     ordered = sorted(groups.values(), key=lambda group: order(group[0].service))
-    return [sorted(group, key=lambda outcome: outcome.interpreter or Interpreter(3, 0)) for group in ordered]
+    return [sorted(group, key=lambda outcome: interpreter_order(outcome.interpreter)) for group in ordered]
 
 
 def _first_failing(report: Report) -> dict[str, dict[str, Interpreter]]:
@@ -242,7 +229,7 @@ def _check_section(
     visible = [key for key in own if key not in cut]
     for key in visible:
         lines += _finding_lines(own[key], failed_interpreters, first_bad, page, list(places[key].values())[1:])
-    lines += _hidden_count_lines(len(own) - len(visible), page)
+    lines += hidden_count_lines(len(own) - len(visible), 4, page)
     heading = _check_heading("  " + node_id(check.outcomes[-1], paths), failed_interpreters, page)
     return [*heading, *lines] if lines or not check.findings else []
 
@@ -263,8 +250,9 @@ def _repeats_finding(outcome: Outcome) -> bool:
     return any(outcome.reason.startswith(message) for message in messages)
 
 
-def _hidden_count_lines(hidden: int, page: TerminalFormat) -> list[StyledLine]:
-    return [page.styled_line((f"    and {hidden} more, see -v", "dim"))] if hidden else []
+def hidden_count_lines(hidden: int, indent: int, page: TerminalFormat) -> list[StyledLine]:
+    """Return the line with the number of entries that are left out without ``-v``; none if it is 0."""
+    return [page.styled_line((f"{' ' * indent}and {hidden} more, see -v", "dim"))] if hidden else []
 
 
 def _finding_lines(

@@ -10,7 +10,7 @@ from itertools import chain
 from pathlib import Path
 
 from pytest_py312.core.errors import Py312Error
-from pytest_py312.core.model.findings import Interpreter, Outcome, Status
+from pytest_py312.core.model.findings import Interpreter, Outcome, Status, interpreter_order
 from pytest_py312.core.model.fleet import Cell
 from pytest_py312.core.model.measurements import BenchmarkComparison, InterpreterBuild, SuiteComparison
 from pytest_py312.core.model.report import EXIT_INCONCLUSIVE, Report
@@ -97,9 +97,9 @@ def _merged_report(documents: Sequence[ShardDocument], root: Path) -> Report:
     checks = {name: index for index, name in enumerate(first.checks)}
 
     def outcome_key(outcome: Outcome) -> tuple[object, ...]:
-        interpreter = outcome.interpreter or Interpreter(0, 0)
         is_last = outcome.check == _LAST_CHECK
-        return is_last, order[outcome.service], interpreter, checks.get(outcome.check, len(checks))
+        number = checks.get(outcome.check, len(checks))
+        return is_last, order[outcome.service], interpreter_order(outcome.interpreter), number
 
     def place(entry: SuiteComparison | BenchmarkComparison) -> int:
         return order[entry.service]
