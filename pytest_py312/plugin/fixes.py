@@ -63,16 +63,14 @@ PlanMoves = Callable[[Sequence[Outcome], Sequence[FileChange]], MigrationPlan]
 """Plans the migration of services that a run found ready, on top of other changes."""
 
 
-def _all_changes(outcomes: Iterable[Outcome]) -> Iterator[SpecifierChange | SourceChange]:
-    for outcome in outcomes:
-        for finding in outcome.findings:
-            if not finding.waived:
-                yield from finding.changes
+def _unwaived(outcomes: Iterable[Outcome]) -> Iterator[Finding]:
+    return (finding for outcome in outcomes for finding in outcome.findings if not finding.waived)
 
 
 def specifier_changes(outcomes: Iterable[Outcome]) -> tuple[SpecifierChange, ...]:
     """Return all changes of requirements without duplicates: a file that several services share is changed once."""
-    return tuple(dict.fromkeys(change for change in _all_changes(outcomes) if isinstance(change, SpecifierChange)))
+    changes = (change for finding in _unwaived(outcomes) for change in finding.changes)
+    return tuple(dict.fromkeys(change for change in changes if isinstance(change, SpecifierChange)))
 
 
 def source_changes(outcomes: Iterable[Outcome], utc: str = "") -> tuple[SourceChange, ...]:
@@ -88,16 +86,15 @@ def _wanted_source_changes(outcomes: Iterable[Outcome]) -> Iterator[SourceChange
     request that is about the Python. Times in UTC have an option of their own. Vendored code is not the service's
     to change: its next copy undoes that.
     """
-    for outcome in outcomes:
-        for finding in outcome.findings:
-            if needs_trial(finding):
+    for finding in _unwaived(outcomes):
+        if needs_trial(finding):
+            continue
+        blocks = finding.severity is Severity.ERROR or finding.code in (COMPILER_WARNING, *REMOVED_NAMES)
+        for change in finding.changes:
+            if not isinstance(change, SourceChange) or is_kept_as_it_is(change.path):
                 continue
-            blocks = finding.severity is Severity.ERROR or finding.code in (COMPILER_WARNING, *REMOVED_NAMES)
-            for change in () if finding.waived else finding.changes:
-                if not isinstance(change, SourceChange) or is_kept_as_it_is(change.path):
-                    continue
-                if blocks or change.old in UTC_REPLACEMENTS:
-                    yield change
+            if blocks or change.old in UTC_REPLACEMENTS:
+                yield change
 
 
 def requirement_comments(outcomes: Iterable[Outcome], target: Interpreter) -> Iterator[RequirementComment]:
@@ -184,20 +181,66 @@ class FixSession:
             session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
 
     def _finish(self, session: pytest.Session, outcomes: Sequence[Outcome]) -> None:
-        options = self._options
+        fix = self._options.fix
+        plan, moves = self._planned(outcomes)
+        self._show_diff(plan, moves)
+        self._show_remarks(plan, moves)
+        stale = self._stale_locks(plan, outcomes)
+        if not fix:
+            self._name_later_locks(plan, moves, {job.path for job in stale})
+        if not plan.changes and not stale:
+            self._add_line("nothing to change: there is no known fix for any finding")
+        elif not fix and plan.changes:
+            self._add_line(self._announcement(moves))
+        elif plan.changes and not self._write(session, plan):
+            return
+        written = {change.path for change in plan.changes} if fix else set()
+        regenerated = (
+            self._update_locks(stale) if asks_for_lock_updates(session.config) else self._name_stale_locks(stale)
+        )
+        changes = self._made_changes(plan, outcomes, written, regenerated)
+        migrated = set(moves.migrated) if written else set()
+        if changes or regenerated or migrated:  # comments alone need no second run
+            self._rerun_gate(session, changes, regenerated, migrated)
+
+    def _planned(self, outcomes: Sequence[Outcome]) -> tuple[ChangeSet, MigrationPlan]:
+        """Return the changes that the interpreters confirm, with those of versions, and the plan of the latter."""
         with_suite = {outcome.service for outcome in outcomes if outcome.check == SuiteCheck.name}
         tested = [outcome for outcome in outcomes if outcome.service in with_suite]
         self._tried = (
             *confirmed_assertions(self._root, tested, self._try_file),
             *confirmed_resources(self._root, tested, lambda service, files: self._try_file(service, "", files)),
         )
+        options = self._options
         plan = plan_fixes(
             self._root, outcomes, target=self._target, annotate=options.annotate, utc=options.utc, tried=self._tried
         )
-        plan = self._verified(plan, outcomes)
+        verification = verify_source(plan, outcomes, self._source_changes(outcomes), self._judges)
+        for doubt in verification.doubts:
+            self._add_line(doubt, is_error=True)
+        plan = verification.plan
         moves = self._plan_moves(outcomes, plan.changes)
-        plan = replace(plan, changes=merge_changes(plan.changes, moves.changes))
-        self._show_diff(plan, moves)
+        return replace(plan, changes=merge_changes(plan.changes, moves.changes)), moves
+
+    def _source_changes(self, outcomes: Sequence[Outcome]) -> tuple[SourceChange, ...]:
+        return (*source_changes(outcomes, self._options.utc), *self._tried)
+
+    def _made_changes(
+        self, plan: ChangeSet, outcomes: Sequence[Outcome], written: Set[str], regenerated: Set[str]
+    ) -> list[SpecifierChange | SourceChange]:
+        """Return the changes in files that were written or regenerated."""
+        refused = {(edit.path, edit.old) for refusal in plan.refusals if isinstance(edit := refusal.edit, SourceChange)}
+        return [
+            *(change for change in specifier_changes(outcomes) if change.path in written | regenerated),
+            *(
+                change
+                for change in self._source_changes(outcomes)
+                if change.path in written and (change.path, change.old) not in refused
+            ),
+        ]
+
+    def _show_remarks(self, plan: ChangeSet, moves: MigrationPlan) -> None:
+        """Say what is removed, what is advised, and what is not changed."""
         for change in self._tried:
             if change.new == REMOVED:
                 reason = (
@@ -210,31 +253,6 @@ class FixSession:
             self._add_line(advice)
         for refusal in plan.refusals:
             self._add_line(f"not changed: {refusal}", is_error=True)
-        stale = self._stale_locks(plan, outcomes)
-        if not options.fix:
-            self._name_later_locks(plan, moves, {job.path for job in stale})
-        if not plan.changes and not stale:
-            self._add_line("nothing to change: there is no known fix for any finding")
-        elif not options.fix and plan.changes:
-            self._add_line(self._announcement(moves))
-        elif plan.changes and not self._write(session, plan):
-            return
-        written = {change.path for change in plan.changes} if options.fix else set()
-        regenerated = (
-            self._update_locks(stale) if asks_for_lock_updates(session.config) else self._name_stale_locks(stale)
-        )
-        changes: list[SpecifierChange | SourceChange] = [
-            change for change in specifier_changes(outcomes) if change.path in written | regenerated
-        ]
-        refused = {(edit.path, edit.old) for refusal in plan.refusals if isinstance(edit := refusal.edit, SourceChange)}
-        changes += [
-            change
-            for change in (*source_changes(outcomes, options.utc), *self._tried)
-            if change.path in written and (change.path, change.old) not in refused
-        ]
-        migrated = set(moves.migrated) if written else set()
-        if changes or regenerated or migrated:  # comments alone need no second run
-            self._rerun_gate(session, changes, regenerated, migrated)
 
     def _show_diff(self, plan: ChangeSet, moves: MigrationPlan) -> None:
         """Show the diff, below comment lines (which ``git apply`` and ``patch`` skip) about what is not proven."""
@@ -252,29 +270,21 @@ class FixSession:
             f"{list_names(names, _MAX_NAMES)}"
         )
 
-    def _verified(self, plan: ChangeSet, outcomes: Sequence[Outcome]) -> ChangeSet:
-        """Return ``plan`` with the source changes that the interpreters confirm."""
-        changes = (*source_changes(outcomes, self._options.utc), *self._tried)
-        verification = verify_source(plan, outcomes, changes, self._judges)
-        for doubt in verification.doubts:
-            self._add_line(doubt, is_error=True)
-        return verification.plan
-
     def _stale_locks(self, plan: ChangeSet, outcomes: Sequence[Outcome]) -> tuple[LockUpdate, ...]:
         """Return what has to be regenerated: because of written changes, or because it was stale before."""
         written = plan.changes if self._options.fix else ()
-        findings = [finding for outcome in outcomes for finding in outcome.findings if not finding.waived]
         compiled = redirect_to_sources(self._root, specifier_changes(outcomes))[1]
-        return plan_lock_updates(self._root, written, findings, compiled)
+        return plan_lock_updates(self._root, written, _unwaived(outcomes), compiled)
 
     def _name_stale_locks(self, stale: Sequence[LockUpdate]) -> set[str]:
         for job in stale:
-            self._add_line(
-                f"{job.path} has to be regenerated manually: {job.unavailable_reason}"
-                if job.unavailable_reason
-                else str(job)
-            )
+            self._name_lock(job)
         return set()
+
+    def _name_lock(self, job: LockUpdate, when: str = "") -> None:
+        """Name a file that has to be regenerated, with the command if there is one."""
+        manually = f"{job.path} has to be regenerated manually: {job.unavailable_reason}"
+        self._add_line(manually if job.unavailable_reason else f"{job}{when}")
 
     def _name_later_locks(self, plan: ChangeSet, moves: MigrationPlan, named_paths: Set[str]) -> None:
         """Name what has to be regenerated once the shown changes are made."""
@@ -284,10 +294,7 @@ class FixSession:
         outdated = [file for file in moves.outdated[:_MAX_LOCKS] if file.path not in named_paths]
         outdated = [file for file in outdated if not is_same_for(self._root, file, self._target)]
         for job in plan_lock_updates(self._root, (), (), dict.fromkeys(outdated, ())):
-            if job.unavailable_reason:
-                self._add_line(f"{job.path} has to be regenerated manually: {job.unavailable_reason}")
-            else:
-                self._add_line(f"{job} with Python {self._target} after these changes")
+            self._name_lock(job, f" with Python {self._target} after these changes")
 
     def _update_locks(self, stale: Sequence[LockUpdate]) -> set[str]:
         """Regenerate stale lock files; return the paths of those that were."""

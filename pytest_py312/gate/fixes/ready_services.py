@@ -48,21 +48,47 @@ def plan_ready_migrations(
     by_service: dict[str, list[Outcome]] = {}
     for outcome in outcomes:
         by_service.setdefault(outcome.service, []).append(outcome)
-    asked_services = [
-        service
-        for service in services
-        if any(service_outcome.check == VersionCheck.name for service_outcome in by_service.get(service.name, ()))
-    ]
-    missing = incomplete or {}
-    blocking_reasons = {
+    asked = {outcome.service for outcome in outcomes if outcome.check == VersionCheck.name}
+    asked_services = [service for service in services if service.name in asked]
+    reasons = {
         service.name: blocking_reason(by_service[service.name])
-        or missing.get(service.name, "")
+        or (incomplete or {}).get(service.name, "")
         or ("" if drop_old_versions else _incomparable(service, by_service[service.name]))
         for service in asked_services
     }
     survey = VersionSurvey(plan.root, services, exclude=plan.exclude)
-    full_version = _target_patch_release(plan, builds)
-    migrations = {
+    migrations = _migration_targets(plan, asked_services, survey, builds, drop_old_versions=drop_old_versions)
+    ready = [service for service in asked_services if not reasons[service.name]]
+    earlier = tuple(earlier_changes)
+    migration_plan = plan_migrations(survey, plan.root, migrations, ready, earlier_changes=earlier)
+    unready: tuple[Unmigrated, ...] = ()
+    if propose_unproven:
+        for_review = {name: replace(migration, for_review=True) for name, migration in migrations.items()}
+        proposed = plan_migrations(survey, plan.root, for_review, asked_services, earlier_changes=earlier)
+        doubts = {name: doubt_about(by_service[name]) or reason for name, reason in reasons.items()}
+        migration_plan = _with_proposals(migration_plan, proposed, doubts)
+        migration_plan = _with_outdated_files(migration_plan, plan, asked_services, survey, keeps=not drop_old_versions)
+    else:
+        blocked = [service for service in asked_services if reasons[service.name]]
+        hypothetical = plan_migrations(survey, plan.root, migrations, blocked)
+        unready = tuple(Unmigrated(service=name, reason=reasons[name]) for name in hypothetical.migrated)
+    migrated = [service for service in ready if service.name in migration_plan.migrated]
+    advice = () if drop_old_versions else tuple(_advice(migrated, plan))
+    return replace(migration_plan, unmigrated=(*unready, *migration_plan.unmigrated), advice=advice)
+
+
+def _migration_targets(
+    plan: Plan,
+    services: Iterable[Service],
+    survey: VersionSurvey,
+    builds: Iterable[InterpreterBuild],
+    *,
+    drop_old_versions: bool,
+) -> dict[str, MigrationTarget]:
+    """Return the migration of each service by its name, with the patch release of the target that was used."""
+    releases = (build.version for build in builds if build.interpreter == plan.target)
+    full_version = next((text for text in releases if re.fullmatch(r"3\.\d+\.\d+", text, re.ASCII)), "")
+    return {
         service.name: MigrationTarget(
             baseline=service.baseline,
             target=plan.target,
@@ -70,38 +96,8 @@ def plan_ready_migrations(
             full_version=full_version,
             oldest_supported=oldest_supported(survey.read(service).declarations),
         )
-        for service in asked_services
+        for service in services
     }
-    ready = [service for service in asked_services if not blocking_reasons[service.name]]
-    earlier = tuple(earlier_changes)
-    migration_plan = plan_migrations(survey, plan.root, migrations, ready, earlier_changes=earlier)
-    if propose_unproven:
-        migration_plan = _with_proposals(
-            migration_plan,
-            plan_migrations(survey, plan.root, _for_review(migrations), asked_services, earlier_changes=earlier),
-            {name: doubt_about(by_service[name]) or reason for name, reason in blocking_reasons.items()},
-        )
-        moved = [service for service in asked_services if service.name in _changed_services(migration_plan)]
-        kept = () if drop_old_versions else _kept_versions(survey, moved, plan.target)
-        migration_plan = _with_outdated_files(migration_plan, _outdated_files(plan, moved), kept, plan.target)
-        blocking_reasons = dict.fromkeys(blocking_reasons, "")
-    unready = _unready(
-        survey,
-        plan,
-        migrations,
-        [service for service in asked_services if blocking_reasons[service.name]],
-        blocking_reasons,
-    )
-    advice = (
-        ()
-        if drop_old_versions
-        else _advice([service for service in ready if service.name in migration_plan.migrated], plan)
-    )
-    return replace(migration_plan, unmigrated=(*unready, *migration_plan.unmigrated), advice=tuple(advice))
-
-
-def _for_review(migrations: Mapping[str, MigrationTarget]) -> Mapping[str, MigrationTarget]:
-    return {name: replace(migration, for_review=True) for name, migration in migrations.items()}
 
 
 def _with_proposals(
@@ -123,10 +119,6 @@ def _with_proposals(
         unproven=tuple(unproven),
         remarks=proposed.remarks,
     )
-
-
-def _changed_services(plan: MigrationPlan) -> frozenset[str]:
-    return frozenset((*plan.migrated, *(unproven.service for unproven in plan.unproven)))
 
 
 def _outdated_files(plan: Plan, services: Iterable[Service]) -> tuple[CompiledRequirements, ...]:
@@ -151,18 +143,25 @@ def _kept_versions(
 
 
 def _with_outdated_files(
-    plan: MigrationPlan, outdated: tuple[CompiledRequirements, ...], kept: Sequence[Interpreter], target: Interpreter
+    moves: MigrationPlan, plan: Plan, services: Iterable[Service], survey: VersionSurvey, *, keeps: bool
 ) -> MigrationPlan:
-    """Add the files that were compiled with an older Python, and what that means for the versions that are ``kept``."""
+    """Add the files that were compiled with an older Python, and what that means for the versions that stay listed.
+
+    :param keeps: whether lists keep the older versions.
+    """
+    changed = {*moves.migrated, *(unproven.service for unproven in moves.unproven)}
+    moved = [service for service in services if service.name in changed]
+    outdated = _outdated_files(plan, moved)
+    kept = _kept_versions(survey, moved, plan.target) if keeps else ()
     if not outdated or not kept:
-        return replace(plan, outdated=outdated)
+        return replace(moves, outdated=outdated)
     more = f" and {len(outdated) - 1} more" if len(outdated) > 1 else ""
     older = ", ".join(map(str, kept))
     remark = (
-        f"{outdated[0].path}{more}: compiled with {target}, a file lacks what only {older} needs, which stays listed: "
-        "give that a marker in its source, or compile a file for each Python."
+        f"{outdated[0].path}{more}: compiled with {plan.target}, a file lacks what only {older} needs, which stays "
+        "listed: give that a marker in its source, or compile a file for each Python."
     )
-    return replace(plan, outdated=outdated, remarks=(*plan.remarks, remark))
+    return replace(moves, outdated=outdated, remarks=(*moves.remarks, remark))
 
 
 def _advice(migrated: Iterable[Service], plan: Plan) -> Iterator[str]:
@@ -231,20 +230,3 @@ def merge_changes(first: Sequence[FileChange], second: Sequence[FileChange]) -> 
     later = {change.path: change for change in second}
     merged = {change.path: later.get(change.path, change) for change in first} | later
     return tuple(merged[path] for path in sorted(merged))
-
-
-def _unready(
-    survey: VersionSurvey,
-    plan: Plan,
-    migrations: Mapping[str, MigrationTarget],
-    services: Iterable[Service],
-    blocking_reasons: Mapping[str, str],
-) -> tuple[Unmigrated, ...]:
-    """Return those of ``services`` that would be migrated, but are not ready."""
-    hypothetical = plan_migrations(survey, plan.root, migrations, services)
-    return tuple(Unmigrated(service=name, reason=blocking_reasons[name]) for name in hypothetical.migrated)
-
-
-def _target_patch_release(plan: Plan, builds: Iterable[InterpreterBuild]) -> str:
-    versions = (build.version for build in builds if build.interpreter == plan.target)
-    return next((version for version in versions if re.fullmatch(r"3\.\d+\.\d+", version, re.ASCII)), "")
