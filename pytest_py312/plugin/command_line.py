@@ -168,10 +168,10 @@ def read_options(config: pytest.Config, default_cache: Callable[[], Path]) -> Ru
         reuse_failures=not getattr(config.option, "lf", False),
         resolver=_option_text(config, "resolver", RESOLVERS),
         offline=bool(option_value(config, "offline")),
-        diff=_wants_changes(config, "diff") or asks_for_lock_updates(config),
+        diff=_wants_changes(config, "diff") or _asks_for_lock_updates(config),
         fix=_wants_changes(config, "fix"),
         annotate=_asks_for_annotations(config),
-        update_locks=asks_for_lock_updates(config),
+        update_locks=_asks_for_lock_updates(config),
         allow_dirty=bool(option_value(config, "allow_dirty")),
         images=_asks_for_images(config),
         benchmark=_asks_for_benchmark(config),
@@ -190,7 +190,7 @@ def _wants_changes(config: pytest.Config, name: str) -> bool:
     return bool(option_value(config, name)) and not is_second_run()
 
 
-def asks_for_lock_updates(config: pytest.Config) -> bool:
+def _asks_for_lock_updates(config: pytest.Config) -> bool:
     """Return whether stale lock files are to be regenerated.
 
     :raises OptionError: this needs the network, and the run is offline.

@@ -4,7 +4,7 @@ import os
 import re
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from pytest_py312.gate.fixes.resource_trials import confirmed_resources
 from pytest_py312.gate.fixes.source_verification import AnalyzeSource, verify_source
 from pytest_py312.gate.fixes.verification_run import run_second_time
 from pytest_py312.gate.fixes.version_changes import MigrationPlan
-from pytest_py312.plugin.command_line import asks_for_lock_updates
+from pytest_py312.plugin.command_line import RunOptions
 from pytest_py312.repository.edits.apply import apply_changes, is_in_checkout
 from pytest_py312.repository.edits.change_set import (
     ChangeSet,
@@ -137,31 +137,12 @@ def plan_fixes(
     return plan_changes(root, [*edits, *source_changes(outcomes, utc), *tried])
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FixOptions:
-    """The options about changes. With ``fix`` they are written, otherwise only shown."""
-
-    fix: bool
-    annotate: bool = False
-    allow_dirty: bool = False
-    utc: str = ""
-
-
 class FixSession:
-    """Output of changes, shown or written at the end of a session."""
+    """Output of changes, shown or (with ``--py312-fix``) written at the end of a session."""
 
-    def __init__(
-        self,
-        root: Path,
-        *,
-        target: Interpreter,
-        options: FixOptions,
-        judges: AnalyzeSource,
-        plan_moves: PlanMoves,
-        try_file: TryFile,
-    ) -> None:
-        self._root = root
-        self._target = target
+    def __init__(self, options: RunOptions, *, judges: AnalyzeSource, plan_moves: PlanMoves, try_file: TryFile) -> None:
+        self._root = options.plan.root
+        self._target = options.plan.target
         self._options = options
         self._judges = judges
         self._plan_moves = plan_moves
@@ -195,9 +176,7 @@ class FixSession:
         elif plan.changes and not self._write(session, plan):
             return
         written = {change.path for change in plan.changes} if fix else set()
-        regenerated = (
-            self._update_locks(stale) if asks_for_lock_updates(session.config) else self._name_stale_locks(stale)
-        )
+        regenerated = self._update_locks(stale) if self._options.update_locks else self._name_stale_locks(stale)
         changes = self._made_changes(plan, outcomes, written, regenerated)
         migrated = set(moves.migrated) if written else set()
         if changes or regenerated or migrated:  # comments alone need no second run

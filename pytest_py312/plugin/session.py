@@ -542,16 +542,6 @@ def _make_fix_session(
 ) -> "FixSession | None":
     if not (options.diff or options.fix):
         return None
-    from pytest_py312.plugin.fixes import FixOptions, FixSession  # imports the editors, which few runs need
+    from pytest_py312.plugin.fixes import FixSession  # imports the editors, which few runs need
 
-    fix_options = FixOptions(
-        fix=options.fix, annotate=options.annotate, allow_dirty=options.allow_dirty, utc=options.utc
-    )
-    return FixSession(
-        options.plan.root,
-        target=options.plan.target,
-        options=fix_options,
-        judges=judges,
-        plan_moves=plan_moves,
-        try_file=try_file,
-    )
+    return FixSession(options, judges=judges, plan_moves=plan_moves, try_file=try_file)
