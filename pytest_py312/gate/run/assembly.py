@@ -21,14 +21,13 @@ from pytest_py312.core.model.report import Report
 from pytest_py312.core.serialization import decode, encode
 from pytest_py312.dependencies.resolution.resolvers import Resolver, resolver_description
 from pytest_py312.gate.checks.check import Check, CheckResult
-from pytest_py312.gate.run.benchmark_history import BenchmarkHistory
 from pytest_py312.gate.run.fact_provider import FactProvider
 from pytest_py312.gate.run.finalization import Finalizer, SourceLines
 from pytest_py312.gate.run.known_findings import KnownFindingsByKey
 from pytest_py312.gate.run.outcome_keys import OutcomeKeys
 from pytest_py312.gate.run.run_report import RunResults, build_report
 from pytest_py312.gate.run.scheduler import Scheduler, available_cores, new_run_id
-from pytest_py312.gate.run.state import StateFile
+from pytest_py312.gate.run.state import BenchmarkHistory, StateFile
 from pytest_py312.gate.run.tasks import CheckTask
 from pytest_py312.runners.bubblewrap import find_bubblewrap
 from pytest_py312.runners.docker.ping import engine_version

@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from itertools import filterfalse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,13 +18,12 @@ from pytest_py312.core.model.plan import Plan
 from pytest_py312.core.progress.hub import PROGRESS
 from pytest_py312.dependencies.installation.installer import ChooseResolver, Installer
 from pytest_py312.dependencies.installation.result import Installation, installed_versions
-from pytest_py312.dependencies.resolution.lock import DependencyLock
 from pytest_py312.dependencies.resolution.uv_resolver import UvResolver
 from pytest_py312.dependencies.store.distribution_store import DistributionStore
 from pytest_py312.dependencies.store.environments import EnvironmentStore
+from pytest_py312.gate.run.source_analysis import SourceAnalysis
 from pytest_py312.gate.run.state import StateFile
 from pytest_py312.repository.services.requirements.requirement_set import RequirementSet
-from pytest_py312.repository.services.requirements.sources import production_service, separate_production
 from pytest_py312.repository.tree import Tree
 from pytest_py312.runners.runner import CellUnavailable, Runner, further_cells
 from pytest_py312.runners.suite_job import run_suite, suite_job
@@ -40,7 +38,7 @@ if TYPE_CHECKING:
     from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
     from pytest_py312.gate.benchmarks.service_benchmarks import BenchmarkRunner
     from pytest_py312.gate.run.image_builds import ImageBuilds
-    from pytest_py312.gate.run.import_trials import ImportTrials
+    from pytest_py312.gate.run.import_trials import ImportTrials, StartImports
     from pytest_py312.repository.services.images import ImageCheckResult
     from pytest_py312.repository.services.version_survey import DeclaredVersions, VersionSurvey
 
@@ -51,7 +49,7 @@ WROTE_TO_ENVIRONMENT = (
 
 # what is shared by all workers
 _IMPORT_TRIALS: "Work[ImportTrials]" = Work("import trials")
-_START_IMPORTS: Work[Mapping[str, StartImport]] = Work("start")
+_START_IMPORTS: "Work[StartImports]" = Work("start imports")
 _BENCHMARKS: "Work[BenchmarkResults]" = Work("speeds")
 _SUITE_RUN: Work[SuiteRun] = Work("run")
 # what each process has of its own
@@ -110,16 +108,29 @@ class FactProvider:
         several cells, and the first run of its suite."""
         self.suite_warnings: Callable[[Cell], SuiteRun] = self.suite_run
         resolver = UvResolver(cache=cache, runner=runner, uv_version=uv_version, lock_hours=plan.lock_hours)
-        self._store = _store(cache, plan, resolver, runner, parallel)
-        self.installer = Installer(
-            plan=plan,
+        self._store = DistributionStore(
             cache=cache,
             runner=runner,
+            lock_hours=plan.lock_hours,
+            uv_version=resolver.uv_version,
+            uv_settings=resolver.settings_toml,
+            parallel_builds=parallel,
+        )
+        self.installer = self._make_installer(resolver, choose_resolver)
+        self._source_analysis = SourceAnalysis(
+            installer=self.installer, is_installed=lambda cell: cell in self.installed_cells
+        )
+
+    def _make_installer(self, resolver: UvResolver, choose_resolver: ChooseResolver | None) -> Installer:
+        return Installer(
+            plan=self._plan,
+            cache=self._cache,
+            runner=self._runner,
             resolver=resolver,
             store=self._store,
-            environments=EnvironmentStore(cache=cache, runner=runner),
-            single_flight=single_flight,
-            parallel=parallel,
+            environments=EnvironmentStore(cache=self._cache, runner=self._runner),
+            single_flight=self._single_flight,
+            parallel=self._parallel,
             imported_names=self._imported_names,
             started_programs=self._started_programs,
             choose_resolver=choose_resolver,
@@ -245,40 +256,15 @@ class FactProvider:
         return self.installer.installation(cell)
 
     def start_imports(self, cell: Cell) -> Mapping[str, StartImport]:
-        modules = cell.service.start_modules
-        own = self._start_imports(cell, [module for module in modules if module.is_own], self.installation(cell))
-        named = [module for module in modules if not module.is_own]
-        return {**own, **self._start_imports(cell, named, self._as_started(cell))} if named else own
+        return self._components.run(_START_IMPORTS, self._start_imports).of(cell)
 
-    def _as_started(self, cell: Cell) -> Installation:
-        """Return what production installs, without what tests bring; all of it if that cannot be installed alone."""
-        service = cell.service
-        if not service.requirements or (service.suite is None and not service.test_requirements):
-            return self.installation(cell)
-        started = replace(
-            service, name=f"{service.name}+start", test_requirements=(), suite=None, additional_requirements=(),
-            test_recipe=None,
+    def _start_imports(self) -> "StartImports":
+        from pytest_py312.gate.run.import_trials import StartImports
+
+        return StartImports(
+            root=self._plan.root, runner=self._runner, single_flight=self._single_flight,
+            installation=self.installation, mark_undetermined=self.installer.locks.mark_undetermined,
         )  # fmt: skip
-        installation = self.installation(replace(cell, service=started))
-        return installation if installation.environment is not None else self.installation(cell)
-
-    def _start_imports(
-        self, cell: Cell, modules: Sequence[StartModule], installation: Installation
-    ) -> Mapping[str, StartImport]:
-        environment, build = installation.environment, installation.build
-        if not modules or environment is None or build is None:
-            return {}
-        from pytest_py312.runners.start_job import import_start_modules, start_job  # lazy: few services need it
-
-        started = replace(cell, service=replace(cell.service, start_modules=tuple(modules)))
-        job = start_job(started, build, environment.folder, root=self._plan.root, built=installation.built)
-        imports = self._single_flight.run(
-            _START_IMPORTS.of(cell.identifier, environment.key, modules[0].is_own),
-            lambda: dict(import_start_modules(self._runner, job, dict(cell.service.declared_variables))),
-        )
-        if any(imported.is_unfinished for imported in imports.values()):
-            self.installer.locks.mark_undetermined(cell)
-        return imports
 
     def later_failures(self, cell: Cell, imported_files: frozenset[str]) -> Mapping[StartModule, StartImport]:
         return self._components.run(_IMPORT_TRIALS, self._import_trials).failures(cell, imported_files)
@@ -307,29 +293,7 @@ class FactProvider:
             return repair(self.installer, cell, findings, self._plan.exclude_newer, frozenset(unavailable))
 
     def source_analysis(self, cell: Cell) -> "AnalysisResult":
-        result = self._analyze_source(self.service_analyzer, cell)
-        if cell not in self.installed_cells:
-            if any(finding.code == "PY209" for finding in result.findings):
-                self.installer.locks.mark_undetermined(cell)  # a run that installs the cell tries the advice
-            return result
-        return replace(result, findings=tuple(self._with_tried_setuptools(cell, found) for found in result.findings))
-
-    def _with_tried_setuptools(self, cell: Cell, finding: Finding) -> Finding:
-        """Take the advice to require setuptools out of a finding if the set cannot be had with it."""
-        if finding.code != "PY209":
-            return finding
-        from pytest_py312.analysis.judging.packaging import offered_setuptools, without_setuptools_offer
-        from pytest_py312.dependencies.installation.findings import setuptools_changes
-
-        cell = replace(cell, service=separate_production(cell.service) or cell.service)
-        requirement = offered_setuptools(finding)
-        if not requirement or self.installer.installation(cell).environment is None:
-            return finding
-        imports = self.installer.trials.imports_with(cell, (requirement,), finding.names)
-        if imports is None or any(imports.values()):
-            return without_setuptools_offer(finding, requirement)
-        required = self.installer.requirements.of(cell.service)
-        return replace(finding, changes=finding.changes or setuptools_changes(required, requirement))
+        return self._source_analysis.with_tried_advice(self.service_analyzer, cell)
 
     def source_analysis_with(
         self, files: Mapping[str, bytes], services: Sequence[Service]
@@ -338,70 +302,7 @@ class FactProvider:
         analyzer = self._service_analyzer_with(files)
         analyzer.register(services)
         targets = [self.cells(service)[-1] for service in services]
-        return {cell.service.name: self._analyze_source(analyzer, cell) for cell in targets}
-
-    def _analyze_source(self, analyzer: "ServiceAnalyzer", cell: Cell) -> "AnalysisResult":
-        """Analyze the source with the versions that are installed: tests may have others than production."""
-        result = self._analyze_with_versions_of(cell.service, analyzer, cell)
-        production = separate_production(cell.service)
-        if production is None:
-            return self._without_setuptools_of_tests(result, analyzer, cell)
-        from pytest_py312.analysis.files.file_kinds import is_test  # lazy: few services need it
-
-        def is_in_test(finding: Finding) -> bool:
-            path = finding.location.path if finding.location is not None else ""
-            return is_test(path.removeprefix(f"{cell.service.path}/"))
-
-        of_production = self._analyze_with_versions_of(production, analyzer, cell)
-        findings = [finding for finding in of_production.findings if not is_in_test(finding)]
-        return replace(of_production, findings=(*findings, *filter(is_in_test, result.findings)))
-
-    def _without_setuptools_of_tests(
-        self, result: "AnalysisResult", analyzer: "ServiceAnalyzer", cell: Cell
-    ) -> "AnalysisResult":
-        """Judge what runs in production without setuptools, if only tests bring it.
-
-        If it is not known what production installs on its own, the findings stay those of the set with the tests.
-        """
-        production, is_installed = production_service(cell.service), cell in self.installed_cells
-        versions = dict(self._locked_versions(cell, is_installed=is_installed) or {})
-        if production is None or not versions.pop("setuptools", ""):
-            return result
-        directly = self.installer.requirements.directly_required
-        if "setuptools" in directly(production):
-            return result
-        without = analyzer.analyze(cell, versions, directly(cell.service))
-        if without.findings == result.findings:
-            return result
-        self.installer.locks.mark_undetermined(cell)  # the set of production alone is no part of the outcome's key
-        of_production = self._locked_versions(replace(cell, service=production), is_installed=is_installed)
-        if of_production is None or "setuptools" in of_production:
-            return result
-        from pytest_py312.analysis.files.file_kinds import is_runtime_file  # lazy: few services need it
-
-        def is_at_run_time(finding: Finding) -> bool:
-            return finding.location is not None and is_runtime_file(finding.location.path, cell.service.path)
-
-        findings = [*filter(is_at_run_time, without.findings), *filterfalse(is_at_run_time, result.findings)]
-        return replace(result, findings=tuple(findings))
-
-    def _analyze_with_versions_of(
-        self, installed: Service, analyzer: "ServiceAnalyzer", cell: Cell
-    ) -> "AnalysisResult":
-        declared = self.installer.requirements.directly_required(installed)
-        is_installed = cell in self.installed_cells
-        versions = self._locked_versions(replace(cell, service=installed), is_installed=is_installed)
-        return analyzer.analyze(cell, versions, declared)
-
-    def _locked_versions(self, cell: Cell, *, is_installed: bool) -> Mapping[str, str] | None:
-        """Return the versions in the lock of a cell. A cell that this run does not install is not resolved for it."""
-        try:
-            lock = self.installer.locks.lock_or_failure(cell) if is_installed else self.installer.locks.cached(cell)
-            if is_installed and not isinstance(lock, DependencyLock):
-                lock = self.installer.installation(cell).lock  # without what cannot be had here
-        except CellUnavailable:  # reported by the analysis, which needs the interpreter as well
-            return None
-        return lock.versions if isinstance(lock, DependencyLock) else None
+        return {cell.service.name: self._source_analysis.result(analyzer, cell) for cell in targets}
 
     def library_analysis(self, cell: Cell) -> "AnalysisResult":
         installations = self.installation(cell), self.installation(cell.baseline_cell)
@@ -495,14 +396,3 @@ class FactProvider:
     def stop(self) -> None:
         """Prevent further suites from starting."""
         self._closed.set()
-
-
-def _store(cache: Path, plan: Plan, resolver: UvResolver, runner: Runner, parallel: int) -> DistributionStore:
-    return DistributionStore(
-        cache=cache,
-        runner=runner,
-        lock_hours=plan.lock_hours,
-        uv_version=resolver.uv_version,
-        uv_settings=resolver.settings_toml,
-        parallel_builds=parallel,
-    )

@@ -1,4 +1,4 @@
-"""Try what a service imports only once it runs, on the baseline and on another interpreter."""
+"""Import what a service is started with, and what it imports only once it runs."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -7,12 +7,13 @@ from pathlib import Path
 
 from pytest_py312.analysis.files.source_reader import ScannedSource
 from pytest_py312.analysis.libraries.later_imports import SETTINGS_SUFFIXES, files_of_module, later_imports
+from pytest_py312.core.concurrency import SingleFlight, Work
 from pytest_py312.core.model.fleet import Cell, Service, StartModule
 from pytest_py312.core.model.measurements import StartImport
 from pytest_py312.dependencies.installation.result import Installation
 from pytest_py312.repository.tree import Tree, join_path
 from pytest_py312.runners.runner import ProbeJob, Runner
-from pytest_py312.runners.start_job import import_in_batches, start_job
+from pytest_py312.runners.start_job import import_in_batches, import_start_modules, start_job
 
 SETTINGS_LIMIT = 100
 """Maximum number of files with settings that are read of one service."""
@@ -25,6 +26,53 @@ _PACKAGE = re.compile(r"site-packages/([A-Za-z_]\w{0,100})(?:/|\.py\b)", re.ASCI
 _MISSING_PACKAGE = re.compile(r"No module named '(?P<name>\w{1,100})", re.ASCII)
 Imports = Mapping[tuple[str, str], StartImport]
 """The folder and the name of a module -> how its import ended."""
+_STARTED: Work[Mapping[str, StartImport]] = Work("start")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StartImports:
+    """The imports of the modules that services are started with, each in a cell and once in a run."""
+
+    root: Path
+    runner: Runner
+    single_flight: SingleFlight
+    installation: Callable[[Cell], Installation]
+    mark_undetermined: Callable[[Cell], None]
+
+    def of(self, cell: Cell) -> Mapping[str, StartImport]:
+        """Return how the import of each module ended, by its name; nothing without an environment."""
+        modules = cell.service.start_modules
+        own = self._imports(cell, [module for module in modules if module.is_own], self.installation(cell))
+        named = [module for module in modules if not module.is_own]
+        return {**own, **self._imports(cell, named, self._as_started(cell))} if named else own
+
+    def _as_started(self, cell: Cell) -> Installation:
+        """Return what production installs, without what tests bring; all of it if that cannot be installed alone."""
+        service = cell.service
+        if not service.requirements or (service.suite is None and not service.test_requirements):
+            return self.installation(cell)
+        started = replace(
+            service, name=f"{service.name}+start", test_requirements=(), suite=None, additional_requirements=(),
+            test_recipe=None,
+        )  # fmt: skip
+        installation = self.installation(replace(cell, service=started))
+        return installation if installation.environment is not None else self.installation(cell)
+
+    def _imports(
+        self, cell: Cell, modules: Sequence[StartModule], installation: Installation
+    ) -> Mapping[str, StartImport]:
+        environment, build = installation.environment, installation.build
+        if not modules or environment is None or build is None:
+            return {}
+        started = replace(cell, service=replace(cell.service, start_modules=tuple(modules)))
+        job = start_job(started, build, environment.folder, root=self.root, built=installation.built)
+        imports = self.single_flight.run(
+            _STARTED.of(cell.identifier, environment.key, modules[0].is_own),
+            lambda: dict(import_start_modules(self.runner, job, dict(cell.service.declared_variables))),
+        )
+        if any(imported.is_unfinished for imported in imports.values()):
+            self.mark_undetermined(cell)
+        return imports
 
 
 @dataclass(frozen=True, kw_only=True)

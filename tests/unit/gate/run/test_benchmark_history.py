@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_py312.core.model.measurements import PastComparison, SpeedVerdict
-from pytest_py312.gate.run.benchmark_history import (
+from pytest_py312.gate.run.state import (
+    MAX_COMPARISON_RUNS,
     BenchmarkHistory,
     comparison_document,
     comparison_key,
     parse_past_comparison,
 )
-from pytest_py312.gate.run.state import MAX_COMPARISON_RUNS
 from tests.support.report_samples import PY310, speed
 
 NOON = "2025-03-01T12:00:00Z"

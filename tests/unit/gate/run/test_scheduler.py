@@ -29,6 +29,7 @@ from pytest_py312.gate.run.finalization import Finalizer, SourceLines
 from pytest_py312.gate.run.known_findings import KnownFinding, KnownFindingsByKey
 from pytest_py312.gate.run.outcome_keys import OutcomeKeys
 from pytest_py312.gate.run.scheduler import LAST, Scheduler, _Readiness
+from pytest_py312.gate.run.source_analysis import SourceAnalysis
 from pytest_py312.gate.run.state import StateFile
 from pytest_py312.gate.run.tasks import CheckTask
 from pytest_py312.runners.surroundings import Surroundings
@@ -691,7 +692,8 @@ def test_source_is_judged_with_the_versions_that_it_runs_with(
         def analyze(self, cell: Cell, lock: Mapping[str, str], declared: Sequence[str]) -> AnalysisResult:
             return AnalysisResult(findings=(Finding(code="PY209", message=" ".join(lock), location=place),))
 
-    findings = facts._analyze_source(cast(ServiceAnalyzer, Analyzer()), cell_of(interpreter, SEPARATE)).findings
+    analysis = SourceAnalysis(installer=facts.installer, is_installed=lambda _: False)
+    findings = analysis.result(cast(ServiceAnalyzer, Analyzer()), cell_of(interpreter, SEPARATE)).findings
     gate.close()
 
     assert [finding.message for finding in findings] == ["setuptools" if of_tests else "six"]
@@ -732,7 +734,8 @@ def test_setuptools_that_only_tests_require_does_not_count_for_production(
             text = "provided" if "setuptools" in lock else "missing"
             return AnalysisResult(findings=(Finding(code="PY209", message=text, location=place),))
 
-    findings = facts._analyze_source(cast(ServiceAnalyzer, Analyzer()), cell_of(interpreter, together)).findings
+    analysis = SourceAnalysis(installer=facts.installer, is_installed=lambda _: False)
+    findings = analysis.result(cast(ServiceAnalyzer, Analyzer()), cell_of(interpreter, together)).findings
     gate.close()
 
     assert [finding.message for finding in findings] == [message]
