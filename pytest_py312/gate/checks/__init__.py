@@ -2,8 +2,7 @@
 
 from pytest_py312.gate.checks.check import Check
 from pytest_py312.gate.checks.dependencies import DependencyCheck
-from pytest_py312.gate.checks.static_analysis import LibraryCheck, SourceCheck
+from pytest_py312.gate.checks.static_analysis import LibraryCheck, SourceCheck, VersionCheck
 from pytest_py312.gate.checks.suite import SuiteCheck
-from pytest_py312.gate.checks.versions import VersionCheck
 
 CHECKS: tuple[Check, ...] = (SourceCheck(), VersionCheck(), DependencyCheck(), LibraryCheck(), SuiteCheck())

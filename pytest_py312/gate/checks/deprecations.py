@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pytest_py312.core.model.findings import Finding, Interpreter, Location, Severity
-from pytest_py312.core.model.fleet import Service
+from pytest_py312.core.model.fleet import Cell, Service
 from pytest_py312.core.model.measurements import SuiteRun, SuiteWarning
 from pytest_py312.core.text import shorten
+from pytest_py312.gate.checks.check import Facts
 from pytest_py312.gate.checks.suite_comparison import without_addresses
 
 if TYPE_CHECKING:
@@ -39,6 +40,23 @@ class _WarningGroup:
     locations: dict[str, int] = field(default_factory=dict)
     """Origin -> number of warnings."""
     interpreters: dict[Interpreter, None] = field(default_factory=dict)
+
+
+def deprecation_findings(cell: Cell, facts: Facts, run: SuiteRun | None = None, *, worse: bool = True) -> list[Finding]:
+    """Return, on the target, findings on deprecations on the baseline and on the interpreter before the target."""
+    cells = facts.cells(cell.service)
+    if cell != cells[-1]:
+        return []
+    older = [other for other in dict.fromkeys((cells[0], *cells[-2:-1])) if other != cell]
+    older_run = facts.suite_run if run is not None else facts.suite_warnings  # which have run in any case, or not
+    runs = [older_run(other) for other in older if facts.installation(other).environment is not None]
+
+    def source() -> Sequence[Finding] | None:
+        inspection = facts.source_analysis(cell)
+        return None if inspection.unchecked_reason else inspection.findings
+
+    warned = [warning_run for warning_run in runs if warning_run.warnings]
+    return removed_after_warning(cell.service, warned, cell.interpreter, run, source, worse=worse)
 
 
 def removed_after_warning(

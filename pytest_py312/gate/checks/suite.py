@@ -1,19 +1,17 @@
 """PY4xx: does the suite of the service pass on this interpreter as it does on the baseline?"""
 
-import posixpath
 import re
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from pytest_py312.core.model.findings import Finding, Interpreter, Outcome, Severity, Status
-from pytest_py312.core.model.fleet import Cell, Service
+from pytest_py312.core.model.fleet import Cell
 from pytest_py312.core.model.measurements import SuiteComparison, SuiteRun
-from pytest_py312.core.text import error_line, list_names, pluralize
+from pytest_py312.core.text import error_line, list_names
 from pytest_py312.dependencies.installation.findings import incomplete_environment_reason, missing_environment_reason
 from pytest_py312.dependencies.installation.result import Installation, installed_versions
 from pytest_py312.gate.checks.check import CheckResult, Facts, unless_incomplete
-from pytest_py312.gate.checks.deprecations import removed_after_warning
+from pytest_py312.gate.checks.deprecations import deprecation_findings
 from pytest_py312.gate.checks.failure_hints import (
     missing_input_hint,
     remedy_for,
@@ -21,7 +19,7 @@ from pytest_py312.gate.checks.failure_hints import (
     with_source_remedy,
     with_warning_filter,
 )
-from pytest_py312.gate.checks.start_modules import later_import_findings, start_imports, unproven_start
+from pytest_py312.gate.checks.start_modules import later_import_findings
 from pytest_py312.gate.checks.suite_comparison import (
     Rerun,
     compare_runs,
@@ -30,42 +28,32 @@ from pytest_py312.gate.checks.suite_comparison import (
     exception_line,
     find_first_bad,
     nothing_ran_reason,
-    pair_runs,
 )
 from pytest_py312.gate.checks.suite_coverage import (
-    SuiteCoverage,
-    file_of_test,
     measure_coverage,
     uncollected_on_both,
+    unproven_reason,
 )
 from pytest_py312.gate.checks.suite_findings import (
+    SUITE_REMEDY,
     FindingTemplate,
-    cause_of,
+    beside_remedy,
     detail_of,
-    folder_of,
     group_by_cause,
     uncollected_findings,
     unpaired_findings,
     unrepeated_findings,
     warning_filter,
 )
-from pytest_py312.repository.tree import Tree, join_path, leaves_root, with_outer_folders
+from pytest_py312.gate.checks.suite_pairing import pair_runs
 from pytest_py312.runners.suite_ids import selection_of
 from pytest_py312.runners.suite_job import START_COLLECTOR
 
 MAX_TRIED_TESTS = 50
 """Tests that are run again with the versions of libraries that the baseline has."""
-
-
 TOO_NEW_ERROR = re.compile(r"\b(?:ImportError|ModuleNotFoundError|AttributeError|SyntaxError|NameError|TypeError)\b")
 """Exceptions that code for a newer Python raises on an older one."""
-
-
-_LOST_FILE = re.compile(
-    r"FileNotFoundError: \[Errno 2\] No such file or directory: '(?P<path>[^'/\0\n][^'\0\n]{0,300})'"
-)
 _NO_TESTS = "no tests were found"
-_SUITE_REMEDY = "name them with `suite` in the plan, or set `suite = false` with a reason"
 
 
 class SuiteCheck:
@@ -84,12 +72,12 @@ class SuiteCheck:
         installation = facts.installation(cell)
         if installation.environment is None:
             return CheckResult(
-                outcome=_errored(cell, _no_environment(cell, installation), _removed_after_warning(cell, facts))
+                outcome=_errored(cell, _no_environment(cell, installation), deprecation_findings(cell, facts))
             )
         suite_run = facts.suite_run(cell)
         reason = _unusable_reason(cell, suite_run)
         if reason and not _is_lost_to_collection(cell, suite_run):
-            return CheckResult(outcome=_errored(cell, reason, _removed_after_warning(cell, facts)))
+            return CheckResult(outcome=_errored(cell, reason, deprecation_findings(cell, facts)))
         result = (
             _judge_baseline(cell, suite_run, facts)
             if cell.is_baseline
@@ -127,9 +115,9 @@ def _without_suite(cell: Cell, facts: Facts) -> Outcome:
     service, reason = cell.service, cell.service.settings.suite_skip_reason
     is_unchecked = not reason and cell.interpreter == facts.cells(service)[-1].interpreter
     if findings := list(later_import_findings(cell, facts)):
-        return _outcome(cell, findings).with_unchecked(f"{_NO_TESTS}: {_SUITE_REMEDY}" if is_unchecked else "")
+        return _outcome(cell, findings).with_unchecked(f"{_NO_TESTS}: {SUITE_REMEDY}" if is_unchecked else "")
     if is_unchecked:
-        return _errored(cell, f"{_NO_TESTS}: {_SUITE_REMEDY}")
+        return _errored(cell, f"{_NO_TESTS}: {SUITE_REMEDY}")
     return Outcome.skipped(
         service=service.name, interpreter=cell.interpreter, check="suite", reason=reason or _NO_TESTS
     )
@@ -157,8 +145,8 @@ def _unusable_reason(cell: Cell, run: SuiteRun) -> str:
         return f"the suite did not complete on {run.interpreter}: {ended}{because}"
     reason = nothing_ran_reason(run, cell.service)
     if reason and not run.results and not run.collection_errors:  # such as the tests.py of a new Django application
-        return f"{reason}: {_SUITE_REMEDY}"
-    return f"{reason}{_beside_remedy(cell.service)}" if reason else ""
+        return f"{reason}: {SUITE_REMEDY}"
+    return f"{reason}{beside_remedy(cell.service)}" if reason else ""
 
 
 def _with_coverage(cell: Cell, run: SuiteRun, facts: Facts, result: CheckResult) -> CheckResult:
@@ -174,85 +162,11 @@ def _with_coverage(cell: Cell, run: SuiteRun, facts: Facts, result: CheckResult)
         silent_files = tuple(sorted((*coverage.uncollected, *coverage.failing)))
         comparison = replace(comparison, test_files=coverage.files, silent_files=silent_files)
     if outcome.status in (Status.PASSED, Status.FAILED):
-        reason = (
-            _nothing_passes_reason(cell, run, other_run)
-            or _lost_file_reason(cell, run, other_run, facts.plan.root)
-            or _small_share_reason(cell, run, other_run, coverage)
-            or _unproven_start_reason(cell, run, facts)
-        )
+        reason = unproven_reason(cell, run, other_run, coverage, facts)
         outcome = outcome.with_unchecked(_with_hint(cell, reason) if reason else "")
     if outcome.status is Status.PASSED:
         outcome = replace(outcome, reason=coverage.summary)
     return replace(result, outcome=outcome, suite_comparison=comparison)
-
-
-def _small_share_reason(cell: Cell, run: SuiteRun, other_run: SuiteRun, coverage: SuiteCoverage) -> str:
-    """Return the reason if fewer test files prove something than the plan requires; otherwise empty."""
-    required = cell.service.settings.suite_share
-    if coverage.share >= required:
-        return ""
-    first = (*coverage.uncollected, *coverage.failing)[0]
-    collectors = [name for name in run.collection_errors if file_of_test(name, collector=True) == first]
-    failing = [name for name, result in run.results.items() if result.is_failing and file_of_test(name) == first]
-    name = next(iter([*collectors, *failing]), first)
-    return (
-        f"the suite of {cell.service.path} proves too little on {_interpreters(run, other_run)}: {coverage.summary} "
-        f"({first}: {cause_of(run, name)}). Let more of them run, or set `suite-share` in the plan (now {required:g})"
-    )
-
-
-def _unproven_start_reason(cell: Cell, run: SuiteRun, facts: Facts) -> str:
-    """Return the reason if the target's suite does not import what the service is started with, and it cannot be."""
-    own = {module.name for module in cell.service.start_modules if module.is_own and not module.is_additional}
-    if cell != facts.cells(cell.service)[-1] or own.issubset(run.started_modules or ()):
-        return ""
-    imports, baseline = (start_imports(each, facts)[0] for each in (cell, cell.baseline_cell))
-    return unproven_start(cell, imports, baseline, run)
-
-
-def _interpreters(run: SuiteRun, other_run: SuiteRun) -> str:
-    return " or ".join(str(interpreter) for interpreter in sorted({run.interpreter, other_run.interpreter}))
-
-
-def _nothing_passes_reason(cell: Cell, run: SuiteRun, other_run: SuiteRun) -> str:
-    """Return the reason if no test passes, neither here nor on the interpreter to compare with; otherwise empty.
-
-    This happens if something that the suite needs (a database, a setting) is missing: then nothing is proven.
-    """
-    if any(result.is_passing for side in (run, other_run) for result in side.results.values()):
-        return ""
-    first = next((name for name, result in sorted(run.results.items()) if result.is_failing), "")
-    cause = f" ({first}: {cause_of(run, first)})" if first else ""
-    where = f"{folder_of(cell.service)} passes on {_interpreters(run, other_run)}"
-    return f"no test of {where}, so the suite proves nothing{cause}{_beside_remedy(cell.service)}"
-
-
-def _lost_file_reason(cell: Cell, run: SuiteRun, other_run: SuiteRun, root: Path) -> str:
-    """Return the reason if tests fail on both sides for a file that the repository has elsewhere; otherwise empty.
-
-    They look for it in another folder than the one in which the suite is run, so they prove nothing, although they may
-    well fail on the target only.
-    """
-    tree, folder, elsewhere = Tree(root), folder_of(cell.service), dict(_lost_files(other_run))
-    lost = {name: path for name, path in _lost_files(run) if name in elsewhere}
-    for name, path in sorted(lost.items()):
-        others = (each for each in with_outer_folders(cell.service.path) if each != folder)
-        place = next((each for each in others if tree.exists(join_path(each, path))), "")
-        if place:
-            return (
-                f"{pluralize(len(lost), 'test')} of {folder} cannot find a file on {_interpreters(run, other_run)}: "
-                f"{name} looks for {path}, which is there from {'the root' if place == '.' else place}. "
-                "Copy it with `prepare` in the plan, or name a `suite` that runs there"
-            )
-    return ""
-
-
-def _lost_files(run: SuiteRun) -> Iterator[tuple[str, str]]:
-    """Yield the failing tests that do not find a file of a relative path, and that path."""
-    for name, result in run.results.items():
-        match = _LOST_FILE.search(result.detail) if result.is_failing else None
-        if match is not None and not leaves_root(path := posixpath.normpath(match["path"])):
-            yield name, path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -302,7 +216,11 @@ def _broken_on_baseline(
     is_installed = facts.installation(target).environment is not None
     target_run = facts.suite_run(target).with_commands() if is_installed else None
     too_new = [
-        name for name in broken if target_run is not None and _ran_well(target_run, name) and _looks_too_new(run, name)
+        name
+        for name in broken
+        if target_run is not None
+        and _ran_well(target_run, name)
+        and TOO_NEW_ERROR.search(exception_line(detail_of(run, name)))
     ]
     if too_new and target_run is not None:
         suspects = replace(compare_runs(cell.service.name, target_run, run), newly_failing=tuple(too_new), missing=())
@@ -330,10 +248,6 @@ def _ran_well(run: SuiteRun, name: str) -> bool:
     if result is not None:
         return result.is_passing
     return name not in run.collection_errors and any(test.startswith(f"{name}::") for test in run.results)
-
-
-def _looks_too_new(run: SuiteRun, name: str) -> bool:
-    return bool(TOO_NEW_ERROR.search(exception_line(detail_of(run, name))))
 
 
 def _judge_against_baseline(cell: Cell, run: SuiteRun, facts: Facts) -> CheckResult:
@@ -365,29 +279,10 @@ def _judge_against_baseline(cell: Cell, run: SuiteRun, facts: Facts) -> CheckRes
     findings += unrepeated_findings(cell, unrepeated, run, comparison.baseline)
     findings += _nonblocking_findings(cell, comparison, run, facts)
     findings += unpaired_findings(cell, pairs)
-    findings += _removed_after_warning(cell, facts, run, worse=bool(comparison.newly_failing or comparison.missing))
+    findings += deprecation_findings(cell, facts, run, worse=bool(comparison.newly_failing or comparison.missing))
     if not any(finding.severity is Severity.ERROR for finding in findings):  # else they say why, most often
         findings += later_import_findings(cell, facts, run.imported_files)
     return rerun.result(_outcome(cell, findings), comparison)
-
-
-def _removed_after_warning(
-    cell: Cell, facts: Facts, run: SuiteRun | None = None, *, worse: bool = True
-) -> list[Finding]:
-    """Return, on the target, findings on deprecations on the baseline and on the interpreter before the target."""
-    cells = facts.cells(cell.service)
-    if cell != cells[-1]:
-        return []
-    older = [other for other in dict.fromkeys((cells[0], *cells[-2:-1])) if other != cell]
-    older_run = facts.suite_run if run is not None else facts.suite_warnings  # which have run in any case, or not
-    runs = [older_run(other) for other in older if facts.installation(other).environment is not None]
-
-    def source() -> Sequence[Finding] | None:
-        inspection = facts.source_analysis(cell)
-        return None if inspection.unchecked_reason else inspection.findings
-
-    warned = [warning_run for warning_run in runs if warning_run.warnings]
-    return removed_after_warning(cell.service, warned, cell.interpreter, run, source, worse=worse)
 
 
 def _runs_up_to(cell: Cell, facts: Facts) -> list[SuiteRun]:
@@ -507,8 +402,3 @@ def _differing_versions(facts: Facts, cell: Cell) -> str:
         if target_versions.get(name, baseline_versions[name]) != baseline_versions[name]
     ]
     return f"the two sides also differ in: {list_names(changed)}" if changed else ""
-
-
-def _beside_remedy(service: Service) -> str:
-    """Return what to do if the tests beside a service, which are its own by assumption, prove nothing."""
-    return "" if folder_of(service) == service.path else f". If these are not its tests, {_SUITE_REMEDY}"

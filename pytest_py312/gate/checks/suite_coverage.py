@@ -1,15 +1,27 @@
 """How much of a suite proves anything: the files that can be collected and the tests that run, of those that are known.
 
 A file that cannot be collected on either side, or of which every test fails on both, is no evidence about the target.
+Where too little is left, or a run proves nothing for another reason, the suite could not be checked.
 """
 
+import posixpath
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
+from pytest_py312.core.model.fleet import Cell
 from pytest_py312.core.model.measurements import SuiteRun
 from pytest_py312.core.text import pluralize
+from pytest_py312.gate.checks.check import Facts
+from pytest_py312.gate.checks.start_modules import start_imports, unproven_start
+from pytest_py312.gate.checks.suite_findings import beside_remedy, cause_of, either_interpreter, folder_of
+from pytest_py312.repository.tree import Tree, join_path, leaves_root, with_outer_folders
 from pytest_py312.runners.suite_job import EXIT_CODE_TEST
+
+_LOST_FILE = re.compile(
+    r"FileNotFoundError: \[Errno 2\] No such file or directory: '(?P<path>[^'/\0\n][^'\0\n]{0,300})'"
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -98,3 +110,80 @@ def file_of_test(name: str, *, collector: bool = False) -> str:
         return inside["name"].rpartition(".")[0] or inside["name"] if inside[1] == "Class" else inside["name"]
     parts = name.split(".")
     return ".".join(parts[:-2]) or name
+
+
+def unproven_reason(cell: Cell, run: SuiteRun, other_run: SuiteRun, coverage: SuiteCoverage, facts: Facts) -> str:
+    """Return the reason if a complete run of the suite does not prove that the service runs; otherwise empty."""
+    return (
+        _nothing_passes_reason(cell, run, other_run)
+        or _lost_file_reason(cell, run, other_run, facts.plan.root)
+        or _small_share_reason(cell, run, other_run, coverage)
+        or _unproven_start_reason(cell, run, facts)
+    )
+
+
+def _nothing_passes_reason(cell: Cell, run: SuiteRun, other_run: SuiteRun) -> str:
+    """Return the reason if no test passes, neither here nor on the interpreter to compare with; otherwise empty.
+
+    This happens if something that the suite needs (a database, a setting) is missing: then nothing is proven.
+    """
+    if any(result.is_passing for side in (run, other_run) for result in side.results.values()):
+        return ""
+    first = next((name for name, result in sorted(run.results.items()) if result.is_failing), "")
+    cause = f" ({first}: {cause_of(run, first)})" if first else ""
+    where = f"{folder_of(cell.service)} passes on {either_interpreter(run.interpreter, other_run.interpreter)}"
+    return f"no test of {where}, so the suite proves nothing{cause}{beside_remedy(cell.service)}"
+
+
+def _lost_file_reason(cell: Cell, run: SuiteRun, other_run: SuiteRun, root: Path) -> str:
+    """Return the reason if tests fail on both sides for a file that the repository has elsewhere; otherwise empty.
+
+    They look for it in another folder than the one in which the suite is run, so they prove nothing, although they may
+    well fail on the target only.
+    """
+    tree, folder, elsewhere = Tree(root), folder_of(cell.service), dict(_lost_files(other_run))
+    lost = {name: path for name, path in _lost_files(run) if name in elsewhere}
+    for name, path in sorted(lost.items()):
+        others = (each for each in with_outer_folders(cell.service.path) if each != folder)
+        place = next((each for each in others if tree.exists(join_path(each, path))), "")
+        if place:
+            on = either_interpreter(run.interpreter, other_run.interpreter)
+            return (
+                f"{pluralize(len(lost), 'test')} of {folder} cannot find a file on {on}: "
+                f"{name} looks for {path}, which is there from {'the root' if place == '.' else place}. "
+                "Copy it with `prepare` in the plan, or name a `suite` that runs there"
+            )
+    return ""
+
+
+def _lost_files(run: SuiteRun) -> Iterator[tuple[str, str]]:
+    """Yield the failing tests that do not find a file of a relative path, and that path."""
+    for name, result in run.results.items():
+        match = _LOST_FILE.search(result.detail) if result.is_failing else None
+        if match is not None and not leaves_root(path := posixpath.normpath(match["path"])):
+            yield name, path
+
+
+def _small_share_reason(cell: Cell, run: SuiteRun, other_run: SuiteRun, coverage: SuiteCoverage) -> str:
+    """Return the reason if fewer test files prove something than the plan requires; otherwise empty."""
+    required = cell.service.settings.suite_share
+    if coverage.share >= required:
+        return ""
+    first = (*coverage.uncollected, *coverage.failing)[0]
+    collectors = [name for name in run.collection_errors if file_of_test(name, collector=True) == first]
+    failing = [name for name, result in run.results.items() if result.is_failing and file_of_test(name) == first]
+    name = next(iter([*collectors, *failing]), first)
+    on = either_interpreter(run.interpreter, other_run.interpreter)
+    return (
+        f"the suite of {cell.service.path} proves too little on {on}: {coverage.summary} "
+        f"({first}: {cause_of(run, name)}). Let more of them run, or set `suite-share` in the plan (now {required:g})"
+    )
+
+
+def _unproven_start_reason(cell: Cell, run: SuiteRun, facts: Facts) -> str:
+    """Return the reason if the target's suite does not import what the service is started with, and it cannot be."""
+    own = {module.name for module in cell.service.start_modules if module.is_own and not module.is_additional}
+    if cell != facts.cells(cell.service)[-1] or own.issubset(run.started_modules or ()):
+        return ""
+    imports, baseline = (start_imports(each, facts)[0] for each in (cell, cell.baseline_cell))
+    return unproven_start(cell, imports, baseline, run)

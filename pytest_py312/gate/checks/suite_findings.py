@@ -16,11 +16,11 @@ from pytest_py312.gate.checks.failure_hints import (
     remedy_for,
 )
 from pytest_py312.gate.checks.suite_comparison import (
-    PairedRuns,
     covers,
     exception_line,
     without_addresses,
 )
+from pytest_py312.gate.checks.suite_pairing import PairedRuns
 from pytest_py312.repository.recipes.suites.pytest_settings import settings_in_folder
 from pytest_py312.repository.services.requirements.uninstalled import table_that_provides
 from pytest_py312.repository.tree import Tree, join_path
@@ -32,6 +32,7 @@ MAX_UNPAIRED_IDS = 3
 """Ids of each side that are shown of tests that cannot be paired."""
 _UNCOLLECTED = "cannot be collected: "
 
+SUITE_REMEDY = "name them with `suite` in the plan, or set `suite = false` with a reason"
 UNREPEATED_REMEDY = "run it on both Pythons yourself, or give it what it needs (`prepare`, `environment` in the plan)"
 
 
@@ -41,7 +42,7 @@ def uncollected_findings(
     """Yield what could be collected on neither side: it is not checked, which is not the same as failing on both."""
     template = FindingTemplate(
         code="PY407",
-        qualifier=f" on {' or '.join(map(str, sorted({run.interpreter, other})))}, so nothing in it is checked",
+        qualifier=f" on {either_interpreter(run.interpreter, other)}, so nothing in it is checked",
         severity=Severity.WARNING,
         noun="test file",
         verb=("cannot be collected", "cannot be collected"),
@@ -59,7 +60,7 @@ def uncollected_findings(
 
 def unrepeated_findings(cell: Cell, names: Sequence[str], run: SuiteRun, other: Interpreter) -> Iterator[Finding]:
     """Yield the further commands of the tests that fail on both sides: they may need what a cell has not."""
-    where = " or ".join(map(str, sorted({run.interpreter, other})))
+    where = either_interpreter(run.interpreter, other)
     template = FindingTemplate(
         code="PY407", qualifier=f" on {where}, so the proof does not include it", severity=Severity.WARNING
     )
@@ -193,11 +194,9 @@ def _missing_module(text: str) -> str:
 
 
 def _uncollected_remedy(cause: str) -> str:
-    missing = re.search(r"No module named '([A-Za-z_]\w*)", cause)
-    if missing:
-        return (
-            f"install what provides {missing[1]} with the tests (`test-requirements` in the plan), or remove the file"
-        )
+    module = _missing_module(cause)
+    if module:
+        return f"install what provides {module} with the tests (`test-requirements` in the plan), or remove the file"
     return "make it importable, or exclude it from the suite"
 
 
@@ -234,3 +233,13 @@ def _location(cell: Cell, name: str, detail: str) -> Location:
     )
     lines = re.findall(rf"^{re.escape(file)}:(\d+): ", detail, re.MULTILINE)
     return Location(path=path.removeprefix("./"), line=int(lines[-1]) if lines else None)
+
+
+def beside_remedy(service: Service) -> str:
+    """Return what to do if the tests beside a service, which are its own by assumption, prove nothing."""
+    return "" if folder_of(service) == service.path else f". If these are not its tests, {SUITE_REMEDY}"
+
+
+def either_interpreter(first: Interpreter, second: Interpreter) -> str:
+    """Return ``3.9 or 3.12``."""
+    return " or ".join(str(interpreter) for interpreter in sorted({first, second}))

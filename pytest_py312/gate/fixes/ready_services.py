@@ -9,7 +9,7 @@ from pytest_py312.core.model.findings import Finding, Interpreter, Outcome, Seve
 from pytest_py312.core.model.fleet import Service
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.model.plan import Plan
-from pytest_py312.gate.checks.versions import VersionCheck
+from pytest_py312.gate.checks.static_analysis import VersionCheck
 from pytest_py312.gate.fixes.version_changes import MigrationPlan, Unmigrated, plan_migrations
 from pytest_py312.repository.declarations.declaration import DeclarationRole
 from pytest_py312.repository.edits.change_set import FileChange

@@ -17,8 +17,8 @@ from pytest_py312.gate.checks.suite_comparison import (
     confirm_regressions,
     covers,
     find_first_bad,
-    pair_runs,
 )
+from pytest_py312.gate.checks.suite_pairing import pair_runs
 from pytest_py312.runners.suite_ids import function_of
 from tests.support.fakes import run_of
 

@@ -7,7 +7,7 @@ import pytest
 
 from pytest_py312.core.model.findings import Outcome, Status
 from pytest_py312.core.model.plan import Plan, Waiver
-from pytest_py312.gate.checks.versions import VersionCheck
+from pytest_py312.gate.checks.static_analysis import VersionCheck
 from pytest_py312.repository.declarations.reader import read_declarations
 from pytest_py312.repository.services.version_survey import DeclaredVersions
 from tests.support.fakes import FakeFacts, cell_of
