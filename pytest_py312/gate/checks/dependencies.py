@@ -1,6 +1,6 @@
 """PY1xx: do the requirements of a cell resolve, install and import?"""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -8,7 +8,6 @@ from packaging.utils import canonicalize_name
 
 from pytest_py312.core.model.findings import Finding, Outcome, Severity, Status
 from pytest_py312.core.model.fleet import Cell
-from pytest_py312.core.text import pluralize
 from pytest_py312.dependencies.installation.findings import (
     compiled_here,
     fails_only_here,
@@ -24,7 +23,7 @@ from pytest_py312.dependencies.installation.findings import (
 )
 from pytest_py312.dependencies.installation.result import Installation
 from pytest_py312.gate.checks.check import CheckResult, Facts, unless_incomplete
-from pytest_py312.gate.checks.requirements_of_tests import without_unneeded_by_tests
+from pytest_py312.gate.checks.dependency_findings import once_per_cause, problem_key, without_unneeded_by_tests
 from pytest_py312.gate.checks.start_modules import start_findings, start_imports, unproven_start
 from pytest_py312.repository.services.requirements.sources import (
     additional_services,
@@ -105,8 +104,8 @@ def _check_set(
     installation = facts.installation(cell)
     baseline_installation = installation if cell.is_baseline else facts.installation(cell.baseline_cell)
     findings = _compared_findings(cell, facts, installation, baseline_installation, is_additional=is_additional)
-    other_keys = {_problem_key(finding) for finding in others}
-    findings = [finding for finding in findings if _problem_key(finding) not in other_keys]
+    other_keys = {problem_key(finding) for finding in others}
+    findings = [finding for finding in findings if problem_key(finding) not in other_keys]
     findings = without_consequences(findings, installation)
     is_uninstalled = is_additional and (
         all(source.uninstalled for source in cell.service.requirements)
@@ -216,14 +215,9 @@ def _with_production(cell: Cell, facts: Facts, set_results: list[_SetResult]) ->
         return set_results
     blocking = [] if whole.installation.unchecked else [item for item in whole.findings if item.blocks]
     result = _check_set(replace(cell, service=production), facts, others=blocking)
-    own = {_problem_key(finding) for finding in result.findings}
-    others = [finding for finding in whole.findings if _problem_key(finding) not in own]
+    own = {problem_key(finding) for finding in result.findings}
+    others = [finding for finding in whole.findings if problem_key(finding) not in own]
     return [replace(whole, findings=others), result, *set_results[1:]]
-
-
-def _problem_key(finding: Finding) -> tuple[object, ...]:
-    """Return a key that is equal for the same finding on two sets of a cell."""
-    return finding.code, finding.names, finding.message
 
 
 def _findings(cell: Cell, installation: Installation, facts: Facts) -> Iterator[Finding]:
@@ -236,7 +230,7 @@ def _findings(cell: Cell, installation: Installation, facts: Facts) -> Iterator[
 
 
 def _outcome(cell: Cell, set_results: Sequence[_SetResult], started: Sequence[Finding]) -> Outcome:
-    findings = [*_once_per_cause(finding for result in set_results for finding in result.findings), *started]
+    findings = [*once_per_cause(finding for result in set_results for finding in result.findings), *started]
     unchecked = next(
         (set_result.installation.unchecked for set_result in set_results if set_result.installation.unchecked), ""
     )
@@ -250,111 +244,31 @@ def _outcome(cell: Cell, set_results: Sequence[_SetResult], started: Sequence[Fi
     outcome = Outcome.from_findings(
         service=cell.service.name, interpreter=cell.interpreter, check="dependencies", findings=findings
     ).with_unchecked(unchecked)
+    on_both = f"(also fails on {cell.service.baseline})"
     installed = all(set_result.installation.environment is not None for set_result in set_results)
     if outcome.status is Status.PASSED and (not installed or _prevents_installation(findings)):
         # pre-existing or not: a set that cannot be installed proves nothing
         worst = next(finding for finding in findings if finding.severity is Severity.ERROR)
-        reason = f"{worst.message} (also fails on {cell.service.baseline})"
-        outcome = replace(outcome, status=Status.FAILED, reason=reason)
-    unimportable = next(filter(None, map(_unimportable_on_both, set_results)), None)
-    if cell.service.suite is None and unimportable is not None:
+        outcome = replace(outcome, status=Status.FAILED, reason=f"{worst.message} {on_both}")
+    unimportable = [finding for finding in map(_unimportable_on_both, set_results) if finding is not None]
+    if cell.service.suite is None and unimportable:
         outcome = outcome.with_unchecked(
-            f"{unimportable.message} (also fails on {cell.service.baseline}), and without a suite nothing proves that "
-            "the service runs"
+            f"{unimportable[0].message} {on_both}, and without a suite nothing proves that the service runs"
         )
-    failing = next((found for found in map(_unimportable_on_both, set_results) if _is_started(cell, found)), None)
-    if failing is not None:
+    started_with = next((finding for finding in unimportable if _is_started(cell, finding)), None)
+    if started_with is not None:
         outcome = outcome.with_unchecked(
-            f"{failing.message} (also fails on {cell.service.baseline}), and the service is started with it, so "
-            "nothing proves that it starts. Install what it needs, as the service's image does"
+            f"{started_with.message} {on_both}, and the service is started with it, so nothing proves that it starts. "
+            "Install what it needs, as the service's image does"
         )
     return outcome
 
 
-def _once_per_cause(findings: Iterable[Finding]) -> list[Finding]:
-    """Return ``findings`` without those that two sets share, and with one for each cause why imports of a project fail.
-
-    The detail of that one names the other modules. Conflicts that one change resolves are one finding too.
-    """
-    groups: dict[object, list[Finding]] = {}
-    for finding in findings:
-        key: object = replace(finding, severity=Severity.ERROR)
-        if finding.code == "PY105":
-            cause = finding.message.partition(" fails: ")[2]
-            key = (finding.names, cause, finding.preexisting, finding.severity)
-        elif finding.code == "PY101" and finding.changes:
-            key = (finding.changes, finding.preexisting, finding.severity)
-        groups.setdefault(key, []).append(finding)
-    return _without_repeats(
-        [
-            _with_other_conflicts(group) if group[0].code == "PY101" else _with_other_modules(group)
-            for group in groups.values()
-        ]
-    )
-
-
-def _with_other_conflicts(group: Sequence[Finding]) -> Finding:
-    others = {finding.message: None for finding in group if finding.message != group[0].message}
-    if not others:
-        return group[0]
-    return replace(
-        group[0],
-        message=f"{group[0].message} (and {pluralize(len(others), 'more conflict')} that the same change resolves)",
-        names=tuple(dict.fromkeys(name for finding in group for name in finding.names)),
-        detail="\n".join([group[0].detail, *others]).strip(),
-    )
-
-
-def _without_repeats(findings: Sequence[Finding]) -> list[Finding]:
-    """Return ``findings`` without those that say less than another one.
-
-    A source that was not tried in one set was built for another; a version that cannot be had is pinned by a lock
-    file; a warning is an error of another set. One that blocks is kept in any case.
-    """
-    built = {_built_source(finding) for finding in findings if finding.code in ("PY104", "PY110")}
-    pinned = {(finding.names, finding.blocks) for finding in findings if finding.code == "PY115"}
-    kept: dict[object, Finding] = {}
-    for finding in findings:
-        is_untried = finding.code == "PY112" and _built_source(finding) in built
-        is_pinned = finding.code in ("PY102", "PY104") and (finding.names, finding.blocks) in pinned
-        if is_untried or (is_pinned and not finding.changes):
-            continue
-        key = (*_problem_key(finding), finding.location)
-        if key not in kept or _weight(finding) > _weight(kept[key]):
-            kept[key] = finding
-    return list(kept.values())
-
-
-def _weight(finding: Finding) -> tuple[bool, bool, bool]:
-    """Return what orders findings on the same problem: what is pre-existing in one set may be new in another."""
-    return finding.blocks, finding.severity is Severity.ERROR, bool(finding.changes)
-
-
-def _built_source(finding: Finding) -> str:
-    """Return the ``name==version`` with which the message about a source begins."""
-    return finding.message.partition(" ")[0].rstrip(":")
-
-
-def _with_other_modules(group: Sequence[Finding]) -> Finding:
-    group = sorted(group, key=lambda finding: finding.severity is not Severity.ERROR)
-    first = next((finding for finding in group if finding.changes and finding.severity is group[0].severity), group[0])
-    modules = {_failing_import(finding) for finding in group} - {_failing_import(first)}
-    if first.code != "PY105" or not modules:
-        return first
-    return replace(
-        first, detail="\n".join([first.detail, *(f"{name} fails alike" for name in sorted(modules))]).strip()
-    )
-
-
-def _failing_import(finding: Finding) -> str:
-    return "`import " + finding.message.partition(" fails: ")[0].rpartition("`import ")[2]
-
-
-def _is_started(cell: Cell, finding: Finding | None) -> bool:
+def _is_started(cell: Cell, finding: Finding) -> bool:
     """Whether a program in the start commands of the service is of the project that the finding is about."""
     started = (program.name for program in cell.service.programs if not program.is_script)
     programs = {canonicalize_name(name.partition(".")[0]) for name in started}
-    return finding is not None and not programs.isdisjoint(canonicalize_name(name) for name in finding.names)
+    return not programs.isdisjoint(canonicalize_name(name) for name in finding.names)
 
 
 def _unimportable_on_both(set_result: _SetResult) -> Finding | None:

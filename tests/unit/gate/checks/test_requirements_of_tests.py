@@ -9,7 +9,7 @@ from pytest_py312.core.model.findings import Finding, Location, Severity
 from pytest_py312.core.model.fleet import Cell, RequirementSource, Service
 from pytest_py312.core.model.measurements import SuiteRun
 from pytest_py312.dependencies.installation.result import Installation
-from pytest_py312.gate.checks.requirements_of_tests import without_unneeded_by_tests
+from pytest_py312.gate.checks.dependency_findings import without_unneeded_by_tests
 from tests.support.fakes import FakeFacts, cell_of, installation_of, run_of, service
 
 RUN_TIME, TESTS = "svc/requirements.txt", "svc/tests.txt"
