@@ -3,25 +3,33 @@
 import os
 import re
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pytest_py312.analysis.judging.replacements import UTC_REPLACEMENTS, apply_utc_choice, needs_trial
+from pytest_py312.analysis.services.service_analysis import AnalysisResult
 from pytest_py312.core.errors import Py312Error, describe_internal_error
 from pytest_py312.core.model.findings import Finding, Interpreter, Outcome, Severity, SourceChange, SpecifierChange
+from pytest_py312.core.model.fleet import Fleet
+from pytest_py312.core.model.measurements import SuiteRun
+from pytest_py312.core.model.plan import SuiteKind
+from pytest_py312.core.model.report import Report
 from pytest_py312.core.text import list_names, pluralize, shorten, without_escapes
 from pytest_py312.gate.checks.suite import SuiteCheck
-from pytest_py312.gate.fixes.assertion_trials import TryFile, confirmed_assertions
-from pytest_py312.gate.fixes.ready_services import merge_changes
+from pytest_py312.gate.fixes.assertion_trials import confirmed_assertions
+from pytest_py312.gate.fixes.ready_services import merge_changes, plan_ready_migrations
 from pytest_py312.gate.fixes.relock import LockUpdate, is_same_for, plan_lock_updates, update_lock
 from pytest_py312.gate.fixes.resource_trials import confirmed_resources
-from pytest_py312.gate.fixes.source_verification import AnalyzeSource, verify_source
+from pytest_py312.gate.fixes.source_verification import verify_source
 from pytest_py312.gate.fixes.verification_run import run_second_time
 from pytest_py312.gate.fixes.version_changes import MigrationPlan
+from pytest_py312.gate.reports.run_verdict import not_run_reasons
+from pytest_py312.gate.run.assembly import GateAssembly
 from pytest_py312.plugin.command_line import RunOptions
 from pytest_py312.repository.edits.apply import apply_changes, is_in_checkout
 from pytest_py312.repository.edits.change_set import (
@@ -35,6 +43,7 @@ from pytest_py312.repository.edits.change_set import (
 from pytest_py312.repository.edits.python.mock_assertions import REMOVED
 from pytest_py312.repository.services.file_ownership import is_kept_as_it_is
 from pytest_py312.repository.services.requirements.compiled_files import redirect_to_sources
+from pytest_py312.repository.tree import relative_to
 
 _RESULT_LINE = re.compile(r"\b\d+ (?:passed|failed|errors?|skipped|warnings?)\b.* in \d", re.ASCII)
 """The line with which pytest ends."""
@@ -58,9 +67,6 @@ REMOVED_NAMES = ("PY202", "PY203")
 """What the target has removed. Where the class of an object is unknown it is a warning, and has a change only if no
 other library uses the name.
 """
-
-PlanMoves = Callable[[Sequence[Outcome], Sequence[FileChange]], MigrationPlan]
-"""Plans the migration of services that a run found ready, on top of other changes."""
 
 
 def _unwaived(outcomes: Iterable[Outcome]) -> Iterator[Finding]:
@@ -140,30 +146,29 @@ def plan_fixes(
 class FixSession:
     """Output of changes, shown or (with ``--py312-fix``) written at the end of a session."""
 
-    def __init__(self, options: RunOptions, *, judges: AnalyzeSource, plan_moves: PlanMoves, try_file: TryFile) -> None:
+    def __init__(self, options: RunOptions, fleet: Fleet, assembly: GateAssembly) -> None:
         self._root = options.plan.root
         self._target = options.plan.target
         self._options = options
-        self._judges = judges
-        self._plan_moves = plan_moves
-        self._try_file = try_file
+        self._fleet = fleet
+        self._assembly = assembly
         self._tried: tuple[SourceChange, ...] = ()
         self._lines: list[tuple[str, bool]] = []
         self._rerun_output = ""
         self.last_line = ""
         """What the second run ended with; empty if there was none."""
 
-    def finish(self, session: pytest.Session, outcomes: Sequence[Outcome]) -> None:
+    def finish(self, session: pytest.Session, report: Report) -> None:
         """Plan the changes, and write them if requested. A refusal or an error is reported, and fails the run."""
         try:
-            self._finish(session, outcomes)
+            self._finish(session, report)
         except Exception as error:
             self._add_line(describe_internal_error(error), is_error=True)
             session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
 
-    def _finish(self, session: pytest.Session, outcomes: Sequence[Outcome]) -> None:
-        fix = self._options.fix
-        plan, moves = self._planned(outcomes)
+    def _finish(self, session: pytest.Session, report: Report) -> None:
+        fix, outcomes = self._options.fix, report.outcomes
+        plan, moves = self._planned(report)
         self._show_diff(plan, moves)
         self._show_remarks(plan, moves)
         stale = self._stale_locks(plan, outcomes)
@@ -182,24 +187,54 @@ class FixSession:
         if changes or regenerated or migrated:  # comments alone need no second run
             self._rerun_gate(session, changes, regenerated, migrated)
 
-    def _planned(self, outcomes: Sequence[Outcome]) -> tuple[ChangeSet, MigrationPlan]:
+    def _planned(self, report: Report) -> tuple[ChangeSet, MigrationPlan]:
         """Return the changes that the interpreters confirm, with those of versions, and the plan of the latter."""
+        outcomes = report.outcomes
+        try_file = partial(self._try_file, cut_short=report.cut_short)
         with_suite = {outcome.service for outcome in outcomes if outcome.check == SuiteCheck.name}
         tested = [outcome for outcome in outcomes if outcome.service in with_suite]
         self._tried = (
-            *confirmed_assertions(self._root, tested, self._try_file),
-            *confirmed_resources(self._root, tested, lambda service, files: self._try_file(service, "", files)),
+            *confirmed_assertions(self._root, tested, try_file),
+            *confirmed_resources(self._root, tested, lambda service, files: try_file(service, "", files)),
         )
         options = self._options
         plan = plan_fixes(
             self._root, outcomes, target=self._target, annotate=options.annotate, utc=options.utc, tried=self._tried
         )
-        verification = verify_source(plan, outcomes, self._source_changes(outcomes), self._judges)
+        verification = verify_source(plan, outcomes, self._source_changes(outcomes), self._analyze_with)
         for doubt in verification.doubts:
             self._add_line(doubt, is_error=True)
         plan = verification.plan
-        moves = self._plan_moves(outcomes, plan.changes)
+        moves = self._plan_moves(report, plan.changes)
         return replace(plan, changes=merge_changes(plan.changes, moves.changes)), moves
+
+    def _analyze_with(self, files: Mapping[str, bytes], services: Sequence[str]) -> Mapping[str, AnalysisResult]:
+        facts = self._assembly.scheduler.facts
+        return facts.source_analysis_with(files, [self._fleet[name] for name in services])
+
+    def _try_file(self, name: str, path: str, files: Mapping[str, bytes], *, cut_short: bool) -> Sequence[SuiteRun]:
+        """Run the tests of one file of a service, or all if ``path`` is empty, with other contents for some files."""
+        service = self._fleet[name]
+        suite = service.suite
+        if suite is None or suite.kind is not SuiteKind.PYTEST or cut_short:
+            return ()
+        below = relative_to(suite.folder or service.path, [path] if path else ())
+        if path and not below:  # the suite has no such file
+            return ()
+        return self._assembly.scheduler.facts.suite_trials(service, below, files)
+
+    def _plan_moves(self, report: Report, written: Sequence[FileChange]) -> MigrationPlan:
+        """Plan the migration of services that the run found ready, on top of other changes."""
+        return plan_ready_migrations(
+            self._options.plan,
+            self._fleet.services,
+            report.outcomes,
+            drop_old_versions=self._options.drop_old_versions,
+            builds=self._assembly.builds(),
+            earlier_changes=written,
+            propose_unproven=not self._options.fix,
+            incomplete=not_run_reasons(report),
+        )
 
     def _source_changes(self, outcomes: Sequence[Outcome]) -> tuple[SourceChange, ...]:
         return (*source_changes(outcomes, self._options.utc), *self._tried)

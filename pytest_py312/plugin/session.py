@@ -6,7 +6,7 @@ reports) and xdist's workers (collect and check; shared results are computed by 
 
 import gc
 import os
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -16,10 +16,8 @@ import pytest
 
 from pytest_py312.core import clock
 from pytest_py312.core.directories import STATE_FOLDER, default_cache_folder
-from pytest_py312.core.errors import OptionError, Py312Error
-from pytest_py312.core.model.findings import Outcome
-from pytest_py312.core.model.fleet import Fleet, Service
-from pytest_py312.core.model.plan import SuiteKind
+from pytest_py312.core.errors import Py312Error
+from pytest_py312.core.model.fleet import Fleet
 from pytest_py312.core.model.report import EXIT_INCONCLUSIVE, Checkout, Report, ReportSection
 from pytest_py312.core.process import enable_interrupts
 from pytest_py312.gate.checks import CHECKS
@@ -29,13 +27,12 @@ from pytest_py312.gate.history.history_store import HistoryStore
 from pytest_py312.gate.history.stored_runs import RunStore
 from pytest_py312.gate.report_files import ReportWriter
 from pytest_py312.gate.reports import terminal
-from pytest_py312.gate.reports.run_verdict import not_run_reasons, summarize
+from pytest_py312.gate.reports.run_verdict import summarize
 from pytest_py312.gate.run.assembly import GateAssembly
 from pytest_py312.gate.run.run_report import RunResults
-from pytest_py312.gate.run.tasks import CheckTask, select_cells, select_services, tasks_of, unproven_tasks
+from pytest_py312.gate.run.tasks import CheckTask, unproven_tasks
 from pytest_py312.plugin.command_line import (
     RunOptions,
-    Selection,
     asks_for_rollout,
     discover_fleet,
     read_known_findings,
@@ -65,19 +62,13 @@ from pytest_py312.plugin.pytest_support.processes import (
 )
 from pytest_py312.plugin.pytest_support.terminal_output import write_known_findings, write_lines, write_report_files
 from pytest_py312.plugin.shard_options import prepare_shard
+from pytest_py312.plugin.task_selection import TaskSelection
 from pytest_py312.repository.checkout import read_checkout
-from pytest_py312.repository.tree import relative_to
 
 if TYPE_CHECKING:
-    from pytest_py312.analysis.services.service_analysis import AnalysisResult
-    from pytest_py312.core.model.measurements import SuiteRun
-    from pytest_py312.gate.fixes.assertion_trials import TryFile
-    from pytest_py312.gate.fixes.source_verification import AnalyzeSource
-    from pytest_py312.gate.fixes.version_changes import MigrationPlan
-    from pytest_py312.plugin.fixes import FixSession, PlanMoves
+    from pytest_py312.plugin.fixes import FixSession
     from pytest_py312.plugin.rollout import RolloutPlugin
     from pytest_py312.plugin.shards import ShardPlugin
-    from pytest_py312.repository.edits.change_set import FileChange
     from pytest_py312.rollout.execution.stage_runner import FindUnproven
 
 
@@ -113,10 +104,13 @@ class GateSession:
         for check in extra:
             config.addinivalue_line("markers", f"py312_{check.name}: a check that was added to the gate's own")
         refuse_unknown_markers(config)
+        self._selection = TaskSelection(options=self.options, fleet=self.fleet, checks=self._checks)
         self._objections: tuple[str, ...] = ()
         self._sections: tuple[ReportSection, ...] = ()
         self.rollout = _make_rollout(config, self.options, self.fleet, self._find_unproven)
-        self.tasks: ServiceTasks = [] if self.rollout is not None and self.rollout.verify_only else self._select_tasks()
+        self.tasks: ServiceTasks = (
+            [] if self.rollout is not None and self.rollout.verify_only else self._selection.selected()
+        )
         shard = prepare_shard(config, self.options)
         self._known_findings = read_known_findings(self.options, is_part=shard is not None)
         self._termination = TerminationHandler()
@@ -136,7 +130,7 @@ class GateSession:
         self._is_stored = (
             bool(self.tasks) and not (is_worker(config) or is_second_run()) and not config.option.collectonly
         )
-        self._fix_session = _make_fix_session(self.options, self._analyze_with, self._plan_moves, self._try_file)
+        self._fix_session = self._make_fix_session()
         self._shard: ShardPlugin | None = None
         if shard is not None:
             from pytest_py312.plugin.shards import register_shard
@@ -145,6 +139,13 @@ class GateSession:
             self._shard = register_shard(
                 config, shard, self.options, self.tasks, self.assembly, names, self._narrow_tasks
             )
+
+    def _make_fix_session(self) -> "FixSession | None":
+        if not (self.options.diff or self.options.fix):
+            return None
+        from pytest_py312.plugin.fixes import FixSession  # imports the editors, which few runs need
+
+        return FixSession(self.options, self.fleet, self.assembly)
 
     def _make_assembly(self, config: pytest.Config) -> GateAssembly:
         known_findings = self._known_findings.entries if self._known_findings is not None else {}
@@ -180,63 +181,6 @@ class GateSession:
 
             checks.append(BenchmarkCheck())
         return tuple(checks)
-
-    def _select_tasks(self) -> ServiceTasks:
-        services = [
-            service
-            for service in select_services(
-                self.fleet, self.options.plan, stages=self.options.stages, patterns=self.options.services
-            )
-            if self._is_selected(service)
-        ]
-        if not services:
-            paths = ", ".join(str(task.path) for task in self.options.selections)
-            raise OptionError(f"no chosen service is at {paths}; `py312 inventory` lists the services")
-        service_tasks: list[tuple[Service, Sequence[CheckTask]]] = [
-            (service, self._tasks_of(service)) for service in services
-        ]
-        if self.options.interpreters:
-            select_cells([task.cell for _, tasks in service_tasks for task in tasks], self.options.interpreters)
-        service_tasks = [(service, self._selected_tasks(service, tasks)) for service, tasks in service_tasks]
-        for selection in self.options.selections:
-            self._require_match(selection, service_tasks)
-        return [(service, tasks) for service, tasks in service_tasks if tasks]
-
-    def _service_folder(self, service: Service) -> Path:
-        return (self.options.plan.root / service.path).resolve()
-
-    def _is_selected(self, service: Service) -> bool:
-        if not self.options.selections:
-            return True
-        folder = self._service_folder(service)
-        return any(selection.touches_service(folder) for selection in self.options.selections)
-
-    def _tasks_of(self, service: Service) -> tuple[CheckTask, ...]:
-        return tasks_of(self.options.plan, service, self._checks)
-
-    def _selected_tasks(self, service: Service, tasks: Sequence[CheckTask]) -> list[CheckTask]:
-        wanted = self.options.interpreters
-        chosen = [task for task in tasks if not wanted or task.cell.interpreter in wanted]
-        if not self.options.selections:
-            return chosen
-        folder = self._service_folder(service)
-        return [
-            task
-            for task in chosen
-            if any(selection.includes_item(folder, task.node_parts) for selection in self.options.selections)
-        ]
-
-    def _require_match(self, selection: Selection, service_tasks: ServiceTasks) -> None:
-        if any(selection.touches_service(self._service_folder(service)) and tasks for service, tasks in service_tasks):
-            return
-        typed = "::".join((str(selection.path), *selection.parts))
-        node_ids = [
-            "::".join(task.node_parts)
-            for service in self.fleet.services
-            if selection.touches_service(self._service_folder(service))
-            for task in self._tasks_of(service)
-        ]
-        raise OptionError(f"{typed}: there is no such item; the service has {', '.join(node_ids[:12]) or 'none'}")
 
     # -- collection
 
@@ -294,35 +238,6 @@ class GateSession:
 
     # -- running
 
-    def _analyze_with(self, files: Mapping[str, bytes], services: Sequence[str]) -> "Mapping[str, AnalysisResult]":
-        return self.assembly.scheduler.facts.source_analysis_with(files, [self.fleet[name] for name in services])
-
-    def _try_file(self, name: str, path: str, files: Mapping[str, bytes]) -> "Sequence[SuiteRun]":
-        """Run the tests of one file of a service, or all if ``path`` is empty, with other contents for some files."""
-        service = self.fleet[name]
-        suite = service.suite
-        if suite is None or suite.kind is not SuiteKind.PYTEST or self._cut_short:
-            return ()
-        below = relative_to(suite.folder or service.path, [path] if path else ())
-        if path and not below:  # the suite has no such file
-            return ()
-        return self.assembly.scheduler.facts.suite_trials(service, below, files)
-
-    def _plan_moves(self, outcomes: Sequence[Outcome], written: "Sequence[FileChange]") -> "MigrationPlan":
-        from pytest_py312.gate.fixes.ready_services import plan_ready_migrations
-
-        builds = self.assembly.builds()
-        return plan_ready_migrations(
-            self.options.plan,
-            self.fleet.services,
-            outcomes,
-            drop_old_versions=self.options.drop_old_versions,
-            builds=builds,
-            earlier_changes=written,
-            propose_unproven=not self.options.fix,
-            incomplete=not_run_reasons(self.report(self._exit_status or 0)),
-        )
-
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> None:
         if session.config.option.collectonly or session.testsfailed:
@@ -355,7 +270,7 @@ class GateSession:
 
     def _find_unproven(self, services: Sequence[str]) -> list[str]:
         """Return the tasks of ``services`` that passed neither in this run nor in an earlier one that still holds."""
-        tasks = [task for name in services for task in self._tasks_of(self.fleet[name])]
+        tasks = [task for name in services for task in self._selection.tasks_of(self.fleet[name])]
         unproven = unproven_tasks(tasks, self._results.outcomes, self.assembly.scheduler.is_proven)
         return unproven or list(self._extensions.objections(self.report(0)))
 
@@ -371,12 +286,6 @@ class GateSession:
             runner=self.assembly.describe_runner() if is_run else "",
             resolver=self.assembly.describe_resolver() if is_run else "",
             plan=self.options.plan.source,
-        )
-
-    def _all_tasks(self, name: str) -> tuple[CheckTask, ...]:
-        """Return all tasks of a service; none if the fleet has no service of this name."""
-        return tuple(
-            task for service in self.fleet.services if service.name == name for task in self._tasks_of(service)
         )
 
     @property
@@ -433,14 +342,14 @@ class GateSession:
         self.assembly.history.record(report.benchmarks, report.generated)
         if not is_cluster_service(session.config):
             report = self._show_to_plugins(session, report)
-        if self._known_findings is not None and not self._known_findings.finish(report, self._all_tasks):
+        if self._known_findings is not None and not self._known_findings.finish(report, self._selection.tasks_of_name):
             self._exit_status = session.exitstatus = pytest.ExitCode.USAGE_ERROR
             report = replace(report, exit_status=int(self._exit_status))
         if not self._report_writer.write(report):
             session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
         try:
             if self._fix_session is not None:  # last, because the changes are checked and reported in a second run
-                self._fix_session.finish(session, report.outcomes)
+                self._fix_session.finish(session, report)
         finally:
             if self._is_stored:
                 exit_status = int(session.exitstatus)
@@ -535,13 +444,3 @@ def _make_rollout(
     rollout = RolloutPlugin(config, read_rollout_options(config, options, fleet), options.plan, fleet, find_unproven)
     config.pluginmanager.register(rollout, "py312-rollout")
     return rollout
-
-
-def _make_fix_session(
-    options: RunOptions, judges: "AnalyzeSource", plan_moves: "PlanMoves", try_file: "TryFile"
-) -> "FixSession | None":
-    if not (options.diff or options.fix):
-        return None
-    from pytest_py312.plugin.fixes import FixSession  # imports the editors, which few runs need
-
-    return FixSession(options, judges=judges, plan_moves=plan_moves, try_file=try_file)
