@@ -204,7 +204,7 @@ class ItemResults:
         planned: Mapping[TaskKey, CheckTask] = {task.key: task for task in self._selected.values()}
         if not any(getattr(self._config.option, name, None) for name in _USER_SELECTION):
             planned = {task.key: task for task in tasks}
-        answered = {(outcome.service, outcome.interpreter, outcome.check) for outcome in self.outcomes}
+        answered = {outcome.key for outcome in self.outcomes}
         return tuple(key for key in planned if key not in answered)
 
 

@@ -167,6 +167,11 @@ class Outcome:
     unchecked: str = ""
     """What could not be checked: the check is errored for it where no finding blocks, also once all are accepted."""
 
+    @property
+    def key(self) -> tuple[str, Interpreter | None, str]:
+        """What tells it apart from the other outcomes of a run: service, interpreter and check."""
+        return self.service, self.interpreter, self.check
+
     @classmethod
     def from_findings(
         cls, *, service: str, interpreter: Interpreter | None, check: str, findings: Iterable[Finding], reason: str = ""

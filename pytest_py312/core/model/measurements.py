@@ -137,6 +137,11 @@ class InterpreterBuild:
     packages: ImagePackages | None = None
     """What was added to the image."""
 
+    @property
+    def sort_key(self) -> tuple[object, ...]:
+        """What the builds of a report are ordered by."""
+        return self.interpreter, self.version, self.origin, self.digest
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TestResult:

@@ -35,7 +35,6 @@ from pytest_py312.gate.run.scheduler import available_cores
 from pytest_py312.gate.run.tasks import CheckTask, TaskKey, unfinished_outcome, unread_outcome
 from pytest_py312.gate.sharding.durations import Durations
 from pytest_py312.gate.sharding.estimates import count_test_files, weighed_items
-from pytest_py312.gate.sharding.merging import build_order
 from pytest_py312.repository.tree import Tree
 
 FIRST_WORKER_LIMIT = 60.0
@@ -104,7 +103,7 @@ class ClusterAssembly(GateAssembly):
     def builds(self) -> tuple[InterpreterBuild, ...]:
         """Return the interpreter builds that cells ran on, of all workers."""
         builds = {build for answer in self._in_order() for build in answer.builds}
-        return tuple(sorted(builds, key=build_order))
+        return tuple(sorted(builds, key=lambda build: build.sort_key))
 
     def assumptions(self, outcomes: Iterable[Outcome]) -> tuple[str, ...]:
         """Return what the outcomes assume, as the workers have it."""
@@ -260,7 +259,7 @@ class ClusterAssembly(GateAssembly):
             self._answers[job_id] = answer
             for result in answer.results:
                 outcome = result.outcome
-                self._results[job_id, (outcome.service, outcome.interpreter, outcome.check)] = result
+                self._results[job_id, outcome.key] = result
         result_of_task = self._results.get((job_id, task.key))  # what another job says of it does not count
         if result_of_task is not None:
             return result_of_task

@@ -13,7 +13,7 @@ from pytest_py312.core.text import (
     escape_markdown,
     escape_terminal,
     list_names,
-    markdown_row,
+    markdown_table,
     shorten,
 )
 from pytest_py312.gate.history.difference_view import (
@@ -95,8 +95,8 @@ def format_markdown(view: DifferenceView, limit: int = COMMENT_LIMIT) -> str:
 
 def _markdown(view: DifferenceView, entry_limit: int, line_limit: int) -> str:
     parts = [f"### Python {view.target}: {_escape(view.headline)}", "", _escape(view.worse), ""]
-    parts += [markdown_row(["", "Report", "Commit", *COUNT_TITLES]), markdown_row(["---"] * (3 + len(COUNT_TITLES)))]
-    parts += [_markdown_run("before", view.old), _markdown_run("after", view.new), ""]
+    runs = [_run_cells("before", view.old), _run_cells("after", view.new)]
+    parts += [*markdown_table(["", "Report", "Commit", *COUNT_TITLES], runs), ""]
     is_short = False
     for section in view.sections:
         parts += [f"#### {section.title} ({section.count})", ""]
@@ -114,9 +114,9 @@ def _markdown(view: DifferenceView, entry_limit: int, line_limit: int) -> str:
     return "\n".join(parts).rstrip("\n") + "\n"
 
 
-def _markdown_run(label: str, run: RunSummary) -> str:
+def _run_cells(label: str, run: RunSummary) -> list[str]:
     report = f"{_escape(shorten(run.origin, 80))}, {_escape(run.ended_at)}"
-    return markdown_row([label, report, _escape(run.commit) or "unknown", *map(str, run.counts)])
+    return [label, report, _escape(run.commit) or "unknown", *map(str, run.counts)]
 
 
 def _markdown_entry(entry: Entry, line_limit: int) -> list[str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pytest_py312.core.model.readiness import PastRun, ServiceVerdict
-from pytest_py312.core.text import display_width, escape_markdown, escape_terminal, list_names, markdown_row, pad
+from pytest_py312.core.text import display_width, escape_markdown, escape_terminal, list_names, markdown_table, pad
 from pytest_py312.gate.history.difference_view import COUNT_TITLES, count_verdicts, describe_commit, short_time
 
 TITLES = ("Ended", "Commit", "Target", "Services", *COUNT_TITLES, "Exit", "Since the run before")
@@ -95,9 +95,8 @@ def format_text(rows: Sequence[HistoryRow]) -> str:
 def format_markdown(rows: Sequence[HistoryRow]) -> str:
     """Return a Markdown table, the newest run first: a reader of a page begins at its top."""
     titles = [title[:1].upper() + title[1:] for title in TITLES]
-    lines = [markdown_row(titles), markdown_row(["---"] * len(titles))]
-    lines += [markdown_row([escape_markdown(escape_terminal(cell)) for cell in row.cells]) for row in reversed(rows)]
-    return "\n".join(lines) + "\n"
+    cells = [[escape_markdown(escape_terminal(cell)) for cell in row.cells] for row in reversed(rows)]
+    return "\n".join(markdown_table(titles, cells)) + "\n"
 
 
 def to_document(rows: Sequence[HistoryRow]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from pytest_py312.core.model.fleet import (
     Service,
 )
 from pytest_py312.core.model.plan import Plan, Suite
-from pytest_py312.core.text import escape_control, escape_markdown, markdown_row
+from pytest_py312.core.text import escape_control, escape_markdown, markdown_table
 
 SCHEMA = 1
 """Version of the JSON document. It is increased when a name in the document changes its meaning."""
@@ -122,8 +122,8 @@ def render_csv(fleet: Fleet, plan: Plan) -> str:
 
 def render_markdown(fleet: Fleet, plan: Plan) -> str:
     """Return a Markdown table for a page or a pull request, followed by the assumptions."""
-    lines = [f"# {_title(fleet, plan)}", "", markdown_row(_HEADINGS), markdown_row(["---"] * len(_HEADINGS))]
-    lines += [markdown_row([escape_markdown(cell) for cell in _table_row(service)]) for service in fleet.services]
+    rows = [[escape_markdown(cell) for cell in _table_row(service)] for service in fleet.services]
+    lines = [f"# {_title(fleet, plan)}", "", *markdown_table(_HEADINGS, rows)]
     steps = [line for service in fleet.services for line in _recipe_lines(service)]
     if steps:
         lines += ["", "## Installed by", ""]

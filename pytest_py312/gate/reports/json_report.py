@@ -78,7 +78,7 @@ def to_document(report: Report) -> dict[str, Any]:
             for service in report.services
         ],
         "cells": [_cell(cell) for cell in cells],
-        "builds": [_build(build) for build in sorted(report.builds, key=_build_key)],
+        "builds": [_build(build) for build in sorted(report.builds, key=lambda build: build.sort_key)],
         "outcomes": [_outcome(outcome) for outcome in outcomes],
         "suites": [_suite(comparison) for comparison in comparisons if comparison.target == target],
         "between": [_suite(comparison) for comparison in comparisons if comparison.target != target],
@@ -128,10 +128,6 @@ def _identity(identity: RunIdentity) -> dict[str, Any]:
 
 def _outcome_key(outcome: Outcome) -> tuple[object, ...]:
     return outcome.service, interpreter_order(outcome.interpreter), outcome.check, outcome.nodeid, outcome.reason
-
-
-def _build_key(build: InterpreterBuild) -> tuple[object, ...]:
-    return build.interpreter, build.version, build.origin, build.digest
 
 
 def _finding_key(finding: Finding) -> tuple[object, ...]:

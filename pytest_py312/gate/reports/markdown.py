@@ -4,7 +4,14 @@ from collections.abc import Sequence
 
 from pytest_py312.core.model.findings import Outcome, Severity, Status
 from pytest_py312.core.model.report import Report
-from pytest_py312.core.text import escape_control, escape_markdown, escape_terminal, join_names, markdown_row, pluralize
+from pytest_py312.core.text import (
+    escape_control,
+    escape_markdown,
+    escape_terminal,
+    join_names,
+    markdown_table,
+    pluralize,
+)
 from pytest_py312.gate.reports.benchmarks.table import benchmark_rows
 from pytest_py312.gate.reports.results import (
     ReportedFinding,
@@ -86,20 +93,20 @@ def _readiness_table(report: Report) -> str:
         return ""
     titles = [str(on) if on else "Any Python" for on in columns]
     titles += ["Owner"] if any(service.owners for service in report.services) else []
-    lines = [markdown_row(["Service", "Stage", *titles]), markdown_row(["---"] * (2 + len(titles)))]
+    lines = []
     for service in report.services:
         signs = list(map(_cell_text, rows[service.name]))
         signs += [escape_markdown(join_names(service.owners))] * (len(titles) - len(columns))
-        lines.append(markdown_row([escape_markdown(escape_control(service.name)), str(service.stage), *signs]))
-    return "\n".join([*lines, "", "Bold: the current Python of the service.", ""])
+        lines.append([escape_markdown(escape_control(service.name)), str(service.stage), *signs])
+    table = markdown_table(["Service", "Stage", *titles], lines)
+    return "\n".join([*table, "", "Bold: the current Python of the service.", ""])
 
 
 def _benchmark_section(report: Report) -> str:
     heading, *lines = benchmark_rows(report) or [[]]
     if not lines:
         return ""
-    table_rows = [markdown_row([escape_markdown(cell) for cell in line]) for line in lines[:_MAX_ROWS]]
-    table = "\n".join([markdown_row(heading), markdown_row(["---"] * len(heading)), *table_rows])
+    table = "\n".join(markdown_table(heading, [[escape_markdown(cell) for cell in line] for line in lines[:_MAX_ROWS]]))
     more = f"and {len(lines) - _MAX_ROWS} more\n\n" if len(lines) > _MAX_ROWS else ""
     return f"## Benchmarks ({len(lines)})\n\n{table}\n\n{more}A ratio above 1 is slower or uses more.\n"
 
@@ -113,12 +120,7 @@ def _cell_text(cell: TableCell) -> str:
 def _findings_section(title: str, findings: Sequence[ReportedFinding]) -> str:
     if not findings:
         return ""
-    lines = [
-        f"## {title} ({len(findings)})",
-        "",
-        markdown_row(["Code", "Service", "Where", "What", "Remedy"]),
-        markdown_row(["---"] * 5),
-    ]
+    rows = []
     for result in findings[:_MAX_ROWS]:
         finding = result.finding
         affected = f"{result.service} ({result.interpreter_labels})" if result.interpreters else result.service
@@ -135,7 +137,9 @@ def _findings_section(title: str, findings: Sequence[ReportedFinding]) -> str:
             what,
             escape_terminal(finding.remedy),
         )
-        lines.append(markdown_row([escape_markdown(cell) for cell in cells]))
+        rows.append([escape_markdown(cell) for cell in cells])
+    table = markdown_table(["Code", "Service", "Where", "What", "Remedy"], rows)
+    lines = [f"## {title} ({len(findings)})", "", *table]
     if len(findings) > _MAX_ROWS:
         lines += ["", f"and {len(findings) - _MAX_ROWS} more"]
     return "\n".join([*lines, ""])

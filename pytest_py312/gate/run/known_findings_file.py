@@ -146,9 +146,7 @@ class KnownFindings:
 
     def _judged_in(self, report: Report, tasks_of_service: TasksOfService) -> Callable[[str, str], bool]:
         """Return whether the run checked a service for a code on every interpreter."""
-        statuses = {
-            (outcome.service, outcome.interpreter, outcome.check): outcome.status for outcome in report.outcomes
-        }
+        statuses = {outcome.key: outcome.status for outcome in report.outcomes}
 
         def was_judged(service: str, code: str) -> bool:
             tasks = tasks_of_service(service)

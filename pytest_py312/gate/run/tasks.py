@@ -119,7 +119,7 @@ def unproven_tasks(
     :param outcomes: the outcomes of this run.
     :param is_proven: whether a task has passed in an earlier run, and that outcome is still valid.
     """
-    statuses = {(outcome.service, outcome.interpreter, outcome.check): outcome.status for outcome in outcomes}
+    statuses = {outcome.key: outcome.status for outcome in outcomes}
     descriptions = []
     for task in tasks:
         status = statuses.get(task.key)

@@ -46,7 +46,7 @@ def github_workflow(settings: WorkflowSettings) -> str:
           merge-multiple: true
       - run: {json.dumps(settings.merge("${{ github.sha }}", formats))}
 {_upload_sarif("py312") if settings.sarif else ""}\
-{_comment("report.md") if settings.comment else ""}\
+{_COMMENT if settings.comment else ""}\
 {_upload("py312-report", files)}"""
     )
 
@@ -62,7 +62,7 @@ def github_stage_workflow(settings: WorkflowSettings) -> str:
         with:
           pattern: py312-stage-*
       - run: cat py312-stage-*/report.md > report.md
-{_comment("report.md")}"""
+{_COMMENT}"""
         if settings.comment
         else ""
     )
@@ -101,6 +101,18 @@ _SET_UP = f"""\
         with:
           python-version: "{PYTHON}"
 """
+
+_COMMENT = f"""\
+      - run: head -c {COMMENT_LIMIT} report.md | iconv -c -f UTF-8 -t UTF-8 > comment.md
+        if: always()
+      - run: gh pr comment "$NUMBER" --edit-last --create-if-none --body-file comment.md
+        if: always() && github.event_name == 'pull_request' && {_OWN_BRANCH}
+        env:
+          GH_TOKEN: ${{{{ github.token }}}}
+          GH_REPO: ${{{{ github.repository }}}}
+          NUMBER: ${{{{ github.event.pull_request.number }}}}
+"""
+"""The steps that write the one comment of a pull request again."""
 
 
 def _head(settings: WorkflowSettings) -> str:
@@ -160,18 +172,4 @@ def _upload_sarif(category: str) -> str:
         with:
           sarif_file: report.sarif
           category: {category}
-"""
-
-
-def _comment(file: str) -> str:
-    """Return the steps that write the one comment of a pull request again."""
-    return f"""\
-      - run: head -c {COMMENT_LIMIT} {file} | iconv -c -f UTF-8 -t UTF-8 > comment.md
-        if: always()
-      - run: gh pr comment "$NUMBER" --edit-last --create-if-none --body-file comment.md
-        if: always() && github.event_name == 'pull_request' && {_OWN_BRANCH}
-        env:
-          GH_TOKEN: ${{{{ github.token }}}}
-          GH_REPO: ${{{{ github.repository }}}}
-          NUMBER: ${{{{ github.event.pull_request.number }}}}
 """

@@ -12,7 +12,7 @@ from pathlib import Path
 from pytest_py312.core.errors import Py312Error
 from pytest_py312.core.model.findings import Interpreter, Outcome, Status, interpreter_order
 from pytest_py312.core.model.fleet import Cell
-from pytest_py312.core.model.measurements import BenchmarkComparison, InterpreterBuild, SuiteComparison
+from pytest_py312.core.model.measurements import BenchmarkComparison, SuiteComparison
 from pytest_py312.core.model.report import EXIT_INCONCLUSIVE, Report
 from pytest_py312.gate.run.run_report import with_shared_remedies
 from pytest_py312.gate.sharding.comparison import differing_builds, find_faults, incomplete_parts, measures
@@ -127,14 +127,13 @@ def _merged_report(documents: Sequence[ShardDocument], root: Path) -> Report:
         cut_short=any(report.cut_short for report in reports),
         not_run=tuple(sorted((key for report in reports for key in report.not_run), key=lambda key: order[key[0]])),
         end_signal=next((report.end_signal for report in reports if report.end_signal), ""),
-        builds=tuple(sorted(dict.fromkeys(build for report in reports for build in report.builds), key=build_order)),
+        builds=tuple(
+            sorted(
+                dict.fromkeys(build for report in reports for build in report.builds), key=lambda build: build.sort_key
+            )
+        ),
         shard=None,
     )
-
-
-def build_order(build: InterpreterBuild) -> tuple[object, ...]:
-    """Return the key by which the builds of a report are ordered."""
-    return build.interpreter, build.version, build.origin, build.digest
 
 
 def _exit_status(reports: Sequence[Report]) -> int:
