@@ -260,7 +260,6 @@ class TerminalFormat:
 
 _OUTPUT_LIMIT = 20_000
 """Characters at the end of the output that are searched."""
-_ERROR_LINE_LIMIT = 400
 _EXCEPTION = re.compile(
     r"(?:E\s+)?(?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*(?:Error|Exception|Exit|Configured|NotFound|Failed)(?::\s.*)?"
 )
@@ -281,11 +280,14 @@ def error_line(output: str) -> str:
     """
     lines = [line.strip() for line in output[-_OUTPUT_LIMIT:].splitlines()]
     lines = [line for line in lines if not (line and _NOISE_LINE.match(line))]
-    for pattern in (_EXCEPTION, _RAISED_WARNING, _USAGE_ERROR):
-        for number in range(len(lines) - 1, -1, -1):
-            if pattern.fullmatch(lines[number]):
-                return _limit_error_line(re.sub(r"^E\s+", "", _join_folded_lines(lines, number)))
-    return _limit_error_line(next(filter(None, reversed(lines)), ""))
+    explaining = (
+        re.sub(r"^E\s+", "", _join_folded_lines(lines, number))
+        for pattern in (_EXCEPTION, _RAISED_WARNING, _USAGE_ERROR)
+        for number in range(len(lines) - 1, -1, -1)
+        if pattern.fullmatch(lines[number])
+    )
+    line = next(explaining, None)
+    return shorten(next(filter(None, reversed(lines)), "") if line is None else line, LINE_LIMIT + 4)
 
 
 def _join_folded_lines(lines: list[str], number: int) -> str:
@@ -296,10 +298,6 @@ def _join_folded_lines(lines: list[str], number: int) -> str:
             break
         end += 1
     return " ".join(lines[number:end])
-
-
-def _limit_error_line(text: str) -> str:
-    return shorten(text, _ERROR_LINE_LIMIT + 4)
 
 
 # ---- Markdown

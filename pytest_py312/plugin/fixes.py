@@ -273,7 +273,8 @@ class FixSession:
         comments = [f"# not proven on {self._target}: {unproven}" for unproven in moves.unproven]
         comments += [f"# {remark}" for remark in moves.remarks]
         diff = unified_diff(plan.changes)
-        self._add_line("\n".join((*map(_one_line, comments), diff)) if diff else "")
+        lines = [shorten(" ".join(comment.split()), _COMMENT_LIMIT) for comment in comments]
+        self._add_line("\n".join((*lines, diff)) if diff else "")
 
     def _announcement(self, moves: MigrationPlan) -> str:
         names = [unproven.service for unproven in moves.unproven]
@@ -387,10 +388,6 @@ def last_line(output: str, exit_code: int) -> str:
     lines = [line.strip("= \t") for line in without_escapes(output).splitlines() if line.strip("= \t")]
     result = next((line for line in reversed(lines) if _RESULT_LINE.search(line)), f"exit status {exit_code}")
     return f"py312: after the changes: {shorten(result, 200)}; the line above is from before them"
-
-
-def _one_line(text: str) -> str:
-    return shorten(" ".join(text.split()), _COMMENT_LIMIT)
 
 
 def _printable(text: str) -> str:

@@ -423,10 +423,6 @@ def _deployment_order(context: RolloutContext, request: StageRequest, *, verify_
         stage=request.stage,
         environment=request.environment,
         soak_overrides=request.soak_overrides,
-        look_up_image_id=_unresolved_reference,
+        look_up_image_id=lambda reference: reference,
     ).run
     return [*run.services]
-
-
-def _unresolved_reference(reference: str) -> str:
-    return reference

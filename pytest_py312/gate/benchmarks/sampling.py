@@ -177,7 +177,9 @@ def measure_and_compare(
             samples=samples[name],
             control=_control_interval(samples[name].control_ratios),
             confirmed=confirmed,
-            note="" if name not in second_results or confirmed else _unconfirmed_note(second_results[name]),
+            note=f"slower in a first round, and {second_results[name].verdict.value} in a second one"
+            if name in second_results and not confirmed
+            else "",
         )
     return results
 
@@ -192,10 +194,6 @@ def _unconfirmed_result(first: SequentialTestResult, second: SequentialTestResul
         pairs=first.pairs + second.pairs,
         missing_pairs=second.missing_pairs or second.pairs,
     )
-
-
-def _unconfirmed_note(second: SequentialTestResult) -> str:
-    return f"slower in a first round, and {second.verdict.value} in a second one"
 
 
 def _control_interval(control_ratios: Sequence[float]) -> tuple[float, Interval] | None:

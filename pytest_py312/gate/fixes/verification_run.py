@@ -8,7 +8,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,7 +97,10 @@ def find_disagreements(
         for finding in outcome["findings"]
         if not finding["waived"]
         and (
-            (outcome["check"] == "source" and _had_source_change(finding, source))
+            (
+                outcome["check"] == "source"
+                and any((change["path"], change["old"]) in source for change in finding["changes"])
+            )
             or (
                 (outcome["check"], outcome["interpreter"]) == ("dependencies", document["target"])
                 and finding["severity"] == "error"
@@ -116,8 +119,3 @@ def _unready_checks(document: Mapping[str, Any], moved: Collection[str]) -> Iter
             on = f" on {outcome['interpreter']}" if outcome["interpreter"] else ""
             word = words[outcome["status"]]
             yield f"{outcome['service']}: {outcome['check']}{on} {word} after its versions were changed"
-
-
-def _had_source_change(finding: Mapping[str, Any], changed: Set[tuple[str, str]]) -> bool:
-    """Return whether one of the ``changed`` source names is among the changes that the finding offers."""
-    return any((change["path"], change["old"]) in changed for change in finding["changes"])

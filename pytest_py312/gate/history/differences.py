@@ -104,7 +104,7 @@ def compare_runs(old: RunRecord, new: RunRecord) -> RunDifference:
     old_services = {service.name: service for service in old.services}
     new_services = {service.name: service for service in new.services}
     names = sorted(
-        {*old_services, *new_services}, key=lambda name: _order(new_services.get(name) or old_services[name])
+        {*old_services, *new_services}, key=lambda name: ((new_services.get(name) or old_services[name]).stage, name)
     )
     return RunDifference(
         old=old,
@@ -113,10 +113,6 @@ def compare_runs(old: RunRecord, new: RunRecord) -> RunDifference:
         waivers=tuple(_waiver_changes(old.waivers, new.waivers)),
         remarks=tuple(_remarks(old, new)),
     )
-
-
-def _order(service: ServiceRecord) -> tuple[int, str]:
-    return service.stage, service.name
 
 
 def _change(old: ServiceRecord | None, new: ServiceRecord | None) -> ServiceChange:

@@ -192,6 +192,7 @@ class _ServiceViews:
 
     def build(self, number: int, service: Service) -> ServiceView:
         outcomes = self._outcomes.get(service.name, [])
+        ordered = sorted(outcomes, key=lambda outcome: (interpreter_order(outcome.interpreter), outcome.check))
         findings = worst_first(merge_places(self._findings.get(service.name, [])))
         shown = findings[:MAX_FINDINGS_PER_SERVICE]
         stage = self._stages.get(service.stage)
@@ -217,7 +218,7 @@ class _ServiceViews:
             blocking=sum(result.fails_check for result in findings),
             findings=tuple(_finding_view(result, _node_id(result, node_ids)) for result in shown),
             more_findings=len(findings) - len(shown),
-            outcomes=tuple(_outcome_view(outcome, self._calm) for outcome in sorted(outcomes, key=_outcome_sort_key)),
+            outcomes=tuple(_outcome_view(outcome, self._calm) for outcome in ordered),
             suites=tuple(_suite_views(self._report, service.name)),
         )
 
@@ -253,10 +254,6 @@ def service_filters(
 
 
 # ---- the parts of a service
-
-
-def _outcome_sort_key(outcome: Outcome) -> tuple[object, ...]:
-    return interpreter_order(outcome.interpreter), outcome.check
 
 
 def _outcome_view(outcome: Outcome, calm: bool) -> OutcomeView:

@@ -150,13 +150,10 @@ def _reasons_section(title: str, reason_only: Sequence[Outcome]) -> str:
         return ""
     lines = [f"## {title} ({len(reason_only)})", ""]
     for reason in merge_reasons(reason_only):
-        labels = join_names([_outcome_label(outcome) for outcome in reason.outcomes])
+        keys = [(outcome.service, outcome.check, outcome.interpreter) for outcome in reason.outcomes]
+        labels = join_names([" ".join(str(part) for part in key if part is not None) for key in keys])
         lines.append(f"- {escape_markdown(escape_terminal(reason.text))}: {escape_markdown(labels)}")
     return "\n".join([*lines, ""])
-
-
-def _outcome_label(outcome: Outcome) -> str:
-    return " ".join([outcome.service, outcome.check, *([str(outcome.interpreter)] if outcome.interpreter else [])])
 
 
 def _accepted_note(findings: Sequence[ReportedFinding]) -> str:

@@ -233,7 +233,6 @@ class GateAssembly:
             plan=self._plan,
             runner=runner,
             cache=self._options.cache_folder,
-            state=state,
             uv_version=version("uv"),
             parallel=self._parallel,
             single_flight=single_flight,

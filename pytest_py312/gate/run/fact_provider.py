@@ -22,7 +22,6 @@ from pytest_py312.dependencies.resolution.uv_resolver import UvResolver
 from pytest_py312.dependencies.store.distribution_store import DistributionStore
 from pytest_py312.dependencies.store.environments import EnvironmentStore
 from pytest_py312.gate.run.source_analysis import SourceAnalysis
-from pytest_py312.gate.run.state import StateFile
 from pytest_py312.repository.services.requirements.requirement_set import RequirementSet
 from pytest_py312.repository.tree import Tree
 from pytest_py312.runners.runner import CellUnavailable, Runner, further_cells
@@ -76,7 +75,6 @@ class FactProvider:
         plan: Plan,
         runner: Runner,
         cache: Path,
-        state: StateFile,
         uv_version: str,
         parallel: int,
         single_flight: SingleFlight,
@@ -92,7 +90,6 @@ class FactProvider:
         self._cache = cache
         self._parallel = parallel
         self._runner = runner
-        self._state = state
         self._single_flight = single_flight
         self._cells_at_once = parallel + further_cells(runner)
         self._slots = threading.Semaphore(self._cells_at_once)
@@ -381,8 +378,6 @@ class FactProvider:
                 run = run_suite(self._runner, job, cell, installed_versions(cell_installation))
             if self._runner.name == "local" and not self.installer.is_intact(cell_installation.environment):
                 run = replace(run, complete=False, incomplete_reason=WROTE_TO_ENVIRONMENT)
-        if not select and run.complete:
-            self._state.store_duration(f"suite {cell.identifier}", run.seconds)
         return run
 
     def builds(self) -> tuple[InterpreterBuild, ...]:

@@ -79,7 +79,7 @@ def gate_on(
         StateFile(root / ".py312"),
     )
     facts = FactProvider(
-        plan=plan, runner=runner, cache=root / "cache", state=state, uv_version="test", parallel=1, single_flight=once
+        plan=plan, runner=runner, cache=root / "cache", uv_version="test", parallel=1, single_flight=once
     )
     keys = OutcomeKeys(plan=plan, runner=runner, installer=facts.installer, uv_version="test")
     finalizer = Finalizer(waivers=plan.waivers, known_findings=recorded or {}, source_lines=SourceLines(root))
