@@ -29,6 +29,7 @@ from pytest_py312.gate.cluster.jobs import (
 from pytest_py312.gate.cluster.placement import choose_runner, differing_interpreters, needs_of
 from pytest_py312.gate.cluster.tree_archive import TreeArchive, pack_tree, share_archive
 from pytest_py312.gate.cluster.worker_pool import WorkerPool
+from pytest_py312.gate.reports.results import grouped
 from pytest_py312.gate.run.assembly import AssemblyOptions, GateAssembly
 from pytest_py312.gate.run.known_findings import KnownFindingsByKey
 from pytest_py312.gate.run.scheduler import available_cores
@@ -207,9 +208,6 @@ class ClusterAssembly(GateAssembly):
         weights: dict[str, int] = {}
         for item in weighed_items(tasks, self._durations, partial(count_test_files, Tree(self._plan.root))):
             weights[item.service] = weights.get(item.service, 0) + item.weight
-        by_job: dict[JobId, list[CheckTask]] = {}
-        for task in tasks:
-            by_job.setdefault(_job_id(task), []).append(task)
         measured = sum(CheckTraits.of(task.check).comes_last for task in tasks)
         return [
             PlacedJob(
@@ -225,7 +223,7 @@ class ClusterAssembly(GateAssembly):
                 ),
                 weight=weights[service],
             )
-            for (service, measures), own in by_job.items()
+            for (service, measures), own in grouped(tasks, _job_id).items()
         ]
 
     def run(self, task: CheckTask) -> CheckResult:

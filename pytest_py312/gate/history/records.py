@@ -26,6 +26,7 @@ from pytest_py312.core.model.readiness import (
 from pytest_py312.core.model.report import Checkout
 from pytest_py312.core.text import join_with_and
 from pytest_py312.gate.history.documents import DocumentFault, PartOfRun, misspelling, parse_document, read_content
+from pytest_py312.gate.reports.results import grouped
 
 _E = TypeVar("_E", bound=Enum)
 _DEPENDENCIES = "dependencies"
@@ -52,7 +53,7 @@ def record_of(document: Mapping[str, Any], origin: str) -> RunRecord:
     """
     top = DocumentNode(document, "")
     _refuse_part(top)
-    outcomes = _outcomes_by_service(top)
+    outcomes = grouped(top.member("outcomes").items(), lambda node: node.member("service").text())
     _check_names([node.member("name").text() for node in top.member("services").items()], outcomes)
     return RunRecord(
         origin=origin,
@@ -168,13 +169,6 @@ def _check_names(names: list[str], outcomes: Mapping[str, list[DocumentNode]]) -
     unknown = next((name for name in outcomes if name not in name_set), None)
     if unknown is not None:
         raise DocumentFault(f'has outcomes of "{unknown}", which is none of its services{did_you_mean(unknown, names)}')
-
-
-def _outcomes_by_service(top: DocumentNode) -> dict[str, list[DocumentNode]]:
-    outcomes: dict[str, list[DocumentNode]] = {}
-    for node in top.member("outcomes").items():
-        outcomes.setdefault(node.member("service").text(), []).append(node)
-    return outcomes
 
 
 # ---- services
