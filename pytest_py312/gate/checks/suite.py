@@ -76,7 +76,9 @@ class SuiteCheck:
             )
         suite_run = facts.suite_run(cell)
         reason = _unusable_reason(cell, suite_run)
-        if reason and not _is_lost_to_collection(cell, suite_run):
+        # on a later Python it is a failure, and not an unusable run, if no file could be collected
+        is_lost = suite_run.complete and not suite_run.results and suite_run.collection_errors and not cell.is_baseline
+        if reason and not is_lost:
             return CheckResult(outcome=_errored(cell, reason, deprecation_findings(cell, facts)))
         result = (
             _judge_baseline(cell, suite_run, facts)
@@ -125,14 +127,6 @@ def _without_suite(cell: Cell, facts: Facts) -> Outcome:
 
 def _no_environment(cell: Cell, installation: Installation) -> str:
     return f"the suite has no environment to run in on {cell.interpreter}: {missing_environment_reason(installation)}"
-
-
-def _is_lost_to_collection(cell: Cell, run: SuiteRun) -> bool:
-    """Return whether no test ran because no file could be collected.
-
-    On a later Python that is a failure and not an unusable run.
-    """
-    return run.complete and not run.results and bool(run.collection_errors) and not cell.is_baseline
 
 
 def _unusable_reason(cell: Cell, run: SuiteRun) -> str:
