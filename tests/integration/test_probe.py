@@ -827,12 +827,12 @@ def test_removed_modules_fail_on_the_target_only(cells: Cells) -> None:
 def test_a_module_that_parses_the_command_line_gets_an_empty_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    from pytest_py312.runners.agent.import_probe import import_alone
+    from pytest_py312.runners.agent import import_probe, probe
 
     (tmp_path / "tool.py").write_text("import argparse\nargparse.ArgumentParser().parse_args()\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
 
-    assert import_alone("tool", kind, folder=str(tmp_path)) == (True, "exit code 0")
+    assert import_probe.import_alone(probe, "tool", kind, folder=str(tmp_path)) == (True, "exit code 0")
 
 
 # ---- the probe itself
