@@ -835,6 +835,24 @@ def test_a_module_that_parses_the_command_line_gets_an_empty_one(
     assert import_probe.import_alone(probe, "tool", kind, folder=str(tmp_path)) == (True, "exit code 0")
 
 
+HELPERS = ("import_probe", "pytest_probe", "unittest_probe", "warning_probe", "time_limit")
+
+
+@pytest.mark.parametrize("kind", [SuiteKind.PYTEST, SuiteKind.UNITTEST])
+def test_a_service_may_have_modules_of_the_names_of_the_probes(cells: Cells, kind: SuiteKind) -> None:
+    """Neither hides the other."""
+    values = "\n".join(f"        self.assertEqual({name}.VALUE, 1)" for name in HELPERS)
+    test = f"import unittest, {', '.join(HELPERS)}\nclass T(unittest.TestCase):\n    def test_a(self):\n{values}\n"
+    files = {"test_x.py": test, **{f"{name}.py": "VALUE = 1\n" for name in HELPERS}}
+    run = cells.suite("3.12", files, of_kind(kind))
+    assert [result.outcome for result in run.results.values()] == ["passed"]
+
+
+def test_the_modules_of_the_probes_are_not_importable(cells: Cells) -> None:
+    done = cells.imports("3.12", *HELPERS)
+    assert [record["ok"] for record in done.records if record["event"] == "import"] == [False] * len(HELPERS)
+
+
 # ---- the probe itself
 
 

@@ -40,7 +40,7 @@ from pytest_py312.dependencies.store.stored_distribution import (
     is_unchanged,
     load_distribution,
 )
-from pytest_py312.runners.runner import Runner
+from pytest_py312.runners.runner import Runner, confinement_of
 
 LIMIT_AFTER_FAILURE = 90.0
 """Time limit of the build of one source of a set that is blocked by another one, in seconds."""
@@ -230,15 +230,13 @@ class DistributionStore:
 
         :raises Undetermined: it could not be built for another reason (network, disk).
         """
-        job = InstallJob(
-            pins=[pin],
-            build=build,
-            request=ResolutionRequest(lines=()),
-            options=["--no-binary", pin.name],
-            limit=limit,
-        )
+        confinement = confinement_of(self._runner)
+        if confinement is None:
+            return False
+        request, options = ResolutionRequest(lines=()), ["--no-binary", pin.name]
+        job = InstallJob(pins=[pin], build=build, request=request, options=options, limit=limit)
         with self._build_slots:
-            return self._installer.builds_without_compiler(job)
+            return self._installer.builds_without_compiler(job, confinement)
 
     def install_tree(
         self, source: Path, key: str, build: InterpreterBuild, limit: float = DEFAULT_BUILD_LIMIT

@@ -90,14 +90,11 @@ class PinInstaller:
         self._uv_settings = uv_settings
         self._folder_of = folder_of
 
-    def builds_without_compiler(self, job: InstallJob) -> bool:
-        """Return whether a source can also be built where there is no compiler; ``False`` if that cannot be tried.
+    def builds_without_compiler(self, job: InstallJob, confinement: SupportsConfinement) -> bool:
+        """Return whether a source can also be built where there is no compiler.
 
         :raises Undetermined: it could not be built for another reason (network, disk).
         """
-        confinement = confinement_of(self._runner)
-        if confinement is None:
-            return False
         work = self._temporary / uuid.uuid4().hex
         work.mkdir(parents=True)
         try:

@@ -4,9 +4,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pytest_py312.analysis.files.source_reader import ScannedSource
-from pytest_py312.analysis.libraries.later_imports import SETTINGS_SUFFIXES, files_of_module, later_imports
 from pytest_py312.core.concurrency import SingleFlight, Work
 from pytest_py312.core.model.fleet import Cell, Service, StartModule
 from pytest_py312.core.model.measurements import StartImport
@@ -14,6 +13,9 @@ from pytest_py312.dependencies.installation.result import Installation
 from pytest_py312.repository.tree import Tree, join_path
 from pytest_py312.runners.runner import ProbeJob, Runner
 from pytest_py312.runners.start_job import import_in_batches, import_start_modules, start_job
+
+if TYPE_CHECKING:
+    from pytest_py312.analysis.files.source_reader import ScannedSource
 
 SETTINGS_LIMIT = 100
 """Maximum number of files with settings that are read of one service."""
@@ -81,7 +83,7 @@ class ImportTrials:
 
     root: Path
     runner: Runner
-    read: Callable[[Service], ScannedSource | None]
+    read: "Callable[[Service], ScannedSource | None]"
     installation: Callable[[Cell], Installation]
     start_imports: Callable[[Cell], Mapping[str, StartImport]]
     imports_with: Callable[[Cell, Sequence[str], Sequence[str]], Mapping[str, str] | None]
@@ -142,6 +144,8 @@ class ImportTrials:
         source = self.read(cell.service)
         if source is None:
             return ()
+        from pytest_py312.analysis.libraries.later_imports import files_of_module, later_imports  # lazy: a heavy import
+
         modules = later_imports(source.facts, source.contents, self._settings(cell.service), cell.service)
         failing = self.installation(cell).imports or {}
         return [
@@ -154,6 +158,8 @@ class ImportTrials:
     def _settings(self, service: Service) -> Mapping[str, str]:
         tree = Tree(self.root)
         files = tree.scan_folder(service.path, depth=SETTINGS_DEPTH).files
+        from pytest_py312.analysis.libraries.later_imports import SETTINGS_SUFFIXES  # lazy: a heavy import
+
         names = sorted((name for name in files if name.endswith(SETTINGS_SUFFIXES)), key=_settings_order)
         return {name: tree.read_or_none(join_path(service.path, name)) or "" for name in names[:SETTINGS_LIMIT]}
 

@@ -125,12 +125,19 @@ def main(argv: list[str]) -> int:
 
 
 def agent_module(name: str) -> Any:
-    """Import another file of this folder; in a cell these are plain files without a package."""
-    sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-    try:
-        return __import__(name)
-    finally:
-        del sys.path[0]
+    """Load another file of this folder; in a cell these are plain files without a package.
+
+    Its name among the loaded modules is one that no service has: it hides none of these, and none of them hides it.
+    """
+    from importlib.machinery import SourceFileLoader
+
+    own_name = "_py312_" + name
+    if own_name not in sys.modules:
+        file = os.path.join(os.path.dirname(os.path.abspath(__file__)), name + ".py")
+        module = sys.modules[own_name] = type(sys)(own_name)
+        module.__file__ = file
+        SourceFileLoader(own_name, file).exec_module(module)
+    return sys.modules[own_name]
 
 
 def folders_of_run(request: Request) -> dict[str, str]:

@@ -31,7 +31,7 @@ PROBE_MODULES = (
     "benchmark_probe.py", "import_probe.py", "pytest_probe.py", "time_limit.py", "unittest_probe.py",
     "warning_probe.py",
 )  # fmt: skip
-"""What the probe imports from its own folder."""
+"""What the probe loads from its own folder, except for shared_ports.py, which only cells of one machine need."""
 SUPERVISOR = str(HOME / "job_supervisor.py")
 SUPERVISOR_VARIABLES: Mapping[str, str] = {"HOME": SCRATCH, "USER": "app", "LOGNAME": "app", "LANG": "C.UTF-8"}
 FOLDERS_TO_EMPTY = (SCRATCH, "/tmp", "/dev/shm", "/dev/mqueue")
