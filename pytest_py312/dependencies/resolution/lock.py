@@ -200,10 +200,13 @@ def resolve_parts(request: ResolutionRequest, resolve: Callable[[ResolutionReque
             pins = {pin.name: pin for pin in _resolve_provided(part, resolve).pins} | pins
             continue
         lock = resolve(part)
-        if not part.by_uv:
+        if not (part.by_uv or part.no_deps):
             lock = _with_kept_versions(part, lock, required - part.names, resolve)
         required |= part.names
-        resolved = {pin.name: pin for pin in lock.pins}
+        resolved = {
+            pin.name: pins[pin.name] if pin.name in pins and pins[pin.name].version == pin.version else pin
+            for pin in lock.pins
+        }
         replaced += [pin for pin in pins.values() if pin.from_source and resolved.get(pin.name, pin).line != pin.line]
         pins |= resolved
     in_order = tuple(sorted(pins.values(), key=lambda pin: pin.name))
@@ -218,9 +221,10 @@ def _with_kept_versions(
 ) -> DependencyLock:
     """Return ``lock`` with the installed versions of ``names`` that pip keeps where a resolver may give them up.
 
-    Of several distributions that nothing requires directly, pip chooses the versions in the order of their names, and
-    takes what is installed first (``PipProvider.get_preference``). So an installed version stays if it fits to the
-    versions of what is required directly, and only later names have to go back for it.
+    pip takes what is installed first, and the distributions that nothing requires directly in the order of their names
+    (``PipProvider.get_preference``). If what is installed does not fit to a newer version of a later one, because of
+    something that both require, pip goes back to an older one of that; if the newer version itself requires another
+    one of what is installed, pip replaces it. Measured with pip 23.2.1, 24.0 and 26.3.
     """
     installed = dict(line.split("==", 1) for line in part.installed)
     chosen = lock.versions
@@ -230,13 +234,27 @@ def _with_kept_versions(
         kept = f"{name}=={installed[name]}"
         try:
             other = resolve(replace(part, constraints=(*part.constraints, *fixed, kept)))
-        except (Unresolvable, Undetermined):
+        except Unresolvable:
             continue
-        gone_back = {each for each, version in other.versions.items() if lock.versions.get(each, version) != version}
-        if all(name <= each for each in gone_back.difference(installed)):
+        gone_back = {
+            each: lock.versions[each]
+            for each, version in other.versions.items()
+            if each not in installed and lock.versions.get(each, version) != version
+        }
+        if not any(each < name or _requires(f"{each}=={gone_back[each]}", name, part, resolve) for each in gone_back):
             lock = other
             fixed.append(kept)
     return lock
+
+
+def _requires(
+    line: str, name: str, part: ResolutionRequest, resolve: Callable[[ResolutionRequest], DependencyLock]
+) -> bool:
+    """Return whether a distribution requires the project ``name``, directly or through others."""
+    try:
+        return name in resolve(replace(part, lines=(line,), installed=())).versions
+    except Unresolvable:
+        return True
 
 
 _RELEASED_DAILY = ("boto3", "botocore")

@@ -56,7 +56,7 @@ MAX_ROUNDS = 200
 """How many times a resolution is repeated with one more project allowed to build from source. uv names one at a time,
 and sets pinned years ago have dozens that never had a wheel."""
 
-_METHOD = "newest versions of what is required directly, installed ones as pip keeps them"
+_METHOD = "newest versions of what is required directly, installed ones as pip keeps or replaces them"
 """How versions are chosen; locks of another method are not used."""
 
 

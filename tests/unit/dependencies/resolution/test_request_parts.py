@@ -88,43 +88,54 @@ def test_what_a_command_upgrades_is_not_preferred_as_it_is() -> None:
     assert resolved(request, answers)[1] == ["", "c==1"]
 
 
-@pytest.mark.parametrize(
-    ("kept", "versions"),
-    [
-        ("a==1 top==2 z==1", "a==1 top==2 z==1"),  # z, which comes after a, goes back for it
-        ("", "a==9 top==2 z==9"),  # what is required directly does not allow it
-    ],
-)
-def test_a_version_of_an_earlier_command_stays_where_pip_keeps_it(kept: str, versions: str) -> None:
-    """https://pip.pypa.io/en/stable/topics/more-dependency-resolution/: pip takes what is installed first."""
+def kept_or_not(requires: Mapping[str, str], *, fits: bool = True, other: str = "z") -> dict[str, str]:
+    """Lock ``a==1`` and then ``top``, for which a resolver takes the newest of ``a`` and of another distribution.
+
+    :param requires: what the newest version of the other one is locked with.
+    :param fits: whether ``top`` allows ``a==1`` at all.
+    """
 
     def resolve(part: ResolutionRequest) -> DependencyLock:
-        if part.lines == ("a==1",):
-            return DependencyLock(pins=(pin("a==1"),))
+        lines = {("a==1",): "a==1", (f"{other}==9",): f"{other}==9 {' '.join(requires.values())}"}
+        if part.lines in lines:
+            return DependencyLock(pins=tuple(map(pin, lines[part.lines].split())))
         if not part.constraints:
-            return DependencyLock(pins=tuple(map(pin, ("a==9", "top==2", "z==9"))))
+            return DependencyLock(pins=tuple(map(pin, ("a==9", "top==2", f"{other}==9"))))
         assert part.constraints == ("top==2", "a==1")
-        if not kept:
+        if not fits:
             raise Unresolvable([Finding(code="PY101", message="no")])
-        return DependencyLock(pins=tuple(map(pin, kept.split())))
+        return DependencyLock(pins=tuple(map(pin, ("a==1", "top==2", f"{other}==1"))))
 
     first = ResolutionRequest(lines=("a==1",), position=0)
-    lock = resolve_parts(ResolutionRequest(lines=("top",), position=1, others=(first,)), resolve)
-
-    assert " ".join(f"{name}=={version}" for name, version in lock.versions.items()) == versions
+    return resolve_parts(ResolutionRequest(lines=("top",), position=1, others=(first,)), resolve).versions
 
 
-def test_a_version_for_which_an_earlier_name_would_go_back_is_replaced() -> None:
+def test_a_version_of_an_earlier_command_stays_where_pip_keeps_it() -> None:
+    """Both need different versions of a third one: pip goes back for what is installed."""
+    assert kept_or_not({"core": "core==2"}) == {"a": "1", "top": "2", "z": "1"}
+
+
+def test_a_version_of_an_earlier_command_that_a_newer_one_excludes_is_replaced() -> None:
+    assert kept_or_not({"a": "a==9"}) == {"a": "9", "top": "2", "z": "9"}
+
+
+def test_a_version_of_an_earlier_command_that_does_not_fit_is_replaced() -> None:
+    """What is required directly does not allow it, or a name before it was chosen first."""
+    assert kept_or_not({}, fits=False) == {"a": "9", "top": "2", "z": "9"}
+    assert kept_or_not({}, other="0first")["a"] == "9"
+
+
+def test_an_installed_version_keeps_its_own_source() -> None:
+    """From git, for example: pip does not install the same version again."""
+    from_git = replace(pin("a==1"), line="a @ git+https://example.org/a@1")
+
     def resolve(part: ResolutionRequest) -> DependencyLock:
-        if part.lines == ("m==1",):
-            return DependencyLock(pins=(pin("m==1"),))
-        others = ("b==1", "m==1") if part.constraints else ("b==9", "m==9")
-        return DependencyLock(pins=tuple(map(pin, (*others, "top==2"))))
+        return DependencyLock(pins=(from_git,) if part.lines == FIRST.lines else (pin("a==1"), pin("b==2")))
 
-    first = ResolutionRequest(lines=("m==1",), position=0)
-    lock = resolve_parts(ResolutionRequest(lines=("top",), position=1, others=(first,)), resolve)
+    lock = resolve_parts(ResolutionRequest(lines=("b",), position=1, others=(FIRST,)), resolve)
 
-    assert lock.versions == {"b": "9", "m": "9", "top": "2"}
+    assert lock.pins == (from_git, pin("b==2"))
+    assert lock.replaced == ()
 
 
 def provided(newest: str, fitting: str = "", *, first: str = "b==1") -> tuple[dict[str, str], tuple[str, ...]]:
