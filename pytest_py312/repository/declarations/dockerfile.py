@@ -30,6 +30,8 @@ _ASSIGNMENT = re.compile(r"(?P<name>[A-Za-z_]\w*)(?:=(?P<value>\"[^\"]*\"|'[^']*
 _VERSION_VARIABLE = re.compile(r"(?:DEFAULT_|BASE_)?PY(?:THON)?_?VER(?:SION)?", re.IGNORECASE | re.ASCII)
 _VARIABLE_PREFIX = re.compile(r"(?:\$\{?[A-Za-z_]\w*\}?/?)+", re.ASCII)
 _ANY_VARIABLE = re.compile(r"\$\{[^}]*\}?|\$\w+", re.ASCII)
+_IMAGE_SUFFIX = re.compile(r"(?:_(?:base|builder|image|name|tag|version))+$")
+_MENTIONS_PYTHON = re.compile(r"python|\bpip3?\b|\buvx?\b|poetry|conda|\.py\b|requirements", re.IGNORECASE)
 _OTHER_IMAGES = frozenset(
     {
         "bash", "busybox", "caddy", "composer", "corretto", "dotnet", "elixir", "envoy", "erlang", "go", "golang",
@@ -88,7 +90,7 @@ def _names_other_image(reference: str, variables: Sequence[str]) -> bool:
     name = reference.partition("@")[0].rpartition("/")[2].partition(":")[0]
     words = set(re.split(r"[-_.]+", _ANY_VARIABLE.sub("-", name).lower()))
     if _ANY_VARIABLE.fullmatch(reference):
-        words.update(word for variable in variables for word in variable.lower().split("_"))
+        words.add(_IMAGE_SUFFIX.sub("", variables[0].lower()))
     return (
         not words.isdisjoint(_OTHER_IMAGES)
         and not any(word.startswith("py") for word in words)
@@ -157,7 +159,8 @@ class _DockerfileReader:
                 self._add_image(image, image_word, subject, stage.line)
                 return
             known_part = expand_variables(word, self._arguments, []).text
-            if _names_other_image(word.text, stage.unresolved) or _names_other_image(known_part, stage.unresolved):
+            is_other = any(_names_other_image(name, stage.unresolved) for name in (word.text, known_part))
+            if is_other and not (_ANY_VARIABLE.fullmatch(word.text) and self._runs_python(stage)):
                 return
             variables = ", ".join(stage.unresolved)
             self._collector.add(
@@ -168,6 +171,11 @@ class _DockerfileReader:
         self._add_image(expand_variables(word, self._arguments), word, subject, stage.line)
         # a default that is never used still misleads readers
         self._add_image(expand_variables(word, {}), word, subject, stage.line, only_additional=True)
+
+    def _runs_python(self, stage: BuildStage) -> bool:
+        """Return whether a stage names a program or a file of Python."""
+        lines = (item.arguments for item in self._dockerfile.instructions_of(stage) if item.keyword != "FROM")
+        return any(map(_MENTIONS_PYTHON.search, lines))
 
     def _add_image(
         self, image: TrackedText, word: TrackedText, subject: str, line: int, *, only_additional: bool = False

@@ -7,7 +7,7 @@ image of the registry.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from functools import lru_cache
 
 from pytest_py312.core.model.fleet import InstallStep
@@ -17,11 +17,14 @@ from pytest_py312.repository.formats.dockerfile import (
     is_dockerfile,
     read_dockerfile,
 )
-from pytest_py312.repository.recipes.image_builds import DEPTH, files_of, image_builds
+from pytest_py312.repository.recipes.image_builds import DEPTH, files_of, image_builds, scripts_of
 from pytest_py312.repository.tree import Tree
 
 CHAIN_LIMIT = 5
 """Maximum number of images that build on each other."""
+_GIVEN = re.compile(
+    r"(?<![\w$])(?P<name>[A-Z][A-Z\d_]{0,100})[\"']?[ \t]{0,20}(?:[:?+]?=|:[ \t])(?P<value>[^\n]{0,200})", re.ASCII
+)
 _COPIED_FROM = re.compile(r"--(?:from=|mount=\S*\bfrom=)[\"']?([\w./:-]+)")
 _FETCHES = re.compile(r"://|\b(?:curl|wget|conda|mamba|micromamba)\b|\bgit[ \t]+clone\b")
 _UNPACKED = re.compile(r"\.(?:tar|tgz|zip)\b|site-packages|dist-packages")
@@ -64,17 +67,33 @@ def base_dockerfile(tree: Tree, stage: BuildStage) -> str:
 def _image_of_argument(tree: Tree, base: str) -> str:
     """Return the image that all files of Skaffold give the argument in ``FROM ${BASE}``; empty if they give several.
 
-    Without any, it is that of a folder with the name of the argument: ``images/app-flask`` for ``$APP_FLASK``.
+    Where nothing gives the argument the value of another image, it is that of a folder with its name, if that has
+    several words: ``images/app-flask`` for ``$APP_FLASK``.
     """
     argument = re.fullmatch(r"\$\{?(\w+)\}?", base)
     if argument is None:
         return ""
     required = [pair for build in image_builds(tree) for pair in build.required]
     names = {name for alias, name in required if alias == argument[1]}
-    if not names:
-        name = _name_of(re.sub(r"(?<=\w)_?image$", "", argument[1], flags=re.IGNORECASE))[0]
+    name = _name_of(re.sub(r"_image$", "", argument[1], flags=re.IGNORECASE))[0]
+    given = _given_values(tree).get(argument[1], ())
+    if not names and "-" in name and all(name in re.sub(r"[-_.]+", "-", value.lower()) for value in given):
         names = {f"./{image}" for image, _, _ in _images_of(tree)[1] if image == name}
     return next(iter(names)) if len(names) == 1 else ""
+
+
+@lru_cache(maxsize=2)
+def _given_values(tree: Tree) -> Mapping[str, Set[str]]:
+    """Return what scripts, workflows and compose files write behind names, as for arguments of builds."""
+    values: dict[str, set[str]] = {}
+    for path in (*scripts_of(tree), *_bake_files(tree)):
+        for match in _GIVEN.finditer(tree.read_or_none(path) or ""):
+            values.setdefault(match["name"], set()).add(match["value"])
+    return values
+
+
+def _bake_files(tree: Tree) -> list[str]:
+    return [path for path in files_of(tree) if path.endswith((".hcl", ".env", "bake.json"))]
 
 
 @lru_cache(maxsize=2)

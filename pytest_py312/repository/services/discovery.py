@@ -14,7 +14,6 @@ from pytest_py312.core.model.fleet import Fleet, InstallStep, RequirementSource,
 from pytest_py312.core.model.plan import Plan, Stage
 from pytest_py312.core.service_patterns import PatternIndex, is_glob, normalize_pattern
 from pytest_py312.repository.formats.codeowners import SIZE_LIMIT, OwnerRule, owning_rules, read_codeowners
-from pytest_py312.repository.formats.version_ranges import is_past
 from pytest_py312.repository.plan.fleet_check import check_against_fleet
 from pytest_py312.repository.services.detection.service_files import (
     ServiceFiles,
@@ -27,6 +26,7 @@ from pytest_py312.repository.services.detection.unread_service import bare_servi
 from pytest_py312.repository.services.detection.working_folders import with_working_folders
 from pytest_py312.repository.services.library_files import with_files_apart
 from pytest_py312.repository.services.own_distributions import with_libraries
+from pytest_py312.repository.services.past_target import services_past_target
 from pytest_py312.repository.services.requirements.exact_sets import contradicting_projects
 from pytest_py312.repository.services.requirements.sources import (
     describe_sources_by_name,
@@ -54,7 +54,6 @@ _CODE_FOLDERS = frozenset({"app", "code", "python", "src"})
 _GROUP_FOLDERS = frozenset({"apps", "functions", "lambdas", "libs", "packages", "projects", "samples", "services"})
 CODEOWNERS_PATHS = (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS", ".gitlab/CODEOWNERS")
 """Where GitHub and GitLab look for the file; the first one counts."""
-_RANGE_STARTS = ("<", ">", "=", "!", "~", "^")
 _ANY_FILE = "any file of the service"
 """Stands for a file in the folder of a service. Patterns of certain file names do not say who owns the service."""
 
@@ -83,41 +82,25 @@ def discover(plan: Plan) -> Fleet:
     if not plan.services and not plan.stages:
         services, of_requirements = _without_shared_requirements(tree, services)
         services, of_images = _without_images_of_others(tree, services)
-        services, of_newer = _without_newer(plan, services)
-        of_parts = [*of_requirements, *of_images, *of_newer]
+        of_parts = [*of_requirements, *of_images]
     services, of_surroundings = _with_surroundings(plan, tree, services)
+    newer = {} if plan.services or plan.stages else services_past_target(plan, services)
+    services = [service for service in services if service.name not in newer]
+    if not services:
+        raise NoFleetError(
+            f"nothing is to be moved to {plan.target}, the target of the plan: {next(iter(newer.values()))}"
+        )
     ordered = sorted(with_owners(plan, services), key=lambda service: (service.stage, service.path))
     assumptions = [
         *_describe_unassigned(plan, tree, paths, services),
         *describe_assumed_baselines(services),
+        *newer.values(),
         *of_parts,
-        *assumptions,
+        *(sentence for sentence in assumptions if not sentence.startswith(tuple(f"{name} " for name in newer))),
         *of_surroundings,
         *describe_sources_by_name(ordered),
     ]
     return Fleet(services=tuple(ordered), assumptions=tuple(assumptions))
-
-
-def _without_newer(plan: Plan, services: list[Service]) -> tuple[list[Service], list[str]]:
-    """Leave out services that need a newer Python than the target, and are on none before: there is nothing to move.
-
-    Returns the services, and what is assumed, as sentences.
-
-    :raises NoFleetError: all of them need a newer one.
-    """
-    kept, assumptions = [], []
-    for service in services:
-        ranges = [each for each in service.declarations if each.kind == "metadata" and each.text[:1] in _RANGE_STARTS]
-        others = (each.interpreter for each in service.declarations if each not in ranges)
-        is_newer = bool(ranges) and all(is_past(each.text, plan.target) for each in ranges)
-        if is_newer and service.settings.baseline is None and all(each > plan.target for each in filter(None, others)):
-            place = f'{ranges[0].location} says "{ranges[0].text}"'
-            assumptions.append(f"{service.name} is past {plan.target} already ({place}), so it is not checked.")
-        else:
-            kept.append(service)
-    if not kept:
-        raise NoFleetError(f"nothing is to be moved to {plan.target}, the target of the plan. {assumptions[0]}")
-    return kept, assumptions
 
 
 def _with_surroundings(plan: Plan, tree: Tree, services: list[Service]) -> tuple[list[Service], list[str]]:

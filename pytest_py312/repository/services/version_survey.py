@@ -29,7 +29,7 @@ from pytest_py312.repository.declarations.reader import (
     read_declarations,
     starts_programs,
 )
-from pytest_py312.repository.formats.dockerfile import is_dockerfile, read_dockerfile
+from pytest_py312.repository.formats.dockerfile import DockerfileText, is_dockerfile, read_dockerfile
 from pytest_py312.repository.recipes.base_images import python_base
 from pytest_py312.repository.recipes.serverless_builds import functions_by_file
 from pytest_py312.repository.services.detection.service_files import (
@@ -123,24 +123,30 @@ class VersionSurvey:
             declarations += self._with_bases(of_file, text, path)
             if is_production_dockerfile(path, service.path):
                 starting += _start_commands(text, path, of_file)
-        return DeclaredVersions(
-            declarations=(
-                *_with_started_files(declarations, starting, paths),
-                *self._shared_declarations_by_service().get(service.name, ()),
-            ),
-            unread=tuple(unread),
-        )
+        shared = self._shared_declarations_by_service().get(service.name, ())
+        of_all = (*_with_started_files(declarations, starting, paths), *shared)
+        distinct = {(each.path, each.start, each.subject): each for each in of_all}
+        return DeclaredVersions(declarations=tuple(distinct.values()), unread=tuple(unread))
 
     def _with_bases(self, declarations: Sequence[VersionDeclaration], text: str, path: str) -> list[VersionDeclaration]:
         """Replace images that only the build knows by those of the Dockerfiles in the repository that make them."""
         unknown = [each for each in declarations if each.role is DeclarationRole.UNKNOWN and each.kind == "image"]
         stages = {stage.line: stage for stage in read_dockerfile(text, path).stages} if unknown else {}
         bases = {line: python_base(self._tree, stage) for line, stage in stages.items() if stage.unresolved}
-        resolved: list[VersionDeclaration] = []
+        resolved: dict[tuple[str, int], VersionDeclaration] = {}
         for declaration in declarations:
             base = bases.get(declaration.line) if declaration in unknown else None
-            resolved += [declaration] if base is None else read_declarations(self._tree.read(base.path), base.path)
-        return resolved
+            of_base = (declaration,) if base is None else self._declarations_of_result(base)
+            resolved.update({(each.path, each.start): each for each in of_base})
+        return list(resolved.values())
+
+    def _declarations_of_result(self, dockerfile: DockerfileText) -> Iterator[VersionDeclaration]:
+        """Yield the declarations of the image that the final stage of a Dockerfile is based on."""
+        stage = dockerfile.final_stage
+        lines = {each.line for each in dockerfile.chain_of(stage)} if stage is not None else set()
+        for declaration in read_declarations(self._tree.read(dockerfile.path), dockerfile.path):
+            if lines.intersection(declaration.image_lines):
+                yield declaration
 
     def own_files(self, service: Service) -> tuple[str, ...]:
         """Return the files in its folder that may declare versions, without those of nested services."""
@@ -185,17 +191,23 @@ class VersionSurvey:
             return self._shared_declarations
 
     def _is_image_of_another(self, path: str, name: str) -> bool:
-        """Return whether a Dockerfile is named after another service, which has code of the service ``name`` in it.
+        """Return whether a Dockerfile is that of another service, which has code of the service ``name`` in it.
 
-        ``docker/Dockerfile-worker`` copies ``services/common`` as well: what it is based on is up to ``worker``.
+        It installs another one, or is named after one and installs nothing of this one. What
+        ``docker/worker.Dockerfile`` is based on is up to ``worker``, also if it copies ``services/common``.
         """
         if not is_dockerfile(path.rpartition("/")[2]):
             return False
-        folders = {service.name: service.path.rpartition("/")[2].lower() for service in self._services.values()}
+        services = self._services.values()
+        own = next(service.path for service in services if service.name == name)
+        if re.search(rf"{re.escape(own)}/\S*(?:requirements|pyproject|setup)", self._tree.read_or_none(path) or ""):
+            return False
+        owners = {service.name for service in services if service.recipe and service.recipe.source == path}
+        if owners:
+            return name not in owners
         label = _image_label(path)
-        return not _is_named_after(label, folders[name]) and any(
-            _is_named_after(label, folder) for other, folder in folders.items() if other != name
-        )
+        named = {service.name for service in services if _is_named_after(label, service.path)}
+        return bool(named) and name not in named
 
     def movable_selector(
         self, file: SharedFile, names: ServiceNames
@@ -228,7 +240,7 @@ class VersionSurvey:
             installed = frozenset(
                 service.name
                 for service in self._services.values()
-                if service.recipe is not None and service.recipe.source == path
+                if service.recipe is not None and path in service.recipe.files
             )
             return replace(named, surroundings=replace(named.surroundings, names=installed))
         functions = functions_by_file(self._tree).get(path, ()) if is_terraform(path) else ()
@@ -277,9 +289,10 @@ def _image_label(path: str) -> str:
     )
 
 
-def _is_named_after(label: str, folder: str) -> bool:
+def _is_named_after(label: str, path: str) -> bool:
     """Return whether the name of an image is that of a folder, or begins or ends with it as a word."""
-    return re.search(rf"(?:^|[-_.]){re.escape(folder)}(?:$|[-_.])", label) is not None and folder != "."
+    folder = re.sub(r"[-_.]+", "-", path.rpartition("/")[2].lower())
+    return re.search(rf"(?:^|-){re.escape(folder)}(?:$|-)", re.sub(r"[-_.]+", "-", label)) is not None
 
 
 def with_all_declarations(fleet: Fleet, plan: Plan, full_fleet: Fleet) -> Fleet:

@@ -304,6 +304,7 @@ def test_the_registry_of_an_image_may_be_unknown() -> None:
         ("${KEYCLOAK_IMAGE}", False),
         ("${PYTHON_OR_NODE_IMAGE}", True),
         ("${NODE_AGENT}-base", True),
+        ("$REDIS_WORKER_IMAGE", True),
         ("${BASE}", True),
         ("${BASE}-slim", True),
         ("${ARCH}-backend", True),
@@ -316,6 +317,11 @@ def test_an_image_of_something_else_is_not_unclear(reference: str, is_unknown: b
     """Its name shows that it is no Python, whatever its variables are."""
     places = read_declarations(f"FROM {reference} AS build\nFROM python:3.9\n", "Dockerfile")
     assert [place.role is DeclarationRole.UNKNOWN for place in places] == ([True, False] if is_unknown else [False])
+
+
+def test_an_image_that_runs_python_is_unclear_whatever_its_argument_is_called() -> None:
+    (place,) = read_declarations("FROM $NODE_IMAGE\nRUN pip install six\n", "Dockerfile")
+    assert place.role is DeclarationRole.UNKNOWN
 
 
 @pytest.mark.parametrize(("default", "is_unknown"), [("=postgres", False), ("=service-base", True), ("", True)])

@@ -7,6 +7,7 @@ import pytest
 
 from pytest_py312.core.model.fleet import Fleet
 from pytest_py312.core.model.plan import Plan
+from pytest_py312.repository.services.discovery import discover
 from pytest_py312.repository.services.version_survey import DeclaredVersions, VersionSurvey, with_all_declarations
 from tests.support.fakes import service, service_tree
 
@@ -101,27 +102,34 @@ def test_a_computed_version_that_names_no_service_blocks_no_service(tmp_path: Pa
 def test_an_image_of_the_repository_says_the_version_of_those_that_build_on_it(tmp_path: Path) -> None:
     """Also if only the build hands it over."""
     files = {
-        "images/common/Dockerfile": "ARG BASE_PYTHON\nFROM $BASE_PYTHON\n",
-        "images/base-python/Dockerfile": "FROM python:3.9\n",
-        "services/user-service/Dockerfile": "ARG COMMON\nFROM ${COMMON}\n",
+        "images/app-common/Dockerfile": "ARG BASE_PYTHON\nFROM $BASE_PYTHON\n",
+        "images/base-python/Dockerfile": "FROM python:3.12 AS tools\nFROM python:3.9\n",
+        "services/user-service/Dockerfile": "ARG APP_COMMON\nFROM ${APP_COMMON} AS a\nFROM ${APP_COMMON}\n",
     }
     declared = survey(tmp_path, files).read(USER)
     assert versions_by_path(declared) == {"images/base-python/Dockerfile": ["3.9"]}
 
 
-@pytest.mark.parametrize(
-    "path", ["docker/Dockerfile-auth-service", "images/auth-service/Dockerfile", "docker/auth-service.dev.Dockerfile"]
-)
-def test_an_image_that_is_named_after_another_service_decides_nothing(tmp_path: Path, path: str) -> None:
-    """It has code of several services in it; what it is based on is up to that one."""
-    files = {path: "FROM python:3.9\nCOPY services/user-service services/auth-service /app/\n"}
-    files |= {"docker/Dockerfile": "FROM python:3.10\nCOPY services/user-service services/auth-service /app/\n"}
-    reader = survey(tmp_path, files)
-    declared = {
-        each.name: {str(place.version): place.declared for place in reader.read(each).declarations}
-        for each in (USER, AUTH)
+def test_the_image_of_another_service_with_code_of_this_one_decides_nothing(tmp_path: Path) -> None:
+    """What it is based on is up to the service that it installs; its own image decides, whatever it is called."""
+    requirements = {f"{name}/requirements.txt": "six\n" for name in ("services/worker", "services/order_api")}
+    files = {
+        "docker/x.Dockerfile": "FROM python:3.9\nCOPY services/worker /app/worker\nCOPY services/order_api /app/api\n"
+        "RUN pip install -r /app/worker/requirements.txt\n",
+        "docker/Dockerfile-order-api": "FROM python:3.10\nCOPY services/order_api /app\n"
+        "RUN pip install -r /app/requirements.txt\n",
+        **requirements,
     }
-    assert declared == {"user-service": {"3.9": False, "3.10": True}, "auth-service": {"3.9": True, "3.10": True}}
+    root = service_tree(tmp_path, files)
+    fleet = discover(Plan(root=root))
+    reader = VersionSurvey(root, fleet.services)
+    declared = {
+        each.path: {str(place.version): place.declared for place in reader.read(each).declarations}
+        for each in fleet.services
+    }
+    assert declared["services/order_api"]["3.10"]
+    assert not declared["services/order_api"].get("3.9", False)
+    assert declared["services/worker"]["3.9"]
 
 
 def test_reusable_workflows_and_actions_belong_to_those_who_call_them(tmp_path: Path) -> None:
