@@ -119,7 +119,7 @@ def without_unneeded_by_tests(cell: Cell, findings: Sequence[Finding], facts: Fa
     if any(facts.installation(each).environment is None for each in (cell, cell.baseline_cell)):
         return list(findings), True
     baseline = facts.suite_run(cell.baseline_cell)
-    if not baseline.results:
+    if baseline.complete and not baseline.results and not baseline.commands:
         reason = f"none of them runs on {cell.service.baseline}"
     else:
         run = facts.suite_run(cell)
@@ -131,7 +131,7 @@ def without_unneeded_by_tests(cell: Cell, findings: Sequence[Finding], facts: Fa
         if finding in suspects
         else finding
         for finding in findings
-    ], baseline.complete and cell.service.separate_tests  # else it depends on a set that is no part of its key
+    ], cell.service.separate_tests  # else the outcome depends on a set that is no part of its key
 
 
 def _does_without(production: Installation, names: Collection[str], *, is_apart: bool) -> bool:

@@ -199,14 +199,15 @@ class VersionSurvey:
         if not is_dockerfile(path.rpartition("/")[2]):
             return False
         services = self._services.values()
+        text = self._tree.read_or_none(path) or ""
         own = next(service.path for service in services if service.name == name)
-        if re.search(rf"{re.escape(own)}/\S*(?:requirements|pyproject|setup)", self._tree.read_or_none(path) or ""):
+        if re.search(rf"{re.escape(own)}/\S*(?:requirements|pyproject|setup)", text):
             return False
         owners = {service.name for service in services if service.recipe and service.recipe.source == path}
         if owners:
             return name not in owners
         label = _image_label(path)
-        named = {service.name for service in services if _is_named_after(label, service.path)}
+        named = {service.name for service in services if _is_named_after(label, service.path) and service.path in text}
         return bool(named) and name not in named
 
     def movable_selector(
