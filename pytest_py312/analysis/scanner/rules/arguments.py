@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from pytest_py312.analysis.scanner.evaluation import dynamic_names
 from pytest_py312.analysis.scanner.evaluation.names import last_name, resolve_name, stdlib_name
@@ -34,6 +34,7 @@ _SET_EXPRESSION = re.compile(
 _FLOAT_FUNCTIONS = frozenset({"sqrt()", "pow()", "log2()", "log10()", "fabs()", "exp()", "log()", "fsum()"})
 _DECIMAL_TYPES = frozenset({"decimal.Decimal()", "fractions.Fraction()"})
 _NAMED_PLACEHOLDER = re.compile(r"(?<![:\w'\"])[:@$][A-Za-z_]\w*")
+_AUTHORITIES = ("cafile", "capath", "cadata")
 _TYPED_DICT_OPTIONS = frozenset({"total", "fields", "typename", "closed", "extra_items"})
 _TAR_FORMATS = ("tar", "gztar", "bztar", "xztar")
 _TAR_NAME = re.compile(r"\.(?:tar(?:\.\w+)?|tgz|tbz2?|txz)$", re.IGNORECASE)
@@ -229,12 +230,14 @@ def report_process_starts(scan: ScanState) -> None:
     for node, name, guard in scan.process_starts:
         is_fork = name.endswith(("fork", "forkpty"))
         if has_threads if is_fork else not chooses_start_method:
-            scan.guard = guard
-            scan.add_rule_match("fork-with-threads" if is_fork else "start-method", node, name, sure=False)
+            with scan.restored("guard"):
+                scan.guard = guard
+                scan.add_rule_match("fork-with-threads" if is_fork else "start-method", node, name, sure=False)
 
 
 def note_process_start(scan: ScanState, node: ast.Call, value: Value, arguments: Arguments) -> None:
-    if "mp_context" not in arguments.keywords:
+    has_context = "mp_context" in arguments.keywords or (value.module == "concurrent.futures" and len(arguments) > 1)
+    if not has_context:
         scan.process_starts.append((node, stdlib_name(value), scan.guard))
 
 
@@ -244,24 +247,48 @@ def report_threads_at_exit(scan: ScanState, tree: ast.Module) -> None:
     "Changed in version 3.12: Attempts to start a new thread [...] in a registered function now leads to RuntimeError."
     (https://docs.python.org/3.12/library/atexit.html#atexit.register)
     """
-    functions = {node.name: node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
-    for name in sorted(_functions_at_exit(tree, functions)):
-        calls = [node for node in ast.walk(functions[name]) if isinstance(node, ast.Call)]
-        starts = [call for call in calls if last_name(call.func) == "start" and not call.args]
-        if starts and any(last_name(call.func) in ("Thread", "Timer") for call in calls):
-            scan.add_rule_match("thread-at-exit", starts[0], name, sure=False)
+    if not any(module_import.module == "threading" for module_import in scan.imports):
+        return
+    functions: dict[str, list[ast.FunctionDef]] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            functions.setdefault(node.name, []).append(node)
+    for name in sorted(_names_at_exit(tree, functions)):
+        start = next(_thread_starts(functions[name][0]), None)
+        if start is not None and len(functions[name]) == 1:  # methods of several classes may have the same name
+            scan.add_rule_match("thread-at-exit", start, name, sure=False)
 
 
-def _functions_at_exit(tree: ast.Module, functions: Mapping[str, ast.FunctionDef]) -> set[str]:
-    """Return those of the functions that are registered by a call or as decorator."""
+def _names_at_exit(tree: ast.Module, functions: Mapping[str, Sequence[ast.FunctionDef]]) -> set[str]:
+    """Return the names of the functions that are registered by a call or as decorator."""
     decorated = {
         name
-        for name, function in functions.items()
-        if any(ast.unparse(decorator) == "atexit.register" for decorator in function.decorator_list)
+        for name, of_name in functions.items()
+        if any(ast.unparse(decorator) == "atexit.register" for decorator in of_name[0].decorator_list)
     }
     calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call) and node.args)
     called = {last_name(call.args[0]) for call in calls if ast.unparse(call.func) == "atexit.register"}
     return decorated | (called & functions.keys())
+
+
+def _thread_starts(function: ast.FunctionDef) -> Iterator[ast.Call]:
+    """Yield the calls of ``start`` of threads that the function makes: ``Thread(...).start()``, ``thread.start()``."""
+    nodes = list(ast.walk(function))
+    threads = {
+        ast.unparse(target)
+        for node in nodes
+        if isinstance(node, ast.Assign) and _is_thread(node.value)
+        for target in node.targets
+    }
+    for node in nodes:
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "start":
+            receiver = node.func.value
+            if _is_thread(receiver) or ast.unparse(receiver) in threads:
+                yield node
+
+
+def _is_thread(node: ast.expr) -> bool:
+    return isinstance(node, ast.Call) and last_name(node.func) in ("Thread", "Timer")
 
 
 def boolean_action(scan: ScanState, node: ast.Call, arguments: Arguments) -> None:
@@ -290,8 +317,12 @@ PROCESS_STARTS = (
 )  # fmt: skip
 
 
-def _has_own_authority(_node: ast.Call, arguments: Arguments) -> bool:
-    return len(arguments) > 1 or not {"cafile", "capath", "cadata"}.isdisjoint(arguments.keywords)
+def own_authority(scan: ScanState, node: ast.Call, _value: Value, _arguments: Arguments) -> None:
+    """Match a context for certificates of an own authority: not for those of certifi, which follow RFC 5280."""
+    given = [*node.args[1:], *(keyword.value for keyword in node.keywords if keyword.arg in _AUTHORITIES)]
+    is_own = any(not isinstance(item, ast.Constant) or item.value is not None for item in given)
+    if is_own and not any("certifi" in ast.unparse(item) for item in given):
+        scan.add_rule_match("strict-certificates", node, "ssl.create_default_context", sure=False)
 
 
 def _is_wide_number(node: ast.Call, _arguments: Arguments) -> bool:
@@ -362,7 +393,7 @@ ARGUMENT_RULES: dict[str, ArgumentRule] = {
     **dict.fromkeys(("asyncio.gather", "asyncio.ensure_future"), event_loop_needed),
     "shutil.unpack_archive": unpack_archive,
     **dict.fromkeys(PROCESS_STARTS, note_process_start),
-    "ssl.create_default_context": match_calls("strict-certificates", _has_own_authority),
+    "ssl.create_default_context": own_authority,
     **dict.fromkeys(("asyncio.get_child_watcher", "asyncio.set_child_watcher"), match_calls("child-watcher")),
     **dict.fromkeys(WARNING_CLASSES, match_calls("url-opener")),
     **{

@@ -30,6 +30,8 @@ from pytest_py312.repository.formats.text_positions import blanked
 
 GROUP_LIMIT = 10_000
 """Characters on each side of a runtime in which the arguments of its function are searched."""
+CONSTRUCT_LIMIT = 100
+"""Constructs of layers of a program that are read."""
 LAYER_LIMIT = 5
 """Layers of one function, as AWS Lambda has it."""
 _LIBRARY = re.compile(r"aws[-_]cdk")
@@ -81,7 +83,10 @@ def read_runtime_constants(text: str, path: str) -> tuple[tuple[str, Location], 
     """Return the names that a program gives to runtimes of Python: ``const RUNTIME = Runtime.PYTHON_3_11;``."""
     if not _LIBRARY.search(text):
         return ()
-    text = _without_comments(text, path)
+    return _constants_in(_without_comments(text, path), path)
+
+
+def _constants_in(text: str, path: str) -> tuple[tuple[str, Location], ...]:
     return tuple(
         (match["name"], Location(path=path, line=text.count("\n", 0, match.end()) + 1))
         for match in _CONSTANT.finditer(text)
@@ -105,7 +110,7 @@ def read_added_layers(text: str, path: str, app_folder: str) -> tuple[FunctionLa
     text = _without_comments(text, path)
     layers = (
         FunctionLayer(build=replace(layer, path=path), modules=modules)
-        for construct in _LAYER_CONSTRUCT.finditer(text)
+        for construct in islice(_LAYER_CONSTRUCT.finditer(text), CONSTRUCT_LIMIT)
         for layer in islice(_content_of(construct, text, path, app_folder), 1)
         for modules in _modules_of_layer(layer)
     )
@@ -125,11 +130,7 @@ def _depth(text: str) -> int:
 def _functions(
     text: str, path: str, app_folder: str, constants: Mapping[str, Location]
 ) -> Iterator[ServerlessFunction]:
-    runtimes = [(match.start(), None) for match in _RUNTIME.finditer(text)]
-    uses = (match for match in _RUNTIME_NAME.finditer(text) if match["name"] in constants)
-    for position, constant in sorted(
-        [*runtimes, *((match.start("name"), constants[match["name"]]) for match in uses)], key=lambda place: place[0]
-    ):
+    for position, constant in sorted(_runtimes(text, path, constants), key=lambda runtime: runtime[0]):
         arguments = _arguments_around(text, position)
         code = next((match for match in _CODE.finditer(arguments) if _depth(arguments[: match.start()]) == 0), None)
         folder, is_asset = _code(arguments, code.end(), path, app_folder) if code else ("", False)
@@ -146,6 +147,21 @@ def _functions(
             layers=tuple(modules for layer in layers for modules in _modules_of_layer(layer)),
             runtime=constant,
         )
+
+
+def _runtimes(text: str, path: str, constants: Mapping[str, Location]) -> Iterator[tuple[int, Location | None]]:
+    """Yield where functions have a runtime of Python, and the constant that it is, if it is one.
+
+    A name that the file itself gives a value is no constant of another file.
+    """
+    yield from ((match.start(), None) for match in _RUNTIME.finditer(text))
+    own = dict(_constants_in(text, path))
+    for match in _RUNTIME_NAME.finditer(text):
+        name = match["name"]
+        is_local = re.search(rf"(?<![\w.]){name}[ \t]*(?::[^=\n]{{1,100}})?=(?![=>])", text) is not None
+        place = own.get(name) if is_local else constants.get(name)
+        if place is not None:
+            yield match.start("name"), place
 
 
 def _layers(arguments: str, text: str, path: str, app_folder: str) -> Iterator[BuiltFolder]:

@@ -2,7 +2,7 @@
 
 import posixpath
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from fnmatch import fnmatchcase
 from itertools import islice, pairwise
 
@@ -10,7 +10,7 @@ from pytest_py312.core.model.plan import FurtherTest
 from pytest_py312.repository.formats.commands.shell import UNKNOWN
 from pytest_py312.repository.recipes.commands.command_walk import CommandRun
 from pytest_py312.repository.recipes.suites.pytest_settings import VALUE_OPTIONS, ignored_paths, settings_in_folder
-from pytest_py312.repository.tree import Tree, is_inside, join_path, lies_in
+from pytest_py312.repository.tree import Tree, is_inside, join_path, lies_in, with_outer_folders
 
 _TEST_PROGRAMS = frozenset({"pytest", "py.test", "nosetests", "nose2", "trial", "stestr", "unittest", "ward", "green"})
 _PYTEST_PROGRAMS = frozenset({"pytest", "py.test"})
@@ -38,6 +38,8 @@ _FILE_LIMIT = 500
 """Maximum number of files of a run of unittest."""
 _TEST_CASE = re.compile(r"^[ \t]*class[ \t]+\w+[ \t]*\([ \t]*[^)\s]|\bload_tests\b", re.MULTILINE)
 _WARNING_OPTION = re.compile(r"(?:-W|--pythonwarnings=)(.+)", re.DOTALL)
+_UNITTEST_VALUES = frozenset({"-k", "-s", "-p", "-t", "--start-directory", "--pattern", "--top-level-directory"})
+"""Options of unittest that the next word is the value of."""
 _LEAVING_OUT = frozenset({"--ignore", "--ignore-glob", "--deselect"})
 _OTHER_SYSTEMS = frozenset({"docker", "docker-compose", "podman", "kubectl", "echo", "pip", "ssh", "act"})
 
@@ -156,7 +158,7 @@ def is_further_test(run: CommandRun, tree: Tree, service_path: str) -> bool:
         return False
     names = {posixpath.basename(word) for word in words}
     if "unittest" in names:
-        return "discover" in words and not _has_test_cases(tree, join_path(run.folder, _start_of_discovery(words)))
+        return "discover" in words and not _has_test_cases(tree, join_path(run.folder, _discovery(words)[0]))
     if not _OTHER_TESTS.isdisjoint(names):
         return True
     script = next((place for place in places if place.endswith(".py")), "") if "-c" not in words else ""
@@ -202,11 +204,6 @@ def _path_from(service_path: str, folder: str, word: str, tree: Tree) -> str:
     return posixpath.relpath(place, service_path) if is_there and is_inside(place, service_path) else word
 
 
-def _start_of_discovery(words: Sequence[str]) -> str:
-    following = words[words.index("discover") + 1 :][:1]
-    return option_of(words, "-s", "--start-directory") or next((word for word in following if word[:1] != "-"), ".")
-
-
 def _has_test_cases(tree: Tree, folder: str) -> bool:
     """Return whether unittest may find tests in a folder: a class with a base, or ``load_tests``."""
     files = islice((file for file in tree.scan_folder(folder, depth=_TEST_DEPTH).files if file.endswith(".py")), 200)
@@ -217,27 +214,58 @@ def unittest_files(tree: Tree, run: CommandRun, service_path: str) -> tuple[str,
     """Return the files of a service, relative to it, that a run of unittest loads: pytest collects other names.
 
     ``python -m unittest tests/*_tests.py``, ``unittest tests.app_tests``, ``unittest discover -s tests -p "*Test.py"``.
+    It searches packages only: https://docs.python.org/3/library/unittest.html#test-discovery
     """
     words = without_python(run.words)
     if words[:1] != ("unittest",) or run.folder is None:
         return ()
-    if "discover" in words:
-        name = option_of(words, "-p", "--pattern") or "test*.py"
-        patterns = [
-            posixpath.normpath(join_path(_start_of_discovery(words), f"{'*/' * depth}{name}")) for depth in range(4)
-        ]
-    else:
-        operands = [word for word in words[1:] if word[:1] != "-"]
-        modules = [word.replace(".", "/") for word in operands if not word.endswith(".py")]
-        patterns = [word for word in operands if word.endswith(".py")]
-        patterns += [f"{path}.py" for module in modules for path in (module, posixpath.dirname(module)) if path]
+    folder = run.folder
     files = [path for path in tree.scan_folder(service_path, depth=_TEST_DEPTH).files if path.endswith(".py")]
-    places = {path: posixpath.relpath(join_path(service_path, path), run.folder) for path in files}
-    return tuple(
-        path
-        for path, place in places.items()
-        if any(place.count("/") == pattern.count("/") and fnmatchcase(place, pattern) for pattern in patterns)
-    )[:_FILE_LIMIT]
+    places = {path: posixpath.relpath(join_path(service_path, path), folder) for path in files}
+    if "discover" in words:
+        start, pattern = _discovery(words)
+        loaded = (path for path, place in places.items() if _is_discovered(tree, folder, place, start, pattern))
+    else:
+        patterns = {_test_file(tree, folder, word) for word in _operands_of_unittest(words)}
+        loaded = (path for path, place in places.items() if _matches_path(place, patterns))
+    with_tests = (path for path in loaded if _TEST_CASE.search(tree.read_or_none(join_path(service_path, path)) or ""))
+    return tuple(islice(with_tests, _FILE_LIMIT))
+
+
+def _operands_of_unittest(words: Sequence[str]) -> list[str]:
+    following = words[words.index("discover") + 1 :] if "discover" in words else words[1:]
+    return [word for option, word in pairwise(("", *following)) if word[:1] != "-" and option not in _UNITTEST_VALUES]
+
+
+def _discovery(words: Sequence[str]) -> tuple[str, str]:
+    """Return the folder in which ``unittest discover`` begins, and its pattern for names of files."""
+    operands = _operands_of_unittest(words)
+    start = option_of(words, "-s", "--start-directory") or next(iter(operands), ".")
+    return start, option_of(words, "-p", "--pattern") or next(iter(operands[1:]), "test*.py")
+
+
+def _is_discovered(tree: Tree, folder: str, place: str, start: str, pattern: str) -> bool:
+    inside = posixpath.relpath(place, start)
+    parents = with_outer_folders(posixpath.dirname(inside) or ".")
+    packages = (join_path(folder, posixpath.normpath(join_path(start, parent))) for parent in parents if parent != ".")
+    return (
+        not inside.startswith("../")
+        and fnmatchcase(posixpath.basename(inside), pattern)
+        and all(tree.is_file(join_path(package, "__init__.py")) for package in packages)
+    )
+
+
+def _test_file(tree: Tree, folder: str, word: str) -> str:
+    """Return the file that a word names: a path, a pattern, or a module, which a class and a method may follow."""
+    if word.endswith(".py"):
+        return word
+    parts = word.split(".")
+    paths = ("/".join(parts[:count]) + ".py" for count in range(len(parts), max(0, len(parts) - 3), -1))
+    return next((path for path in paths if tree.is_file(join_path(folder, path))), word)
+
+
+def _matches_path(place: str, patterns: Collection[str]) -> bool:
+    return any(place.count("/") == pattern.count("/") and fnmatchcase(place, pattern) for pattern in patterns)
 
 
 def collects_around(run: CommandRun, tree: Tree, service_path: str) -> bool:

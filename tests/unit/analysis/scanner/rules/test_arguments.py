@@ -185,6 +185,11 @@ def test_code_that_releases_refuse_or_warn_about_is_matched(text: str, rule: str
         "os.fork()",
         "def end(): threading.Thread().start()",
         "atexit.register(end)\ndef end(): worker.join()",
+        "import certifi\nssl.create_default_context(cafile=certifi.where())",
+        "ssl.create_default_context(cafile=None)",
+        "atexit.register(end)\ndef end():\n    threading.Thread()\n    server.start()",
+        "def end(): pass\nclass B:\n    def end(self): threading.Thread().start()\natexit.register(end)",
+        "concurrent.futures.ProcessPoolExecutor(2, x)",
         "ssl.create_default_context()",
         "multiprocessing.set_start_method('fork')\nmultiprocessing.Process().start()",
         "concurrent.futures.ProcessPoolExecutor(2, mp_context=x)",
@@ -250,3 +255,13 @@ def test_functions_imported_by_another_file_may_be_called_without_a_loop() -> No
     pool = f"import asyncio\n{POOL}async def f():\n    return Pool()"
 
     assert codes(judge_texts({"pool.py": pool, "main.py": "from pool import Pool\nPool()"})) == ["PY220 4"]
+
+
+def test_a_guard_of_a_process_is_not_that_of_a_thread_at_exit() -> None:
+    text = (
+        "import atexit, multiprocessing, sys, threading\n@atexit.register\ndef end():\n"
+        "    threading.Thread().start()\nif sys.version_info < (3, 12):\n    multiprocessing.Process().start()\n"
+    )
+    guards = {match.rule: match.guard for match in facts_of(text).rule_matches}
+    assert guards["thread-at-exit"] == 0
+    assert guards["start-method"] != 0

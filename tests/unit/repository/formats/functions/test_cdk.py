@@ -129,6 +129,11 @@ def test_a_runtime_may_have_a_name_in_another_file() -> None:
     text = re.sub(r"[\w.]*Runtime\.PYTHON_3_\d+", "constants.PYTHON", text)
     (function,) = read_cdk(text, "infra/lib/orders.ts", ".", constants)
     assert (function.folder, function.runtime) == ("orders", constants["PYTHON"])
+    own = text.replace("constants.PYTHON", "PYTHON") + "const PYTHON = Runtime.PYTHON_3_10;\n"
+    (function,) = read_cdk(own, "infra/lib/orders.ts", ".", constants)
+    assert function.runtime is not None
+    assert function.runtime.path == "infra/lib/orders.ts"
+    assert read_cdk(own.replace("PYTHON_3_10", "NODEJS_18_X"), "infra/lib/orders.ts", ".", constants) == ()
     assert read_cdk(text, "infra/lib/orders.ts", ".") == ()
 
 

@@ -1079,20 +1079,28 @@ def test_a_job_that_does_not_install_the_service_says_nothing_of_it(tmp_path: Pa
     ("command", "loaded"),
     [
         ("python -m unittest tests/*_tests.py", ["tests/app_tests.py"]),
-        ("python3 -m unittest tests.app_tests tests.test_app.Case", ["tests/app_tests.py", "tests/test_app.py"]),
+        ("python3 -m unittest tests.app_tests tests.test_app.Case.test_a", ["tests/app_tests.py", "tests/test_app.py"]),
+        ("python -m unittest -k helper tests.app_tests.Case", ["tests/app_tests.py"]),
         ("python -m unittest discover -s tests -p '*_tests.py'", ["tests/app_tests.py", "tests/unit/more_tests.py"]),
+        ("python -m unittest discover tests '*_tests.py'", ["tests/app_tests.py", "tests/unit/more_tests.py"]),
         ("python -m unittest discover tests", ["tests/test_app.py", "tests/unit/testmore.py"]),
+        ("python -m unittest discover -p '*.py'", []),
         ("pytest tests", []),
     ],
 )
 def test_the_files_that_a_run_of_unittest_loads(tmp_path: Path, command: str, loaded: list[str]) -> None:
-    files = ("tests/app_tests.py", "tests/test_app.py", "tests/unit/more_tests.py", "tests/unit/testmore.py")
+    """With tests in them, and in packages below the folder where it begins."""
+    files = (
+        "tests/app_tests.py", "tests/test_app.py", "tests/unit/more_tests.py", "tests/unit/testmore.py",
+        "tests/data/other_tests.py",
+    )  # fmt: skip
     job = f"jobs:\n  t:\n    steps:\n    - run: pip install -r dev.txt\n    - run: {command}\n"
     folder = "    defaults: {run: {working-directory: services/a}}\n    steps:\n"
     tests = {f"services/a/{name}": "class Case(unittest.TestCase): ...\n" for name in files}
-    tree = write(tmp_path, {".github/workflows/ci.yml": job.replace("    steps:\n", folder), **tests})
+    others = {f"services/a/{name}": "" for name in ("tests/helper_tests.py", "tests/unit/__init__.py", "helper.py")}
+    workflow = {".github/workflows/ci.yml": job.replace("    steps:\n", folder)}
 
-    recipe = read_workflow_recipe(tree, "services/a", "a")
+    recipe = read_workflow_recipe(write(tmp_path, {**workflow, **tests, **others}), "services/a", "a")
 
     assert recipe is not None
     assert sorted(recipe.further_paths) == loaded
