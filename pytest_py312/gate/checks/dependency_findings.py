@@ -114,7 +114,12 @@ def without_unneeded_by_tests(cell: Cell, findings: Sequence[Finding], facts: Fa
     if not suspects or cell.is_baseline or cell.service.suite is None or production is None:
         return list(findings), True
     made = facts.installation(replace(cell, service=production))
-    if not all(_does_without(made, finding.names, is_apart=cell.service.separate_tests) for finding in suspects):
+    if not all(_does_without(made, finding.names) for finding in suspects):
+        return list(findings), True
+    # what cannot be imported there is reported by the check of that environment, if it is one of its own
+    if not cell.service.separate_tests and _fails_newly(
+        made, facts.installation(replace(cell.baseline_cell, service=production))
+    ):
         return list(findings), True
     if any(facts.installation(each).environment is None for each in (cell, cell.baseline_cell)):
         return list(findings), True
@@ -134,18 +139,21 @@ def without_unneeded_by_tests(cell: Cell, findings: Sequence[Finding], facts: Fa
     ], cell.service.separate_tests  # else the outcome depends on a set that is no part of its key
 
 
-def _does_without(production: Installation, names: Collection[str], *, is_apart: bool) -> bool:
-    """Whether production has none of these projects, or each can be imported in its environment.
-
-    :param is_apart: what cannot be imported there is reported by the check of that environment.
-    """
-    imports = production.imports or {}
-    if production.environment is None or production.incomplete or (not is_apart and any(imports.values())):
+def _does_without(production: Installation, names: Collection[str]) -> bool:
+    """Whether production has none of these projects, or each can be imported in its environment."""
+    if production.environment is None or production.incomplete:
         return False
+    imports = production.imports or {}
     versions, modules = production.environment.versions, production.environment.modules
     return all(
         name not in versions or any(imports.get(module) == "" for module in modules.get(name, ())) for name in names
     )
+
+
+def _fails_newly(production: Installation, baseline: Installation) -> bool:
+    """Whether a module of production cannot be imported that can be on the baseline."""
+    failing = {module for module, error in (production.imports or {}).items() if error}
+    return any(not (baseline.imports or {}).get(module) for module in failing)
 
 
 def _is_only_of_tests(cell: Cell, finding: Finding) -> bool:

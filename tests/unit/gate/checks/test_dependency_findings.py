@@ -27,10 +27,15 @@ class WithProduction(FakeFacts):
     """Production has an installation of its own."""
 
     production: Installation | None = None
+    fails_on_baseline: bool = False
 
     def installation(self, cell: Cell) -> Installation:
         is_production = cell.service.name.endswith("+production")
-        return self.production if is_production and self.production is not None else super().installation(cell)
+        if not is_production or self.production is None:
+            return super().installation(cell)
+        return (
+            replace(self.production, imports={}) if cell.is_baseline and not self.fails_on_baseline else self.production
+        )
 
 
 def with_modules(made: Installation) -> Installation:
@@ -46,7 +51,10 @@ def judged(of: Service = OF_TESTS, finding: Finding = FAILING, **runs: Any) -> S
         "3.12": installation_of("3.12"),
     }
     found = {"3.9": PASSED, "3.12": PASSED, **runs.pop("runs", {})}
-    facts = WithProduction(installations=installations, runs=found, production=runs.pop("production", None))
+    facts = WithProduction(
+        installations=installations, runs=found, production=runs.pop("production", None),
+        fails_on_baseline=runs.pop("fails_on_baseline", False),
+    )  # fmt: skip
     (judged_finding,), is_decided = without_unneeded_by_tests(cell_of("3.12", of), [finding], facts)
     is_whole = all(run.complete for run in found.values())
     assert is_decided is (is_whole and (of.separate_tests or judged_finding.severity is Severity.ERROR))
@@ -94,6 +102,7 @@ def test_what_production_is_installed_with_blocks() -> None:
         "3.12", {"pool": "1"}, imports={"pool": "ModuleNotFoundError: No module named 'distutils'"}
     )
     assert judged(of=together, production=failing) is Severity.ERROR
+    assert judged(of=together, production=failing, fails_on_baseline=True) is Severity.WARNING
     assert judged(of=together, production=replace(failing, environment=None, imports={})) is Severity.ERROR
     assert judged(finding=replace(FAILING, location=Location(path=RUN_TIME))) is Severity.ERROR
 
