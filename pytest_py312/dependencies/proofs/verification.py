@@ -5,6 +5,7 @@ site-packages are read again after it was built, whatever the tools that install
 """
 
 import os
+import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from csv import Error as CsvError
 from csv import reader as csv_reader
@@ -21,6 +22,8 @@ from pytest_py312.dependencies.store.stored_distribution import StoredDistributi
 
 MAX_DEVIATIONS = 5
 """Deviations that :func:`describe_deviations` names."""
+
+_MOVED = re.compile(r"[^/]+\.data/(?:scripts|data|headers)/")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,8 +71,9 @@ def _read_metadata(info: Path, site: Path, environment: Path) -> InstalledMetada
 def _missing_files(paths: Iterable[str], site: Path, environment: Path) -> Iterator[str]:
     for path in paths:
         absolute = os.path.normpath(f"{site}/{path}" if not path.startswith("/") else path)
-        # byte code is compiled when it is needed, and files outside of the environment are never installed
-        if path.endswith(".pyc") or not absolute.startswith(f"{environment}{os.sep}"):
+        # byte code is compiled when it is needed, files outside of the environment are never installed, and a RECORD
+        # may name the folder from which an installer has moved scripts: https://peps.python.org/pep-0427/
+        if path.endswith(".pyc") or _MOVED.match(path) or not absolute.startswith(f"{environment}{os.sep}"):
             continue
         if not os.path.lexists(absolute):
             yield path

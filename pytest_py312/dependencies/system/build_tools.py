@@ -22,8 +22,9 @@ _PROGRAMS = (
 )
 _NAME = rf"(?P<name>{_PROGRAMS})"
 _REMOVED_HEADERS = (
-    r"(?:longintrepr|Python-ast|asdl|parsetok|graminit|bitset|ucnhash|pyarena|bytes_methods|pyctype|pydebug|pyfpe"
-    r"|pystrhex|pytime|odictobject|genobject|classobject|cellobject|funcobject|namespaceobject|picklebufobject)\.h"
+    r"(?:longintrepr|Python-ast|asdl|ast|code|eval|grammar|node|symtable|token|parsetok|graminit|bitset|ucnhash|pyarena"
+    r"|bytes_methods|pyctype|pydebug|pyfpe|pystrhex|pytime|odictobject|genobject|classobject|cellobject|funcobject"
+    r"|namespaceobject|picklebufobject)\.h"
     r"|internal/py|internal/pegen"
 )
 """Headers that CPython itself had up to 3.8 to 3.10: a source that includes them is broken by Python."""

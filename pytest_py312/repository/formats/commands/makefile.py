@@ -27,6 +27,8 @@ _CONDITION = re.compile(r"(?P<begin>ifn?eq|ifn?def)\b|(?P<end>endif)\b")
 _DEFINITION = re.compile(r"(?:(?:export|override)\s+)?define\b")
 _REFERENCE = re.compile(r"\$(?:\((?P<round>[A-Za-z_][\w.-]*)\)|\{(?P<braced>[A-Za-z_][\w.-]*)\}|(?P<escaped>\$))")
 _SHELL_CALL = re.compile(r"\$\(shell\s(?P<command>[^()]*)\)")
+_WILDCARD_CALL = re.compile(r"\$\(wildcard\s+(?P<pattern>[^()]*)\)")
+_INCLUDE = re.compile(r"^[-s]?include[ \t]+(?P<files>[^#\n]{1,500})", re.MULTILINE)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -111,6 +113,11 @@ class MakefileText:
         for line, text in target.commands:
             first_need = target.needs[0] if target.needs else ""
             yield line, expand_make(text.replace("$@", name).replace("$<", first_need), variables)
+
+
+def included_files(text: str) -> list[str]:
+    """Return the files that a Makefile includes, relative to the folder in which make runs."""
+    return [file for match in _INCLUDE.finditer(text) for file in match["files"].split() if "$" not in file]
 
 
 @lru_cache(maxsize=8)
@@ -229,8 +236,9 @@ def _assigned_value(assignment: re.Match[str], variables: Mapping[str, str]) -> 
 
 
 def expand_make(text: str, variables: Mapping[str, str]) -> str:
-    """Expand ``$(NAME)`` and ``$$``; a name without a value and ``$(shell ...)`` stay, for the shell."""
-    return _SHELL_CALL.sub(r"$(\g<command>)", _expand_references(text, variables, escaped="$"))
+    """Expand ``$(NAME)`` and ``$$``; a name without a value, ``$(shell ...)`` and patterns stay, for the shell."""
+    expanded = _WILDCARD_CALL.sub(r"\g<pattern>", _expand_references(text, variables, escaped="$"))
+    return _SHELL_CALL.sub(r"$(\g<command>)", expanded)
 
 
 def _expand_references(text: str, variables: Mapping[str, str], *, escaped: str) -> str:

@@ -16,7 +16,7 @@ from pytest_py312.repository.formats.commands.install_commands import (
     read_install_command,
     read_pip_setting,
 )
-from pytest_py312.repository.formats.commands.makefile import MakefileText
+from pytest_py312.repository.formats.commands.makefile import MakefileText, included_files, read_makefile
 from pytest_py312.repository.formats.commands.shell import UNKNOWN, ShellCommand, read_shell
 from pytest_py312.repository.formats.commands.shell_functions import started_program
 from pytest_py312.repository.formats.commands.task_files import (
@@ -170,6 +170,8 @@ class CommandWalk(ShellWalk):
             return
         parsed = runner.read(text)
         folder = posixpath.dirname(place) if runner.runs_beside_file else folder
+        if parsed.is_make and not any(target in parsed.targets for target in call.targets):
+            task_file, parsed = self._included_makefile(text, folder, call.targets) or (task_file, parsed)
         outer = (self.path, self.folder, self.variables, self.exported)
         self.depth += 1
         for target, values in parsed.called(call.targets or [parsed.default]):
@@ -181,6 +183,15 @@ class CommandWalk(ShellWalk):
                 self.run(command, number)
         self.depth -= 1
         self.path, self.folder, self.variables, self.exported = outer
+
+    def _included_makefile(self, text: str, folder: str, targets: Sequence[str]) -> tuple[str, MakefileText] | None:
+        """Return the first file that a Makefile includes and that has a target, with the variables of both."""
+        for name in included_files(text):
+            path = self.files.find(resolve_path(name, folder))
+            included = read_makefile(self.files.tree.read_or_none(path) or "") if path else None
+            if path and included is not None and any(target in included.targets for target in targets):
+                return path, replace(included, variables={**included.variables, **read_makefile(text).variables})
+        return None
 
     def _exported_by(self, parsed: MakefileText, environment: Mapping[str, str], folder: str) -> dict[str, str]:
         """Return the variables that make exports, without those of which a part is not known.

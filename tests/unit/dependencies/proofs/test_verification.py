@@ -90,6 +90,7 @@ def test_what_nothing_requires_is_named() -> None:
 def test_files_that_record_lists_are_there(tmp_path: Path) -> None:
     """Byte code is written later, and files outside of the environment are never installed."""
     record = "six.py,,\nsix_more.py,,\n__pycache__/six.cpython-312.pyc,,\n../../../../outside,,\n/etc/absent,,\n"
+    record += "six-1.16.0.data/scripts/six,,\n"
     root = environment(tmp_path / "environment", "3.12", ("six", "1.16.0"), record=record)
 
     (metadata,) = read_installed(root, build_of("3.12"))

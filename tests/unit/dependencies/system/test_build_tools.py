@@ -62,6 +62,7 @@ def test_what_is_missing_has_a_name(output: str, name: str) -> None:
         "FileNotFoundError: [Errno 2] No such file or directory: 'requirements.txt'",
         "FileNotFoundError: [Errno 2] No such file or directory: 'README'",
         "fakec.c:1:10: fatal error: longintrepr.h: No such file or directory",
+        "ast27/Include/../Python/x.c:3:10: fatal error: code.h: No such file or directory",
         "fakec.c:9:5: error: too few arguments\nerror: command 'gcc' failed with exit code 1",
         "error: command '/usr/bin/gcc' failed with exit code 1",
         "Run-time dependency cairo found: NO (tried pkgconfig and cmake)",

@@ -204,6 +204,18 @@ def test_an_image_of_the_registry_is_no_folder_of_that_name(tmp_path: Path, imag
     assert recipe_of(tmp_path, f"FROM {image}\nCOPY . .\n").steps == ()
 
 
+@pytest.mark.parametrize("include", ["include ../common.mk", "-include ../common.mk # targets"])
+def test_a_makefile_may_have_its_targets_in_a_file_that_it_includes(tmp_path: Path, include: str) -> None:
+    """And name its requirements by a pattern."""
+    (tmp_path / "common.mk").write_text("setup: sync\nsync:\n\tpip-sync $(wildcard $(FOLDER)/*.txt)\n")
+    files = {"reqs/a.txt": "six\n", "reqs/b.txt": "idna\n", "Makefile": f"FOLDER = reqs\n{include}\n"}
+    text = "FROM python:3.9\nWORKDIR /app/svc\nCOPY common.mk /app/\nCOPY svc ./\nRUN make setup\n"
+    recipe = recipe_of(tmp_path, text, files)
+    assert [(str(step.location), step.files) for step in recipe.steps] == [
+        ("common.mk:3", ("svc/reqs/a.txt", "svc/reqs/b.txt"))
+    ]
+
+
 SKAFFOLD = """\
 build:
   artifacts:
