@@ -50,13 +50,13 @@ def judged(of: Service = OF_TESTS, finding: Finding = FAILING, **runs: Any) -> S
         "3.9": runs.pop("baseline_installation", installation_of("3.9")),
         "3.12": installation_of("3.12"),
     }
-    found = {"3.9": PASSED, "3.12": PASSED, **runs.pop("runs", {})}
+    suite_runs = {"3.9": PASSED, "3.12": PASSED, **runs.pop("runs", {})}
     facts = WithProduction(
-        installations=installations, runs=found, production=runs.pop("production", None),
+        installations=installations, runs=suite_runs, production=runs.pop("production", None),
         fails_on_baseline=runs.pop("fails_on_baseline", False),
     )  # fmt: skip
     (judged_finding,), is_decided = without_unneeded_by_tests(cell_of("3.12", of), [finding], facts)
-    is_whole = all(run.complete for run in found.values())
+    is_whole = all(run.complete for run in suite_runs.values())
     assert is_decided is (is_whole and (of.separate_tests or judged_finding.severity is Severity.ERROR))
     return judged_finding.severity
 
