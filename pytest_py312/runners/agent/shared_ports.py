@@ -34,6 +34,7 @@ def wait_for_ports(folder: str) -> None:
         return
 
     def bind_in_turn(self: socket.socket, address: Any) -> None:
+        __tracebackhide__ = True  # an error that pytest shows is that of the suite's own line
         turns.bind(self, address)
 
     def close_and_release(self: socket.socket) -> None:
@@ -63,6 +64,7 @@ class _PortTurns:
 
     def bind(self, of: socket.socket, address: Any) -> None:
         """Bind a socket once no other cell holds the port."""
+        __tracebackhide__ = True
         port = _port(of, address)
         while port and port not in self._descriptors and not self._hold(port) and self._waited < WAIT_LIMIT:
             started = self._monotonic()
