@@ -2,20 +2,16 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache, partial
 
-from packaging.utils import canonicalize_name
-
-from pytest_py312.core.model.fleet import PLATFORMS, InstallRecipe, LocalProject, RequirementSource, Service
+from pytest_py312.core.model.fleet import PLATFORMS, InstallRecipe, RequirementSource, Service
 from pytest_py312.core.model.plan import Plan, ServiceSettings, Stage, Suite, SuiteKind
 from pytest_py312.core.text import join_names
 from pytest_py312.repository.declarations.declaration import VersionDeclaration
 from pytest_py312.repository.declarations.reader import read_declarations
 from pytest_py312.repository.formats.dockerfile import is_dockerfile, read_dockerfile
-from pytest_py312.repository.formats.requirements_file import project_name
 from pytest_py312.repository.formats.toml import read_toml
-from pytest_py312.repository.recipes.recipe_sources import own_sources
 from pytest_py312.repository.services.detection.baseline import find_baseline
 from pytest_py312.repository.services.detection.declared_variables import DeclaredVariables, read_declared_variables
 from pytest_py312.repository.services.detection.entry_points import start_modules, started_above, started_programs
@@ -25,10 +21,7 @@ from pytest_py312.repository.services.detection.packaging import (
     has_src_packages,
     old_build_requirements,
 )
-from pytest_py312.repository.services.detection.service_files import (
-    ServiceFiles,
-    read_service_files,
-)
+from pytest_py312.repository.services.detection.service_files import ServiceFiles, read_service_files
 from pytest_py312.repository.services.detection.suites import READ_MODULES, django_project_folder, find_suite
 from pytest_py312.repository.services.install_recipes import (
     find_production_recipe,
@@ -36,22 +29,7 @@ from pytest_py312.repository.services.install_recipes import (
     find_test_run,
     read_planned_recipe,
 )
-from pytest_py312.repository.services.requirements.compiled_files import compiled_from, read_compile_header
-from pytest_py312.repository.services.requirements.exact_sets import contradicting_projects, contradicting_tables
-from pytest_py312.repository.services.requirements.requirement_set import read_requirement_set, tested_with_lock
-from pytest_py312.repository.services.requirements.sources import (
-    MAX_ADDITIONAL_SOURCES,
-    TABLE_READERS,
-    describe_completion,
-    describe_left_out,
-    detect_sources,
-    find_additional_sources,
-    installed_sources,
-    is_requirements_path,
-    planned_sources,
-    with_recipe,
-)
-from pytest_py312.repository.services.requirements.uninstalled import with_uninstalled
+from pytest_py312.repository.services.requirements.required_sources import find_required_sources
 from pytest_py312.repository.tree import Tree, join_path
 
 _WORKFLOWS = ".github/workflows/"
@@ -68,17 +46,6 @@ _BOOTSTRAP = "opentelemetry-bootstrap"
 _JOBS = re.compile(r"^jobs:[ \t]*(?:#.*)?\n", re.MULTILINE)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Requirements:
-    """The sources of a service's requirements, and clauses about what was assumed."""
-
-    run_time: tuple[RequirementSource, ...]
-    tests: tuple[RequirementSource, ...]
-    additional: tuple[RequirementSource, ...]
-    separate_tests: bool
-    clauses: tuple[str, ...]
-
-
 def describe_service(
     plan: Plan, tree: Tree, stage: Stage | None, inner: Sequence[str], assumptions: list[str], bare: Service
 ) -> Service:
@@ -90,31 +57,20 @@ def describe_service(
     if distribution is not None and _has_to_be_built(tree, files, (recipe, test_recipe)):
         distribution = replace(distribution, static=False)
     image_files = _with_image(tree, files, recipe)
-    baseline = find_baseline(
-        image_files,
-        settings,
-        plan,
-        partial(_runtime_of, tree, path, recipe),
-        partial(_with_test_job, tree, test_recipe),
-    )
-    suite, suite_clause = _choose_suite(tree, files, settings, test_recipe)
-    test_run = None if suite is None else _test_run(tree, files, bare, test_recipe)
-    if suite is not None and settings.suite is None and test_run is not None:
-        suite = _with_test_run(suite, test_run)
-        suite_clause = "; it ".join(filter(None, (suite_clause, _further_tests_clause(test_run))))
-    required = _requirements(plan, tree, files, settings, recipe, test_recipe, is_tested=suite is not None)
+    runtime, with_test_job = partial(_runtime_of, tree, path, recipe), partial(_with_test_job, tree, test_recipe)
+    baseline = find_baseline(image_files, settings, plan, runtime, with_test_job)
+    suite, test_run, suite_clause = _find_tests(tree, files, bare, test_recipe)
+    required = find_required_sources(plan, tree, files, settings, recipe, test_recipe, is_tested=suite is not None)
+    image = recipe or InstallRecipe(source="", steps=())
     scripts = distribution.scripts if distribution is not None else ()
-    programs = started_programs(tree, files, scripts, recipe.build_programs if recipe is not None else ())
-    variables = read_declared_variables(tree, path, recipe.image_variables if recipe is not None else ())
-    clauses = [*baseline.assumptions, *required.clauses, suite_clause, _stage_clause(files, recipe)]
-    clauses += _unlisted_clauses(recipe)
+    programs = started_programs(tree, files, scripts, image.build_programs)
+    variables = read_declared_variables(tree, path, image.image_variables)
     warnings = _warnings_of(test_run) if test_run is not test_recipe else ()
+    clauses = [*baseline.assumptions, *required.clauses, suite_clause, _stage_clause(files, recipe)]
+    clauses += _unlisted_clauses(image)
     if suite is not None:
         clauses += [*_variable_clauses(test_recipe, variables), *_warning_clauses(suite, test_run, warnings)]
-    if plan.stages and stage is None:
-        clauses.append("is in no stage of the plan; it counts as stage 0")
-    if not files.scan.complete:
-        clauses.append("is too deep or too large to be searched in full")
+    clauses += _unread_clauses(files, is_in_no_stage=bool(plan.stages) and stage is None)
     assumptions += [f"{bare.name} {clause}." for clause in clauses if clause]
     return replace(
         bare,
@@ -137,11 +93,16 @@ def describe_service(
         test_recipe=test_recipe,
         test_variables=(*warnings, *variables.of_tests),
         declared_variables=variables.others,
-        interpreter_variables=read_interpreter_variables(
-            tree, image_files, recipe.source if recipe is not None else ""
-        ),
+        interpreter_variables=read_interpreter_variables(tree, image_files, image.source),
         separate_tests=required.separate_tests,
     )
+
+
+def _unread_clauses(files: ServiceFiles, *, is_in_no_stage: bool) -> Iterator[str]:
+    if is_in_no_stage:
+        yield "is in no stage of the plan; it counts as stage 0"
+    if not files.scan.complete:
+        yield "is too deep or too large to be searched in full"
 
 
 def _stage_clause(files: ServiceFiles, recipe: InstallRecipe | None) -> str:
@@ -155,9 +116,9 @@ def _stage_clause(files: ServiceFiles, recipe: InstallRecipe | None) -> str:
     )
 
 
-def _unlisted_clauses(recipe: InstallRecipe | None) -> list[str]:
+def _unlisted_clauses(recipe: InstallRecipe) -> list[str]:
     """Return what an image installs for the libraries that it finds in itself, as a clause: no file lists that."""
-    installs = recipe is not None and any(program.name == _BOOTSTRAP for program in recipe.build_programs)
+    installs = any(program.name == _BOOTSTRAP for program in recipe.build_programs)
     return [f"gets packages from {_BOOTSTRAP} while its image is built, which are not checked"] if installs else []
 
 
@@ -200,12 +161,21 @@ def _has_to_be_built(tree: Tree, files: ServiceFiles, recipes: Sequence[InstallR
     )
 
 
-def _test_run(
+def _find_tests(
     tree: Tree, files: ServiceFiles, bare: Service, test_recipe: InstallRecipe | None
-) -> InstallRecipe | None:
-    """Return how the tests are run: with what is installed for them or, if the plan says that or nobody, by itself."""
+) -> tuple[Suite | None, InstallRecipe | None, str]:
+    """Return the suite, how it is run, and what was assumed about it.
+
+    It is run with what is installed for the tests or, if the plan says that or nobody, by itself.
+    """
+    suite, clause = _choose_suite(tree, files, bare.settings, test_recipe)
+    if suite is None:
+        return None, None, clause
     is_planned = bare.settings.test_install is not None
-    return find_test_run(tree, files, bare.name) if test_recipe is None or is_planned else test_recipe
+    run = find_test_run(tree, files, bare.name) if test_recipe is None or is_planned else test_recipe
+    if run is None or bare.settings.suite is not None:
+        return suite, run, clause
+    return _with_test_run(suite, run), run, "; it ".join(filter(None, (clause, _further_tests_clause(run))))
 
 
 def _warnings_of(run: InstallRecipe | None) -> tuple[tuple[str, str], ...]:
@@ -248,71 +218,6 @@ def _variable_clauses(test_recipe: InstallRecipe | None, declared: DeclaredVaria
     for source, variables in (of_recipe, (declared.source, declared.of_tests)):
         if variables:
             yield f"is tested with the variables of {source}: {join_names([name for name, _ in variables])}"
-
-
-def _requirements(
-    plan: Plan,
-    tree: Tree,
-    files: ServiceFiles,
-    settings: ServiceSettings,
-    recipe: InstallRecipe | None,
-    test_recipe: InstallRecipe | None,
-    *,
-    is_tested: bool,
-) -> _Requirements:
-    run_time, tests, of_sources = _requirement_sources(plan, tree, files, settings, recipe, test_recipe)
-    clauses = [*of_sources]
-    additional = with_uninstalled(
-        tree, files, _additional_sources(plan, files, (*run_time, *tests)), (recipe, test_recipe)
-    )
-    if recipe is None and settings.requirements is None and (other := contradicting_tables(plan.root, run_time)):
-        run_time, additional = tuple(source for source in run_time if source not in other), (*other, *additional)
-        clauses.append(f"is installed from {run_time[0]} or from {other[0]}, which exclude each other: two sets")
-    if len(additional) > MAX_ADDITIONAL_SOURCES:
-        clauses.append(
-            f"has {len(additional)} additional requirements files, of which {MAX_ADDITIONAL_SOURCES} are checked"
-        )
-    locked_tests = tested_with_lock(tree, run_time, tests, test_recipe)
-    if locked_tests:
-        apart = "; its tests are installed with that: two environments" if is_tested else ""
-        clauses.append(f"is installed without the lock file beside it{apart}")
-    other_versions = () if locked_tests else _versions_of_tests_only(tree, files.path, run_time, tests, test_recipe)
-    if other_versions:
-        names = join_names(other_versions)
-        clauses.append(f"is tested with other versions of {names} than production has: two environments")
-    return _Requirements(
-        run_time=run_time,
-        tests=locked_tests or tests,
-        additional=additional,
-        separate_tests=bool(other_versions or locked_tests),
-        clauses=tuple(clauses),
-    )
-
-
-def _versions_of_tests_only(
-    tree: Tree,
-    path: str,
-    run_time: Sequence[RequirementSource],
-    tests: Sequence[RequirementSource],
-    test_recipe: InstallRecipe | None,
-) -> tuple[str, ...]:
-    """Return the projects of which the tests require another version than production.
-
-    Empty if what installs the tests installs requirements of production as well. If it is not known, their files have
-    to be complete by themselves: compiled from those of production and others.
-    """
-    installed = {(source.path, source.table) for source in installed_sources(tree, test_recipe, path)}
-    if not installed.isdisjoint((source.path, source.table) for source in run_time):
-        return ()
-    if not installed and not all(_contains_any(tree, source, run_time) for source in tests):
-        return ()
-    return contradicting_projects(tree.root, run_time, tests)
-
-
-def _contains_any(tree: Tree, compiled: RequirementSource, others: Sequence[RequirementSource]) -> bool:
-    """Return whether a requirements file was compiled from one of ``others``, or from what that was compiled from."""
-    files = compiled_from(tree, compiled.path)
-    return bool(files) and any(source.path in files or compiled_from(tree, source.path) & files for source in others)
 
 
 def _with_image(tree: Tree, files: ServiceFiles, recipe: InstallRecipe | None) -> ServiceFiles:
@@ -370,84 +275,6 @@ def _runtime_of(tree: Tree, path: str, recipe: InstallRecipe | None) -> VersionD
             if is_there and declaration.kind == "image" and declaration.version and not declaration.images:
                 return declaration
     return None
-
-
-def _requirement_sources(
-    plan: Plan,
-    tree: Tree,
-    files: ServiceFiles,
-    settings: ServiceSettings,
-    recipe: InstallRecipe | None,
-    test_recipe: InstallRecipe | None,
-) -> tuple[tuple[RequirementSource, ...], tuple[RequirementSource, ...], tuple[str, ...]]:
-    """Return the sources for run time and tests, and what was assumed about them."""
-    inferred = detect_sources(files)
-    clauses = [describe_left_out(recipe), describe_left_out(test_recipe)]
-    if settings.requirements is not None:
-        run_time = tuple(planned_sources(plan, tree, files, "requirements", settings.requirements))
-    elif settings.install is not None:
-        run_time = _with_own_tables(plan, tree, files, installed_sources(tree, recipe, files.path))
-    else:
-        installed, added = with_recipe(tree, inferred.run_time, recipe, files.path)
-        run_time = _with_own_tables(plan, tree, files, (*installed, *added))
-        clauses.append(describe_completion(added, recipe) if recipe else "")
-    if settings.test_requirements is not None:
-        tests = tuple(planned_sources(plan, tree, files, "test-requirements", settings.test_requirements))
-    elif settings.test_install is not None:
-        tests = _with_own_tables(plan, tree, files, installed_sources(tree, test_recipe, files.path))
-    else:
-        installed, added = with_recipe(tree, inferred.tests, test_recipe, files.path, of_tests=True)
-        tests = _with_own_tables(plan, tree, files, (*installed, *added))
-        clauses.append(describe_completion(added, test_recipe) if test_recipe else inferred.assumption)
-    places = {(source.path, source.table, source.arguments, source.constraints) for source in run_time}
-    tests = tuple(
-        source for source in tests if (source.path, source.table, source.arguments, source.constraints) not in places
-    )
-    return run_time, tests, tuple(clauses)
-
-
-def _with_own_tables(
-    plan: Plan, tree: Tree, files: ServiceFiles, sources: tuple[RequirementSource, ...]
-) -> tuple[RequirementSource, ...]:
-    """Add the tables of the service itself where a file or a command installs it: ``-e .[test]``, or its own name."""
-    distribution = find_distribution(files.scan.files, files.texts)
-    own = canonicalize_name(distribution.name) if distribution is not None else ""
-    if all(source.table or (source.arguments and not own) for source in sources):
-        return sources
-    read = read_requirement_set(plan.root, sources)
-    steps = {source.path: source.step for source in sources if not source.table}
-    places = [(local.location.path, local.extras) for local in read.locals if local.path == files.path]
-    places += [(item.location.path, item.entry.extras) for item in read.entries if own and item.name == own]
-    tables = [
-        replace(table, step=steps.get(path, 0), unlocked=True)
-        for path, extras in places
-        for table in own_sources(tree, LocalProject(path=files.path, extras=extras), TABLE_READERS)
-    ]
-    kept = [other for source in sources if (other := _without_project(source, own)) is not None]
-    known = {(source.path, source.table) for source in kept}
-    return tuple(dict.fromkeys((*kept, *(table for table in tables if (table.path, table.table) not in known))))
-
-
-def _without_project(source: RequirementSource, name: str) -> RequirementSource | None:
-    """Return the source without the requirement of a project in its command; ``None`` if nothing else is in it."""
-    if not source.arguments or not name:
-        return source
-    others = tuple(text for text in source.arguments if project_name(text) != name)
-    return replace(source, arguments=others) if others else None
-
-
-def _additional_sources(
-    plan: Plan, files: ServiceFiles, sources: Sequence[RequirementSource]
-) -> tuple[RequirementSource, ...]:
-    """Return the requirements files that ``sources`` neither are nor include."""
-    taken = {source.path for source in sources}
-    if not find_additional_sources(files, taken):
-        return ()
-    tree = Tree(plan.root)
-    names = (name for name in files.scan.files if is_requirements_path(name))
-    compiled = (read_compile_header(tree, join_path(files.path, name)) for name in names)
-    inputs = {source for header in compiled if header is not None for source in header.sources}
-    return find_additional_sources(files, {*taken, *inputs, *read_requirement_set(plan.root, sources).files})
 
 
 def _choose_suite(
