@@ -11,11 +11,8 @@ from itertools import islice, pairwise
 
 from pytest_py312.core.model.findings import Location
 from pytest_py312.core.model.fleet import InstallStep
-from pytest_py312.repository.formats.commands.install_commands import (
-    InstallCommand,
-    read_install_command,
-    read_pip_setting,
-)
+from pytest_py312.repository.formats.commands.install_commands import read_install_command, read_pip_setting
+from pytest_py312.repository.formats.commands.install_options import InstallCommand
 from pytest_py312.repository.formats.commands.makefile import MakefileText, included_files, read_makefile
 from pytest_py312.repository.formats.commands.shell import UNKNOWN, ShellCommand, read_shell
 from pytest_py312.repository.formats.commands.shell_functions import started_program

@@ -9,7 +9,7 @@ from packaging.utils import canonicalize_name
 
 from pytest_py312.core.model.findings import Location
 from pytest_py312.core.model.fleet import InstallStep, LocalProject
-from pytest_py312.repository.formats.commands.install_commands import InstallCommand
+from pytest_py312.repository.formats.commands.install_options import InstallCommand
 from pytest_py312.repository.formats.commands.shell import UNKNOWN, unknown_parts
 from pytest_py312.repository.formats.toml import read_toml, strings_in
 from pytest_py312.repository.recipes.commands.file_map import FileMap, resolve_path

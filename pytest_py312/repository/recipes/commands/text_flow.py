@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from itertools import islice, pairwise, takewhile
 
-from pytest_py312.repository.formats.commands.install_commands import read_install_command, takes_value
+from pytest_py312.repository.formats.commands.install_commands import read_install_command
+from pytest_py312.repository.formats.commands.install_options import takes_value
 from pytest_py312.repository.formats.commands.shell import UNKNOWN, ShellCommand, ShellWord, read_shell
 from pytest_py312.repository.recipes.commands.file_map import FileMap, resolve_path
 

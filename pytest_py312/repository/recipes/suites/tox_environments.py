@@ -11,7 +11,8 @@ from fnmatch import fnmatchcase
 
 from pytest_py312.core.model.findings import Location
 from pytest_py312.core.text import split_words
-from pytest_py312.repository.formats.commands.install_commands import InstallCommand, read_install_command
+from pytest_py312.repository.formats.commands.install_commands import read_install_command
+from pytest_py312.repository.formats.commands.install_options import InstallCommand
 from pytest_py312.repository.formats.setuptools import IniText, read_ini
 from pytest_py312.repository.formats.start_commands import without_wrapper
 from pytest_py312.repository.formats.toml import read_toml, strings_in
