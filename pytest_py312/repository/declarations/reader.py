@@ -116,10 +116,9 @@ def read_declarations(text: str, path: str) -> tuple[VersionDeclaration, ...]:
 def _read_yaml(text: str, path: str) -> tuple[VersionDeclaration, ...]:
     if not _MAY_HAVE_VERSION.search(text):
         return ()  # parsing is slow, and most manifests do not mention Python
+    # they load YAML, which many repositories do not need
     from pytest_py312.repository.declarations.yaml import read_yaml_declarations
-    from pytest_py312.repository.declarations.yaml_dialects import (
-        dialect_of,  # imports yaml, which many repositories do not need
-    )
+    from pytest_py312.repository.declarations.yaml_dialects import dialect_of
 
     dialect = dialect_of(path)
     if dialect is None:

@@ -1,9 +1,26 @@
-"""Select the YAML dialect of a file by its path."""
+"""Select the YAML dialect of a file by its path: where a kind of file declares versions."""
 
 import re
+from dataclasses import dataclass
 
 from pytest_py312.repository.declarations.declaration import DeclarationRole
-from pytest_py312.repository.declarations.yaml import YamlDialect
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class YamlDialect:
+    """Where a kind of file declares versions. ``kind`` is that of the declarations.
+
+    ``keys`` contain a version wherever they are; ``paths`` are (parent key, key) pairs that contain one.
+    ``is_pipeline``: names of steps, scripts and matrices count too. ``patterns`` are searched in the scalars below a
+    key and have a role.
+    """
+
+    kind: str
+    is_pipeline: bool = False
+    keys: frozenset[str] = frozenset()
+    paths: frozenset[tuple[str, str]] = frozenset()
+    patterns: tuple[tuple[str, re.Pattern[str], DeclarationRole], ...] = ()
+
 
 GITHUB = YamlDialect(kind="workflow", is_pipeline=True)
 _CIRCLECI = YamlDialect(
