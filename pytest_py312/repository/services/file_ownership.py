@@ -11,7 +11,6 @@ import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 from pytest_py312.core.model.fleet import Service
 from pytest_py312.core.service_patterns import matches
@@ -30,6 +29,7 @@ from pytest_py312.repository.formats.text_positions import (
     without_jinja_ending,
 )
 from pytest_py312.repository.services.detection.service_files import THIRD_PARTY_FOLDERS
+from pytest_py312.repository.services.file_parts import matrix_combinations, yaml_parts
 from pytest_py312.repository.tree import VENDORED_FOLDERS, Tree, join_path, with_outer_folders
 
 ServiceNames = frozenset[str]
@@ -48,9 +48,6 @@ _LIST_ITEM = re.compile(
     r"(?m)^[ \t]*-[ \t]+[\"']?([\w.-]+)[\"']?[ \t]*(?:#.*)?$|[\[,][ \t]*[\"']?([\w.-]+)[\"']?(?=[ \t]*[,\]])"
 )
 _USED_FILE = re.compile(r"(?m)\b(?:uses|local|template):[ \t]*[\"']?\.?/([^\s\"'@,{}\]]+)")
-_YAML_KEY = re.compile(
-    r"(?m)^(?P<indent>[ ]{0,40})(?P<dash>-[ ]{1,8})?[\"']?(?P<key>[\w./-][\w. /-]{0,100}?)[\"']?[ ]{0,8}:(?=[ \r\n]|\Z)"
-)
 _KEY_SUFFIX = re.compile(
     r"(?:[-_.](?:tests?|testing|unit|integration|ci|checks?|lint|build|image|docker|py(?:thon)?-?3[.\d]{0,5})){1,4}\Z",
     re.IGNORECASE | re.ASCII,
@@ -72,16 +69,7 @@ _CODE_FOLDER = re.compile(
 )
 _HANDLER = re.compile(r"(?m)^[ \t]*handler:[ \t]*[\"']?(?P<path>[\w.][\w./-]{0,300})[\"']?[ \t]*$", re.ASCII)
 """Of a function in a serverless.yml: the file with its code, with the function in place of the ending."""
-_INCLUDED = re.compile(
-    r"(?m)^(?P<indent>[ ]{1,40})include:[ ]*\r?\n(?P<items>(?:(?P=indent)(?:[ ]|-[ ])[^\r\n]*(?:\r?\n|\Z)|[ ]*\r?\n)+)"
-)
 _VALUE = re.compile(r":[ \t]*[\"']?(?P<value>[\w.-]+)[\"']?[ \t]*(?=[,}\r\n]|\Z)")
-_COMBINATION = re.compile(r"(?m)^(?P<indent>[ ]{1,60})-[ ]")
-_DOCUMENT_START = re.compile(r"(?m)^---(?:[ \t].*)?$")
-_PART_CONTAINER_KEYS = frozenset({"jobs", "services", "tasks", "Resources"})
-_GITLAB_NON_JOB_KEYS = frozenset(
-    {"default", "variables", "include", "stages", "workflow", "image", "services", "cache", "pages"}
-)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -161,12 +149,12 @@ def find_named_services(text: str, path: str, index: ServiceNameIndex) -> NamedS
         whole_file = FilePart(start=0, end=len(text), names=_names_of_path(path, index))
         return NamedServices(parts=(), surroundings=whole_file)
     text = _without_comments(text, name)
-    spans = list(_yaml_parts(text, path)) if without_jinja_ending(path).endswith((".yml", ".yaml")) else []
+    spans = list(yaml_parts(text, path)) if without_jinja_ending(path).endswith((".yml", ".yaml")) else []
     parts = [
         _function_part(text[start:end], start, end, index, path) or _keyed_part(text[start:end], start, end, index, key)
         for start, end, key in spans
     ]
-    rows = [_combination_part(text, start, end, index) for start, end in _combinations(text, spans)]
+    rows = [_combination_part(text, start, end, index) for start, end in matrix_combinations(text, spans)]
     between_parts: list[str] = []
     position = 0
     for start, end, _ in spans:
@@ -322,59 +310,10 @@ def _path_components(path: str) -> list[str]:
     return [component for component in path.split("/") if component not in ("", ".")][:20]
 
 
-# ---- the parts of a YAML file
-
-
-def _yaml_parts(text: str, path: str) -> Iterator[tuple[int, int, str]]:
-    """Yield (start, end, key) of each job, each service of a compose file, or each of several documents."""
-    documents = [match.start() for match in _DOCUMENT_START.finditer(text)]
-    if len(documents) > 1 or (documents and text[: documents[0]].strip()):
-        bounds = [0, *(position for position in documents if position), len(text)]
-        yield from ((start, end, "") for start, end in pairwise(bounds))
-        return
-    keys = list(_YAML_KEY.finditer(text))
-    top = [match for match in keys if not match["indent"] and not match["dash"]]
-    gitlab = "gitlab" in path.rpartition("/")[2] or "/.gitlab/" in f"/{path}"
-    for number, match in enumerate(top):
-        end = top[number + 1].start() if number + 1 < len(top) else len(text)
-        if gitlab and match["key"] not in _GITLAB_NON_JOB_KEYS:
-            yield match.start(), end, match["key"]
-        elif _is_part_container(match["key"], path) and not gitlab:
-            yield from _child_parts([key for key in keys if match.end() <= key.start() < end], end)
-
-
-def _combinations(text: str, jobs: Sequence[tuple[int, int, str]]) -> Iterator[tuple[int, int]]:
-    """Yield (start, end) of each combination that a matrix of a job includes: each may be for another service."""
-    for start, end, _ in jobs:
-        for match in _INCLUDED.finditer(text, start, end):
-            items = list(_COMBINATION.finditer(text, match.start("items"), match.end("items")))
-            first = items[0]["indent"] if items else ""
-            starts = [item.start() for item in items if item["indent"] == first]
-            yield from pairwise((*starts, match.end("items")))
-
-
 def _combination_part(text: str, start: int, end: int, index: ServiceNameIndex) -> FilePart:
     """Return the part of one combination, whose values may be names of services, whatever their keys are."""
     names = (name for match in _VALUE.finditer(text, start, end) for name in _names_of_word(match["value"], index))
     return _file_part(text[start:end], start, end, index, frozenset(names))
-
-
-def _is_part_container(key: str, path: str) -> bool:
-    is_serverless = path.rpartition("/")[2].startswith("serverless")
-    return key in _PART_CONTAINER_KEYS or (key == "functions" and is_serverless)
-
-
-def _child_parts(keys: list[re.Match[str]], end: int) -> Iterator[tuple[int, int, str]]:
-    if not keys:
-        return
-    indent = len(keys[0]["indent"])
-    siblings = [key for key in keys if len(key["indent"]) == indent and bool(key["dash"]) == bool(keys[0]["dash"])]
-    for number, key in enumerate(siblings):
-        yield (
-            key.start(),
-            siblings[number + 1].start() if number + 1 < len(siblings) else end,
-            "" if key["dash"] else key["key"],
-        )
 
 
 SHARED_FILE_DEPTH = 5
