@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pytest_py312.core.service_patterns import PatternIndex
 from pytest_py312.repository.plan.values import is_pattern
-from pytest_py312.repository.services.detection.service_files import service_indicator
+from pytest_py312.repository.services.detection.service_indicators import service_indicator
 from pytest_py312.repository.tree import Tree, join_path
 
 _WILDCARDS = re.compile(r"[*?\[]")

@@ -15,11 +15,9 @@ from pytest_py312.core.model.plan import Plan, Stage
 from pytest_py312.core.service_patterns import PatternIndex, is_glob, normalize_pattern
 from pytest_py312.repository.formats.codeowners import SIZE_LIMIT, OwnerRule, owning_rules, read_codeowners
 from pytest_py312.repository.plan.fleet_check import check_against_fleet
-from pytest_py312.repository.services.detection.service_files import (
-    ServiceFiles,
-    service_indicator,
-)
+from pytest_py312.repository.services.detection.service_files import ServiceFiles
 from pytest_py312.repository.services.detection.service_folders import detect_folders, is_excluded
+from pytest_py312.repository.services.detection.service_indicators import service_indicator
 from pytest_py312.repository.services.detection.suites_above import with_suites_above
 from pytest_py312.repository.services.detection.suites_of_packages import with_suites_of_packages
 from pytest_py312.repository.services.detection.unread_service import bare_service, read_or_mark
@@ -28,10 +26,7 @@ from pytest_py312.repository.services.library_files import with_files_apart
 from pytest_py312.repository.services.own_distributions import with_libraries
 from pytest_py312.repository.services.past_target import services_past_target
 from pytest_py312.repository.services.requirements.exact_sets import contradicting_projects
-from pytest_py312.repository.services.requirements.sources import (
-    describe_sources_by_name,
-    detect_sources,
-)
+from pytest_py312.repository.services.requirements.sources import describe_sources_by_name, detect_sources
 from pytest_py312.repository.services.service_description import describe_service
 from pytest_py312.repository.services.shared_baseline import (
     describe_assumed_baselines,

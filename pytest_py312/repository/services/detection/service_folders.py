@@ -9,14 +9,14 @@ from pytest_py312.repository.formats.dockerfile import is_dockerfile
 from pytest_py312.repository.recipes.base_images import base_image_folders
 from pytest_py312.repository.recipes.serverless_builds import function_folders
 from pytest_py312.repository.services.detection.entry_points import is_compose_file
-from pytest_py312.repository.services.detection.service_files import (
+from pytest_py312.repository.services.detection.service_files import is_requirements_name
+from pytest_py312.repository.services.detection.service_indicators import (
     has_own_code,
     has_project_metadata,
     has_python_image,
     inner_services,
     is_deployable,
     is_installable,
-    is_requirements_name,
     is_searched,
     service_indicator,
 )
