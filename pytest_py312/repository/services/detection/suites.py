@@ -66,19 +66,9 @@ def find_suite(
     if django:
         settings = replace(settings, python_files=("test*.py",))
     tests = [path for path in files if _is_test(path, settings.python_files)]
-    if not tests and _ONE_FILE in files and _HAS_TEST.search(modules.get(_ONE_FILE, "")):
-        suite = Suite(kind=SuiteKind.PYTEST, arguments=(_ONE_FILE,))
-        return DetectedSuite(suite=suite, assumption=f"has no test files by pytest's names, so its {_ONE_FILE} is run")
     unusual = tuple(path for path in further if path.endswith(".py") and path not in tests and path in files)
-    if not tests and unusual:
-        suite = Suite(kind=SuiteKind.PYTEST, arguments=unusual)
-        return DetectedSuite(
-            suite=suite, assumption="has no test files by pytest's names: those of its unittest are run"
-        )
-    if not tests and not settings.source:
-        return DetectedSuite(suite=None)
-    if not tests and not settings.testpaths:
-        return DetectedSuite(suite=None, assumption=f"has settings for pytest in {settings.source} and no test files")
+    if not tests and (other := _suite_by_other_names(files, modules, unusual, settings)) is not None:
+        return other
     present = set(folders) | set(files)
     no_tests: list[str] = []
     if any(path.strip("/") in present or "*" in path for path in settings.testpaths):
@@ -100,6 +90,25 @@ def find_suite(
         clause = clause or f"has a manage.py and no settings for pytest, so pytest-django runs its tests with {django}"
     suite = Suite(kind=SuiteKind.PYTEST, arguments=arguments, import_mode=mode)
     return DetectedSuite(suite=suite, assumption=clause)
+
+
+def _suite_by_other_names(
+    files: Sequence[str], modules: Mapping[str, str], unusual: tuple[str, ...], settings: PytestSettings
+) -> DetectedSuite | None:
+    """Return the suite of a service without test files by pytest's names; ``None`` if its ``testpaths`` are run."""
+    if _ONE_FILE in files and _HAS_TEST.search(modules.get(_ONE_FILE, "")):
+        suite = Suite(kind=SuiteKind.PYTEST, arguments=(_ONE_FILE,))
+        return DetectedSuite(suite=suite, assumption=f"has no test files by pytest's names, so its {_ONE_FILE} is run")
+    if unusual:
+        suite = Suite(kind=SuiteKind.PYTEST, arguments=unusual)
+        return DetectedSuite(
+            suite=suite, assumption="has no test files by pytest's names: those of its unittest are run"
+        )
+    if not settings.source:
+        return DetectedSuite(suite=None)
+    if not settings.testpaths:
+        return DetectedSuite(suite=None, assumption=f"has settings for pytest in {settings.source} and no test files")
+    return None
 
 
 def _django_settings(manage: str, settings: PytestSettings, files: Sequence[str]) -> str:
