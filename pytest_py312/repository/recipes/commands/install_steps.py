@@ -110,27 +110,19 @@ def make_step(
     is_pip = command.tool in _PIP_TOOLS
     flags = (*command.flags, *_environment_flags(variables, is_pip=is_pip))
     paths = _Paths(files, folder, isolated="--no-build-isolation" not in flags)
-    local_texts = [text for text in command.arguments if _is_local(text, paths)]
-    arguments = tuple(
-        text
-        for text in command.arguments
-        if text not in local_texts and _name_of(text) not in INSTALLERS and UNKNOWN not in text
-    )
     set_constraints = variables.get(_constraint_variable(command), "").split() if is_pip else []
     constraints = [*command.constraints, *set_constraints]
     settings = read_index_settings(_options(command, variables, set_constraints), flags, files, folder)
     fetched = [(REMOTE_CONSTRAINTS, name) for name in constraints if is_fetched(name)]
     unknown = [f"{REMOTE_CONSTRAINTS} {_shown(name)}" for name in constraints if "://" in name and not is_fetched(name)]
     project = _project_of(command, paths)
-    remote = [text for text in command.editables if "://" in text and not text.startswith("file:")]
-    local_editables = [text for text in command.editables if text not in remote]
-    step = InstallStep(
-        tool=command.tool,
-        location=location,
+    arguments, local_texts, local_editables = _split_arguments(command, paths)
+    step = replace(
+        _step_as_written(command, location),
         folder=files.find(folder),
         files=paths.all_of(command.files),
         constraints=paths.all_of([name for name in constraints if "://" not in name]),
-        arguments=(*arguments, *remote),
+        arguments=arguments,
         projects=(
             *paths.projects(local_texts, editable=False),
             *paths.projects(local_editables, editable=True),
@@ -138,19 +130,8 @@ def make_step(
         project=project,
         without_project=project is not None and not command.installs_project,
         unlocked=project is not None and _lacks_lock(command.tool, project, files, folder),
-        extras=command.extras,
-        groups=command.groups,
-        without=command.without,
-        only=command.only,
-        all_extras=command.all_extras,
-        all_groups=command.all_groups,
-        default_groups=command.default_groups,
         flags=settings.flags,
-        target=_shown(command.target),
-        prefix=_shown(command.prefix),
         indexes=(*settings.indexes, *fetched),
-        system_packages=tuple(name for name in command.system_packages if UNKNOWN not in name),
-        installers=tuple(text for text in command.arguments if is_judged_installer(text)),
         environment=_environment_of(program, folder),
         conditional=conditional,
         image_folders=files.folders() if command.files else (),
@@ -159,6 +140,34 @@ def make_step(
     )
     generated = (_as_installed(item, step, settings) for item in paths.generated)
     return MadeStep(step=step, generated=tuple(dict.fromkeys(generated)))
+
+
+def _step_as_written(command: InstallCommand, location: Location) -> InstallStep:
+    """Return the step with what the words of a command say, wherever it runs."""
+    return InstallStep(
+        tool=command.tool,
+        location=location,
+        extras=command.extras,
+        groups=command.groups,
+        without=command.without,
+        only=command.only,
+        all_extras=command.all_extras,
+        all_groups=command.all_groups,
+        default_groups=command.default_groups,
+        target=_shown(command.target),
+        prefix=_shown(command.prefix),
+        system_packages=tuple(name for name in command.system_packages if UNKNOWN not in name),
+        installers=tuple(text for text in command.arguments if is_judged_installer(text)),
+    )
+
+
+def _split_arguments(command: InstallCommand, paths: _Paths) -> tuple[tuple[str, ...], list[str], list[str]]:
+    """Return the requirements among the arguments, the paths among them, and those that are installed editable."""
+    local_texts = [text for text in command.arguments if _is_local(text, paths)]
+    others = (text for text in command.arguments if text not in local_texts)
+    named = [text for text in others if _name_of(text) not in INSTALLERS and UNKNOWN not in text]
+    remote = [text for text in command.editables if "://" in text and not text.startswith("file:")]
+    return (*named, *remote), local_texts, [text for text in command.editables if text not in remote]
 
 
 def _options(
