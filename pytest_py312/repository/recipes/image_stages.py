@@ -29,6 +29,7 @@ from pytest_py312.repository.recipes.commands.file_map import (
     FileMap,
     context_path,
     find_build_context,
+    instruction_lines,
     instruction_words,
     is_related,
     resolve_path,
@@ -330,7 +331,7 @@ class ImageReader:
 
     def _walk(self, instruction: Instruction, state: StageContent, stage: BuildStage) -> CommandWalk:
         """Walk through the commands of an instruction; the files that they write stay in the image."""
-        lines = _raw_lines(self._text, instruction)
+        lines = instruction_lines(self._text, instruction)
         keyword = re.match(rf"\s*{instruction.keyword}", lines, re.IGNORECASE)
         text = (" " * keyword.end() + lines[keyword.end() :]) if keyword else lines
         files = state.files.copy()
@@ -385,18 +386,3 @@ def _moved(folder: str, source: str, destination: str) -> str:
     """Return where ``folder`` is once ``source``, which contains it or is in it, was copied to ``destination``."""
     inner = folder.removeprefix(source).strip("/") if f"{folder}/".startswith(f"{source.rstrip('/')}/") else ""
     return f"{destination.rstrip('/')}/{inner}".rstrip("/")
-
-
-def _raw_lines(text: str, instruction: Instruction) -> str:
-    """Return an instruction as shell text of as many lines, with its here-documents."""
-    head, body = text[instruction.start : instruction.end], text[instruction.end : instruction.body_end]
-    lines = re.split(r"\r\n|\r|\n", head)
-    for number, line in enumerate(lines):
-        is_last = number == len(lines) - 1
-        if number and (line.lstrip().startswith("#") or not line.strip()) and not is_last:
-            lines[number] = "\\"  # comments and empty lines do not end a continued instruction
-        elif instruction.escape != "\\" and line.rstrip().endswith(instruction.escape):
-            lines[number] = line.rstrip()[: -len(instruction.escape)] + "\\"
-        else:
-            lines[number] = line.rstrip() if line.rstrip().endswith("\\") else line
-    return "\n".join(lines) + body.replace("\r\n", "\n")

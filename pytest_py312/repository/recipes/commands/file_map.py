@@ -214,6 +214,21 @@ def instruction_words(arguments: str) -> tuple[str, ...]:
         return tuple(arguments.split())
 
 
+def instruction_lines(text: str, instruction: Instruction) -> str:
+    """Return an instruction as shell text of as many lines, with its here-documents."""
+    head, body = text[instruction.start : instruction.end], text[instruction.end : instruction.body_end]
+    lines = re.split(r"\r\n|\r|\n", head)
+    for number, line in enumerate(lines):
+        is_last = number == len(lines) - 1
+        if number and (line.lstrip().startswith("#") or not line.strip()) and not is_last:
+            lines[number] = "\\"  # comments and empty lines do not end a continued instruction
+        elif instruction.escape != "\\" and line.rstrip().endswith(instruction.escape):
+            lines[number] = line.rstrip()[: -len(instruction.escape)] + "\\"
+        else:
+            lines[number] = line.rstrip() if line.rstrip().endswith("\\") else line
+    return "\n".join(lines) + body.replace("\r\n", "\n")
+
+
 def _exists_in_context(tree: Tree, folder: str, source: str) -> bool:
     fixed = re.split(r"[*?\[]", source, maxsplit=1)[0]
     path = join_path(folder, (fixed if fixed == source else fixed.rpartition("/")[0]) or ".")
