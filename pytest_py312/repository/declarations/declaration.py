@@ -19,6 +19,8 @@ DISTRIBUTION_FOLDERS = ("/usr/lib/", "/usr/lib64/", "/usr/bin/", "/usr/include/"
 """Where the Python of a Linux distribution is; that of an image of Python is in ``/usr/local``."""
 DECLARATION_LIMIT = 2_000
 """Declarations that are kept per file; more of them are not hand-written."""
+BUILD_VARIABLE = re.compile(r"(?:DEFAULT_|BASE_)?PY(?:THON)?_?VER(?:SION)?", re.IGNORECASE | re.ASCII)
+"""The name of a variable of an image that is a version of Python."""
 
 
 class DeclarationRole(Enum):

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pytest_py312.repository.declarations.declaration import (
+    BUILD_VARIABLE,
     DISTRIBUTION_FOLDERS,
     DeclarationCollector,
     DeclarationRole,
@@ -27,7 +28,6 @@ from pytest_py312.repository.formats.text_positions import TrackedText, expand_v
 DISTUTILS_PACKAGE = "distutils was removed in Python 3.12, and so was its package."
 """Why ``python3.11-distutils`` cannot be edited."""
 _ASSIGNMENT = re.compile(r"(?P<name>[A-Za-z_]\w*)(?:=(?P<value>\"[^\"]*\"|'[^']*'|\S*))?", re.ASCII)
-_VERSION_VARIABLE = re.compile(r"(?:DEFAULT_|BASE_)?PY(?:THON)?_?VER(?:SION)?", re.IGNORECASE | re.ASCII)
 _VARIABLE_PREFIX = re.compile(r"(?:\$\{?[A-Za-z_]\w*\}?/?)+", re.ASCII)
 _ANY_VARIABLE = re.compile(r"\$\{[^}]*\}?|\$\w+", re.ASCII)
 _IMAGE_SUFFIX = re.compile(r"(?:_(?:base|builder|image|name|tag|version))+$")
@@ -276,7 +276,7 @@ class _DockerfileReader:
     def _read_variables(self, instruction: Instruction, masked: str) -> None:
         for name, start, end in _assigned_values(masked):
             value = masked[start:end]
-            if not _VERSION_VARIABLE.fullmatch(name) or "$" in value:
+            if not BUILD_VARIABLE.fullmatch(name) or "$" in value:
                 continue
             version = version_of(value)
             if version is None:

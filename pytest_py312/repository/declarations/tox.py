@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.repository.declarations.declaration import (
+    BUILD_VARIABLE,
     DeclarationCollector,
     DeclarationRole,
     ListItem,
@@ -41,7 +42,6 @@ _RUNS_ELSEWHERE = re.compile(r"(?<![\w./-])(?:docker|podman|buildah|nerdctl|tox|
 _BUILD_ARGUMENT = re.compile(
     r"--build-arg[= \t]+[\"']?(?P<name>[A-Za-z_]\w{0,100})=(?P<value>[^\s\"']{1,200})", re.ASCII
 )
-_VERSION_VARIABLE = re.compile(r"(?:DEFAULT_|BASE_)?PY(?:THON)?_?VER(?:SION)?", re.IGNORECASE | re.ASCII)
 _IMAGE = re.compile(r"(?<![\w.=:/-])(?:[\w.-]+(?::\d+)?/){0,5}python:3\.[\w.-]+", re.ASCII)
 _MADE_FOR_ONE = "It names a file that is made for {0}; make that for the target first, and write the line."
 _FILE_SUFFIX = re.compile(r"\.py-?3\.?\d{1,2}(?![\w-])", re.ASCII)
@@ -295,7 +295,7 @@ def _places_in_command(line: str, offset: int) -> Iterator[_Place]:
         covered.append(match.span())
         value, start = match["value"], offset + match.start("value")
         image = parse_python_image(value)
-        version = version_of(value) if _VERSION_VARIABLE.fullmatch(match["name"]) else None
+        version = version_of(value) if BUILD_VARIABLE.fullmatch(match["name"]) else None
         if version:
             yield _Place(start, start + len(value), version, match["name"])
         elif image and image.version and image.span and not image.reason:

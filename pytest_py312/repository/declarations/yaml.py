@@ -30,7 +30,7 @@ from pytest_py312.repository.formats.yaml import (
     parse_documents,
 )
 
-VERSION_VARIABLE = re.compile(r"(?:DEFAULT_|BASE_)?PY(?:THON)?[-_.]?VER(?:SION)?S?", re.IGNORECASE | re.ASCII)
+_VERSION_VARIABLE = re.compile(r"(?:DEFAULT_|BASE_)?PY(?:THON)?[-_.]?VER(?:SION)?S?", re.IGNORECASE | re.ASCII)
 _IMAGE_KEY = re.compile(r"(?:[\w-]+[-_])?image|container|baseImage", re.IGNORECASE | re.ASCII)
 _SCRIPT_KEYS = frozenset({"run", "script", "before_script", "after_script", "command", "entry", "install"})
 _COMMAND_KEYS = frozenset({"command", "args", "entrypoint"})
@@ -100,7 +100,7 @@ class _YamlReader:
             value = child_of(value, "version") or value
         is_version_key = key in dialect.keys or "features/python" in key or (context.parent, key) in dialect.paths
         if not is_version_key and not (
-            VERSION_VARIABLE.fullmatch(key) and (self._allows_variable_names(context) or _is_version_list(value))
+            _VERSION_VARIABLE.fullmatch(key) and (self._allows_variable_names(context) or _is_version_list(value))
         ):
             return
         for value_node in (value, child_of(value, "default"), child_of(value, "options"), child_of(value, "enum")):
@@ -179,7 +179,7 @@ class _YamlReader:
             content = content_span(self._text, scalar)
             if separator and name.strip().lower() == "toxenv" and self._dialect.is_pipeline:
                 self._values.read_environment_name(YamlContext(), scalar, item)
-            if separator and content and VERSION_VARIABLE.fullmatch(name.strip()) and version_of(version):
+            if separator and content and _VERSION_VARIABLE.fullmatch(name.strip()) and version_of(version):
                 self._values.add(DeclarationRole.EXACT, (content[0] + len(name) + 1, content[1]), subject=name.strip(),
                            version=version_of(version))  # fmt: skip
         for entry in value.items if isinstance(value, YamlSequence) else ():
@@ -187,7 +187,7 @@ class _YamlReader:
             if (
                 isinstance(name_node, YamlScalar)
                 and isinstance(value_node, YamlScalar)
-                and VERSION_VARIABLE.fullmatch(name_node.value)
+                and _VERSION_VARIABLE.fullmatch(name_node.value)
             ):
                 self._values.read_scalar(YamlContext(), value_node, None, name_node.value)
 
