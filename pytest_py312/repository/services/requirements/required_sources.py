@@ -14,7 +14,7 @@ from pytest_py312.repository.services.detection.packaging import find_distributi
 from pytest_py312.repository.services.detection.service_files import ServiceFiles
 from pytest_py312.repository.services.requirements.compiled_files import compiled_from, read_compile_header
 from pytest_py312.repository.services.requirements.exact_sets import contradicting_projects, contradicting_tables
-from pytest_py312.repository.services.requirements.requirement_set import read_requirement_set, tested_with_lock
+from pytest_py312.repository.services.requirements.requirement_set import lock_file_candidates, read_requirement_set
 from pytest_py312.repository.services.requirements.sources import (
     MAX_ADDITIONAL_SOURCES,
     TABLE_READERS,
@@ -65,7 +65,7 @@ def find_required_sources(
         clauses.append(
             f"has {len(additional)} additional requirements files, of which {MAX_ADDITIONAL_SOURCES} are checked"
         )
-    locked_tests = tested_with_lock(tree, run_time, tests, test_recipe)
+    locked_tests = _tested_with_lock(tree, run_time, tests, test_recipe)
     if locked_tests:
         apart = "; its tests are installed with that: two environments" if is_tested else ""
         clauses.append(f"is installed without the lock file beside it{apart}")
@@ -80,6 +80,30 @@ def find_required_sources(
         separate_tests=bool(other_versions or locked_tests),
         clauses=tuple(clauses),
     )
+
+
+def _tested_with_lock(
+    tree: Tree,
+    run_time: Sequence[RequirementSource],
+    tests: Sequence[RequirementSource],
+    test_recipe: InstallRecipe | None,
+) -> tuple[RequirementSource, ...]:
+    """Return all that is installed for the tests, if that is with a lock file that production installs without.
+
+    ``pip install .`` in an image installs the newest versions, as ``poetry install`` does where the image has no lock
+    file, and ``poetry install`` for the tests those of the lock. Empty if both are installed alike. Where nothing says
+    what is installed for the tests, the lock file does.
+    """
+    unlocked = [
+        source for source in run_time if source.unlocked and any(map(tree.is_file, lock_file_candidates(source)))
+    ]
+    if not unlocked or (test_recipe is not None and all(step.project is None for step in test_recipe.steps)):
+        return ()
+    # what else production installs is needed by the tests as well, unless a file says what they have
+    production = run_time if test_recipe is None else unlocked
+    installed = [replace(source, unlocked=False) if source in unlocked else source for source in production]
+    places = {(source.path, source.table, source.arguments) for source in installed}
+    return (*installed, *(source for source in tests if (source.path, source.table, source.arguments) not in places))
 
 
 def _versions_of_tests_only(

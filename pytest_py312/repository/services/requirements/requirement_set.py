@@ -4,8 +4,6 @@ Only reads files of the repository. Anything that cannot be read or followed is 
 exception.
 """
 
-import os
-import posixpath
 import re
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
@@ -16,7 +14,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from pytest_py312.core.model.findings import Interpreter, Location
-from pytest_py312.core.model.fleet import InstallRecipe, RequirementSource
+from pytest_py312.core.model.fleet import RequirementSource
 from pytest_py312.repository.formats.lockfiles import (
     LOCK_FORMATS,
     MAX_LENGTH,
@@ -33,13 +31,16 @@ from pytest_py312.repository.formats.requirements_file import (
     read_requirements,
 )
 from pytest_py312.repository.recipes.commands.index_settings import REMOTE_CONSTRAINTS, is_fetched
+from pytest_py312.repository.services.requirements.local_paths import (
+    find_local_project,
+    local_path_problem,
+    path_from_file,
+)
 from pytest_py312.repository.services.requirements.sources import table_reader
-from pytest_py312.repository.tree import Tree, UnreadableFile, join_path, leaves_root, with_outer_folders
+from pytest_py312.repository.tree import Tree, UnreadableFile, join_path, leaves_root
 
 FILE_COUNT_LIMIT = 200
 """Maximum number of files in one set."""
-
-
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
 
 
@@ -147,30 +148,6 @@ def lock_file_candidates(source: RequirementSource) -> tuple[str, ...]:
         folder = folder.rpartition("/")[0]
         workspace_locks += [join_path(folder, lock.name) for lock in formats if lock.covers_workspace]
     return (*adjacent, *workspace_locks)
-
-
-def tested_with_lock(
-    tree: Tree,
-    run_time: Sequence[RequirementSource],
-    tests: Sequence[RequirementSource],
-    test_recipe: InstallRecipe | None,
-) -> tuple[RequirementSource, ...]:
-    """Return all that is installed for the tests, if that is with a lock file that production installs without.
-
-    ``pip install .`` in an image installs the newest versions, as ``poetry install`` does where the image has no lock
-    file, and ``poetry install`` for the tests those of the lock. Empty if both are installed alike. Where nothing says
-    what is installed for the tests, the lock file does.
-    """
-    unlocked = [
-        source for source in run_time if source.unlocked and any(map(tree.is_file, lock_file_candidates(source)))
-    ]
-    if not unlocked or (test_recipe is not None and all(step.project is None for step in test_recipe.steps)):
-        return ()
-    # what else production installs is needed by the tests as well, unless a file says what they have
-    production = run_time if test_recipe is None else unlocked
-    installed = [replace(source, unlocked=False) if source in unlocked else source for source in production]
-    places = {(source.path, source.table, source.arguments) for source in installed}
-    return (*installed, *(source for source in tests if (source.path, source.table, source.arguments) not in places))
 
 
 def with_nested_extras(lines: Iterable[str], project: str, extras: Collection[str]) -> frozenset[str]:
@@ -381,17 +358,10 @@ class _RequirementSetBuilder:
             self._read_file(target, inner, where, include_chain, None, folder)
 
     def _add_local(self, required: LocalPath, where: Location, folder: str | None) -> None:
-        path = self._relative_path(required.path, where)
-        # pip resolves such a path in its working directory. Where that is not known, it is the file's folder, or the
-        # nearest one above in which there is such a project
-        own = posixpath.dirname(where.path) or "."
-        folders = (*([folder] if folder is not None else []), *with_outer_folders(own))
-        targets = [join_path(each, path) for each in folders]
-        target = next(filter(self._is_project, targets), join_path(own, path))
-        if path.startswith(("/", "~")) or leaves_root(target):
-            self._add_problem(path, f"{path} lies outside the repository.", where)
-        elif not self.tree.exists(target):
-            self._add_problem(path, f"{target} does not exist.", where)
+        path = path_from_file(self.tree, required.path, where.path, self.image_folders)
+        target = find_local_project(self.tree, path, where.path, folder)
+        if problem := local_path_problem(self.tree, path, target):
+            self._add_problem(path, problem, where)
         else:
             local = LocalRequirement(
                 path=target,
@@ -406,36 +376,6 @@ class _RequirementSetBuilder:
                 local if earlier.no_deps and not local.no_deps else earlier,
                 marker=local.marker if local.marker == earlier.marker else "",
             )
-
-    def _relative_path(self, path: str, where: Location) -> str:
-        """Return an absolute path relative to the folder of the file that has it, if it is inside of the root or, in an
-        image, in a folder that is copied from the repository; others unchanged.
-        """
-        for root in dict.fromkeys((str(self.tree.root), os.path.realpath(self.tree.root))):
-            if root != "/" and (path == root or path.startswith(f"{root}/")):
-                return os.path.relpath(path, Path(root, where.path).parent)
-        target = self._path_in_repository(path) if path.startswith("/") else None
-        return posixpath.relpath(target, posixpath.dirname(where.path) or ".") if target is not None else path
-
-    def _path_in_repository(self, path: str) -> str | None:
-        """Return what of the repository lies at a path of the image; of what is nowhere, where it would be."""
-        normal = posixpath.normpath(path)  # /app/../lib is not in /app
-        targets = [
-            join_path(folder, posixpath.relpath(normal, place))
-            for place, folder in self.image_folders
-            if normal == place or normal.startswith(f"{place.rstrip('/')}/")
-        ]
-        # a folder that is copied over another one leaves what only the other one has
-        existing = (target for target in targets if self.tree.exists(target))
-        return next(existing, targets[0] if targets else None)
-
-    def _is_project(self, path: str) -> bool:
-        """Return whether the path can be installed: a wheel or an archive, or a folder with metadata."""
-        if path.startswith(("/", "~")) or leaves_root(path):
-            return False
-        return self.tree.is_file(path) or any(
-            self.tree.is_file(join_path(path, name)) for name in ("pyproject.toml", "setup.py", "setup.cfg")
-        )
 
     def _add_problem(self, text: str, message: str, where: Location, *, computed: bool = False) -> None:
         problem = RequirementProblem(text=text, message=message, location=where, computed=computed)
