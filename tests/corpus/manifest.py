@@ -50,7 +50,8 @@ from typing import TypeVar
 from pytest_py312.core.errors import PlanError
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.repository.plan.plan_file import read_plan_file
-from pytest_py312.repository.plan.values import PlanNode, choice, describe_value, interpreter, read_table
+from pytest_py312.repository.plan.plan_node import PlanNode, describe_value, read_table
+from pytest_py312.repository.plan.values import choice, interpreter
 
 REPOSITORIES = Path(__file__).parent / "repositories"
 EXAMPLE_COMMIT = '"6dcb09b5b57875f334f61aebed695e2e4193db5e"'

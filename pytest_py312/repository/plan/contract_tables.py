@@ -3,8 +3,7 @@
 import re
 
 from pytest_py312.repository.plan import values as read
-from pytest_py312.repository.plan.rollout_settings import ContractAction, ContractSettings
-from pytest_py312.repository.plan.values import (
+from pytest_py312.repository.plan.plan_node import (
     FieldReaders,
     PlanNode,
     list_of_tables,
@@ -12,6 +11,7 @@ from pytest_py312.repository.plan.values import (
     read_values,
     required_member,
 )
+from pytest_py312.repository.plan.rollout_settings import ContractAction, ContractSettings
 
 DATA_FORMATS = ("pickle", "marshal", "json", "shelve", "hash")
 """How data is serialized; with ``hash`` both services compute the hash of an object, which has to be equal."""

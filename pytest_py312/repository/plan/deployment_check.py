@@ -14,8 +14,8 @@ from pytest_py312.core.model.plan import Plan
 from pytest_py312.core.service_patterns import PatternIndex, matches, suggest_service
 from pytest_py312.repository.formats.toml import KeyPath
 from pytest_py312.repository.plan.plan_file import PlanFile
+from pytest_py312.repository.plan.plan_node import describe_value
 from pytest_py312.repository.plan.rollout_settings import KUBERNETES, DeploySettings, RolloutSettings
-from pytest_py312.repository.plan.values import describe_value
 
 _ALL_ADDRESSES = ("", "0.0.0.0")
 

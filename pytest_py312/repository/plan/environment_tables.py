@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 
 from pytest_py312.core.errors import did_you_mean
 from pytest_py312.repository.plan import values as read
+from pytest_py312.repository.plan.plan_node import FieldReaders, PlanNode, read_table, read_values, required_member
 from pytest_py312.repository.plan.rollout_settings import EnvironmentSettings, MailSettings
 from pytest_py312.repository.plan.rollout_values import pattern_reader
 from pytest_py312.repository.plan.target_tables import engines, namespace
-from pytest_py312.repository.plan.values import FieldReaders, PlanNode, read_table, read_values, required_member
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}", re.ASCII)
 

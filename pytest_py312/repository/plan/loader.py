@@ -27,7 +27,7 @@ from pytest_py312.core.model.plan import (
 from pytest_py312.core.service_patterns import glob_problem
 from pytest_py312.repository.plan import values as read
 from pytest_py312.repository.plan.plan_file import PlanFile, plan_file_in, read_plan_file
-from pytest_py312.repository.plan.values import FieldReaders, PlanNode, list_of_tables, read_values, required_member
+from pytest_py312.repository.plan.plan_node import FieldReaders, PlanNode, list_of_tables, read_values, required_member
 
 _T = TypeVar("_T")
 TOP_KEYS = (

@@ -16,6 +16,14 @@ from pytest_py312.repository.plan.contract_tables import read_contracts
 from pytest_py312.repository.plan.environment_tables import read_environments
 from pytest_py312.repository.plan.metric_conditions import parse_condition
 from pytest_py312.repository.plan.plan_file import PlanFile, read_plan_file
+from pytest_py312.repository.plan.plan_node import (
+    FieldReaders,
+    PlanNode,
+    list_of_tables,
+    read_table,
+    read_values,
+    required_member,
+)
 from pytest_py312.repository.plan.rollout_settings import (
     TARGETS,
     AcceptanceSettings,
@@ -36,21 +44,8 @@ from pytest_py312.repository.plan.rollout_values import (
     share,
     url_path,
 )
-from pytest_py312.repository.plan.target_tables import (
-    TARGET_DEFAULTS,
-    check_target_keys,
-    deployment,
-    namespace,
-)
+from pytest_py312.repository.plan.target_tables import TARGET_DEFAULTS, check_target_keys, deployment, namespace
 from pytest_py312.repository.plan.traffic_tables import read_traffic
-from pytest_py312.repository.plan.values import (
-    FieldReaders,
-    PlanNode,
-    list_of_tables,
-    read_table,
-    read_values,
-    required_member,
-)
 
 PROVIDERS = ("http", "prometheus", "docker", "logs", "python")
 """Values of ``provider`` of a metric; ``rollout/monitoring/probe_plan.py`` has a probe for each of them."""

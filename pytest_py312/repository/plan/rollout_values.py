@@ -3,7 +3,7 @@
 import re
 
 from pytest_py312.repository.plan import values as read
-from pytest_py312.repository.plan.values import NodeReader, PlanNode
+from pytest_py312.repository.plan.plan_node import NodeReader, PlanNode, describe_value
 
 _PERCENT = re.compile(r"(\d{1,3}(?:\.\d{1,6})?)\s*%", re.ASCII)
 
@@ -13,7 +13,7 @@ def share(node: PlanNode) -> float:
     match = _PERCENT.fullmatch(node.value.strip()) if isinstance(node.value, str) else None
     value = float(match[1]) / 100 if match else node.number("a share", '"2%" or 0.02')
     if not 0 <= value <= 1:
-        raise node.error(f'expected a share from 0 to 1 ("100%"); found {read.describe_value(node.value)}')
+        raise node.error(f'expected a share from 0 to 1 ("100%"); found {describe_value(node.value)}')
     return float(value)
 
 

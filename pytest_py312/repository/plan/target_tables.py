@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pytest_py312.repository.plan.plan_node import PlanNode
 from pytest_py312.repository.plan.rollout_settings import KUBERNETES
 from pytest_py312.repository.plan.rollout_values import pattern_reader
-from pytest_py312.repository.plan.values import PlanNode
 
 CLUSTER_DEPLOY_KEYS = frozenset({"deployment", "namespace"})
 ENGINE_DEPLOY_KEYS = frozenset({"monitor", "drain", "network", "publish", "grpc-health", "health-command"})

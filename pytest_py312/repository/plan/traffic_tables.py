@@ -4,9 +4,9 @@ import re
 from dataclasses import replace
 
 from pytest_py312.repository.plan import values as read
+from pytest_py312.repository.plan.plan_node import FieldReaders, PlanNode, read_table, read_values, required_member
 from pytest_py312.repository.plan.rollout_settings import TrafficRequest, TrafficSettings
 from pytest_py312.repository.plan.rollout_values import count_reader, number_reader, pattern_reader, share, url_path
-from pytest_py312.repository.plan.values import FieldReaders, PlanNode, read_table, read_values, required_member
 
 HTTP_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 MAX_TRAFFIC_REQUESTS = 20
