@@ -3,7 +3,7 @@
 Every setting has a default. ``[deploy]`` and ``[soak]`` of the plan override it, then the stage, then the service, then
 the metric: the most specific one applies. Times are in seconds, shares are fractions (0.02 is 2 %).
 
-The module also converts service names to Kubernetes labels and back. It does no I/O.
+The module also converts service names to names and labels of Kubernetes. It does no I/O.
 """
 
 import hashlib
@@ -453,7 +453,6 @@ def _with_recorded_names(value: Any, *, is_override: bool = False) -> Any:
 LABEL_MAX_LENGTH = 63
 """Maximum length of a DNS label and of a Kubernetes label value (RFC 1123)."""
 _LABEL_CHARACTERS = frozenset(string.ascii_letters + string.digits + "-.")
-_DIGEST_LABEL = re.compile(r"h\.[0-9a-f]{40}")
 
 
 def dns_label(name: str) -> str:
@@ -468,10 +467,10 @@ def dns_label(name: str) -> str:
 
 
 def label_value(service: str) -> str:
-    """Encode a service's name as a label value that :func:`service_from_label` can decode.
+    """Encode a service's name as a label value that no other name has.
 
     Invalid characters are written as ``_2F`` (the hex value of each byte). A name that still is no valid value (too
-    long, or with a sign at either end) becomes a digest, which cannot be decoded.
+    long, or with a sign at either end) becomes a digest.
     """
     value = "".join(
         character
@@ -482,14 +481,6 @@ def label_value(service: str) -> str:
     if len(value) <= LABEL_MAX_LENGTH and value[:1].isalnum() and value[-1:].isalnum():
         return value
     return f"h.{_digest(service)[:40]}"
-
-
-def service_from_label(label: str) -> str | None:
-    """Return the service that a label value names; ``None`` if it is a digest."""
-    if _DIGEST_LABEL.fullmatch(label):
-        return None
-    decoded = re.sub(rb"_([0-9A-F]{2})", lambda match: bytes.fromhex(match[1].decode()), label.encode())
-    return decoded.decode("utf-8", "surrogatepass")
 
 
 def _digest(text: str) -> str:
