@@ -168,15 +168,6 @@ def _parse_toml(text: str) -> Mapping[str, Any]:
         ) from None
 
 
-def _package_tables(data: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
-    tables = data.get(key, [])
-    if not isinstance(tables, list) or not all(isinstance(item, dict) for item in tables):
-        raise _InvalidLockFile(f'"{key}" of the lock file is not a list of tables.')
-    if len(tables) > MAX_PINS:
-        raise _InvalidLockFile(f"The lock file has more than {MAX_PINS} projects, and is not read.")
-    return tables
-
-
 def _name_lines(text: str, count: int) -> list[int | None]:
     """Return the lines of the names of ``count`` packages; all ``None`` if the number of headers differs."""
     headers = [match.start() for match in _HEADER.finditer(text)]
@@ -208,15 +199,26 @@ def _make_pin(item: Mapping[str, Any], line: int | None) -> LockedPin:
     return LockedPin(name=canonicalize_name(name), version=version, line=line)
 
 
-def _pins_with_tables(text: str, tables: list[Mapping[str, Any]]) -> Iterator[tuple[LockedPin, Mapping[str, Any]]]:
+def _pins_with_tables(
+    text: str, data: Mapping[str, Any], key: str = "package"
+) -> Iterator[tuple[LockedPin, Mapping[str, Any]]]:
+    """Yield each pin with its table in the list ``key``: name, version and line only, which all formats have alike."""
+    tables = data.get(key, [])
+    if not isinstance(tables, list) or not all(isinstance(item, dict) for item in tables):
+        raise _InvalidLockFile(f'"{key}" of the lock file is not a list of tables.')
+    if len(tables) > MAX_PINS:
+        raise _InvalidLockFile(f"The lock file has more than {MAX_PINS} projects, and is not read.")
     for item, line in zip(tables, _name_lines(text, len(tables)), strict=True):
         yield _make_pin(item, line), item
 
 
-def _file_names_and_hashes(items: Any, name_key: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return names and hashes of file tables; ``name_key`` is the key of the name, ``url`` its fallback."""
+def _file_names_and_hashes(name_key: str, *tables: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return names and hashes of file tables, or of lists of them.
+
+    ``name_key`` is the key of the name, ``url`` its fallback.
+    """
     names, hashes = [], []
-    for item in items if isinstance(items, list) else [items]:
+    for item in (item for items in tables for item in (items if isinstance(items, list) else [items])):
         if not isinstance(item, dict):
             continue
         file_name = item.get(name_key) or str(item.get("url") or item.get("path") or "").rpartition("/")[2]
@@ -245,10 +247,9 @@ def _commit(value: Any) -> str:
 def _read_uv(text: str, path: str) -> LockFileText:
     data = _parse_toml(text)
     pins = []
-    for pin, item in _pins_with_tables(text, _package_tables(data, "package")):
+    for pin, item in _pins_with_tables(text, data):
         source = _as_table(item.get("source"))
-        wheels, hashes = _file_names_and_hashes(item.get("wheels"), "filename")
-        sources, source_hashes = _file_names_and_hashes(item.get("sdist"), "filename")
+        names, hashes = _file_names_and_hashes("filename", item.get("wheels"), item.get("sdist"))
         kind = next((kind for kind in ("registry", "git", "url") if kind in source), "path" if source else "registry")
         local_path = next((source[key] for key in ("editable", "virtual", "directory") if key in source), "")
         pins.append(
@@ -259,8 +260,8 @@ def _read_uv(text: str, path: str) -> LockFileText:
                 path=_as_text(local_path),
                 commit=_commit(_as_text(source.get("git")).rpartition("#")[2]),
                 dependencies=tuple(_uv_dependencies(item)),
-                files=(*wheels, *sources),
-                hashes=(*hashes, *source_hashes),
+                files=names,
+                hashes=hashes,
             )
         )
     return LockFileText(path=path, pins=tuple(pins), requires_python=_as_text(data.get("requires-python")))
@@ -292,9 +293,9 @@ def _read_poetry(text: str, path: str) -> LockFileText:
     metadata = _as_table(data.get("metadata"))
     files_of = _as_table(metadata.get("files"))  # the place of the files before Poetry 1.3 (2022)
     pins = []
-    for pin, item in _pins_with_tables(text, _package_tables(data, "package")):
+    for pin, item in _pins_with_tables(text, data):
         source = _as_table(item.get("source"))
-        names, hashes = _file_names_and_hashes(item.get("files", files_of.get(pin.name)), "file")
+        names, hashes = _file_names_and_hashes("file", item.get("files", files_of.get(pin.name)))
         kinds = {"git": "git", "url": "url", "directory": "path", "file": "path"}
         pins.append(
             replace(
@@ -336,9 +337,9 @@ def _read_pdm(text: str, path: str) -> LockFileText:
     """
     data = _parse_toml(text)
     pins: dict[tuple[str, str], LockedPin] = {}
-    for pin, item in _pins_with_tables(text, _package_tables(data, "package")):
+    for pin, item in _pins_with_tables(text, data):
         extras = strings_in(item.get("extras"))
-        names, hashes = _file_names_and_hashes(item.get("files"), "file")
+        names, hashes = _file_names_and_hashes("file", item.get("files"))
         new_pin = replace(
             pin,
             markers=strings_in(item.get("marker")),
@@ -385,9 +386,8 @@ def _read_pylock(text: str, path: str) -> LockFileText:
             f"The lock file has lock-version {str(version)[:40]!r}; only version 1 is supported (PEP 751)."
         )
     pins = []
-    for pin, item in _pins_with_tables(text, _package_tables(data, "packages")):
-        wheels, hashes = _file_names_and_hashes(item.get("wheels"), "name")
-        sources, source_hashes = _file_names_and_hashes(item.get("sdist"), "name")
+    for pin, item in _pins_with_tables(text, data, "packages"):
+        names, hashes = _file_names_and_hashes("name", item.get("wheels"), item.get("sdist"))
         kinds = {"vcs": "git", "archive": "url", "directory": "path"}
         pins.append(
             replace(
@@ -396,8 +396,8 @@ def _read_pylock(text: str, path: str) -> LockFileText:
                 requires_python=_as_text(item.get("requires-python")),
                 source=next((kind for key, kind in kinds.items() if key in item), "index"),
                 commit=_commit(_as_table(item.get("vcs")).get("commit-id")),
-                files=(*wheels, *sources),
-                hashes=(*hashes, *source_hashes),
+                files=names,
+                hashes=hashes,
             )
         )
     python = _as_text(data.get("requires-python"))
