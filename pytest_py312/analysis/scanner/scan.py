@@ -13,7 +13,14 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pytest_py312.analysis.scanner import definitions, expressions, operations, statements, with_statements
+from pytest_py312.analysis.scanner import (
+    call_expressions,
+    definitions,
+    expressions,
+    operations,
+    statements,
+    with_statements,
+)
 from pytest_py312.analysis.scanner.evaluation import exception_handlers, guarded_functions
 from pytest_py312.analysis.scanner.evaluation.environment_tests import text_mentions_version
 from pytest_py312.analysis.scanner.evaluation.scan_state import HANDLERS, ScanState, read_block, visit
@@ -41,7 +48,15 @@ MAX_STATEMENTS = 100_000
 """Line ends and semicolons of a file: more of them take seconds, and no person writes them."""
 MAX_REFERENCES = 200_000
 
-HANDLER_MODULES = (expressions, operations, statements, with_statements, exception_handlers, definitions)
+HANDLER_MODULES = (
+    expressions,
+    call_expressions,
+    operations,
+    statements,
+    with_statements,
+    exception_handlers,
+    definitions,
+)
 """Modules that handle nodes. Importing them fills ``HANDLERS``."""
 T = TypeVar("T")
 
