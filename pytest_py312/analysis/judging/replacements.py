@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from pytest_py312.analysis.scanner.facts.facts import FileFacts, ReferenceKind
-from pytest_py312.analysis.scanner.rules.operators import MISSPELT_ASSERTIONS
+from pytest_py312.analysis.scanner.rules.attributes import MISSPELT_ASSERTIONS
 from pytest_py312.core.model.findings import Confidence, Finding, SourceChange
 
 

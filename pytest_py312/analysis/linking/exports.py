@@ -4,8 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from pytest_py312.analysis.linking.import_effects import FindModule, ImportTarget, files_run_before
-from pytest_py312.analysis.scanner.evaluation.scan_state import stdlib_result
-from pytest_py312.analysis.scanner.evaluation.values import STDLIB, Value
+from pytest_py312.analysis.scanner.evaluation.values import STDLIB, Value, stdlib_result
 from pytest_py312.analysis.scanner.facts.facts import Condition, ExportedName, FileFacts, Monkeypatch
 from pytest_py312.analysis.scanner.facts.stdlib_names import IMPORTABLE_SUBMODULES
 

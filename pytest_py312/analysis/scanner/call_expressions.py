@@ -29,7 +29,7 @@ from pytest_py312.analysis.scanner.evaluation.values import (
 from pytest_py312.analysis.scanner.expressions import call_shape, read_attribute_chain, read_unbound_name
 from pytest_py312.analysis.scanner.facts.facts import Call, ReferenceKind, UntypedMethodUse
 from pytest_py312.analysis.scanner.facts.stdlib_names import DISTINCTIVE_METHODS
-from pytest_py312.analysis.scanner.rules import calls, newer_features, operators
+from pytest_py312.analysis.scanner.rules import calls, newer_features, operators, xml_elements
 
 _CHECKED_BUILTINS = frozenset({
     "bool", "bytes", "classmethod", "compile", "delattr", "dict", "enumerate", "eval", "exec", "float", "format",
@@ -168,7 +168,7 @@ def _call_result(scan: ScanState, node: ast.Call, value: Value, arguments: Argum
     result = result or calls.text_method_result(scan, node, name, arguments)
     calls.check_untyped_call(scan, node, name, arguments)
     if name == "find":
-        result = result or operators.find_result(scan, node)
+        result = result or xml_elements.find_result(scan, node)
     selects_by_keywords = name == "entry_points" and node.keywords  # the stdlib's own behaves the same on all releases
     of_service = (kind is FOREIGN or value.is_foreign_result) and scan.is_service_module(value.module)
     if result is None and of_service and not selects_by_keywords:

@@ -8,7 +8,6 @@ from pytest_py312.analysis.scanner.evaluation.dynamic_names import special_attri
 from pytest_py312.analysis.scanner.evaluation.names import join_name
 from pytest_py312.analysis.scanner.evaluation.scan_state import (
     HANDLERS,
-    MAX_CALLS,
     MAX_PATH_LENGTH,
     OwnAttribute,
     ScanState,
@@ -19,6 +18,7 @@ from pytest_py312.analysis.scanner.evaluation.values import (
     CLASS,
     FOREIGN,
     FUNCTION,
+    MAX_CALLS,
     NONE,
     OBJECT,
     STDLIB,
@@ -32,7 +32,7 @@ from pytest_py312.analysis.scanner.evaluation.values import (
 )
 from pytest_py312.analysis.scanner.facts.facts import Call, ReferenceKind
 from pytest_py312.analysis.scanner.facts.stdlib_names import VERSION_DEPENDENT_BUILTINS
-from pytest_py312.analysis.scanner.rules import classes, operators
+from pytest_py312.analysis.scanner.rules import attributes, classes, xml_elements
 
 QUIET_MODULES = frozenset({"typing", "collections.abc", "__future__"})
 """A mere use of a name imported from these modules adds no information."""
@@ -114,10 +114,10 @@ def read_attribute_chain(
     else:
         base = HANDLERS[inner.__class__](scan, inner)
     if base.kind is UNKNOWN_KIND:
-        if base is operators.MAYBE_ELEMENT and inner.__class__ is ast.Name:
-            operators.note_element_use(scan, inner.id, steps[-1].attr)
+        if base is xml_elements.MAYBE_ELEMENT and inner.__class__ is ast.Name:
+            xml_elements.note_element_use(scan, inner.id, steps[-1].attr)
         if not base.module:
-            operators.check_untyped_attribute(scan, node)
+            attributes.check_untyped_attribute(scan, node)
             return UNKNOWN
     return _follow_attributes(
         scan, base, steps, None if call_node is None or arguments is None else call_shape(call_node, arguments)
@@ -141,7 +141,7 @@ def _follow_attributes(
             [_follow_attributes(scan, alternative, steps, call, sure and is_certain) for alternative in base.data]
         )
     if kind is not FOREIGN:
-        operators.check_untyped_attribute(scan, steps[0])
+        attributes.check_untyped_attribute(scan, steps[0])
     if kind is not FOREIGN and not base.is_foreign_result:
         return UNKNOWN
     name = join_name(base.foreign_name, ".".join([step.attr for step in reversed(steps)]))
@@ -182,13 +182,13 @@ def _stdlib_attribute_value(
     if value.path:
         node = steps[0]
         if value.module == "builtins" and "()." in value.path:
-            operators.check_builtin_attribute(scan, node, value)
+            attributes.check_builtin_attribute(scan, node, value)
         else:
             reported_steps = base.path.count(".") + 1 if base.path else 0
             scan.refer(
                 node, value, reference_kind(value), call, sure=sure, name=node.attr, reported_steps=reported_steps
             )
-            operators.check_stdlib_attribute(scan, node, value)
+            attributes.check_stdlib_attribute(scan, node, value)
     return value
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pytest_py312.analysis.scanner import (
+    assignments,
     call_expressions,
     definitions,
     expressions,
@@ -39,7 +40,7 @@ from pytest_py312.analysis.scanner.facts.facts import Condition, ExportedName, F
 from pytest_py312.analysis.scanner.facts.suppression_comments import read_suppressions
 from pytest_py312.analysis.scanner.gc_pause import gc_paused
 from pytest_py312.analysis.scanner.operations import read_children
-from pytest_py312.analysis.scanner.rules import arguments, operators, version_tables
+from pytest_py312.analysis.scanner.rules import arguments, version_tables, xml_elements
 from pytest_py312.analysis.scanner.rules import classes as enum_rules
 
 MAX_FILE_BYTES = 8 * 1024 * 1024
@@ -52,6 +53,7 @@ HANDLER_MODULES = (
     expressions,
     call_expressions,
     operations,
+    assignments,
     statements,
     with_statements,
     exception_handlers,
@@ -152,7 +154,7 @@ def _scan_tree(tree: ast.Module, text: str, path: str, local_modules: frozenset[
     arguments.report_process_starts(scan)
     if "atexit.register" in text:
         arguments.report_threads_at_exit(scan, tree)
-    operators.report_element_truths(scan)
+    xml_elements.report_element_truths(scan)
     to_characters = _character_converter(text)
     return FileFacts(
         path=path,

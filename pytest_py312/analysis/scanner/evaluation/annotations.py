@@ -8,7 +8,7 @@ from typing import Any
 from pytest_py312.analysis.scanner.evaluation.conditions import condition_of
 from pytest_py312.analysis.scanner.evaluation.environment_tests import version_predicate
 from pytest_py312.analysis.scanner.evaluation.names import resolve_name, stdlib_name
-from pytest_py312.analysis.scanner.evaluation.scan_state import UNSURE, ScanState, stdlib_result
+from pytest_py312.analysis.scanner.evaluation.scan_state import UNSURE, ScanState
 from pytest_py312.analysis.scanner.evaluation.values import (
     CLASS,
     COLLECTION,
@@ -19,6 +19,7 @@ from pytest_py312.analysis.scanner.evaluation.values import (
     UNKNOWN,
     UNKNOWN_KIND,
     Value,
+    stdlib_result,
 )
 from pytest_py312.analysis.scanner.evaluation.version_expressions import expression_mentions_version
 from pytest_py312.analysis.scanner.facts.facts import Condition

@@ -75,13 +75,7 @@ def read_try(scan: ScanState, node: Any) -> Condition | None:
             _other_call_refused(scan, handler, body_calls) or _handler_condition(scan, node, handler, failures)
         )
         if handler.name:
-            is_stdlib_class = raised.kind is STDLIB and raised.path and not raised.path.endswith(")")
-            exception_value = (
-                Value(STDLIB, raised.module, f"{raised.path}()", raised.guard)
-                if is_stdlib_class
-                else _builtin_exception(scan, handler.type)
-            )
-            scan.bind(handler.name, Value(OBJECT, data=raised.data) if raised.kind is CLASS else exception_value)
+            scan.bind(handler.name, _caught_value(scan, handler, raised))
         ended = read_block(scan, handler.body)
         scan.guard = outer_guard
         return ended
@@ -94,13 +88,20 @@ def read_try(scan: ScanState, node: Any) -> Condition | None:
         for name, is_on in _success_flags(node, continuing, false_before):
             failed: Condition = ("or", *reasons)
             scan.bind(name, Value(CONDITION, data=("not", failed) if is_on else failed))
-    if read_block(scan, node.finalbody):
-        return ENDS
-    if all(ends):
+    if read_block(scan, node.finalbody) or all(ends):
         return ENDS
     if ends[0]:
         return None if UNSURE in reasons or not reasons else ("or", *reasons)
     return _condition_after(node, failures) if all(ends[1:]) and failures["all"] else None
+
+
+def _caught_value(scan: ScanState, handler: ast.ExceptHandler, raised: Value) -> Value:
+    """Return the exception that ``except raised as name`` binds."""
+    if raised.kind is CLASS:
+        return Value(OBJECT, data=raised.data)
+    if raised.kind is STDLIB and raised.path and not raised.path.endswith(")"):
+        return Value(STDLIB, raised.module, f"{raised.path}()", raised.guard)
+    return _builtin_exception(scan, handler.type)
 
 
 def _condition_after(node: Any, failures: dict[str, Condition]) -> Condition | None:

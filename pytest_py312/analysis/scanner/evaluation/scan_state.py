@@ -36,7 +36,6 @@ ENDS: Condition = ("ends",)
 UNSURE: Condition = ("unknown",)
 
 MAX_PATH_LENGTH = 160
-MAX_CALLS = 2
 
 
 @dataclass(slots=True, eq=False)
@@ -126,9 +125,9 @@ class ScanState:
     process_starts: list[tuple[ast.Call, str, int]] = field(default_factory=list)
     """Calls that fork this process, with their names and guards."""
     truth_tests: list[tuple[ast.Name, int, Any]] = field(default_factory=list)
+    """Names whose truth is tested and that may be XML elements, with guard and function."""
     asserted_positions: set[tuple[int, int]] = field(default_factory=set)
     """Where attributes start whose value, or that of their call, an ``assert`` statement tests."""
-    """Names whose truth is tested and that may be XML elements, with guard and function."""
     element_names: set[tuple[str, Any]] = field(default_factory=set)
     """Names that are used like XML elements, with their function."""
     installed_hooks: dict[int, list[Value]] = field(default_factory=dict)
@@ -294,24 +293,6 @@ class ScanState:
         if self.fixed_position is None:
             self.guarded_uses.setdefault(name, {})[node.end_lineno, node.end_col_offset] = self.guard
 
-    def uses_mocks(self) -> bool:
-        """Return whether the file uses mocks."""
-        return any(
-            module_import.module in ("mock", "unittest.mock", "pytest_mock")
-            or (module_import.module, module_import.name) == ("unittest", "mock")
-            for module_import in self.imports
-        )
-
-    def uses_requests_mock(self) -> bool:
-        """Return whether the file uses requests_mock, whose requests have a property ``called_once``."""
-        return any(module_import.module.partition(".")[0] == "requests_mock" for module_import in self.imports)
-
-    def import_hooks(self) -> list[Value]:
-        """Return what the file may add to ``sys.meta_path`` or ``sys.path_hooks``; a use of these may add anything."""
-        paths = ("meta_path", "path_hooks")
-        lines = {use.line for use in self.references if use.module == "sys" and use.path.startswith(paths)}
-        return [value for line in sorted(lines) for value in self.installed_hooks.get(line, [UNKNOWN])]
-
     def add_rule_match(self, rule: str, node: Any, detail: str = "", *, sure: bool = True) -> None:
         if self.fixed_position is None:
             line, column = node.lineno, node.col_offset + 1
@@ -387,27 +368,6 @@ def stdlib_attribute(scan: ScanState, value: Value, name: str) -> Value:
     if name == "parent" and value.module == "pathlib" and value.path.endswith("()"):
         return value
     return Value(STDLIB, value.module, f"{value.path}.{name}", value.guard)
-
-
-ELEMENT_MODULES = ("xml.etree.ElementTree", "xml.etree.cElementTree")
-PATH_METHODS = frozenset({
-    "absolute", "cwd", "expanduser", "home", "joinpath", "readlink", "relative_to", "rename", "replace", "resolve",
-    "with_name", "with_stem", "with_suffix",
-})  # fmt: skip
-"""Methods of paths that return a path of the same class."""
-
-
-def stdlib_result(value: Value) -> Value:
-    """Return the result of calling a stdlib value."""
-    if value.module == "pathlib":
-        owner, _, name = value.path.rpartition(".")
-        if owner and name in PATH_METHODS:
-            return Value(STDLIB, value.module, owner if owner.endswith("()") else f"{owner}()", value.guard)
-    if value.path.endswith("().getroot") and value.module in ELEMENT_MODULES:
-        return Value(STDLIB, value.module, "Element()", value.guard)
-    if not value.path or value.path.endswith(")") or value.path.count("()") >= MAX_CALLS:
-        return UNKNOWN
-    return Value(STDLIB, value.module, f"{value.path}()", value.guard)
 
 
 def reference_kind(value: Value, kind: str = ReferenceKind.NAME) -> str:

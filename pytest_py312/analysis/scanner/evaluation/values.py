@@ -264,3 +264,28 @@ def _is_same(first: Value, second: Value) -> bool:
         return first.module == second.module
     same_name = first.kind == second.kind and first.module == second.module and first.path == second.path
     return same_name and first.guard == second.guard and first.data == second.data
+
+
+# ---- values of the stdlib
+
+
+MAX_CALLS = 2
+ELEMENT_MODULES = ("xml.etree.ElementTree", "xml.etree.cElementTree")
+PATH_METHODS = frozenset({
+    "absolute", "cwd", "expanduser", "home", "joinpath", "readlink", "relative_to", "rename", "replace", "resolve",
+    "with_name", "with_stem", "with_suffix",
+})  # fmt: skip
+"""Methods of paths that return a path of the same class."""
+
+
+def stdlib_result(value: Value) -> Value:
+    """Return the result of calling a stdlib value."""
+    if value.module == "pathlib":
+        owner, _, name = value.path.rpartition(".")
+        if owner and name in PATH_METHODS:
+            return Value(STDLIB, value.module, owner if owner.endswith("()") else f"{owner}()", value.guard)
+    if value.path.endswith("().getroot") and value.module in ELEMENT_MODULES:
+        return Value(STDLIB, value.module, "Element()", value.guard)
+    if not value.path or value.path.endswith(")") or value.path.count("()") >= MAX_CALLS:
+        return UNKNOWN
+    return Value(STDLIB, value.module, f"{value.path}()", value.guard)

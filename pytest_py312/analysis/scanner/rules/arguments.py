@@ -22,7 +22,7 @@ from pytest_py312.analysis.scanner.evaluation.values import (
     alternatives,
     possible_texts,
 )
-from pytest_py312.analysis.scanner.rules import operators
+from pytest_py312.analysis.scanner.rules import attributes, operators
 
 ArgumentRule = Callable[[ScanState, ast.Call, Value, Arguments], None]
 """Checks a call of a stdlib callable, and records what it matches in the scan."""
@@ -178,7 +178,7 @@ def mock_of_mock(scan: ScanState, node: ast.Call, value: Value, arguments: Argum
     rule = "autospec-of-mock" if value.path == "create_autospec" else "spec-of-mock"
     spec = arguments.get(0, "spec")
     makes = value.path == "create_autospec" or value.path.endswith("Mock")
-    if makes and spec.module == "unittest.mock" and operators.MOCK_TYPES.fullmatch(spec.path):
+    if makes and spec.module == "unittest.mock" and attributes.MOCK_TYPES.fullmatch(spec.path):
         scan.add_rule_match(rule, node, stdlib_name(value))
 
 

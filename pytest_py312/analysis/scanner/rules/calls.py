@@ -9,7 +9,7 @@ import re
 from pytest_py312.analysis.scanner.evaluation import guarded_functions, keyword_arguments
 from pytest_py312.analysis.scanner.evaluation.annotations import annotated_value
 from pytest_py312.analysis.scanner.evaluation.names import last_name, resolve_name, stdlib_name
-from pytest_py312.analysis.scanner.evaluation.scan_state import ScanState, stdlib_result, visit
+from pytest_py312.analysis.scanner.evaluation.scan_state import ScanState, visit
 from pytest_py312.analysis.scanner.evaluation.values import (
     COLLECTION,
     COROUTINE,
@@ -28,6 +28,7 @@ from pytest_py312.analysis.scanner.evaluation.values import (
     Value,
     alternatives,
     possible_texts,
+    stdlib_result,
     union_of,
 )
 from pytest_py312.analysis.scanner.rules import arguments as argument_rules

@@ -11,7 +11,7 @@ from typing import Any
 
 from pytest_py312.analysis.scanner.evaluation.names import resolve_name, stdlib_name
 from pytest_py312.analysis.scanner.evaluation.scan_state import ScanState
-from pytest_py312.analysis.scanner.evaluation.values import CLASS, OBJECT, STDLIB, OwnClass, Value
+from pytest_py312.analysis.scanner.evaluation.values import CLASS, OBJECT, STDLIB, UNKNOWN, OwnClass, Value
 from pytest_py312.analysis.scanner.facts.facts import Condition
 
 UNHASHABLE_TYPES = frozenset({
@@ -305,9 +305,16 @@ def _check_finder(scan: ScanState, method: ast.FunctionDef, own: OwnClass, bases
     if own.get("find_spec") is not None or own.foreign_bases():
         return
     arguments = len(method.args.posonlyargs) + len(method.args.args)
-    may_be_hook = arguments in (1, 2, 3) and any(_may_be_finder(hook, own) for hook in scan.import_hooks())
+    may_be_hook = arguments in (1, 2, 3) and any(_may_be_finder(hook, own) for hook in _import_hooks(scan))
     if bases & FINDER_CLASSES or may_be_hook:
         scan.add_rule_match("find-module-hook", method, method.name)
+
+
+def _import_hooks(scan: ScanState) -> list[Value]:
+    """Return what the file may add to ``sys.meta_path`` or ``sys.path_hooks``; a use of these may add anything."""
+    paths = ("meta_path", "path_hooks")
+    lines = {use.line for use in scan.references if use.module == "sys" and use.path.startswith(paths)}
+    return [value for line in sorted(lines) for value in scan.installed_hooks.get(line, [UNKNOWN])]
 
 
 def _may_be_finder(hook: Value, own: OwnClass) -> bool:

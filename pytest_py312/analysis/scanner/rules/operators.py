@@ -2,8 +2,6 @@
 
 Each check records a match under the name of a rule; ``analysis/judging/rule_table.py`` defines the meaning of the rule
 and its release.
-
-In a file that reads XML, the result of ``find`` on an unknown value is an element if it is later used as one.
 """
 
 import ast
@@ -12,12 +10,13 @@ import re
 from pytest_py312.analysis.scanner.evaluation import dynamic_names
 from pytest_py312.analysis.scanner.evaluation.environment_tests import misordered_version, version_part
 from pytest_py312.analysis.scanner.evaluation.names import last_name, resolve_name, stdlib_name
-from pytest_py312.analysis.scanner.evaluation.scan_state import ELEMENT_MODULES, ScanState
+from pytest_py312.analysis.scanner.evaluation.scan_state import ScanState
 from pytest_py312.analysis.scanner.evaluation.skip_marks import SKIP_EXCEPTIONS
 from pytest_py312.analysis.scanner.evaluation.values import (
     CLASS,
     COLLECTION,
     COROUTINE,
+    ELEMENT_MODULES,
     FOREIGN,
     NAMESPACE,
     OBJECT,
@@ -26,24 +25,14 @@ from pytest_py312.analysis.scanner.evaluation.values import (
     TEXT,
     TUPLE,
     UNKNOWN,
-    UNKNOWN_KIND,
     DictKeys,
     Value,
     alternatives,
 )
 from pytest_py312.analysis.scanner.facts.facts import Condition, enclosing_guards
 from pytest_py312.analysis.scanner.facts.stdlib_names import BUILTIN_TYPES
-from pytest_py312.analysis.scanner.rules import classes, newer_features
+from pytest_py312.analysis.scanner.rules import classes, newer_features, xml_elements
 
-_ELEMENT = re.compile(
-    r"(?:Element|SubElement|fromstring|XML)\(\)(?:\.find\(\))?|(?:parse|ElementTree)\(\)\.(?:getroot|find)\(\)"
-    r"|(?:parse|ElementTree)\(\)\.getroot\(\)\.find\(\)"
-)
-_ELEMENTS = re.compile(
-    rf"(?:{_ELEMENT.pattern})\.(?:iter|findall|iterfind|getiterator|getchildren)\(\)"
-    r"|(?:parse|ElementTree)\(\)\.(?:iter|findall|iterfind)\(\)"
-)
-"""Calls whose results can be iterated over and contain elements."""
 NOT_ENTERED_AS_SELF = frozenset({
     "tempfile.TemporaryDirectory()", "threading.Lock()", "threading.RLock()", "threading.Condition()",
     "threading.Semaphore()", "threading.BoundedSemaphore()", "warnings.catch_warnings()", "asyncio.Lock()",
@@ -61,8 +50,6 @@ FORMER_SEQUENCES = {
     "xml.dom.pulldom.parseString()": "xml.dom.pulldom.DOMEventStream",
 }
 """Values that formerly supported indexing -> the name of their class."""
-
-
 COROUTINE_CALLS = frozenset({
     "asyncio.sleep()", "asyncio.wait_for()", "asyncio.to_thread()", "asyncio.open_connection()", "asyncio.wait()",
     "asyncio.start_server()", "asyncio.create_subprocess_exec()", "asyncio.create_subprocess_shell()",
@@ -79,109 +66,13 @@ def is_coroutine(value: Value) -> bool:
     return value.module == "asyncio" and stdlib_name(value) in COROUTINE_CALLS
 
 
-# ---- attributes
-
-
-MOCK_TYPES = re.compile(r"(?:NonCallable)?(?:Magic)?Mock\(\)|AsyncMock\(\)|patch(?:\.object)?\(\)")
-MISSPELT_ASSERTIONS = frozenset(
-    {"any_call", "called_once", "called_once_with", "called_with", "has_calls", "not_called"}
-)
-"""Assertions without their prefix ``assert_``: a mock took them for attributes, and they never failed."""
-
-
-_CHECKED_ATTRIBUTES = MISSPELT_ASSERTIONS | {"bit_count", "co_lnotab", "s", "n"}
-_MISSPELT_PREFIXES = ("asert", "aseert", "assrt")
-"""Misspellings of ``assert`` that mocks detect."""
-
-
-def note_assert(scan: ScanState, node: ast.Assert) -> None:
-    """Record what an ``assert`` statement tests: ``assert m.called_once``, ``assert m.called_with(1)``."""
-    for test in node.test.values if isinstance(node.test, ast.BoolOp) else [node.test]:
-        attribute = test.func if isinstance(test, ast.Call) else test
-        if isinstance(attribute, ast.Attribute) and attribute.attr in MISSPELT_ASSERTIONS:
-            scan.asserted_positions.add((attribute.lineno, attribute.col_offset))
-
-
-def _mock_rule(scan: ScanState, node: ast.Attribute) -> str:
-    """Return the rule for a misspelt assertion of a mock: inside an ``assert`` statement, it has another remedy."""
-    is_asserted = (node.lineno, node.col_offset) in scan.asserted_positions
-    return "mock-assertion-asserted" if is_asserted else "mock-assertion"
-
-
-def check_untyped_attribute(scan: ScanState, node: ast.Attribute) -> None:
-    if node.attr not in _CHECKED_ATTRIBUTES:  # shortcut for nearly all attributes
-        if node.attr[:2] == "as" and node.attr.startswith(_MISSPELT_PREFIXES) and scan.uses_mocks():
-            scan.add_rule_match("mock-misspelt", node, node.attr, sure=False)
-        return
-    if node.attr == "bit_count" and not any(
-        module_import.module.startswith(("numpy", "gmpy2")) for module_import in scan.imports
-    ):
-        scan.add_rule_match("bit-count", node, node.attr, sure=False)
-    is_of_requests_mock = node.attr == "called_once" and scan.uses_requests_mock()
-    if (
-        node.attr in MISSPELT_ASSERTIONS
-        and isinstance(node.ctx, ast.Load)
-        and scan.uses_mocks()
-        and not is_of_requests_mock
-    ):
-        scan.add_rule_match(_mock_rule(scan, node), node, node.attr, sure=False)
-    if node.attr == "co_lnotab" and isinstance(node.ctx, ast.Load):
-        scan.add_rule_match("co-lnotab", node, "co_lnotab")
-    if node.attr in ("s", "n") and _is_ast_node(scan, node.value):
-        scan.add_rule_match("ast-value", node, f"ast.Constant.{node.attr}", sure=False)
-
-
-_AST_FIELDS = frozenset(
-    {"args", "comparators", "elts", "keys", "left", "msg", "right", "slice", "test", "value", "values"}
-)
-
-
-def _is_ast_node(scan: ScanState, node: ast.expr) -> bool:
-    """Return whether an expression is probably a node: ``tree.body[0].value`` or ``call.args[0]`` in a file that uses
-    ``ast``.
-    """
-    inner = node.value if isinstance(node, ast.Subscript) else node
-    has_field_name = isinstance(inner, ast.Attribute) and inner.attr in _AST_FIELDS
-    return has_field_name and any(module_import.module == "ast" for module_import in scan.imports)
-
-
-def check_builtin_attribute(scan: ScanState, node: ast.Attribute, value: Value) -> None:
-    """Refer to one of the few attributes of builtin types that are new."""
-    if node.attr in ("bit_count", "add_note"):
-        scan.refer(node, value, "method", name=node.attr)
-
-
-def check_stdlib_attribute(scan: ScanState, node: ast.Attribute, value: Value) -> None:
-    if node.attr == "co_lnotab":
-        scan.add_rule_match("co-lnotab", node, "co_lnotab")
-    module = value.module
-    if module == "unittest.mock":
-        if node.attr in MISSPELT_ASSERTIONS and MOCK_TYPES.match(value.path):
-            scan.add_rule_match(_mock_rule(scan, node), node, node.attr)
-        elif node.attr.startswith(_MISSPELT_PREFIXES) and MOCK_TYPES.match(value.path):
-            scan.add_rule_match("mock-misspelt", node, node.attr)
-    elif module == "ast":
-        if node.attr in ("s", "n") and "()." in value.path:
-            scan.add_rule_match("ast-value", node, f"ast.Constant.{node.attr}", sure=False)
-    elif module == "importlib.metadata" and value.path in ENTRY_POINTS_AS_DICT:
-        scan.add_rule_match("entry-points-mapping", node, f"importlib.metadata.{value.path}")
-
-
-OLD_TLS = frozenset({"ssl.TLSVersion.SSLv3", "ssl.TLSVersion.TLSv1", "ssl.TLSVersion.TLSv1_1"})
-_OLD_OPTION = re.compile(r"ssl\.OP_NO_TLSv\w+")
-"""Only options that are not set by default warn: SSLv3 is always disabled, and the option for SSLv2 has no bit."""
-ENTRY_POINTS_AS_DICT = frozenset(f"entry_points().{name}" for name in ("get", "items", "keys", "values"))
-
-
 def stdlib_iteration_item(source: Value) -> Value:
     """Return the value of an item when iterating over a stdlib value."""
     if source.module == "threading" and source.path == "enumerate()":
         return Value(STDLIB, "threading", "Thread()", source.guard)
     if source.module == "pkgutil" and source.path in ("iter_modules()", "walk_packages()"):
         return Value(TUPLE, data=(Value(STDLIB, "importlib.machinery", "FileFinder()", source.guard),))
-    if source.module in ELEMENT_MODULES and re.fullmatch(f"{_ELEMENT.pattern}|{_ELEMENTS.pattern}", source.path):
-        return Value(STDLIB, source.module, "Element()", source.guard)
-    return UNKNOWN
+    return xml_elements.element_of(source) or UNKNOWN
 
 
 def subscript_result(scan: ScanState, node: ast.Subscript, value: Value) -> Value:
@@ -211,13 +102,11 @@ def subscript_result(scan: ScanState, node: ast.Subscript, value: Value) -> Valu
 
 
 def check_truth(scan: ScanState, node: ast.expr, value: Value) -> None:
-    """Match ``if element:``."""
+    """Match ``if NotImplemented:`` and ``if element:``."""
     if isinstance(node, ast.Name) and node.id == "NotImplemented":
         scan.add_rule_match("not-implemented-truth", node, "NotImplemented")
-    elif value is MAYBE_ELEMENT and isinstance(node, ast.Name):
-        scan.truth_tests.append((node, scan.guard, scan.function))
-    elif value.kind is STDLIB and value.module in ELEMENT_MODULES and _ELEMENT.fullmatch(value.path):
-        scan.add_rule_match("element-truth", node, f"{value.module}.Element")
+    else:
+        xml_elements.check_element_truth(scan, node, value)
 
 
 _BOOLEAN_CALLS = frozenset({
@@ -322,6 +211,11 @@ def entered_value(value: Value) -> Value:
 # ---- assignments
 
 
+OLD_TLS = frozenset({"ssl.TLSVersion.SSLv3", "ssl.TLSVersion.TLSv1", "ssl.TLSVersion.TLSv1_1"})
+_OLD_OPTION = re.compile(r"ssl\.OP_NO_TLSv\w+")
+"""Only options that are not set by default warn: SSLv3 is always disabled, and the option for SSLv2 has no bit."""
+
+
 def check_stdlib_assignment(scan: ScanState, node: ast.Attribute, target: Value, value: Value) -> None:
     if node.attr == "extraction_filter" and target.module == "tarfile":
         scan.has_tar_filter = True
@@ -344,7 +238,7 @@ def _check_ssl_options(scan: ScanState, node: ast.AugAssign | ast.Attribute, val
             return
 
 
-# ---- the whole file
+# ---- version tests
 
 
 def check_version_cut(scan: ScanState, node: ast.Subscript) -> None:
@@ -393,32 +287,3 @@ def _exits_with_failure(scan: ScanState, node: ast.expr) -> bool:
         return False
     is_builtin = getattr(node.func, "id", "") in ("exit", "quit")
     return is_builtin or stdlib_name(resolve_name(scan, node.func)) in ("sys.exit", "os._exit")
-
-
-MAYBE_ELEMENT = Value(UNKNOWN_KIND, "xml.etree.ElementTree", "find")
-_ELEMENT_ATTRIBUTES = frozenset({"attrib", "findall", "findtext", "iter", "itertext", "tag", "tail", "text"})
-_OTHER_XML_LIBRARIES = frozenset({"bs4", "lxml", "pyquery"})
-
-
-def find_result(scan: ScanState, node: ast.Call) -> Value | None:
-    """Return a possible element for ``root.find("name")`` in a file that reads XML."""
-    if len(node.args) != 1 or node.keywords:
-        return None
-    modules = {module_import.module for module_import in scan.imports}
-    reads_xml = any(module.startswith("xml.etree") or module == "xml" for module in modules)
-    has_other_library = not _OTHER_XML_LIBRARIES.isdisjoint(module.partition(".")[0] for module in modules)
-    return MAYBE_ELEMENT if reads_xml and not has_other_library else None
-
-
-def note_element_use(scan: ScanState, name: str, attribute: str) -> None:
-    """Record ``found.text`` as the use of an element."""
-    if attribute in _ELEMENT_ATTRIBUTES:
-        scan.element_names.add((name, scan.function))
-
-
-def report_element_truths(scan: ScanState) -> None:
-    """Match truth tests of values that are used as elements, once the whole file has been read."""
-    for node, guard, function in scan.truth_tests:
-        if (node.id, function) in scan.element_names:
-            scan.guard = guard
-            scan.add_rule_match("element-truth", node, "xml.etree.ElementTree.Element", sure=False)
