@@ -18,7 +18,7 @@ def test_an_error_in_one_service_does_not_end_the_analysis_of_the_others(
     batches: list[set[str]] = []
 
     def analyze(batch: service_analysis._Batch, cell: Cell, *_: object) -> AnalysisResult:
-        names = {of.name for of in batch._services}
+        names = {of.name for of in batch.inputs.services}
         batches.append(names)
         if "web" in names:
             raise RecursionError("of ours")
