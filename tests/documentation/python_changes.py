@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from pytest_py312.analysis.judging.replacements import (
+from pytest_py312.analysis.judging.replacement_table import (
     BACKPORTS,
     MODULE_REPLACEMENTS,
     NAME_REPLACEMENTS,

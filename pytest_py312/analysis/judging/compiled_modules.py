@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from pytest_py312.analysis.judging.evidence import Evidence, version_label
-from pytest_py312.analysis.judging.packaging import IMPORT_ERRORS
 from pytest_py312.analysis.judging.reachability import Reachability
 from pytest_py312.analysis.judging.unused_files import package_of
-from pytest_py312.analysis.scanner.facts.facts import FileFacts, ModuleImport
+from pytest_py312.analysis.scanner.facts.facts import IMPORT_ERRORS, FileFacts, ModuleImport
 from pytest_py312.core.model.findings import Finding, Location, Severity
 
 _TAG = re.compile(r"(?:cpython-|cp)(\d)(\d+)[a-z]?\b")

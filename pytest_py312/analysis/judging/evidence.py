@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pytest_py312.analysis.judging.warning_filters import WarningFilters
-from pytest_py312.analysis.scanner.facts.facts import Reference
+from pytest_py312.analysis.scanner.facts.facts import Reference, RuleMatch
 from pytest_py312.analysis.scanner.facts.stdlib_queries import (
     CompilerMessage,
     InterpreterAnswers,
@@ -65,8 +65,8 @@ def dotted_name(module: str, path: str) -> str:
     return f"{module}.{path}".replace("()", "") if path else module
 
 
-def reference_location(path: str, reference: Reference) -> Location:
-    return Location(path=path, line=reference.line, column=reference.column)
+def location_of(path: str, fact: Reference | RuleMatch) -> Location:
+    return Location(path=path, line=fact.line, column=fact.column)
 
 
 def confidence_of(certain: bool) -> Confidence:
@@ -77,7 +77,7 @@ def too_new_finding(path: str, reference: Reference, baseline: InterpreterAnswer
     """Return a finding about a use of something that the baseline does not have yet."""
     name = dotted_name(reference.module, reference.path)
     subject, shown = (f"parameter '{parameter}' of {name}", f"{name}({parameter})") if parameter else (name, name)
-    place = reference_location(path, reference)
+    place = location_of(path, reference)
     return missing_on_baseline(place, subject, baseline, confidence_of(reference.sure), shown)
 
 

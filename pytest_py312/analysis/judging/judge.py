@@ -5,7 +5,6 @@ Nothing is read or run here. Code that an interpreter cannot reach is ignored fo
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
-from pytest_py312.analysis.judging import replacements
 from pytest_py312.analysis.judging.compiler_messages import compiler_findings
 from pytest_py312.analysis.judging.evidence import (
     NO_ANSWER,
@@ -13,30 +12,37 @@ from pytest_py312.analysis.judging.evidence import (
     confidence_of,
     dotted_name,
     in_release,
+    location_of,
     missing_on_baseline,
-    reference_location,
     too_new_finding,
 )
-from pytest_py312.analysis.judging.packaging import (
-    IMPORT_ERRORS,
-    VENV_WITHOUT_SETUPTOOLS,
-    CellDistributions,
-    packaging_findings,
+from pytest_py312.analysis.judging.packaging import VENV_WITHOUT_SETUPTOOLS, CellDistributions, packaging_findings
+from pytest_py312.analysis.judging.reachability import (
+    ATTRIBUTE_ERRORS,
+    Reachability,
+    missing_name_errors,
+    warns_at_reference,
 )
-from pytest_py312.analysis.judging.reachability import Reachability
 from pytest_py312.analysis.judging.removals import find_removal
+from pytest_py312.analysis.judging.replacement_table import replacement_of
 from pytest_py312.analysis.judging.replacements import attach_changes
 from pytest_py312.analysis.judging.rule_table import NEW_FEATURES, RULES, NewFeature, RulePhase
 from pytest_py312.analysis.judging.signatures import call_findings
 from pytest_py312.analysis.judging.suppressions import apply_ignores
 from pytest_py312.analysis.judging.warning_filters import WARNING_ERRORS
-from pytest_py312.analysis.scanner.facts.facts import ANY_NAME, Call, FileFacts, Reference, ReferenceKind, RuleMatch
+from pytest_py312.analysis.scanner.facts.facts import (
+    ANY_NAME,
+    IMPORT_ERRORS,
+    Call,
+    FileFacts,
+    Reference,
+    ReferenceKind,
+    RuleMatch,
+)
 from pytest_py312.analysis.scanner.facts.stdlib_names import DISTINCTIVE_METHODS
 from pytest_py312.analysis.scanner.facts.stdlib_queries import StdlibAnswer, StdlibQuery
-from pytest_py312.core.model.findings import Confidence, Finding, Location, Severity
+from pytest_py312.core.model.findings import Confidence, Finding, Severity
 
-FROM_IMPORT_ERRORS = frozenset({"ImportError"})
-ATTRIBUTE_ERRORS = frozenset({"AttributeError"})
 NAME_ERRORS = frozenset({"NameError"})
 
 
@@ -144,7 +150,7 @@ class _FileJudge:
         missing_path = self._missing_path(reference)
         if missing_path is None:
             return
-        is_caught = self.on_target.is_caught(reference.guard, _missing_name_errors(reference, missing_path))
+        is_caught = self.on_target.is_caught(reference.guard, missing_name_errors(reference, missing_path))
         if not is_caught and self._works_on_baseline(reference, missing_path):
             yield from self._removed_name_findings(reference, missing_path)
 
@@ -155,7 +161,7 @@ class _FileJudge:
             return
         reachability = self.on_target
         import_is_caught = reachability.may_run(reference.binding_guard) and reachability.is_caught(
-            reference.binding_guard, frozenset({"ImportError", *IMPORT_ERRORS})
+            reference.binding_guard, IMPORT_ERRORS
         )
         if (
             not import_is_caught
@@ -182,7 +188,7 @@ class _FileJudge:
             message=f"{subject} was removed{in_release(self.evidence.first_release_without(module, path))}{suffix}",
             remedy=self._remedy(module, path),
             confidence=confidence_of(reference.sure),
-            location=reference_location(self.path, reference),
+            location=location_of(self.path, reference),
             names=(name,),
             detail=self.evidence.target_answer(module, path).reason,
         )
@@ -239,12 +245,12 @@ class _FileJudge:
             code="PY202",
             message=f"{name} was removed{in_release(version)}: the star import no longer provides it",
             remedy=self._remedy(reference.module, reference.path),
-            location=reference_location(self.path, reference),
+            location=location_of(self.path, reference),
             names=(name,),
         )
 
     def _remedy(self, module: str, path: str) -> str:
-        replacement = replacements.replacement_of(dotted_name(module, path))
+        replacement = replacement_of(dotted_name(module, path))
         if replacement is not None:
             return replacement.remedy
         for interpreter_answers in (*reversed(self.evidence.intermediate), self.evidence.baseline):
@@ -254,10 +260,10 @@ class _FileJudge:
         return "see the release notes of Python for a replacement"
 
     def _deprecation_findings(self, reference: Reference, answer: StdlibAnswer) -> Iterator[Finding]:
-        if not _warns_at_reference(reference, answer) or self.on_target.is_silenced(reference.guard):
+        if not warns_at_reference(reference, answer) or self.on_target.is_silenced(reference.guard):
             return
         name = dotted_name(reference.module, reference.path)
-        replacement = replacements.replacement_of(name)
+        replacement = replacement_of(name)
         removal = find_removal(answer.warning)
         removed = str(removal.release) if removal else replacement.removed if replacement else ""
         finding = Finding(
@@ -266,7 +272,7 @@ class _FileJudge:
             remedy=replacement.remedy if replacement is not None else answer.warning,
             severity=Severity.NOTE if self._uses_setuptools_distutils(reference) else Severity.WARNING,
             confidence=confidence_of(reference.sure),
-            location=reference_location(self.path, reference),
+            location=location_of(self.path, reference),
             names=(name,),
             detail=answer.warning,
         )
@@ -288,7 +294,7 @@ class _FileJudge:
         kinds = (ReferenceKind.IMPORTED_NAME, ReferenceKind.ALIAS, ReferenceKind.STAR_IMPORT)
         if reference.kind in kinds or not self.on_baseline.may_run(reference.guard, reference.binding_guard):
             return
-        if self.on_baseline.is_caught(reference.guard, _missing_name_errors(reference, reference.path)):
+        if self.on_baseline.is_caught(reference.guard, missing_name_errors(reference, reference.path)):
             return
         steps = reference.path.split(".")
         inner = [".".join(steps[:count]) for count in range(1, len(steps)) if "()" in steps[count - 1]]
@@ -326,7 +332,7 @@ class _FileJudge:
             remedy=rule.remedy.format(fact.detail),
             severity=target_phase.severity,
             confidence=confidence_of(fact.sure),
-            location=Location(path=self.path, line=fact.line, column=fact.column),
+            location=location_of(self.path, fact),
             names=(fact.detail,) if fact.detail else (),
         )
         yield self._as_error(finding, fact.guard, is_new=is_change) if target_phase.code == "PY220" else finding
@@ -341,8 +347,8 @@ class _FileJudge:
         if self.evidence.target.version >= feature.since and not reachability.is_caught(
             fact.guard, frozenset(feature.raises)
         ):
-            location = Location(path=self.path, line=fact.line, column=fact.column)
-            yield missing_on_baseline(location, feature.description, self.evidence.baseline, confidence_of(fact.sure))
+            place = location_of(self.path, fact)
+            yield missing_on_baseline(place, feature.description, self.evidence.baseline, confidence_of(fact.sure))
 
     def _compiler_warns(self, text: str) -> bool:
         return any(
@@ -380,29 +386,3 @@ class _FileJudge:
 def _phase(phases: Sequence[RulePhase], version: tuple[int, int]) -> RulePhase | None:
     reached_phases = [phase for phase in phases if phase.since <= version]
     return reached_phases[-1] if reached_phases else None
-
-
-def _missing_name_errors(reference: Reference, missing_path: str) -> frozenset[str]:
-    """Return the exceptions that a missing name raises here."""
-    if reference.kind in (ReferenceKind.IMPORT, ReferenceKind.STAR_IMPORT) or (
-        reference.kind == ReferenceKind.DYNAMIC and not missing_path
-    ):
-        return IMPORT_ERRORS
-    return FROM_IMPORT_ERRORS if reference.kind == ReferenceKind.FROM_IMPORT else ATTRIBUTE_ERRORS
-
-
-def _warns_at_reference(reference: Reference, answer: StdlibAnswer) -> bool:
-    """Return whether the deprecation warning is raised here. Some are raised by the import, others by the call."""
-    if reference.kind == ReferenceKind.STAR_IMPORT or (
-        not reference.path and reference.kind not in (ReferenceKind.IMPORT, ReferenceKind.DYNAMIC)
-    ):
-        return False  # already reported by the import of the module
-    if reference.kind == ReferenceKind.FROM_IMPORT:
-        return not answer.warns_when_called and bool(reference.path)
-    if reference.kind == ReferenceKind.MENTION:
-        return not answer.warns_when_called
-    if reference.kind in (ReferenceKind.IMPORTED_NAME, ReferenceKind.ALIAS):
-        return answer.warns_when_called and reference.call is not None
-    if answer.warns_when_called and reference.call is None:
-        return not answer.is_class and reference.kind != ReferenceKind.DYNAMIC
-    return True

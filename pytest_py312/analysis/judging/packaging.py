@@ -11,16 +11,10 @@ from dataclasses import replace
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from pytest_py312.analysis.judging import replacements
-from pytest_py312.analysis.judging.evidence import (
-    Evidence,
-    confidence_of,
-    in_release,
-    reference_location,
-    version_label,
-)
+from pytest_py312.analysis.judging.evidence import Evidence, confidence_of, in_release, location_of, version_label
 from pytest_py312.analysis.judging.reachability import Reachability
-from pytest_py312.analysis.scanner.facts.facts import FileFacts, ModuleImport, Reference
+from pytest_py312.analysis.judging.replacement_table import BACKPORTS, replacement_of
+from pytest_py312.analysis.scanner.facts.facts import IMPORT_ERRORS, FileFacts, ModuleImport, Reference
 from pytest_py312.core.model.findings import Finding, Location, Severity
 
 SETUPTOOLS_MODULES = ("pkg_resources", "setuptools")
@@ -29,7 +23,6 @@ PKG_RESOURCES_FOR_312 = Version("66.1")
 """https://setuptools.pypa.io/en/latest/history.html#v66-1-0"""
 SETUPTOOLS_WITH_DISTUTILS = Version("60")
 VENV_WITHOUT_SETUPTOOLS = (3, 12)
-IMPORT_ERRORS = frozenset({"ImportError", "ModuleNotFoundError"})
 BUILD_SCRIPTS = ("setup.py",)
 
 
@@ -64,7 +57,7 @@ class CellDistributions:
     def restores_module(self, module: str) -> bool:
         """Return whether a project in the lock installs a module that was removed from the standard library."""
         top = module.partition(".")[0]
-        return any(map(self.contains, (f"standard-{canonicalize_name(top)}", *replacements.BACKPORTS.get(top, ()))))
+        return any(map(self.contains, (f"standard-{canonicalize_name(top)}", *BACKPORTS.get(top, ()))))
 
     def is_provided(self, module: str) -> bool | None:
         """Return whether a third-party module can be imported in the cell; ``None`` if this is unknown."""
@@ -85,7 +78,7 @@ class CellDistributions:
         is_provided = setuptools >= SETUPTOOLS_WITH_DISTUTILS if setuptools is not None else self.contains("setuptools")
         name = f"{reference.module}.{reference.path}" if reference.path else reference.module
         builds = path.rpartition("/")[2] in BUILD_SCRIPTS
-        replacement = replacements.replacement_of(name)
+        replacement = replacement_of(name)
         message = f"{reference.module} was removed{in_release(evidence.first_release_without('distutils', ''))}"
         if is_provided and lacks_shim:
             is_provided = False
@@ -107,7 +100,7 @@ class CellDistributions:
             remedy=replacement.remedy if replacement is not None else "use setuptools",
             severity=Severity.WARNING if is_provided or builds else Severity.ERROR,
             confidence=confidence_of(reference.sure),
-            location=reference_location(path, reference),
+            location=location_of(path, reference),
             names=(name.replace("()", ""),),
         )
 

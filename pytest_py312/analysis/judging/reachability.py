@@ -1,11 +1,23 @@
-"""Decide which guarded code an interpreter runs, based on its answers. Every decision is yes, no or unknown."""
+"""Decide which guarded code an interpreter runs, and what it raises there, based on its answers.
+
+Every decision is yes, no or unknown.
+"""
 
 import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from pytest_py312.analysis.scanner.facts.facts import SILENCED_WARNINGS, Condition, Guard, enclosing_guards
-from pytest_py312.analysis.scanner.facts.stdlib_queries import InterpreterAnswers, StdlibQuery
+from pytest_py312.analysis.scanner.facts.facts import (
+    IMPORT_ERRORS,
+    SILENCED_WARNINGS,
+    Condition,
+    Guard,
+    Reference,
+    ReferenceKind,
+    enclosing_guards,
+    is_caught,
+)
+from pytest_py312.analysis.scanner.facts.stdlib_queries import InterpreterAnswers, StdlibAnswer, StdlibQuery
 
 _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     "==": operator.eq,
@@ -17,7 +29,7 @@ _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     "in": lambda value, items: value in items,
     "not in": lambda value, items: value not in items,
 }
-CATCH_ALL = frozenset({"", "BaseException", "Exception"})
+ATTRIBUTE_ERRORS = frozenset({"AttributeError"})
 MICROS = (0, 99)
 """The lowest and highest micro release that is assumed. If they lead to different results, the result is unknown."""
 
@@ -57,8 +69,7 @@ class Reachability:
 
     def is_caught(self, number: int, exceptions: frozenset[str]) -> bool:
         """Return whether one of ``exceptions`` is caught if it is raised inside of this guard."""
-        caught = (name for guard in enclosing_guards(self._guards, number) for name in guard.caught)
-        return not (exceptions | CATCH_ALL).isdisjoint(caught)
+        return is_caught(self._guards, number, exceptions)
 
     def is_silenced(self, number: int) -> bool:
         """Return whether warnings raised inside of this guard are suppressed."""
@@ -138,3 +149,29 @@ def _compare_version(version: tuple[Any, ...], comparison: str, value: Any, part
         return _COMPARISONS[comparison](parts[part], value)
     except (KeyError, TypeError):
         return None
+
+
+def missing_name_errors(reference: Reference, missing_path: str) -> frozenset[str]:
+    """Return the exceptions that a missing name raises here."""
+    if reference.kind in (ReferenceKind.IMPORT, ReferenceKind.STAR_IMPORT) or (
+        reference.kind == ReferenceKind.DYNAMIC and not missing_path
+    ):
+        return IMPORT_ERRORS
+    return frozenset({"ImportError"}) if reference.kind == ReferenceKind.FROM_IMPORT else ATTRIBUTE_ERRORS
+
+
+def warns_at_reference(reference: Reference, answer: StdlibAnswer) -> bool:
+    """Return whether the deprecation warning is raised here. Some are raised by the import, others by the call."""
+    if reference.kind == ReferenceKind.STAR_IMPORT or (
+        not reference.path and reference.kind not in (ReferenceKind.IMPORT, ReferenceKind.DYNAMIC)
+    ):
+        return False  # already reported by the import of the module
+    if reference.kind == ReferenceKind.FROM_IMPORT:
+        return not answer.warns_when_called and bool(reference.path)
+    if reference.kind == ReferenceKind.MENTION:
+        return not answer.warns_when_called
+    if reference.kind in (ReferenceKind.IMPORTED_NAME, ReferenceKind.ALIAS):
+        return answer.warns_when_called and reference.call is not None
+    if answer.warns_when_called and reference.call is None:
+        return not answer.is_class and reference.kind != ReferenceKind.DYNAMIC
+    return True

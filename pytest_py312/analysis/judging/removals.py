@@ -7,7 +7,7 @@ postponed, and about half of them name none.
 import re
 from dataclasses import dataclass
 
-from pytest_py312.analysis.judging import replacements
+from pytest_py312.analysis.judging.replacement_table import MODULE_REPLACEMENTS, NAME_REPLACEMENTS, StdlibReplacement
 from pytest_py312.core.model.findings import Interpreter
 
 
@@ -86,9 +86,9 @@ def find_removal(message: str) -> Removal | None:
     )
 
 
-def _replacement_in(message: str) -> replacements.StdlibReplacement | None:
+def _replacement_in(message: str) -> StdlibReplacement | None:
     modules = _MODULE.findall(message)
     names = _DOTTED_NAME.findall(message)
-    candidates = [replacements.MODULE_REPLACEMENTS.get(name) for name in (*modules, *names)]
-    candidates += [replacements.NAME_REPLACEMENTS.get(name) for name in names]
+    candidates = [MODULE_REPLACEMENTS.get(name) for name in (*modules, *names)]
+    candidates += [NAME_REPLACEMENTS.get(name) for name in names]
     return next((candidate for candidate in candidates if candidate is not None), None)

@@ -2,19 +2,19 @@
 
 from collections.abc import Iterator
 
-from pytest_py312.analysis.judging import replacements
 from pytest_py312.analysis.judging.evidence import (
     NO_ANSWER,
     Evidence,
     confidence_of,
     dotted_name,
     in_release,
+    location_of,
     missing_on_baseline,
-    reference_location,
     too_new_finding,
     version_label,
 )
 from pytest_py312.analysis.judging.reachability import Reachability
+from pytest_py312.analysis.judging.replacement_table import PARAMETER_REPLACEMENTS
 from pytest_py312.analysis.judging.warning_filters import WARNING_ERRORS
 from pytest_py312.analysis.scanner.facts.facts import Reference
 from pytest_py312.analysis.scanner.facts.stdlib_queries import Signature, StdlibAnswer, StdlibQuery
@@ -56,7 +56,7 @@ def call_findings(
     if missing and not _missing_arguments(reference, target_answer.signature):
         name = dotted_name(reference.module, reference.path)
         subject = f"the default of {' and '.join(missing)} of {name}"
-        call_location = reference_location(path, reference)
+        call_location = location_of(path, reference)
         yield missing_on_baseline(call_location, subject, evidence.baseline, confidence_of(reference.sure), f"{name}()")
 
 
@@ -100,13 +100,13 @@ def _refused_arguments(
     for keyword in (*_unknown_keywords(reference, target), *_dropped_keywords(reference, baseline, target)):
         if keyword not in already_refused:
             version = _first_release_refusing(reference, keyword, evidence)
-            replacement = replacements.PARAMETER_REPLACEMENTS.get(keyword)
+            replacement = PARAMETER_REPLACEMENTS.get(keyword)
             yield Finding(
                 code="PY204",
                 message=f"parameter '{keyword}' of {name} was removed{in_release(version)}",
                 remedy=replacement.remedy if replacement else f"remove {keyword}: see the documentation of {name}",
                 confidence=confidence_of(reference.sure),
-                location=reference_location(path, reference),
+                location=location_of(path, reference),
                 names=(f"{name}({keyword})",),
             )
     if _has_too_many_positional(reference, target) and not _has_too_many_positional(reference, baseline):
@@ -117,7 +117,7 @@ def _refused_arguments(
             + (f" since {version}" if version else ""),
             remedy=_positional_remedy(baseline, target, name),
             confidence=confidence_of(reference.sure),
-            location=reference_location(path, reference),
+            location=location_of(path, reference),
             names=(f"{name}()",),
         )
 
@@ -161,7 +161,7 @@ def _deprecated_parameters(path: str, reference: Reference, signature: Signature
                 remedy=warnings_by_parameter[parameter] or f"remove {parameter}",
                 severity=Severity.WARNING,
                 confidence=confidence_of(reference.sure),
-                location=reference_location(path, reference),
+                location=location_of(path, reference),
                 names=(f"{name}({parameter})",),
                 detail=warnings_by_parameter[parameter],
             )

@@ -6,8 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 from pytest_py312.analysis.judging.evidence import NO_ANSWER
-from pytest_py312.analysis.judging.packaging import IMPORT_ERRORS
-from pytest_py312.analysis.judging.reachability import CATCH_ALL
 from pytest_py312.analysis.judging.rule_table import RULES
 from pytest_py312.analysis.libraries.summaries.import_context import (
     TOP_LEVEL,
@@ -24,13 +22,14 @@ from pytest_py312.analysis.libraries.summaries.summary import (
     Position,
 )
 from pytest_py312.analysis.scanner.facts.facts import (
+    IMPORT_ERRORS,
     FileFacts,
     ModuleImport,
     Reference,
     ReferenceKind,
     RuleMatch,
     UntypedMethodUse,
-    enclosing_guards,
+    is_caught,
 )
 from pytest_py312.analysis.scanner.facts.stdlib_names import DISTINCTIVE_METHODS, is_stdlib_module
 from pytest_py312.analysis.scanner.facts.stdlib_queries import InterpreterAnswers, StdlibAnswer, StdlibQuery
@@ -133,7 +132,9 @@ def _setuptools_imports(facts: FileFacts, content: bytes, version: tuple[int, in
             if top in SETUPTOOLS_DEPENDENT_MODULES and not module_import.level
             else None
         )
-        if likelihood is not None and module_import.scope != "type checking" and not _is_caught(module_import, facts):
+        if likelihood is None or module_import.scope == "type checking":
+            continue
+        if not is_caught(facts.guards, module_import.guard, IMPORT_ERRORS):
             likelihoods[module_import.module, module_import.line] = likelihood
     contexts = import_contexts(content) if likelihoods else {}
     for (module, line), likelihood in likelihoods.items():
@@ -141,12 +142,6 @@ def _setuptools_imports(facts: FileFacts, content: bytes, version: tuple[int, in
         if any(module.partition(".")[0] in test for test in context.tests):
             continue  # "pkg_resources" in sys.modules
         yield module, line, min(likelihood, Likelihood.CONDITIONAL) if context.conditional else likelihood
-
-
-def _is_caught(module_import: ModuleImport, facts: FileFacts) -> bool:
-    """Return whether the code handles a missing module."""
-    caught = (name for guard in enclosing_guards(facts.guards, module_import.guard) for name in guard.caught)
-    return not (CATCH_ALL | IMPORT_ERRORS).isdisjoint(caught)
 
 
 # ---- what the interpreter may have something against

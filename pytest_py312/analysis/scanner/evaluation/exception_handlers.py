@@ -32,11 +32,9 @@ from pytest_py312.analysis.scanner.evaluation.values import (
     Value,
     alternatives,
 )
-from pytest_py312.analysis.scanner.facts.facts import Condition, ReferenceKind, enclosing_guards
+from pytest_py312.analysis.scanner.facts.facts import CATCH_ALL, IMPORT_ERRORS, Condition, ReferenceKind, is_caught
 
-IMPORT_ERRORS = frozenset({"ImportError", "ModuleNotFoundError"})
 NAME_ERRORS = frozenset({"AttributeError", "NameError"})
-CATCH_ALL = frozenset({"Exception", "BaseException", ""})
 RAISES_ASSERTIONS = frozenset({"raises", "assertRaises", "assertRaisesRegex"})
 """Assertions that expect the exceptions named in their arguments."""
 _BUILTIN_EXCEPTIONS = frozenset(name for name, kind in vars(builtins).items() if hasattr(kind, "__traceback__"))
@@ -344,5 +342,4 @@ def _import_may_have_failed(scan: ScanState, binding_guard: int) -> bool:
         if guard == binding_guard:
             return False
         guard = scan.guards[guard].parent
-    caught = (name for outer in enclosing_guards(scan.guards, binding_guard) for name in outer.caught)
-    return not (IMPORT_ERRORS | CATCH_ALL).isdisjoint(caught)
+    return is_caught(scan.guards, binding_guard, IMPORT_ERRORS)

@@ -59,6 +59,8 @@ class Call(NamedTuple):
     double_starred: bool = False
 
 
+IMPORT_ERRORS = frozenset({"ImportError", "ModuleNotFoundError"})
+CATCH_ALL = frozenset({"", "BaseException", "Exception"})
 SILENCED_WARNINGS = "Warning"
 """Entry of ``Guard.caught`` for code in which warnings are not shown."""
 
@@ -289,6 +291,12 @@ def enclosing_guards(guards: Sequence[Guard], number: int) -> Iterator[Guard]:
     while number > 0:
         yield guards[number]
         number = guards[number].parent
+
+
+def is_caught(guards: Sequence[Guard], number: int, exceptions: frozenset[str]) -> bool:
+    """Return whether one of ``exceptions`` is caught if it is raised inside of a guard."""
+    caught = (name for guard in enclosing_guards(guards, number) for name in guard.caught)
+    return not (exceptions | CATCH_ALL).isdisjoint(caught)
 
 
 def _queried_names(condition: Condition) -> Iterator[tuple[str, str]]:

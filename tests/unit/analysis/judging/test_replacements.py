@@ -5,10 +5,9 @@ from textwrap import dedent
 
 import pytest
 
+from pytest_py312.analysis.judging.replacement_table import MODULE_REPLACEMENTS, NAME_REPLACEMENTS
 from pytest_py312.analysis.judging.replacements import (
-    MODULE_REPLACEMENTS,
     MOVED_NAMES,
-    NAME_REPLACEMENTS,
     RENAMED_NAMES,
     UTC_REPLACEMENTS,
     apply_utc_choice,
