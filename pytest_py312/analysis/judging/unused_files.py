@@ -127,13 +127,9 @@ def _used_files(
     shared: Collection[str],
 ) -> set[str]:
     """Return the files of the service itself, and those vendored or among test data that they use."""
-    foreign: dict[str, list[tuple[_Parts, FileFacts]]] = {}
-    for facts in files:
-        if _is_foreign(facts.path, folder, shared):
-            parts = _module_parts(facts.path)
-            foreign.setdefault(parts[-1], []).append((parts, facts))
     used = {facts.path for facts in files if not _is_foreign(facts.path, folder, shared)}
     pending = deque(facts for facts in files if facts.path in used)
+    foreign = _by_module_name(facts for facts in files if facts.path not in used)
     any_dynamic = any(
         word in contents.get(facts.path, b"") for facts in files if not is_vendored(facts.path) for word in _BY_NAME
     )
@@ -160,7 +156,8 @@ def _used_files(
         for names in _imported(facts, evidence):
             use(named(names))
         if _is_shared(facts.path, shared) and any(word in content for word in _ANY_OF_PACKAGE):
-            use(other for other in outside if _lies_beside(facts, other))
+            package = f"{facts.path.rpartition('/')[0]}/"
+            use(other for other in outside if other.path.startswith(package))
         depth = 0 if is_vendored(facts.path) else _depth_of_use(content, any_dynamic=any_dynamic)
         if depth:
             mentioned = {name for name in folders if name.encode() in content}
@@ -172,8 +169,13 @@ def _used_files(
     return used
 
 
-def _lies_beside(facts: FileFacts, other: FileFacts) -> bool:
-    return other.path.startswith(f"{facts.path.rpartition('/')[0]}/")
+def _by_module_name(files: Iterable[FileFacts]) -> dict[str, list[tuple[_Parts, FileFacts]]]:
+    """Return the files by the last part of their module's name, each with all parts."""
+    by_name: dict[str, list[tuple[_Parts, FileFacts]]] = {}
+    for facts in files:
+        parts = _module_parts(facts.path)
+        by_name.setdefault(parts[-1], []).append((parts, facts))
+    return by_name
 
 
 def _named_tops(contents: Iterable[bytes]) -> set[str]:

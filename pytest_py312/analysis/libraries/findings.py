@@ -201,43 +201,44 @@ def library_findings(
         if problem.certainly_reached and problem.problem.module.name not in proven_imports
     ]
     entry_modules = sorted({module for problem in suspected for module in problem.modules_to_try})
-    failures = {
-        name: failure for name, failure in (try_on_target(entry_modules) if entry_modules else {}).items() if failure
-    }
+    tried = try_on_target(entry_modules) if entry_modules else {}
+    failures = {name: failure for name, failure in tried.items() if failure}
     baseline_failures = try_on_baseline(sorted(failures)) if failures else {}
     new_failures = {
         name for name, failure in failures.items() if last_line(failure) != last_line(baseline_failures.get(name, ""))
     }
     broken = [problem for problem in suspected if new_failures.issuperset(problem.modules_to_try)]
-    findings = []
-    for group in _by_library(broken):
-        fails_on_baseline = all(baseline_failures.get(problem.entry_module) for problem in group)
-        finding = _library_finding(group, "fails on import", Severity.ERROR, failures[group[0].entry_module])
-        works_on_baseline = any(problem.problem.works_on_baseline for problem in group)
-        advised = advice(group[0]) if works_on_baseline and not fails_on_baseline else NO_REMEDY
-        findings.append(
-            replace(
-                finding,
-                preexisting=fails_on_baseline or not works_on_baseline,
-                remedy=advised.text or finding.remedy,
-                changes=advised.changes,
-            )
-        )
+    errors = [_broken_finding(group, failures, baseline_failures, advice) for group in _by_library(broken)]
     broken_ids = set(map(id, broken))
     failing_libraries = {
-        name for finding in findings if finding.code == "PY240" and finding.blocks for name in finding.names
+        name for finding in errors if finding.code == "PY240" and finding.blocks for name in finding.names
     }
-    possible = [problem for problem in problems if problem.chain is not None and id(problem) not in broken_ids]
-    findings += [
-        _library_finding(group, "may fail when used", Severity.WARNING, "")
-        for group in _by_library(
-            problem for problem in possible if problem.problem.library.name not in failing_libraries
-        )
+    possible = [
+        problem
+        for problem in problems
+        if problem.chain is not None
+        and id(problem) not in broken_ids
+        and problem.problem.library.name not in failing_libraries
     ]
-    findings += [
-        _unreached_finding(group) for group in _by_library(problem for problem in problems if problem.chain is None)
+    return [
+        *errors,
+        *(_library_finding(group, "may fail when used", Severity.WARNING, "") for group in _by_library(possible)),
+        *map(_unreached_finding, _by_library(problem for problem in problems if problem.chain is None)),
     ]
-    return findings
+
+
+def _broken_finding(
+    group: Sequence[LocatedProblem],
+    failures: Mapping[str, str],
+    baseline_failures: Mapping[str, str],
+    advice: Advice,
+) -> Finding:
+    """Return the finding on a library whose import fails on the target."""
+    finding = _library_finding(group, "fails on import", Severity.ERROR, failures[group[0].entry_module])
+    fails_on_baseline = all(baseline_failures.get(problem.entry_module) for problem in group)
+    preexisting = fails_on_baseline or not any(problem.problem.works_on_baseline for problem in group)
+    advised = NO_REMEDY if preexisting else advice(group[0])
+    return replace(finding, preexisting=preexisting, remedy=advised.text or finding.remedy, changes=advised.changes)
 
 
 def _by_library(problems: Iterable[LocatedProblem]) -> list[list[LocatedProblem]]:
