@@ -1,17 +1,17 @@
-"""Derive findings from an installation: versions that pip would refuse, imports that fail, and what was compiled here.
+"""Derive findings from an installation: versions that pip would refuse, and imports that fail.
 
 Used for the installation of a cell and for the trial installation of a repair.
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from pytest_py312.core.model.findings import Finding, Location, Severity, SpecifierChange
-from pytest_py312.core.model.fleet import Cell, InstallRecipe, InstallStep
-from pytest_py312.core.text import join_names, last_line
+from pytest_py312.core.model.fleet import Cell
+from pytest_py312.core.text import last_line
 from pytest_py312.dependencies.installation.installed_distributions import (
+    entries_of_production,
     excluded_by_requires_python,
     requirement_of,
     with_requirement,
@@ -19,11 +19,8 @@ from pytest_py312.dependencies.installation.installed_distributions import (
 from pytest_py312.dependencies.installation.result import Installation
 from pytest_py312.dependencies.proofs.import_causes import cause_of, owner_of_module
 from pytest_py312.dependencies.resolution.known_replacements import SUCCESSORS
-from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
-from pytest_py312.dependencies.system.image_programs import images_of, missing_program_findings
+from pytest_py312.dependencies.system.image_programs import missing_program_findings
 from pytest_py312.dependencies.system.known_packages import missing_library
-from pytest_py312.dependencies.system.shared_libraries import linked_libraries
-from pytest_py312.repository.formats.functions.serverless import LAMBDA_CODE
 from pytest_py312.repository.recipes.commands.install_steps import BRING_SETUPTOOLS
 from pytest_py312.repository.services.requirements.requirement_set import LocatedEntry, RequirementSet
 from pytest_py312.runners.probe_records import read_bounded
@@ -32,25 +29,8 @@ NOT_NEEDED = "The service and its suite were checked without it. Who installs al
 
 _ENVIRONMENT_PATH = re.compile(r"[^\s'\"(]*/envs/[0-9a-f]{16,64}/(?:lib/python\d+\.\d+/site-packages/)?")
 """The path of an environment, which differs between the sets of one interpreter."""
-_WITHOUT_COMPILER = re.compile(
-    r"(?:^|/)(?:python:\S*(?:slim|alpine)|(?:aws-)?lambda[/-]python\b|distroless/python)|:python3[.\d]*-(?:\w+-)?(?:slim|alpine)"
-    r"|^(?:[\w-]+(?:\.[\w-]+)+(?::\d+)?/)?(?:docker/)?(?:library/)?"
-    r"(?:alpine|debian|ubuntu|amazonlinux|fedora|almalinux|rockylinux)(?=[:@]|$)",
-    re.ASCII,
-)
-"""Images that have no compiler: variants of those of Python (also ``uv:python3.12-bookworm-slim``), those of AWS Lambda
-(``public.ecr.aws/lambda/python:3.10``), and those of Linux distributions, from any registry."""
-_COMPILER = re.compile(
-    r"(?:gcc|g\+\+|clang|gfortran|rustc|cargo)(?:[-.\d].*|-c\+\+)?|build-essential|build-base|alpine-sdk|musl-dev"
-    r"|(?:lib)?python3?[\d.]*-(?:all-)?dev(?:el)?|@?\"?development[- ]tools\"?",
-    re.IGNORECASE | re.ASCII,
-)
-"""Packages that are a compiler, or that nobody installs without one."""
-_RECOMMENDS_COMPILER = frozenset({"cmake", "python3-pip"})
-"""Packages of Debian with which apt installs a compiler, unless it is called with ``--no-install-recommends``."""
-_MODULE_LIMIT = 64 * 1024**2
 _SOURCE_LIMIT = 4 * 1024**2
-"""Bytes of a compiled module that are read."""
+"""Bytes of a source file that are read."""
 _IMPORTED = re.compile(r"`import ([\w.]+)` fails: ")
 _LACKS_MODULE = re.compile(r"ModuleNotFoundError: No module named '(?P<top>\w+)")
 _NEEDS_SETUPTOOLS = re.compile(r"No module named '(?P<top>setuptools|pkg_resources|distutils)[.']")
@@ -117,7 +97,7 @@ def _setup_script_findings(
     )
     if not commands or other_origin or any(seed.startswith("setuptools==") for seed in build.preinstalled):
         return
-    of_production = _entries_of_production(cell, entries)
+    of_production = entries_of_production(cell, entries)
     if requirement_of("setuptools", of_production, installation.distributions) is None:
         is_script = commands[0].tool == "setup.py"
         if not is_script:
@@ -134,99 +114,6 @@ def _setup_script_findings(
             location=commands[0].location,
             names=("setuptools",),
         )
-
-
-def image_build_findings(
-    cell: Cell,
-    installation: Installation,
-    baseline: Installation,
-    entries: Sequence[LocatedEntry],
-    builds_without_compiler: Callable[[StoredDistribution], bool],
-) -> Iterator[Finding]:
-    """Yield what was compiled on this machine, and not on the baseline, but cannot work where the service runs.
-
-    An image without a compiler cannot build it, and the archive of a function has none of the libraries of the system
-    that it is linked with. In the Docker runner nothing has to be concluded: there the build runs in such an image.
-    """
-    recipe = cell.service.recipe
-    if recipe is None or installation.build is None or _runs_in_image(installation) or cell.is_baseline:
-        return
-    image, is_archive = _image_without_compiler(cell, recipe), any(step.target == LAMBDA_CODE for step in recipe.steps)
-    if not image and not is_archive:
-        return
-    of_production = _entries_of_production(cell, entries)
-    for distribution in compiled_here(installation, baseline):
-        required = requirement_of(distribution.name, of_production, installation.distributions)
-        libraries = () if image else _linked_libraries(distribution)
-        if required is None or not (image or libraries) or (image and builds_without_compiler(distribution)):
-            continue
-        lack = (
-            f"a compiler, which the image ({image}) does not have; it was built on this machine"
-            if image
-            else f"{join_names(libraries)} of this machine, where it was built, and a function does not have that"
-        )
-        remedy = f"require a version of {distribution.name} that has a wheel for {cell.interpreter}"
-        yield Finding(
-            code="PY104",
-            message=f"{distribution.name}=={distribution.version}: no wheel for {cell.interpreter}, and its source "
-            f"needs {lack}",
-            remedy=f"{remedy}, or install a compiler in {recipe.source}" if image else remedy,
-            location=required.location,
-            names=(distribution.name,),
-        )
-
-
-def compiled_here(installation: Installation, baseline: Installation) -> Iterator[StoredDistribution]:
-    """Yield the distributions that were compiled, and that the baseline has as wheels or does not need."""
-    if not baseline.distributions:
-        return
-    built_before = {distribution.name for distribution in baseline.distributions if distribution.from_source}
-    for distribution in installation.distributions:
-        is_new = distribution.from_source and distribution.name not in built_before
-        if is_new and any(_modules_of(distribution)):
-            yield distribution
-
-
-def is_built_in_image(cell: Cell, installation: Installation) -> bool:
-    """Return whether the cell is in an image, or the image is known in which the service is installed."""
-    recipe = cell.service.recipe
-    return _runs_in_image(installation) or (recipe is not None and bool(images_of(cell, recipe)))
-
-
-def _runs_in_image(installation: Installation) -> bool:
-    return installation.build is not None and installation.build.origin.startswith("image ")
-
-
-def _image_without_compiler(cell: Cell, recipe: InstallRecipe) -> str:
-    """Return the image of the service if it has no compiler and gets none; empty if that is not known."""
-    images = images_of(cell, recipe)
-    if not all(map(_WITHOUT_COMPILER.search, images)) or any(map(_installs_compiler, recipe.steps)):
-        return ""
-    return images[0] if images else ""
-
-
-def _installs_compiler(step: InstallStep) -> bool:
-    names = {re.split(r"[=<>~:/]", text, maxsplit=1)[0] for text in step.system_packages}
-    is_recommended = step.tool == "apt" and "--no-install-recommends" not in step.flags
-    return any(map(_COMPILER.fullmatch, names)) or (is_recommended and not _RECOMMENDS_COMPILER.isdisjoint(names))
-
-
-def _modules_of(distribution: StoredDistribution) -> Iterator[Path]:
-    return distribution.folder.glob("lib/**/*.so")
-
-
-def _linked_libraries(distribution: StoredDistribution) -> tuple[str, ...]:
-    contents = (read_bounded(module, _MODULE_LIMIT) or b"" for module in _modules_of(distribution))
-    own = {library.name for library in distribution.folder.glob("lib/**/*.so*")}
-    names = dict.fromkeys(name for content in contents for name in linked_libraries(content))
-    return tuple(name for name in names if name not in own)
-
-
-def _entries_of_production(cell: Cell, entries: Sequence[LocatedEntry]) -> list[LocatedEntry]:
-    """Return the requirements without those of files that only tests use."""
-    of_tests = {source.path for source in cell.service.test_requirements}
-    of_tests -= {source.path for source in cell.service.requirements}
-    return [entry for entry in entries if entry.location.path not in of_tests]
 
 
 def _import_findings(cell: Cell, installation: Installation, entries: Sequence[LocatedEntry]) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from packaging.requirements import Requirement
 
 from pytest_py312.core.model.findings import Finding
+from pytest_py312.core.model.fleet import Cell
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.dependencies.diagnosis.compatibility import python_satisfies
 from pytest_py312.dependencies.proofs.hash_checking import applies_on
@@ -133,3 +134,10 @@ def older_than(
         *preinstalled_lines,
         *(f"{distribution.name}<{distribution.version}" for distribution in excluded),
     )
+
+
+def entries_of_production(cell: Cell, entries: Sequence[LocatedEntry]) -> list[LocatedEntry]:
+    """Return the requirements without those of files that only tests use."""
+    of_tests = {source.path for source in cell.service.test_requirements}
+    of_tests -= {source.path for source in cell.service.requirements}
+    return [entry for entry in entries if entry.location.path not in of_tests]

@@ -10,12 +10,7 @@ from pytest_py312.core.model.fleet import Cell
 from pytest_py312.core.text import join_with_and
 from pytest_py312.dependencies.diagnosis.compatibility import TargetEnvironment, target_environment
 from pytest_py312.dependencies.diagnosis.expired_requirements import expired_requirement
-from pytest_py312.dependencies.diagnosis.repair_search import (
-    REPAIRABLE,
-    RequirementChange,
-    find_repair,
-    newer_than_pin,
-)
+from pytest_py312.dependencies.diagnosis.repair_search import REPAIRABLE, RequirementChange, find_repair, newer_than_pin
 from pytest_py312.dependencies.diagnosis.version_candidates import (
     ANY_VERSION,
     NoCandidate,
@@ -29,12 +24,12 @@ from pytest_py312.dependencies.diagnosis.version_candidates import (
 from pytest_py312.dependencies.installation.findings import (
     SETUPTOOLS_VERIFIED,
     finding_identity,
-    image_build_findings,
     installation_findings,
     missing_setuptools,
     setuptools_changes,
     setuptools_remedy,
 )
+from pytest_py312.dependencies.installation.image_builds import image_build_findings
 from pytest_py312.dependencies.installation.installer import Installer
 from pytest_py312.dependencies.installation.remedies import TrialResult, TrialSide
 from pytest_py312.dependencies.installation.result import Installation

@@ -9,18 +9,16 @@ from packaging.utils import canonicalize_name
 from pytest_py312.core.model.findings import Finding, Outcome, Severity, Status
 from pytest_py312.core.model.fleet import Cell
 from pytest_py312.dependencies.installation.findings import (
-    compiled_here,
     fails_only_here,
     finding_identity,
-    image_build_findings,
     imports_another_module,
     incomplete_environment_reason,
     installation_findings,
-    is_built_in_image,
     without_blocking,
     without_consequences,
     without_unneeded,
 )
+from pytest_py312.dependencies.installation.image_builds import compiled_here, image_build_findings, is_built_in_image
 from pytest_py312.dependencies.installation.result import Installation
 from pytest_py312.gate.checks.check import CheckResult, Facts, unless_incomplete
 from pytest_py312.gate.checks.dependency_findings import once_per_cause, problem_key, without_unneeded_by_tests

@@ -8,11 +8,8 @@ import pytest
 
 from pytest_py312.core.model.findings import Location
 from pytest_py312.core.model.fleet import Cell, Declaration, InstallRecipe, InstallStep, LocalProject, RequirementSource
-from pytest_py312.dependencies.installation.findings import (
-    image_build_findings,
-    installation_findings,
-    without_consequences,
-)
+from pytest_py312.dependencies.installation.findings import installation_findings, without_consequences
+from pytest_py312.dependencies.installation.image_builds import image_build_findings
 from pytest_py312.dependencies.installation.installed_distributions import excluding_requirements, requirement_of
 from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
 from pytest_py312.repository.formats.requirements_file import read_requirements
