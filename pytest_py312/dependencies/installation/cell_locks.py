@@ -15,10 +15,12 @@ from pytest_py312.dependencies.installation.installed_distributions import tool_
 from pytest_py312.dependencies.installation.lockfile_diagnosis import LockFileDiagnosis
 from pytest_py312.dependencies.installation.result import Installation
 from pytest_py312.dependencies.installation.source_trees import SourceTrees
+from pytest_py312.dependencies.proofs.import_check import ImportChecker
 from pytest_py312.dependencies.requests.request_builder import RequestBuilder
 from pytest_py312.dependencies.resolution.lock import DependencyLock, Undetermined, Unresolvable
 from pytest_py312.dependencies.resolution.resolvers import Resolver
 from pytest_py312.dependencies.store.distribution_store import DistributionStore
+from pytest_py312.dependencies.store.environments import EnvironmentStore
 from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
 from pytest_py312.dependencies.system.system_packages import CellBuilds, installation_hint
 from pytest_py312.repository.services.requirements.sources import installed_sets
@@ -41,6 +43,22 @@ class BlockedSet:
     findings: tuple[Finding, ...]
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InstallationParts:
+    """What the stages of an installation work with."""
+
+    plan: Plan
+    request_builder: RequestBuilder
+    builds: CellBuilds
+    trees: SourceTrees
+    locker: Locker
+    diagnosis: LockFileDiagnosis
+    store: DistributionStore
+    environments: EnvironmentStore
+    import_checker: ImportChecker
+    single_flight: SingleFlight
+
+
 _LOCK: Work[DependencyLock | Installation] = Work("lock")
 _RESOLVED: Work[DependencyLock | BlockedSet | Installation] = Work("resolved")
 
@@ -48,28 +66,9 @@ _RESOLVED: Work[DependencyLock | BlockedSet | Installation] = Work("resolved")
 class CellLocks:
     """The locks of cells, and which services something could not be determined about. Thread-safe."""
 
-    def __init__(
-        self,
-        *,
-        plan: Plan,
-        request_builder: RequestBuilder,
-        resolver: Resolver,
-        locker: Locker,
-        diagnosis: LockFileDiagnosis,
-        builds: CellBuilds,
-        trees: SourceTrees,
-        store: DistributionStore,
-        single_flight: SingleFlight,
-    ) -> None:
-        self._plan = plan
-        self._request_builder = request_builder
+    def __init__(self, parts: InstallationParts, resolver: Resolver) -> None:
+        self._parts = parts
         self._resolver = resolver
-        self._locker = locker
-        self._lock_file_diagnosis = diagnosis
-        self._builds = builds
-        self._trees = trees
-        self._store = store
-        self._single_flight = single_flight
         self._undetermined: set[str] = set()
 
     def mark_undetermined(self, cell: Cell) -> None:
@@ -78,12 +77,12 @@ class CellLocks:
 
     def is_determined(self, service: Service) -> bool:
         """Return whether findings on ``service`` rest on its content only, and not on what this run could not do."""
-        return service.path not in self._undetermined and not self._locker.lacks_pages()
+        return service.path not in self._undetermined and not self._parts.locker.lacks_pages()
 
     def cached(self, cell: Cell) -> DependencyLock | None:
         """Return the lock of the cell if it is cached, without asking a resolver; otherwise ``None``."""
-        build = self._builds.find(cell)
-        built_trees = self._trees.cached(cell, build)
+        build = self._parts.builds.find(cell)
+        built_trees = self._parts.trees.cached(cell, build)
         if built_trees is None:
             return None
         constraints: tuple[str, ...] = ()
@@ -91,23 +90,25 @@ class CellLocks:
             baseline_lock = self.cached(cell.baseline_cell)
             constraints = tool_constraints(baseline_lock) if baseline_lock else ()
         for constraint_set in dict.fromkeys((constraints, ())):
-            lock = self._resolver.cached_lock(self._request_builder.request(cell, built_trees, constraint_set), build)
+            lock = self._resolver.cached_lock(
+                self._parts.request_builder.request(cell, built_trees, constraint_set), build
+            )
             if lock is not None:
-                adjusted_lock = self._locker.keep_preinstalled_from_cache(
+                adjusted_lock = self._parts.locker.keep_preinstalled_from_cache(
                     lock,
                     build,
-                    partial(self._request_builder.request, cell, built_trees, extra_constraints=constraint_set),
+                    partial(self._parts.request_builder.request, cell, built_trees, extra_constraints=constraint_set),
                 )
-                return self._request_builder.as_installed(cell, adjusted_lock) if adjusted_lock else None
+                return self._parts.request_builder.as_installed(cell, adjusted_lock) if adjusted_lock else None
         return None
 
     def _cached_failure_digest(self, cell: Cell) -> str:
         """Return the digest of why the set of a cell is known to have no lock; empty if that is not known."""
-        build = self._builds.find(cell)
-        trees = self._trees.cached(cell, build)
+        build = self._parts.builds.find(cell)
+        trees = self._parts.trees.cached(cell, build)
         if trees is None:
             return ""
-        digest = self._locker.cached_failure_digest(self._request_builder.request(cell, trees, ()), build)
+        digest = self._parts.locker.cached_failure_digest(self._parts.request_builder.request(cell, trees, ()), build)
         return f"{WITHOUT_LOCK}{digest}" if digest else ""
 
     def cached_digests(self, cell: Cell) -> list[str] | None:
@@ -115,7 +116,7 @@ class CellLocks:
 
         The digest of a set that has no lock begins with :data:`WITHOUT_LOCK`.
         """
-        digests = [self._builds.find(cell).digest]
+        digests = [self._parts.builds.find(cell).digest]
         for set_cell in (replace(cell, service=service) for service in installed_sets(cell.service)):
             lock = self.cached(set_cell)
             digest = lock.digest if lock is not None else self._cached_failure_digest(set_cell)
@@ -126,7 +127,7 @@ class CellLocks:
 
     def lock_or_failure(self, cell: Cell) -> DependencyLock | Installation:
         """Return the lock of a cell or, if there is none, the installation that explains why."""
-        return self._single_flight.run(
+        return self._parts.single_flight.run(
             _LOCK.of(cell.identifier, self.build_digest(cell)), lambda: self._resolve_or_explain(cell)
         )
 
@@ -134,14 +135,14 @@ class CellLocks:
         """Return how many sources have to be built for a cell whose set is resolved; for one without a lock a guess."""
         resolved = self.resolved(cell)
         if isinstance(resolved, DependencyLock):
-            build = self._builds.find(cell)
-            return sum(pin.from_source and self._store.get(pin, build) is None for pin in resolved.pins)
+            build = self._parts.builds.find(cell)
+            return sum(pin.from_source and self._parts.store.get(pin, build) is None for pin in resolved.pins)
         return WORK_OF_BLOCKED_SET if isinstance(resolved, BlockedSet) else 0
 
     def build_digest(self, cell: Cell) -> str:
         """Return the digest of the build that a cell runs on; empty if there is none."""
         try:
-            return self._builds.find(cell).digest
+            return self._parts.builds.find(cell).digest
         except CellUnavailable:  # reported by what needs it
             return ""
 
@@ -151,7 +152,7 @@ class CellLocks:
             return blocked
         try:
             findings = self._with_sources_built(cell, blocked.build, blocked.trees, blocked.findings)
-            stale = self._lock_file_diagnosis.stale_lock_findings(cell)
+            stale = self._parts.diagnosis.stale_lock_findings(cell)
         except (CellUnavailable, Undetermined) as reason:
             return self.unchecked(cell, reason)
         return Installation(build=blocked.build, findings=(*blocked.build_findings, *stale, *findings))
@@ -165,10 +166,10 @@ class CellLocks:
 
         def try_to_resolve() -> DependencyLock | BlockedSet | Installation:
             try:
-                build = self._builds.find(cell)
-                trees, build_findings = self._trees.build(cell, build)
+                build = self._parts.builds.find(cell)
+                trees, build_findings = self._parts.trees.build(cell, build)
                 try:
-                    return self._request_builder.as_installed(cell, self._resolve(cell, build, trees))
+                    return self._parts.request_builder.as_installed(cell, self._resolve(cell, build, trees))
                 except Unresolvable as blocked:
                     return BlockedSet(
                         build=build,
@@ -179,7 +180,7 @@ class CellLocks:
             except (CellUnavailable, Undetermined) as reason:
                 return self.unchecked(cell, reason)
 
-        return self._single_flight.run(_RESOLVED.of(cell.identifier, self.build_digest(cell)), resolve)
+        return self._parts.single_flight.run(_RESOLVED.of(cell.identifier, self.build_digest(cell)), resolve)
 
     def _resolve(self, cell: Cell, build: InterpreterBuild, trees: Sequence[StoredDistribution]) -> DependencyLock:
         """Resolve the set of a cell, with the test tools of the baseline if they work on its interpreter as well.
@@ -191,13 +192,17 @@ class CellLocks:
             baseline_lock = self.resolved(cell.baseline_cell)
             constraints = tool_constraints(baseline_lock) if isinstance(baseline_lock, DependencyLock) else ()
         if constraints:
-            lock = self._locker.try_lock(self._request_builder.request(cell, trees, constraints), build)
+            lock = self._parts.locker.try_lock(self._parts.request_builder.request(cell, trees, constraints), build)
             if lock is not None:  # otherwise other versions are used, and reported as a difference
-                return self._locker.keep_preinstalled(
-                    lock, build, partial(self._request_builder.request, cell, trees, extra_constraints=constraints)
+                return self._parts.locker.keep_preinstalled(
+                    lock,
+                    build,
+                    partial(self._parts.request_builder.request, cell, trees, extra_constraints=constraints),
                 )
-        lock = self._lock_file_diagnosis.resolve(cell, build, trees)
-        return self._locker.keep_preinstalled(lock, build, partial(self._request_builder.request, cell, trees))
+        lock = self._parts.diagnosis.resolve(cell, build, trees)
+        return self._parts.locker.keep_preinstalled(
+            lock, build, partial(self._parts.request_builder.request, cell, trees)
+        )
 
     def unchecked(self, cell: Cell, reason: Exception, lock: DependencyLock | None = None) -> Installation:
         """Return the installation of a cell that could not be checked, with the reason."""
@@ -211,7 +216,7 @@ class CellLocks:
     def _unchecked_reason(self, cell: Cell, reason: Exception) -> str:
         """Return why a cell could not be checked and, for a missing program or library, where its image installs it."""
         missing = reason.missing if isinstance(reason, Undetermined) else None
-        return f"{reason}{installation_hint(missing, cell.service, Tree(self._plan.root)) if missing else ''}"
+        return f"{reason}{installation_hint(missing, cell.service, Tree(self._parts.plan.root)) if missing else ''}"
 
     def _with_sources_built(
         self, cell: Cell, build: InterpreterBuild, trees: Sequence[StoredDistribution], findings: Sequence[Finding]
@@ -221,15 +226,15 @@ class CellLocks:
 
         if self.is_passed_through(cell):
             return findings
-        request = self._request_builder.request(cell, trees, ())
-        built = source_builds.build_untried_sources(findings, request, build, self._store)
+        request = self._parts.request_builder.request(cell, trees, ())
+        built = source_builds.build_untried_sources(findings, request, build, self._parts.store)
         # of several commands, the one that blocks leaves the sources of the others unbuilt
         if not request.others:
             return built
-        alone, _ = source_builds.findings_on_pins_alone(request, build, self._locker, self._store)
+        alone, _ = source_builds.findings_on_pins_alone(request, build, self._parts.locker, self._parts.store)
         blamed = {name for finding in built for name in finding.names}
         return (*built, *(finding for finding in alone if blamed.isdisjoint(finding.names)))
 
     def is_passed_through(self, cell: Cell) -> bool:
         """Whether an interpreter is neither the service's own nor the target: whether it is blocked there is enough."""
-        return cell.interpreter not in (cell.service.baseline, self._plan.target)
+        return cell.interpreter not in (cell.service.baseline, self._parts.plan.target)

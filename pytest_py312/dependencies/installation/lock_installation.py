@@ -3,23 +3,19 @@
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 
-from pytest_py312.core.concurrency import SingleFlight, Work
+from pytest_py312.core.concurrency import Work
 from pytest_py312.core.model.findings import Finding
 from pytest_py312.core.model.fleet import Cell, Program, Service
 from pytest_py312.core.model.measurements import InterpreterBuild
-from pytest_py312.core.model.plan import Plan
 from pytest_py312.core.text import last_line
-from pytest_py312.dependencies.diagnosis.locker import Locker
-from pytest_py312.dependencies.installation.cell_locks import CellLocks
+from pytest_py312.dependencies.installation.cell_locks import CellLocks, InstallationParts
 from pytest_py312.dependencies.installation.installed_distributions import (
     MAX_OLDER_ATTEMPTS,
     excluded_by_requires_python,
     older_than,
     with_requirement,
 )
-from pytest_py312.dependencies.installation.lockfile_diagnosis import LockFileDiagnosis
 from pytest_py312.dependencies.installation.result import Installation
-from pytest_py312.dependencies.installation.source_trees import SourceTrees
 from pytest_py312.dependencies.proofs.console_scripts import (
     importable_modules,
     installed_modules,
@@ -28,9 +24,7 @@ from pytest_py312.dependencies.proofs.console_scripts import (
 )
 from pytest_py312.dependencies.proofs.hash_checking import unhashed_findings
 from pytest_py312.dependencies.proofs.import_causes import possible_causes
-from pytest_py312.dependencies.proofs.import_check import ImportChecker
 from pytest_py312.dependencies.proofs.verification import ExpectedDistribution, incomplete_reason
-from pytest_py312.dependencies.requests.request_builder import RequestBuilder
 from pytest_py312.dependencies.resolution.lock import (
     DependencyLock,
     Pin,
@@ -39,10 +33,9 @@ from pytest_py312.dependencies.resolution.lock import (
     Unresolvable,
     preinstalled,
 )
-from pytest_py312.dependencies.store.distribution_store import DistributionStore
-from pytest_py312.dependencies.store.environments import Environment, EnvironmentStore
+from pytest_py312.dependencies.store.environments import Environment
 from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
-from pytest_py312.dependencies.system.system_packages import CellBuilds, lacks_packages
+from pytest_py312.dependencies.system.system_packages import lacks_packages
 from pytest_py312.runners.runner import CellUnavailable
 
 _ENVIRONMENT: Work[Environment] = Work("environment")
@@ -54,32 +47,13 @@ class LockInstaller:
 
     def __init__(
         self,
-        *,
-        plan: Plan,
-        request_builder: RequestBuilder,
-        builds: CellBuilds,
-        trees: SourceTrees,
+        parts: InstallationParts,
         locks: CellLocks,
-        locker: Locker,
-        diagnosis: LockFileDiagnosis,
-        store: DistributionStore,
-        environments: EnvironmentStore,
-        import_checker: ImportChecker,
-        single_flight: SingleFlight,
         imported_names: Callable[[Cell], Collection[str]],
         started_programs: Callable[[Cell], Collection[Program]],
     ) -> None:
-        self._plan = plan
-        self._request_builder = request_builder
-        self._builds = builds
-        self._trees = trees
+        self._parts = parts
         self._locks = locks
-        self._locker = locker
-        self._lock_file_diagnosis = diagnosis
-        self._store = store
-        self._environments = environments
-        self._import_checker = import_checker
-        self._single_flight = single_flight
         self._imported_names = imported_names
         self._started_programs = started_programs
 
@@ -98,19 +72,19 @@ class LockInstaller:
         :param without: projects and folders that are left out: the folders are not built.
         """
         is_trial = build_limit is not None
-        limit = self._plan.build_limit if build_limit is None else build_limit
+        limit = self._parts.plan.build_limit if build_limit is None else build_limit
         try:
-            build = self._builds.find(cell)
+            build = self._parts.builds.find(cell)
             try:
                 return self._install_with_older_versions(
                     cell, build, lock, make_request, limit, without, check_hashes=not is_trial
                 )
             except Unresolvable as blocked:
-                findings = self._lock_file_diagnosis.attribute_to_lock_files(
-                    cell, build, lambda: self._trees.build(cell, build, without)[0], blocked.findings
+                findings = self._parts.diagnosis.attribute_to_lock_files(
+                    cell, build, lambda: self._parts.trees.build(cell, build, without)[0], blocked.findings
                 )
                 if not is_trial:  # pip does not come to a build of them
-                    findings = (*self._locker.excluded_requirements(make_request(cell, (), ()), build), *findings)
+                    findings = (*self._parts.locker.excluded_requirements(make_request(cell, (), ()), build), *findings)
                 return Installation(build=build, lock=lock, findings=findings)
         except (CellUnavailable, Undetermined) as reason:
             return self._locks.unchecked(cell, reason, lock)
@@ -141,11 +115,11 @@ class LockInstaller:
             too_new |= {distribution.name: distribution for distribution in excluded}  # also those of earlier attempts
             constraints = older_than(lock, too_new.values(), build)
             try:
-                trees, _build_findings = self._trees.build(cell, build, without)
-                older_lock = self._locker.try_lock(make_request(cell, trees, constraints), build)
+                trees, _build_findings = self._parts.trees.build(cell, build, without)
+                older_lock = self._parts.locker.try_lock(make_request(cell, trees, constraints), build)
                 if older_lock is None:
                     break
-                lock = self._request_builder.as_installed(cell, older_lock)
+                lock = self._parts.request_builder.as_installed(cell, older_lock)
                 installation = install(lock)
             except (Unresolvable, Undetermined) as reason:
                 if isinstance(reason, Undetermined):
@@ -157,8 +131,8 @@ class LockInstaller:
         self, cell: Cell, findings: Sequence[Finding], pins: Sequence[Pin], build: InterpreterBuild
     ) -> list[Finding]:
         """Return findings on builds with the requirement that brings their project in, where no file names it."""
-        installed = [distribution for pin in pins if (distribution := self._store.get(pin, build))]
-        entries = self._request_builder.requirements.of(cell.service).entries
+        installed = [distribution for pin in pins if (distribution := self._parts.store.get(pin, build))]
+        entries = self._parts.request_builder.requirements.of(cell.service).entries
         return [
             with_requirement(finding, entries, installed)
             if finding.location is None and len(finding.names) == 1
@@ -178,10 +152,10 @@ class LockInstaller:
         check_hashes: bool,
     ) -> Installation:
         """Install exactly ``lock``. In a trial hashes are not checked: what it changes has none yet."""
-        trees, findings = self._trees.build(cell, build, without)
+        trees, findings = self._parts.trees.build(cell, build, without)
         pins = _installed_pins(lock, build, {tree.name for tree in trees})
         distributions = [*self._stored(cell, build, lock, pins, make_request(cell, trees, ()), build_limit), *trees]
-        installs = self._request_builder.requirements.hashed_installs(cell.service) if check_hashes else ()
+        installs = self._parts.request_builder.requirements.hashed_installs(cell.service) if check_hashes else ()
         unhashed = tuple(unhashed_findings(installs, distributions, lock.versions, build))
         if unhashed:
             raise Unresolvable(unhashed)
@@ -202,7 +176,7 @@ class LockInstaller:
             build=build,
             lock=lock,
             environment=environment,
-            findings=(*findings, *self._lock_file_diagnosis.stale_lock_findings(cell)),
+            findings=(*findings, *self._parts.diagnosis.stale_lock_findings(cell)),
             incomplete=findings[0].message
             if findings
             else self._incomplete_reason(cell, build, environment, pins, trees, distributions),
@@ -211,16 +185,16 @@ class LockInstaller:
             source_imports=imported - declared,
             import_causes=frozenset(causes),
             unneeded_imports=unneeded,
-            unused=self._request_builder.requirements.unused(cell.service) if unneeded else {},
+            unused=self._parts.request_builder.requirements.unused(cell.service) if unneeded else {},
             distributions=tuple(distributions),
         )
 
     def _imports(
         self, cell: Cell, build: InterpreterBuild, environment: Environment, modules: tuple[str, ...]
     ) -> Mapping[str, str]:
-        return self._single_flight.run(
+        return self._parts.single_flight.run(
             _IMPORTS.of(environment.key, modules, cell.service.runs_without_pth is not None),
-            lambda: self._import_checker.check(cell, build, environment, modules),
+            lambda: self._parts.import_checker.check(cell, build, environment, modules),
         )
 
     def _stored(
@@ -235,10 +209,10 @@ class LockInstaller:
         """Put what the store lacks of ``pins`` into it, and return the distributions."""
         is_enough = self._locks.is_passed_through(cell)
         try:
-            self._store.fill([*pins, *lock.replaced], build, request, build_limit, stop_at_failure=is_enough)
+            self._parts.store.fill([*pins, *lock.replaced], build, request, build_limit, stop_at_failure=is_enough)
         except Unresolvable as blocked:
             raise Unresolvable(self._with_requirements(cell, blocked.findings, pins, build)) from None
-        return [distribution for pin in pins if (distribution := self._store.get(pin, build))]
+        return [distribution for pin in pins if (distribution := self._parts.store.get(pin, build))]
 
     def _environment(
         self,
@@ -253,9 +227,9 @@ class LockInstaller:
             *(pin.index + pin.line + (" (source)" if pin.from_source else "") for pin in pins),
             *(str(tree.folder) for tree in trees),
         ]
-        key = self._environments.key_for(lines, build)
-        return self._single_flight.run(
-            _ENVIRONMENT.of(key), lambda: self._environments.create(key, distributions, build)
+        key = self._parts.environments.key_for(lines, build)
+        return self._parts.single_flight.run(
+            _ENVIRONMENT.of(key), lambda: self._parts.environments.create(key, distributions, build)
         )
 
     def _incomplete_reason(
@@ -268,17 +242,19 @@ class LockInstaller:
         distributions: Sequence[StoredDistribution],
     ) -> str:
         """Return how the environment differs from what is required; empty if it does not."""
-        alone = {tree.name for tree in trees if self._request_builder.requirements.is_tree_alone(cell.service, tree)}
+        alone = {
+            tree.name for tree in trees if self._parts.request_builder.requirements.is_tree_alone(cell.service, tree)
+        }
         return incomplete_reason(
             environment.folder,
             distributions,
             trees,
             [ExpectedDistribution(name=pin.name, version=pin.version) for pin in pins],
-            [entry.text for entry in self._request_builder.requirements.of(cell.service).entries],
+            [entry.text for entry in self._parts.request_builder.requirements.of(cell.service).entries],
             build,
-            self._request_builder.requirements.installed_alone(cell.service) | alone,
-            self._request_builder.requirements.left_out(cell.service),
-            self._request_builder.replaced(cell, trees),
+            self._parts.request_builder.requirements.installed_alone(cell.service) | alone,
+            self._parts.request_builder.requirements.left_out(cell.service),
+            self._parts.request_builder.replaced(cell, trees),
         )
 
     def _modules_of_source(self, cell: Cell, distributions: Sequence[StoredDistribution]) -> frozenset[str]:
@@ -293,7 +269,7 @@ class LockInstaller:
         trees: Sequence[StoredDistribution],
         distributions: Sequence[StoredDistribution],
     ) -> frozenset[str]:
-        builder = self._request_builder
+        builder = self._parts.request_builder
         by_files = [*builder.requirements.directly_required(cell.service), *(tree.name for tree in trees)]
         names = dict.fromkeys((*by_files, *sorted(builder.required_by_trees(cell, trees))))
         started = self._started_modules(cell.service, distributions, names)
@@ -312,11 +288,11 @@ class LockInstaller:
         imported: Collection[str],
         distributions: Sequence[StoredDistribution],
     ) -> frozenset[str]:
-        names = self._request_builder.requirements.directly_required(cell.service)
+        names = self._parts.request_builder.requirements.directly_required(cell.service)
         started = {*imported, *self._started_modules(cell.service, distributions, names)}
         packages = {module.partition(".")[0] for module in started}
         failing = [name for name, detail in imports.items() if detail and name.partition(".")[0] not in packages]
-        return self._request_builder.requirements.unnamed_modules(cell.service, failing)
+        return self._parts.request_builder.requirements.unnamed_modules(cell.service, failing)
 
 
 def _installed_pins(lock: DependencyLock, build: InterpreterBuild, tree_names: Collection[str]) -> list[Pin]:

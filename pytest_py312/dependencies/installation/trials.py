@@ -13,13 +13,9 @@ from packaging.utils import canonicalize_name
 
 from pytest_py312.core.model.fleet import Cell
 from pytest_py312.core.model.measurements import InterpreterBuild
-from pytest_py312.dependencies.diagnosis.locker import Locker
-from pytest_py312.dependencies.installation.cell_locks import CellLocks
+from pytest_py312.dependencies.installation.cell_locks import CellLocks, InstallationParts
 from pytest_py312.dependencies.installation.lock_installation import LockInstaller
 from pytest_py312.dependencies.installation.result import Installation
-from pytest_py312.dependencies.installation.source_trees import SourceTrees
-from pytest_py312.dependencies.proofs.import_check import ImportChecker
-from pytest_py312.dependencies.requests.request_builder import RequestBuilder
 from pytest_py312.dependencies.resolution.lock import (
     PROJECT_NAME,
     DependencyLock,
@@ -30,9 +26,7 @@ from pytest_py312.dependencies.resolution.lock import (
     preinstalled,
 )
 from pytest_py312.dependencies.resolution.lockfile_pins import pinned_constraints
-from pytest_py312.dependencies.store.distribution_store import DistributionStore
 from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
-from pytest_py312.dependencies.system.system_packages import CellBuilds
 from pytest_py312.runners.runner import CellUnavailable, Runner
 
 if TYPE_CHECKING:
@@ -49,47 +43,31 @@ class Trials:
     """Trials of changed requirements. Thread-safe."""
 
     def __init__(
-        self,
-        *,
-        cache: Path,
-        runner: Runner,
-        request_builder: RequestBuilder,
-        builds: CellBuilds,
-        trees: SourceTrees,
-        locks: CellLocks,
-        locker: Locker,
-        store: DistributionStore,
-        lock_installer: LockInstaller,
-        import_checker: ImportChecker,
+        self, parts: InstallationParts, locks: CellLocks, lock_installer: LockInstaller, *, cache: Path, runner: Runner
     ) -> None:
+        self._parts = parts
+        self._locks = locks
+        self._lock_installer = lock_installer
         self._cache = cache
         self._runner = runner
-        self._request_builder = request_builder
-        self._builds = builds
-        self._trees = trees
-        self._locks = locks
-        self._locker = locker
-        self._store = store
-        self._lock_installer = lock_installer
-        self._import_checker = import_checker
 
     def index(self, cell: Cell) -> "PackageIndex":
         """Return the package index that the requirements of the cell are taken from.
 
         :raises CellUnavailable, Undetermined: it could not be determined.
         """
-        build = self._builds.find(cell)
-        return self._locker.index_for(self._request_builder.request(cell, (), ()), build)
+        build = self._parts.builds.find(cell)
+        return self._parts.locker.index_for(self._parts.request_builder.request(cell, (), ()), build)
 
     def blamed_projects(self, cell: Cell, change: "RequirementChange") -> tuple[str, ...] | None:
         """Return the projects that block the set of the cell with ``change``; ``None`` if it resolves.
 
         :raises CellUnavailable, Undetermined: it could not be determined.
         """
-        build = self._builds.find(cell)
-        trees, _ = self._trees.build(cell, build, change.without)
-        return self._locker.blamed_projects(
-            self._request_builder.request(cell, trees, (), change.specifiers, change.without), build
+        build = self._parts.builds.find(cell)
+        trees, _ = self._parts.trees.build(cell, build, change.without)
+        return self._parts.locker.blamed_projects(
+            self._parts.request_builder.request(cell, trees, (), change.specifiers, change.without), build
         )
 
     def try_change(self, cell: Cell, change: "RequirementChange") -> Installation:
@@ -98,12 +76,14 @@ class Trials:
         The environment stays in the cache, and is used by the cell once the change is written.
         """
         try:
-            build = self._builds.find(cell)
-            trees, _ = self._trees.build(cell, build, change.without)
-            make_request = partial(self._request_builder.request, changed=change.specifiers, without=change.without)
+            build = self._parts.builds.find(cell)
+            trees, _ = self._parts.trees.build(cell, build, change.without)
+            make_request = partial(
+                self._parts.request_builder.request, changed=change.specifiers, without=change.without
+            )
             try:
-                lock = self._locker.lock(make_request(cell, trees, ()), build)
-                lock = self._locker.keep_preinstalled(lock, build, partial(make_request, cell, trees))
+                lock = self._parts.locker.lock(make_request(cell, trees, ()), build)
+                lock = self._parts.locker.keep_preinstalled(lock, build, partial(make_request, cell, trees))
             except Unresolvable as blocked:
                 return Installation(build=build, findings=blocked.findings)
         except (CellUnavailable, Undetermined) as reason:
@@ -116,7 +96,7 @@ class Trials:
 
         :param unavailable: projects and folders that are left out because they cannot be had here.
         """
-        requirements = self._request_builder.requirements.of(cell.service)
+        requirements = self._parts.request_builder.requirements.of(cell.service)
         locks = [
             replace(lock, pins=tuple(pin for pin in lock.pins if pin.name not in names)) for lock in requirements.locks
         ]
@@ -125,14 +105,14 @@ class Trials:
             cell: Cell, trees: Sequence[StoredDistribution], constraints: Sequence[str]
         ) -> ResolutionRequest:
             others = pinned_constraints(locks, requirements.entries, cell.interpreter)
-            return self._request_builder.request(
+            return self._parts.request_builder.request(
                 cell, trees, (*others, *constraints), locked=False, unavailable=unavailable
             )
 
         try:
-            build = self._builds.find(cell)
-            trees, _ = self._trees.build(cell, build, unavailable)
-            lock = self._locker.lock(make_request(cell, trees, ()), build)
+            build = self._parts.builds.find(cell)
+            trees, _ = self._parts.trees.build(cell, build, unavailable)
+            lock = self._parts.locker.lock(make_request(cell, trees, ()), build)
         except Unresolvable as blocked:
             return Installation(findings=blocked.findings)
         except (CellUnavailable, Undetermined) as reason:
@@ -148,7 +128,7 @@ class Trials:
         without: Collection[str] = (),
     ) -> Installation:
         """Install what is only tried, unless its download is too large for that."""
-        missing = [pin for pin in lock.pins if self._store.get(pin, build) is None]
+        missing = [pin for pin in lock.pins if self._parts.store.get(pin, build) is None]
         size = download_size(missing, build, self._runner, self._cache / "tmp")
         if size > TRIAL_SIZE_LIMIT:
             limit = TRIAL_SIZE_LIMIT // 1024**3
@@ -162,11 +142,11 @@ class Trials:
         Versions of projects outside of the set are ignored, and preinstalled ones are kept.
         """
         try:
-            build = self._builds.find(cell)
-            trees, _ = self._trees.build(cell, build)
+            build = self._parts.builds.find(cell)
+            trees, _ = self._parts.trees.build(cell, build)
             own = {tree.name for tree in trees} | {pin.name for pin in preinstalled(build)}
             pins = tuple(f"{name}=={version}" for name, version in sorted(versions.items()) if name not in own)
-            lock = self._locker.lock(self._request_builder.request(cell, trees, pins), build)
+            lock = self._parts.locker.lock(self._parts.request_builder.request(cell, trees, pins), build)
         except Unresolvable as blocked:
             return Installation(findings=blocked.findings)
         except (CellUnavailable, Undetermined) as reason:
@@ -175,7 +155,7 @@ class Trials:
         def make_request(
             cell: Cell, trees: Sequence[StoredDistribution], extra_constraints: Sequence[str]
         ) -> ResolutionRequest:
-            return self._request_builder.request(cell, trees, (*pins, *extra_constraints))
+            return self._parts.request_builder.request(cell, trees, (*pins, *extra_constraints))
 
         return self._lock_installer.install(cell, lock, make_request, TRIAL_BUILD_TIME_LIMIT)
 
@@ -191,18 +171,21 @@ class Trials:
         replaced = {canonicalize_name(name[0]) for line in added if (name := re.match(PROJECT_NAME, line))}
         without = replaced | change.without if change else replaced
         make_request = partial(
-            self._request_builder.request, added=added, without=without, changed=change.specifiers if change else None
+            self._parts.request_builder.request,
+            added=added,
+            without=without,
+            changed=change.specifiers if change else None,
         )
         try:
-            build = self._builds.find(cell)
-            trees, _ = self._trees.build(cell, build, without)
-            lock = self._locker.lock(make_request(cell, trees, ()), build)
+            build = self._parts.builds.find(cell)
+            trees, _ = self._parts.trees.build(cell, build, without)
+            lock = self._parts.locker.lock(make_request(cell, trees, ()), build)
             installation = self._lock_installer.install(
                 cell, lock, make_request, TRIAL_BUILD_TIME_LIMIT, without=without
             )
             if installation.environment is None:
                 return None
-            return self._import_checker.check(cell, build, installation.environment, tuple(sorted(modules)))
+            return self._parts.import_checker.check(cell, build, installation.environment, tuple(sorted(modules)))
         except Unresolvable:
             return None
         except (CellUnavailable, Undetermined):

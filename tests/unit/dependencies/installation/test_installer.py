@@ -16,6 +16,7 @@ from pytest_py312.core.process import ExitReason
 from pytest_py312.dependencies.diagnosis.locker import Locker
 from pytest_py312.dependencies.installation.installer import Installer
 from pytest_py312.dependencies.installation.lock_installation import LockInstaller
+from pytest_py312.dependencies.installation.reduced_sets import ReducedSets
 from pytest_py312.dependencies.installation.result import Installation
 from pytest_py312.dependencies.proofs.import_check import ImportChecker
 from pytest_py312.dependencies.resolution.lock import DependencyLock, Pin, ResolutionRequest, Undetermined, Unresolvable
@@ -301,15 +302,15 @@ def test_all_projects_that_only_tests_need_are_left_out_one_after_the_other(
     installer, left_out = installer_of(tmp_path, FakeRunner()), list[frozenset[str]]()
     whole = Installation(findings=(Finding(code="PY104", message="black==1", names=("black",)),))
 
-    def without(_installer: Installer, _cell: Cell, names: Collection[str]) -> Installation:
+    def without(_sets: ReducedSets, _cell: Cell, names: Collection[str]) -> Installation:
         left_out.append(frozenset(names))
         if "typed-ast" in names:
             return Installation(environment=Environment(key="0", folder=tmp_path, versions={}, modules={}))
         return Installation(findings=(Finding(code="PY104", message="typed-ast==1", names=("typed-ast",)),))
 
     monkeypatch.setattr(Installer, "_attempt_equipped", lambda *_: whole)
-    monkeypatch.setattr(Installer, "_dispensable", lambda *_: frozenset(("black", "typed-ast", "flake8")))
-    monkeypatch.setattr(Installer, "_install_without", without)
+    monkeypatch.setattr(ReducedSets, "_dispensable", lambda *_: frozenset(("black", "typed-ast", "flake8")))
+    monkeypatch.setattr(ReducedSets, "_install_without", without)
 
     installation = installer.installation(cell_of(interpreter, of))
 

@@ -358,7 +358,8 @@ def test_what_passed_beside_a_set_without_a_lock_is_valid_for_as_long_as_a_lock(
 
     def leave_unlocked(gate: Scheduler) -> None:
         monkeypatch.setattr(gate.facts.installer.locks, "cached", lambda cell: None)
-        monkeypatch.setattr(gate.facts.installer.locks._locker, "cached_failure_digest", lambda request, build: "0123")
+        locker = gate.facts.installer.locks._parts.locker
+        monkeypatch.setattr(locker, "cached_failure_digest", lambda request, build: "0123")
 
     runs_of_own_check(*fleet_of_one, kept, monkeypatch, prepare=leave_unlocked)
     now = clock.timestamp()
@@ -394,7 +395,7 @@ def test_a_set_that_is_known_to_have_no_lock_has_a_digest_as_well(tmp_path: Path
     request, build = installer.request_builder.request(cell, (), ()), installer.build(cell)
 
     earlier_digests = installer.locks.cached_digests(cell)
-    installer.locks._locker._failures.put(request, build, (BROKEN,), complete=True)
+    installer.locks._parts.locker._failures.put(request, build, (BROKEN,), complete=True)
     digests = installer.locks.cached_digests(cell)
     gate.close()
 
