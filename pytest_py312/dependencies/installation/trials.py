@@ -2,7 +2,6 @@
 
 import re
 import tomllib
-import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -26,6 +25,7 @@ from pytest_py312.dependencies.resolution.lock import (
     preinstalled,
 )
 from pytest_py312.dependencies.resolution.lockfile_pins import pinned_constraints
+from pytest_py312.dependencies.resolution.uv_config import uv_folder
 from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
 from pytest_py312.runners.runner import CellUnavailable, Runner
 
@@ -129,7 +129,7 @@ class Trials:
     ) -> Installation:
         """Install what is only tried, unless its download is too large for that."""
         missing = [pin for pin in lock.pins if self._parts.store.get(pin, build) is None]
-        size = download_size(missing, build, self._runner, self._cache / "tmp")
+        size = download_size(missing, build, self._runner, self._cache)
         if size > TRIAL_SIZE_LIMIT:
             limit = TRIAL_SIZE_LIMIT // 1024**3
             large = f"the download is {size / 1024**3:.1f} GiB, and the limit of a trial is {limit} GiB"
@@ -193,29 +193,19 @@ class Trials:
             return None
 
 
-def download_size(pins: Sequence[Pin], build: InterpreterBuild, runner: Runner, temporary: Path) -> int:
-    """Return the size of the wheels of ``pins`` in bytes; a wheel of unknown size counts as 0.
-
-    :param temporary: a folder in the cache for temporary files.
-    """
+def download_size(pins: Sequence[Pin], build: InterpreterBuild, runner: Runner, cache: Path) -> int:
+    """Return the size of the wheels of ``pins`` in bytes; a wheel of unknown size counts as 0."""
     wheels = [pin for pin in pins if not pin.from_source and pin.version]
     if not wheels:
         return 0
-    folder = temporary / uuid.uuid4().hex
-    folder.mkdir(parents=True)
-    requirements, no_settings = folder / "requirements.in", folder / "uv.toml"
-    try:
-        no_settings.touch()
+    with uv_folder(cache) as folder:
+        requirements = folder / "requirements.in"
         options = dict.fromkeys(line for pin in wheels for line in pin.index.splitlines())
         lines = [*options, *(f"{pin.name}=={pin.version}" for pin in wheels)]
         requirements.write_text("\n".join(lines) + "\n", encoding="utf-8")
         argv = ["{uv}", "pip", "compile", "--quiet", "--offline", "--no-deps", "--format", "pylock.toml"]
         argv += ["--directory", runner.path_inside(folder), "--python", "{python}", "--only-binary", ":all:"]
         answer = runner.run_tool(build, [*argv, runner.path_inside(requirements)], time_limit=60)
-    finally:
-        requirements.unlink(missing_ok=True)
-        no_settings.unlink(missing_ok=True)
-        folder.rmdir()
     return total_wheel_size(answer.stdout) if answer.ok else 0
 
 

@@ -13,7 +13,6 @@ import json
 import os
 import re
 import shutil
-import uuid
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -38,7 +37,7 @@ from pytest_py312.dependencies.resolution.lock import (
     parse_pins,
     resolve_parts,
 )
-from pytest_py312.dependencies.resolution.uv_config import only_uv_has_index, pip_settings_digest
+from pytest_py312.dependencies.resolution.uv_config import only_uv_has_index, pip_settings_digest, uv_folder
 from pytest_py312.dependencies.resolution.uv_messages import explain_source_failure, relaxation_of, unresolvable_set
 from pytest_py312.dependencies.resolution.uv_resolver import UvResolver
 from pytest_py312.dependencies.system.confined_builds import needs_build, without_builds
@@ -172,9 +171,7 @@ class PipToolsResolver:
     def _compile(
         self, tool: Path, request: ResolutionRequest, build: InterpreterBuild, from_source: Sequence[str]
     ) -> CommandResult:
-        folder = self._cache / "tmp" / uuid.uuid4().hex
-        folder.mkdir(parents=True)
-        try:
+        with uv_folder(self._cache) as folder:
             requirements, constraints = folder / "requirements.in", folder / "constraints.txt"
             options = (*self._index_options(request, build), *request.options)
             # the requirements first: pip names them by their line
@@ -199,8 +196,6 @@ class PipToolsResolver:
                 return result
             text = read_bounded(folder / "scratch" / "installed.txt", OUTPUT_LIMIT) or b""
             return replace(result, stdout=text.decode("utf-8", "replace")) if result.ok else result
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
 
     def _run(
         self, argv: Sequence[str], request: ResolutionRequest, build: InterpreterBuild, folder: Path, tool: Path
@@ -278,10 +273,7 @@ class PipToolsResolver:
         return folder, versions[1]
 
     def _make_tool(self, folder: Path, build: InterpreterBuild) -> tuple[str, str]:
-        temporary_folder = self._cache / "tmp" / uuid.uuid4().hex
-        temporary_folder.mkdir(parents=True)
-        try:
-            (temporary_folder / "uv.toml").touch()  # keeps uv from settings of the cache's parent folders
+        with uv_folder(self._cache) as temporary_folder:
             inside, environment = self._runner.path_inside, temporary_folder / "environment"
             python = inside(environment / "bin" / "python")
             install = ["{uv}", "pip", "install", "--quiet", "--color", "never", "--directory", inside(temporary_folder)]
@@ -304,8 +296,6 @@ class PipToolsResolver:
             state = state_digest(folder, ignored="entry.json")
             write_json_atomically(folder / "entry.json", {"pip-tools": tools, "pip": pip, "state": state})
             return str(tools), str(pip)
-        finally:
-            shutil.rmtree(temporary_folder, ignore_errors=True)
 
 
 def _projects_not_found(stderr: str) -> list[str]:

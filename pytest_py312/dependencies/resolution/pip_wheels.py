@@ -10,7 +10,6 @@ import hashlib
 import os
 import re
 import shutil
-import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from pytest_py312.core.file_manifests import content_digest_of
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.process import CommandResult, ExitReason
 from pytest_py312.dependencies.resolution.lock import PROJECT_NAME, ResolutionRequest, Undetermined
-from pytest_py312.dependencies.resolution.uv_config import only_uv_has_index
+from pytest_py312.dependencies.resolution.uv_config import only_uv_has_index, uv_folder
 from pytest_py312.dependencies.resolution.uv_messages import FETCH_FAILURES, explain_source_failure
 from pytest_py312.dependencies.system.build_tools import find_missing_tool
 from pytest_py312.dependencies.system.built_wheels import UntrustworthyWheel, take_wheel
@@ -95,41 +94,38 @@ class PipWheels:
         options: Sequence[str],
         folder: Path,
     ) -> None:
-        work = self._cache / "tmp" / uuid.uuid4().hex
-        wheels, environment, requirements = work / "wheels", work / "environment", work / "requirements.txt"
-        wheels.mkdir(parents=True)
-        try:
-            (work / "uv.toml").touch()  # keeps uv from settings of the cache's parent folders
-            requirements.write_text("\n".join([*options, f"{name}=={version}"]) + "\n", encoding="utf-8")
-            inside = self._runner.path_inside
-            python = inside(environment / "bin" / "python")
-            made = self._runner.run_tool(
-                build,
-                ["{uv}", "venv", "--quiet", "--seed", "--no-project", "--python", "{python}", inside(environment)],
-            )
-            if not made.ok:
-                reason = " ".join(made.stderr.split())[-300:]
-                raise Undetermined(
-                    f"uv refuses the source of {name}=={version}, and pip was not installed: {reason}", (name,)
+        with uv_folder(self._cache) as work:
+            wheels, environment, requirements = work / "wheels", work / "environment", work / "requirements.txt"
+            wheels.mkdir()
+            try:
+                requirements.write_text("\n".join([*options, f"{name}=={version}"]) + "\n", encoding="utf-8")
+                inside = self._runner.path_inside
+                python = inside(environment / "bin" / "python")
+                made = self._runner.run_tool(
+                    build,
+                    ["{uv}", "venv", "--quiet", "--seed", "--no-project", "--python", "{python}", inside(environment)],
                 )
-            pip = [python, "-I", "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "--no-input"]
-            pip += ["--no-deps", "--no-binary", name]
-            result = self._run(pip, build, work, wheels, requirements)
-            if result.exit_reason is not ExitReason.EXITED:
-                raise Undetermined(
-                    f"building {name}=={version} with pip was ended: {result.exit_reason.value}", (name,)
-                )
-            if not result.ok:
-                raise explain_source_failure(name, f"=={version}", result.stderr, request, build)
-            if confinement_of(self._runner) is not None:
-                take_wheel(work / "scratch", name, version, wheels)
-            (wheels / DIGEST).write_text(content_digest_of(wheels, ignored=DIGEST), encoding="utf-8")
-            shutil.rmtree(folder, ignore_errors=True)
-            wheels.rename(folder)
-        except UntrustworthyWheel as error:
-            raise Undetermined(f"the build of {name}=={version} on {build.interpreter} {error}", (name,)) from error
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
+                if not made.ok:
+                    reason = " ".join(made.stderr.split())[-300:]
+                    raise Undetermined(
+                        f"uv refuses the source of {name}=={version}, and pip was not installed: {reason}", (name,)
+                    )
+                pip = [python, "-I", "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "--no-input"]
+                pip += ["--no-deps", "--no-binary", name]
+                result = self._run(pip, build, work, wheels, requirements)
+                if result.exit_reason is not ExitReason.EXITED:
+                    raise Undetermined(
+                        f"building {name}=={version} with pip was ended: {result.exit_reason.value}", (name,)
+                    )
+                if not result.ok:
+                    raise explain_source_failure(name, f"=={version}", result.stderr, request, build)
+                if confinement_of(self._runner) is not None:
+                    take_wheel(work / "scratch", name, version, wheels)
+                (wheels / DIGEST).write_text(content_digest_of(wheels, ignored=DIGEST), encoding="utf-8")
+                shutil.rmtree(folder, ignore_errors=True)
+                wheels.rename(folder)
+            except UntrustworthyWheel as error:
+                raise Undetermined(f"the build of {name}=={version} on {build.interpreter} {error}", (name,)) from error
 
     def _run(
         self, pip: Sequence[str], build: InterpreterBuild, work: Path, wheels: Path, requirements: Path

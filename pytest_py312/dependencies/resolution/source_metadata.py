@@ -15,8 +15,6 @@ each of these has a cache of its own for such sets:
 import hashlib
 import json
 import re
-import shutil
-import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
@@ -32,6 +30,7 @@ from packaging.version import InvalidVersion, Version
 from pytest_py312.core.files import write_atomically, write_json_atomically
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.process import CommandResult
+from pytest_py312.dependencies.resolution.uv_config import uv_folder
 from pytest_py312.dependencies.system.confined_builds import (
     SourceBuild,
     as_written,
@@ -198,7 +197,6 @@ class MetadataBuilds:
     def __init__(self, *, cache: Path, runner: Runner, confinement: SupportsConfinement) -> None:
         self._cache = cache
         self._root = cache / "metadata"
-        self._temporary = cache / "tmp"
         self._runner = runner
         self._confinement = confinement
 
@@ -260,10 +258,7 @@ class MetadataBuilds:
     ) -> SourceMetadata | CommandResult:
         """Return the metadata of ``source``, or the result of the build that failed."""
         name = canonicalize_name(source.partition("==")[0].partition(" @ ")[0].partition("[")[0].strip())
-        work = self._temporary / uuid.uuid4().hex
-        work.mkdir(parents=True)
-        try:
-            (work / "uv.toml").write_text(settings, encoding="utf-8")
+        with uv_folder(self._cache, settings) as work:
             (work / "requirements.in").write_text("\n".join((*options, source)) + "\n", encoding="utf-8")
             inside = self._runner.path_inside
             argv = ["{uv}", "pip", "compile", "--quiet", "--no-header", "--color", "never", "--python", "{python}"]
@@ -288,8 +283,6 @@ class MetadataBuilds:
                 with suppress(OSError):  # only a cache
                     write_json_atomically(self._file(source, build, options), asdict(metadata))
             return metadata
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
 
     def _fetch_git_source(
         self, source: str, built: SourceBuild, build: InterpreterBuild

@@ -2,7 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import shutil
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -85,3 +88,18 @@ def single_index_url(output: str) -> str | None:
     if len(words) == 1 and len(words[0]) == 2 and words[0][0] == "--index-url":
         return words[0][1]
     return None
+
+
+@contextmanager
+def uv_folder(cache: Path, settings: str = "") -> Iterator[Path]:
+    """Make a temporary folder in ``cache`` for calls of uv, with these ``settings``.
+
+    uv reads the nearest settings file above its folder, which would otherwise be that of a parent.
+    """
+    folder = cache / "tmp" / uuid.uuid4().hex
+    folder.mkdir(parents=True)
+    try:
+        (folder / "uv.toml").write_text(settings, encoding="utf-8")
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

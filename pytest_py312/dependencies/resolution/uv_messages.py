@@ -187,6 +187,16 @@ def _best_error_line(stderr: str) -> str:
     return shorten(words, 400) or last_line
 
 
+def _explain_git_failure(source: str, names: tuple[str, ...], stderr: str) -> Undetermined:
+    git_error = (re.findall(r"^\s*(?:fatal|cause|Caused by): (.+)", stderr, re.MULTILINE) or [_GIT_FAILURE])[-1]
+    lacks_git = re.search(r"[Gg]it executable not found", stderr)
+    return Undetermined(
+        f"{source} could not be fetched with git: {git_error}",
+        names=names,
+        missing=MissingTool(name="git", key="git", message=git_error) if lacks_git else None,
+    )
+
+
 def explain_source_failure(
     name: str, version: str, stderr: str, request: ResolutionRequest, build: InterpreterBuild
 ) -> Exception:
@@ -200,13 +210,7 @@ def explain_source_failure(
             names=names,
         )
     if _GIT_FAILURE in stderr:
-        git_error = (re.findall(r"^\s*(?:fatal|cause|Caused by): (.+)", stderr, re.MULTILINE) or [_GIT_FAILURE])[-1]
-        lacks_git = re.search(r"[Gg]it executable not found", stderr)
-        return Undetermined(
-            f"{source} could not be fetched with git: {git_error}",
-            names=names,
-            missing=MissingTool(name="git", key="git", message=git_error) if lacks_git else None,
-        )
+        return _explain_git_failure(source, names, stderr)
     missing = find_missing_tool(stderr)
     if missing is not None:
         needed = "Install what its build needs, or use an image that has it"

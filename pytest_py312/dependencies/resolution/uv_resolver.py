@@ -9,7 +9,6 @@ import hashlib
 import json
 import os
 import threading
-import uuid
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -42,6 +41,7 @@ from pytest_py312.dependencies.resolution.uv_config import (
     build_constraints_toml,
     index_settings_toml,
     single_index_url,
+    uv_folder,
     uv_settings_digest,
 )
 from pytest_py312.dependencies.resolution.uv_messages import (
@@ -68,7 +68,6 @@ class UvResolver:
     def __init__(self, *, cache: Path, runner: Runner, uv_version: str, lock_hours: float) -> None:
         self.uv_version = uv_version
         self._cache = cache
-        self._temporary = cache / "tmp"
         self._runner = runner
         self._lock_hours = lock_hours
         self._locks = LockCache(cache=cache, lock_hours=lock_hours)
@@ -307,28 +306,21 @@ class UvResolver:
         settings: str | None = None,
     ) -> CommandResult:
         settings = self.settings_toml(request.options, build) if settings is None else settings
-        folder = self._temporary / uuid.uuid4().hex
-        folder.mkdir(parents=True)
-        requirements, constraints = folder / "requirements.in", folder / "constraints.txt"
-        installed, overrides = folder / "installed.txt", folder / "overrides.txt"
-        # uv also reads the nearest settings file above its folder: this one keeps it from those of the cache's parents
-        settings_file = folder / "uv.toml"
-        try:
-            settings_file.write_text(settings, encoding="utf-8")
+        inside = self._runner.path_inside
+        with uv_folder(self._cache, settings) as folder:
+            requirements, installed = folder / "requirements.in", folder / "installed.txt"
             requirements.write_text("\n".join((*request.options, *request.lines)) + "\n", encoding="utf-8")
-            constraints.write_text("\n".join(request.constraints) + "\n", encoding="utf-8")
-            inside = self._runner.path_inside
             argv = ["{uv}", "pip", "compile", "--quiet", "--no-header", "--color", "never"]
             argv += ["--directory", inside(folder), "--python", "{python}"]
             argv += [*_compile_options(request, from_source), *(["--offline"] if offline else []), *extra_options]
-            argv += ["--constraint", inside(constraints)] if request.constraints else []
-            if request.at_commits:
-                overrides.write_text("\n".join(request.at_commits) + "\n", encoding="utf-8")
-                argv += ["--override", inside(overrides)]
-            if request.installed:
-                # uv prefers the versions of an existing output file
-                installed.write_text("\n".join(request.installed) + "\n", encoding="utf-8")
-                argv += ["--output-file", inside(installed)]
+            for option, name, lines in (
+                ("--constraint", "constraints.txt", request.constraints),
+                ("--override", "overrides.txt", request.at_commits),
+                ("--output-file", installed.name, request.installed),  # uv prefers the versions of an existing file
+            ):
+                if lines:
+                    (folder / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+                    argv += [option, inside(folder / name)]
             argv += [inside(requirements)]
             if self._metadata_builds is None:
                 result = self._runner.run_tool(build, argv, time_limit=600)
@@ -336,17 +328,13 @@ class UvResolver:
                 result = self._metadata_builds.run(
                     argv,
                     build,
-                    settings_file=settings_file,
+                    settings_file=folder / "uv.toml",
                     options=request.options,
                     compile_options=lambda name: [*_index_strategy(request), "--no-binary", name],
                 )
             if not request.installed:
                 return result
             return replace(result, stdout=installed.read_text(encoding="utf-8")) if result.ok else result
-        finally:
-            for file in (requirements, constraints, overrides, installed, settings_file):
-                file.unlink(missing_ok=True)
-            folder.rmdir()
 
 
 def _index_strategy(request: ResolutionRequest) -> list[str]:

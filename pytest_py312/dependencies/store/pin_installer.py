@@ -19,6 +19,7 @@ from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.progress.hub import PROGRESS
 from pytest_py312.core.text import list_names
 from pytest_py312.dependencies.resolution.lock import Pin, ResolutionRequest, Undetermined, Unresolvable
+from pytest_py312.dependencies.resolution.uv_config import uv_folder
 from pytest_py312.dependencies.store.install_failures import raise_unless_installed
 from pytest_py312.dependencies.store.recorded_files import is_overwritten, move_recorded, read_record
 from pytest_py312.dependencies.store.stored_distribution import (
@@ -84,7 +85,7 @@ class PinInstaller:
         uv_settings: UvSettingsRenderer,
         folder_of: Callable[[Pin, InterpreterBuild], Path],
     ) -> None:
-        self._temporary = cache / "tmp"
+        self._cache = cache
         self._builds = cache / "built"
         self._runner = runner
         self._uv_settings = uv_settings
@@ -95,61 +96,50 @@ class PinInstaller:
 
         :raises Undetermined: it could not be built for another reason (network, disk).
         """
-        work = self._temporary / uuid.uuid4().hex
-        work.mkdir(parents=True)
         try:
-            self._write_settings(work, job)
-            self._build_confined(job, confinement, work, NO_COMPILER)
-            return not any(map(_has_extension, (work / "wheels").glob("*.whl")))
+            with uv_folder(self._cache, self._settings_of(job)) as work:
+                self._build_confined(job, confinement, work, NO_COMPILER)
+                return not any(map(_has_extension, (work / "wheels").glob("*.whl")))
         except Unresolvable:
             return False
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
 
-    def _write_settings(self, work: Path, job: InstallJob) -> None:
-        """Write the settings file that uv reads there: the nearest one above its folder, so not that of a parent."""
-        settings = self._uv_settings(tuple(job.pins[0].index.splitlines()), job.build)
-        (work / "uv.toml").write_text(settings, encoding="utf-8")
+    def _settings_of(self, job: InstallJob) -> str:
+        return self._uv_settings(tuple(job.pins[0].index.splitlines()), job.build)
 
     def install(self, job: InstallJob) -> list[StoredDistribution]:
         """Install the pins of ``job`` into an environment of their own, and move them from there into the store."""
-        with PROGRESS.activity(*_describe_installation(job)):
-            return self._install_in(self._temporary / uuid.uuid4().hex, job)
+        with PROGRESS.activity(*_describe_installation(job)), uv_folder(self._cache, self._settings_of(job)) as work:
+            return self._install_in(work, job)
 
     def _install_in(self, work: Path, job: InstallJob) -> list[StoredDistribution]:
         pins, build, options, tree = job.pins, job.build, job.options, job.tree
-        work.mkdir(parents=True)
-        self._write_settings(work, job)
         inside = self._runner.path_inside
         environment, requirements = work / "environment", work / "requirements.txt"
         is_built = any(pin.from_source and not pin.is_wheel_file for pin in pins)
         confinement = confinement_of(self._runner) if is_built else None
-        try:
-            lines = [pins[0].index, *(pin.line for pin in pins)]
-            if confinement is not None:
-                lines = self._build_confined(job, confinement, work)
-                options, tree = ["--no-index", "--no-cache", "--only-binary", ":all:"], None
-            elif tree is not None and tree.copy.is_dir():
-                shutil.copytree(tree.copy, work / tree.copy.name, symlinks=True)
-                lines = [inside(work / tree.copy.name / tree.folder)]
-            requirements.write_text("\n".join(lines) + "\n", encoding="utf-8")
-            venv_result = self._runner.run_tool(
-                build, ["{uv}", "venv", "--quiet", "--no-project", "--python", "{python}", inside(environment)]
-            )
-            raise_unless_installed(venv_result, job.request, build)
-            argv = [*_version_variables(tree), *_install_command(pins[0], inside(work))]
-            argv += ["--link-mode", "copy", "--python", inside(environment / "bin" / "python"), *options]
-            argv += [] if confinement is not None else self._cache_options(pins, build, work)
-            install_result = self._runner.run_tool(
-                build, [*argv, "--requirements", inside(requirements)], time_limit=job.limit
-            )
-            raise_unless_installed(install_result, job.request, build)
-            preinstalled = {seed.partition("==")[0] for seed in build.preinstalled}
-            if any(pin.name not in preinstalled for pin in pins):
-                compile_modules(environment / "lib", preinstalled, build, self._runner)
-            return self._split_by_record(environment, pins, build)
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
+        lines = [pins[0].index, *(pin.line for pin in pins)]
+        if confinement is not None:
+            lines = self._build_confined(job, confinement, work)
+            options, tree = ["--no-index", "--no-cache", "--only-binary", ":all:"], None
+        elif tree is not None and tree.copy.is_dir():
+            shutil.copytree(tree.copy, work / tree.copy.name, symlinks=True)
+            lines = [inside(work / tree.copy.name / tree.folder)]
+        requirements.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        venv_result = self._runner.run_tool(
+            build, ["{uv}", "venv", "--quiet", "--no-project", "--python", "{python}", inside(environment)]
+        )
+        raise_unless_installed(venv_result, job.request, build)
+        argv = [*_version_variables(tree), *_install_command(pins[0], inside(work))]
+        argv += ["--link-mode", "copy", "--python", inside(environment / "bin" / "python"), *options]
+        argv += [] if confinement is not None else self._cache_options(pins, build, work)
+        install_result = self._runner.run_tool(
+            build, [*argv, "--requirements", inside(requirements)], time_limit=job.limit
+        )
+        raise_unless_installed(install_result, job.request, build)
+        preinstalled = {seed.partition("==")[0] for seed in build.preinstalled}
+        if any(pin.name not in preinstalled for pin in pins):
+            compile_modules(environment / "lib", preinstalled, build, self._runner)
+        return self._split_by_record(environment, pins, build)
 
     def _build_confined(
         self, job: InstallJob, confinement: SupportsConfinement, work: Path, variables: Sequence[str] = ()

@@ -36,7 +36,7 @@ def test_only_uvs_cache_is_used_and_temporary_files_are_removed(tmp_path: Path, 
 
     assert download_size([TORCH, SOURCE], build_of(interpreter), runner, tmp_path) == 610
     assert "--offline" in runner.tools[0]
-    assert list(tmp_path.iterdir()) == []
+    assert list((tmp_path / "tmp").iterdir()) == []
 
 
 def test_unknown_sizes_count_as_zero(tmp_path: Path) -> None:
