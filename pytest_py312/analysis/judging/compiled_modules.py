@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from pytest_py312.analysis.judging.evidence import Evidence, version_label
+from pytest_py312.analysis.judging.evidence import Evidence, location_of, version_label
 from pytest_py312.analysis.judging.reachability import Reachability
 from pytest_py312.analysis.judging.unused_files import package_of
 from pytest_py312.analysis.scanner.facts.facts import IMPORT_ERRORS, FileFacts, ModuleImport
@@ -108,8 +108,7 @@ def compiled_module_findings(
                 imported.add(module.path)
                 caught = reachability.is_caught(module_import.guard, IMPORT_ERRORS)
                 severity = Severity.WARNING if caught else Severity.ERROR
-                place = Location(path=facts.path, line=module_import.line, column=module_import.column)
-                yield _finding(module, evidence, severity, place)
+                yield _finding(module, evidence, severity, location_of(facts.path, module_import))
     for module in lost.values():
         if module.path not in imported:
             yield _finding(module, evidence, Severity.WARNING, Location(path=module.path))

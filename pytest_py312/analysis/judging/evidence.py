@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pytest_py312.analysis.judging.warning_filters import WarningFilters
-from pytest_py312.analysis.scanner.facts.facts import Reference, RuleMatch
+from pytest_py312.analysis.scanner.facts.facts import ModuleImport, Reference, RuleMatch
 from pytest_py312.analysis.scanner.facts.stdlib_queries import (
     CompilerMessage,
     InterpreterAnswers,
@@ -65,7 +65,7 @@ def dotted_name(module: str, path: str) -> str:
     return f"{module}.{path}".replace("()", "") if path else module
 
 
-def location_of(path: str, fact: Reference | RuleMatch) -> Location:
+def location_of(path: str, fact: ModuleImport | Reference | RuleMatch) -> Location:
     return Location(path=path, line=fact.line, column=fact.column)
 
 

@@ -15,7 +15,7 @@ from pytest_py312.analysis.judging.evidence import Evidence, confidence_of, in_r
 from pytest_py312.analysis.judging.reachability import Reachability
 from pytest_py312.analysis.judging.replacement_table import BACKPORTS, replacement_of
 from pytest_py312.analysis.scanner.facts.facts import IMPORT_ERRORS, FileFacts, ModuleImport, Reference
-from pytest_py312.core.model.findings import Finding, Location, Severity
+from pytest_py312.core.model.findings import Finding, Severity
 
 SETUPTOOLS_MODULES = ("pkg_resources", "setuptools")
 SETUPTOOLS_WITHOUT_PKG_RESOURCES = Version("82")
@@ -43,10 +43,11 @@ class CellDistributions:
         }
         self._own_modules = {part.removesuffix(".py") for facts in files for part in facts.path.split("/")}
 
-    def locked_version(self, name: str) -> Version | None:
-        """Return the locked version; ``None`` if the project is not in the lock."""
+    @property
+    def setuptools_version(self) -> Version | None:
+        """The locked version of setuptools; ``None`` if it is not in the lock."""
         try:
-            return Version(self._versions[name])
+            return Version(self._versions["setuptools"])
         except (KeyError, InvalidVersion):
             return None
 
@@ -73,7 +74,7 @@ class CellDistributions:
 
     def distutils_finding(self, reference: Reference, path: str, evidence: Evidence) -> Finding:
         """Return the finding about an import of ``distutils``, which the target's standard library lacks."""
-        setuptools = self.locked_version("setuptools")
+        setuptools = self.setuptools_version
         lacks_shim = bool(evidence.without_pth or evidence.without_shim) and not _TEST_FILE.search(path)
         is_provided = setuptools >= SETUPTOOLS_WITH_DISTUTILS if setuptools is not None else self.contains("setuptools")
         name = f"{reference.module}.{reference.path}" if reference.path else reference.module
@@ -132,7 +133,7 @@ def packaging_findings(
 
 
 def _diagnose(top: str, evidence: Evidence, distributions: CellDistributions) -> tuple[str, str] | None:
-    version = distributions.locked_version("setuptools")
+    version = distributions.setuptools_version
     if not distributions.contains("setuptools") and evidence.baseline.version < VENV_WITHOUT_SETUPTOOLS:
         requirement = "setuptools<82" if top == "pkg_resources" else "setuptools"
         target = version_label(evidence.target.version)
@@ -178,6 +179,6 @@ def _finding(path: str, module_import: ModuleImport, top: str, message: str, rem
         message=message,
         remedy=remedy,
         confidence=confidence_of(certain),
-        location=Location(path=path, line=module_import.line, column=module_import.column),
+        location=location_of(path, module_import),
         names=(top,),
     )

@@ -7,11 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from packaging.requirements import InvalidRequirement, Requirement
-
 from pytest_py312.analysis.files.source_reader import ScannedSource
 from pytest_py312.analysis.libraries.missing_requirements import (
     DeclaredRequirements,
+    asked_extras,
     declared_requirements,
     unrequired_distributions,
 )
@@ -187,15 +186,8 @@ def _run_time_extras(
     extras: dict[str, set[str]] = {}
     deployed = replace(service, name=f"{service.name}+run-time", test_requirements=(), separate_tests=False)
     for item in request_builder.requirements.of(deployed).entries:
-        extras.setdefault(item.name, set()).update(_extras(item.text))
+        extras.setdefault(item.name, set()).update(asked_extras(item.text))
     for entry in entries:
         if entry.is_of_repository:
             extras.setdefault(entry.name, set())
     return extras
-
-
-def _extras(text: str) -> set[str]:
-    try:
-        return set(Requirement(text).extras)
-    except InvalidRequirement:
-        return set()

@@ -18,10 +18,7 @@ from pytest_py312.core.model.findings import Finding, Interpreter, Location, Sev
 from pytest_py312.dependencies.installation.installed_distributions import PINNED_TOOLS
 from pytest_py312.dependencies.resolution.lock import project_of
 from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
-from pytest_py312.repository.services.requirements.requirement_set import (
-    requirement_with_extras,
-    with_nested_extras,
-)
+from pytest_py312.repository.services.requirements.requirement_set import requirement_with_extras, with_nested_extras
 
 GENERATED_SUFFIXES = ("_pb2", "_pb2_grpc")
 """Name suffixes of modules that are generated when the service is built."""
@@ -293,7 +290,7 @@ def unrequired_distributions(
         for line in lines:
             of_extras = _extras_in(line)
             if not of_extras or of_extras & normalised:
-                pending.append((project_of(line), _asked_extras(line)))
+                pending.append((project_of(line), asked_extras(line)))
     return frozenset(lines_of) - reached.keys()
 
 
@@ -302,7 +299,8 @@ def _extras_in(line: str) -> set[str]:
     return {canonicalize_name(extra) for extra in _EXTRA.findall(line.partition(";")[2])}
 
 
-def _asked_extras(line: str) -> frozenset[str]:
+def asked_extras(line: str) -> frozenset[str]:
+    """Return the extras that a requirement names."""
     try:
         return frozenset(Requirement(line).extras if "[" in line else ())
     except InvalidRequirement:

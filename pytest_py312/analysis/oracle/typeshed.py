@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
+from pytest_py312.analysis.scanner.evaluation.names import has_decorator
 from pytest_py312.analysis.scanner.facts.stdlib_queries import InterpreterAnswers, Signature, StdlibAnswer, StdlibQuery
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ class _ReleaseStubs:
     def _signature(self, definition: StubDefinition) -> Signature | None:
         if isinstance(definition.node, Function):
             return _signature(
-                definition.node, bound="." in definition.name and not _has_decorator(definition.node, "staticmethod")
+                definition.node, bound="." in definition.name and not has_decorator(definition.node, "staticmethod")
             )
         if definition.is_class:
             for name in ("__init__", "__new__"):
@@ -258,7 +259,7 @@ class _ReleaseStubs:
             return [definition]
         if isinstance(node, ast.AnnAssign):
             return self._annotated_instances(definition, node.annotation)
-        if isinstance(node, ast.FunctionDef) and _has_decorator(node, "property"):
+        if isinstance(node, ast.FunctionDef) and has_decorator(node, "property"):
             return self._annotated_instances(definition, node.returns)
         raise ResultNotDeclared(f"the type of {definition.name} is not declared")
 
@@ -322,10 +323,6 @@ def _module_path(module: str) -> "typeshed_client.ModulePath":
 
 def _parse_release(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.strip().split(".") if part.isdigit())
-
-
-def _has_decorator(node: Function, decorator: str) -> bool:
-    return any(isinstance(applied, ast.Name) and applied.id == decorator for applied in node.decorator_list)
 
 
 def _deprecation_text(node: Any) -> str:

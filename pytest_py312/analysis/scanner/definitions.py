@@ -14,7 +14,7 @@ from pytest_py312.analysis.scanner.evaluation.annotations import (
 )
 from pytest_py312.analysis.scanner.evaluation.conditions import negated
 from pytest_py312.analysis.scanner.evaluation.exception_handlers import suppressed_exceptions
-from pytest_py312.analysis.scanner.evaluation.names import last_name, resolve_name, stdlib_name
+from pytest_py312.analysis.scanner.evaluation.names import has_decorator, last_name, resolve_name, stdlib_name
 from pytest_py312.analysis.scanner.evaluation.scan_state import (
     HANDLERS,
     DeferredFunction,
@@ -116,7 +116,7 @@ def _read_plain_decorator(scan: ScanState, node: ast.Name) -> None:
 def _function_value(scan: ScanState, node: Any, parameters: list[ast.arg]) -> Value:
     if node.decorator_list:
         names = {stdlib_name(resolve_name(scan, decorator)) for decorator in node.decorator_list}
-        if "functools.cached_property" in names or _has_decorator(node, "property"):
+        if "functools.cached_property" in names or has_decorator(node, "property"):
             condition = returned_condition(scan, node)
             if condition is not None and not condition[0].startswith("asks"):
                 return Value(CONDITION, data=condition)
@@ -129,17 +129,13 @@ def _function_value(scan: ScanState, node: Any, parameters: list[ast.arg]) -> Va
     own = OwnFunction(
         node.name,
         is_async=is_async,
-        is_static=_has_decorator(node, "staticmethod"),
+        is_static=has_decorator(node, "staticmethod"),
         result=None if is_async else returned_value(scan, node),
         implicit_optional=classes.has_implicit_optional(scan, node),
         true_condition=returned_condition(scan, node),
         annotations=tuple(unevaluated_annotations(scan, node, parameters)),
     )
     return Value(FUNCTION, guard=scan.guard, data=own)
-
-
-def _has_decorator(node: Any, name: str) -> bool:
-    return any(isinstance(decorator, ast.Name) and decorator.id == name for decorator in node.decorator_list)
 
 
 def _defer_body(scan: ScanState, node: Any, parameters: list[ast.arg], in_class: bool, guard: int) -> None:

@@ -7,7 +7,7 @@ from itertools import pairwise
 from textwrap import dedent
 
 from pytest_py312.analysis.scanner.evaluation import monkeypatches
-from pytest_py312.analysis.scanner.evaluation.names import resolve_name, stdlib_name
+from pytest_py312.analysis.scanner.evaluation.names import DOTTED_NAME, resolve_name, stdlib_name
 from pytest_py312.analysis.scanner.evaluation.scan_state import OwnAttribute, ScanState, read_block, stdlib_attribute
 from pytest_py312.analysis.scanner.evaluation.values import (
     ATTRIBUTE_GETTER,
@@ -31,7 +31,6 @@ from pytest_py312.analysis.scanner.evaluation.values import (
 )
 from pytest_py312.analysis.scanner.facts.facts import Call, ModuleImport, ReferenceKind
 
-_NAME = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
 MAX_CODE_LENGTH = 20_000
 
 Reader = Callable[[ScanState, ast.Call, Arguments], Value | None]
@@ -56,7 +55,7 @@ def _import(scan: ScanState, node: ast.Call, arguments: Arguments) -> Value | No
     modules = [_import_by_name(scan, node, name.data, name.guard, sure=name.path != ONE_OF_DICT) for name in names]
     if not modules and node.args:
         package = _literal_beginning(node.args[0]).rpartition(".")[0]
-        if _NAME.fullmatch(package) and scan.is_stdlib_module(package):
+        if DOTTED_NAME.fullmatch(package) and scan.is_stdlib_module(package):
             scan.refer(node, Value(STDLIB, package), ReferenceKind.DYNAMIC, name=package)
     return union_of(modules) if modules else UNKNOWN
 
@@ -77,7 +76,7 @@ def _literal_beginning(node: ast.expr) -> str:
 
 
 def _import_by_name(scan: ScanState, node: ast.Call, text: str, binding_guard: int, *, sure: bool) -> Value:
-    if not _NAME.fullmatch(text):
+    if not DOTTED_NAME.fullmatch(text):
         return UNKNOWN
     if not scan.is_stdlib_module(text):
         scope = "module" if scan.function is None else "function"
@@ -105,14 +104,19 @@ def _run_module(scan: ScanState, node: ast.Call, arguments: Arguments) -> Value 
 
 def _refer_to_run_module(scan: ScanState, node: ast.expr, module: Value) -> None:
     for text in possible_texts(module):
-        if _NAME.fullmatch(text) and scan.is_stdlib_module(text):
+        if DOTTED_NAME.fullmatch(text) and scan.is_stdlib_module(text):
             scan.refer(node, Value(STDLIB, text), ReferenceKind.DYNAMIC, name=text)
 
 
 def _pkgutil_resolve_name(scan: ScanState, node: ast.Call, arguments: Arguments) -> Value | None:
     for text in possible_texts(arguments[0]) if arguments else ():
         module, colon, path = text.partition(":")
-        if colon and _NAME.fullmatch(module) and scan.is_stdlib_module(module) and _NAME.fullmatch(path or "x"):
+        if (
+            colon
+            and DOTTED_NAME.fullmatch(module)
+            and scan.is_stdlib_module(module)
+            and DOTTED_NAME.fullmatch(path or "x")
+        ):
             scan.refer(node, Value(STDLIB, module), ReferenceKind.DYNAMIC, name=text)
             if path:
                 scan.refer(node, Value(STDLIB, module, path), ReferenceKind.DYNAMIC, name=text)
@@ -257,7 +261,7 @@ def has_constant_keyword(node: ast.Call, name: str, expected: bool = True) -> bo
 
 def _refer_to_dotted_text(scan: ScanState, node: ast.Call, text: str) -> None:
     """Refer to ``package.module.name`` in a string. Only interpreters can tell where the module ends."""
-    if not _NAME.fullmatch(text):
+    if not DOTTED_NAME.fullmatch(text):
         return
     if not scan.is_stdlib_module(text):
         scan.refer_indirectly(scan.position(node, text), text, ReferenceKind.DYNAMIC)

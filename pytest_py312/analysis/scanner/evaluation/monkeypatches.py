@@ -1,10 +1,9 @@
 """Record stdlib names that a file sets, also by calls: ``setattr``, ``sys.modules.update``, ``vars(x).update``."""
 
 import ast
-import re
 from collections.abc import Iterable, Sequence
 
-from pytest_py312.analysis.scanner.evaluation.names import join_name, last_name, resolve_name, stdlib_name
+from pytest_py312.analysis.scanner.evaluation.names import DOTTED_NAME, join_name, last_name, resolve_name, stdlib_name
 from pytest_py312.analysis.scanner.evaluation.scan_state import ScanState, stdlib_attribute
 from pytest_py312.analysis.scanner.evaluation.values import (
     CLASS,
@@ -18,8 +17,6 @@ from pytest_py312.analysis.scanner.evaluation.values import (
 )
 from pytest_py312.analysis.scanner.facts.facts import ANY_NAME, Monkeypatch, Reference
 from pytest_py312.analysis.scanner.facts.stdlib_names import DISTINCTIVE_METHODS
-
-_NAME = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
 
 
 def add_monkeypatch(scan: ScanState, value: Value) -> None:
@@ -65,7 +62,7 @@ def by_setattr(scan: ScanState, _node: ast.Call, arguments: Arguments) -> Value 
 def patch_modules(scan: ScanState, modules: Iterable[str]) -> None:
     """Record modules that the file puts into ``sys.modules``."""
     for name in modules:
-        if _NAME.fullmatch(name) and scan.is_stdlib_module(name):
+        if DOTTED_NAME.fullmatch(name) and scan.is_stdlib_module(name):
             add_monkeypatch(scan, Value(STDLIB, name))
 
 

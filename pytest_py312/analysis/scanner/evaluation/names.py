@@ -1,10 +1,13 @@
 """Resolve dotted names to values, without recording a use."""
 
 import ast
+import re
 from typing import Any
 
 from pytest_py312.analysis.scanner.evaluation.scan_state import ScanState, stdlib_attribute
 from pytest_py312.analysis.scanner.evaluation.values import CLASS, FOREIGN, OBJECT, STDLIB, UNKNOWN, UNKNOWN_KIND, Value
+
+DOTTED_NAME = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
 
 
 def resolve_name(scan: ScanState, node: Any) -> Value:
@@ -42,3 +45,8 @@ def last_name(node: Any) -> str:
     """Return ``c`` for ``a.b.c``; empty if the node is not a name."""
     kind = node.__class__
     return node.attr if kind is ast.Attribute else node.id if kind is ast.Name else ""
+
+
+def has_decorator(node: Any, name: str) -> bool:
+    """Return whether a function or class has the decorator ``@name``."""
+    return any(isinstance(decorator, ast.Name) and decorator.id == name for decorator in node.decorator_list)
