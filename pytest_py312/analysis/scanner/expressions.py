@@ -50,21 +50,20 @@ def read_name(scan: ScanState, node: ast.Name) -> Value:
     if scan.function is None:
         exception_handlers.note_module_level_use(scan, node, value, only_read=True)
     if value.kind is STDLIB:
-        if value.path and value.path[-1] != ")" and value.module not in QUIET_MODULES:
-            scan.refer(node, value, ReferenceKind.IMPORTED_NAME)
+        _refer_to_imported_name(scan, node, value)
     elif value.kind is FUNCTION:
         if scan.guard:
             scan.note_guarded_use(node.id, node)
     elif value.kind is UNION:
         for alternative in value.data:
-            if (
-                alternative.kind is STDLIB
-                and alternative.path
-                and alternative.path[-1] != ")"
-                and alternative.module not in QUIET_MODULES
-            ):
-                scan.refer(node, alternative, ReferenceKind.IMPORTED_NAME)
+            if alternative.kind is STDLIB:
+                _refer_to_imported_name(scan, node, alternative)
     return value
+
+
+def _refer_to_imported_name(scan: ScanState, node: ast.Name, value: Value) -> None:
+    if value.path and value.path[-1] != ")" and value.module not in QUIET_MODULES:
+        scan.refer(node, value, ReferenceKind.IMPORTED_NAME)
 
 
 def read_unbound_name(scan: ScanState, node: ast.Name) -> Value:

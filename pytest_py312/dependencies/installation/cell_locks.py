@@ -1,6 +1,6 @@
 """The lock of each cell, or why its set has none. Resolving is done once per run, also with several workers."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -85,10 +85,7 @@ class CellLocks:
         built_trees = self._parts.trees.cached(cell, build)
         if built_trees is None:
             return None
-        constraints: tuple[str, ...] = ()
-        if not cell.is_baseline:
-            baseline_lock = self.cached(cell.baseline_cell)
-            constraints = tool_constraints(baseline_lock) if baseline_lock else ()
+        constraints = _tools_of_baseline(cell, self.cached)
         for constraint_set in dict.fromkeys((constraints, ())):
             lock = self._resolver.cached_lock(
                 self._parts.request_builder.request(cell, built_trees, constraint_set), build
@@ -187,10 +184,7 @@ class CellLocks:
 
         :raises Unresolvable, Undetermined: see :mod:`pytest_py312.dependencies.resolution.lock`.
         """
-        constraints: tuple[str, ...] = ()
-        if not cell.is_baseline:
-            baseline_lock = self.resolved(cell.baseline_cell)
-            constraints = tool_constraints(baseline_lock) if isinstance(baseline_lock, DependencyLock) else ()
+        constraints = _tools_of_baseline(cell, self.resolved)
         if constraints:
             lock = self._parts.locker.try_lock(self._parts.request_builder.request(cell, trees, constraints), build)
             if lock is not None:  # otherwise other versions are used, and reported as a difference
@@ -238,3 +232,9 @@ class CellLocks:
     def is_passed_through(self, cell: Cell) -> bool:
         """Whether an interpreter is neither the service's own nor the target: whether it is blocked there is enough."""
         return cell.interpreter not in (cell.service.baseline, self._parts.plan.target)
+
+
+def _tools_of_baseline(cell: Cell, lock_of: Callable[[Cell], object]) -> tuple[str, ...]:
+    """Return the test tools of the baseline's lock as constraints; none for the baseline itself or without a lock."""
+    lock = None if cell.is_baseline else lock_of(cell.baseline_cell)
+    return tool_constraints(lock) if isinstance(lock, DependencyLock) else ()
