@@ -17,10 +17,10 @@ from pytest_py312.analysis.libraries.summaries.summary import Likelihood
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.dependencies.diagnosis.compatibility import TargetEnvironment, accepts_prereleases
 from pytest_py312.dependencies.diagnosis.package_index import IndexPage, PackageIndex, PageState
-from pytest_py312.dependencies.resolution.known_replacements import SUCCESSORS
 from pytest_py312.dependencies.resolution.lock import Pin, ResolutionRequest, Undetermined, Unresolvable
 from pytest_py312.dependencies.store.distribution_store import DistributionStore
 from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
+from pytest_py312.dependencies.system.known_replacements import SUCCESSORS
 
 MAX_TRIED = 6
 """Versions that are downloaded per distribution."""

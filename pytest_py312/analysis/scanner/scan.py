@@ -40,8 +40,8 @@ from pytest_py312.analysis.scanner.facts.facts import Condition, ExportedName, F
 from pytest_py312.analysis.scanner.facts.suppression_comments import read_suppressions
 from pytest_py312.analysis.scanner.gc_pause import gc_paused
 from pytest_py312.analysis.scanner.operations import read_children
-from pytest_py312.analysis.scanner.rules import arguments, version_tables, xml_elements
 from pytest_py312.analysis.scanner.rules import classes as enum_rules
+from pytest_py312.analysis.scanner.rules import processes, version_tables, xml_elements
 
 MAX_FILE_BYTES = 8 * 1024 * 1024
 """Larger files are not read."""
@@ -151,9 +151,9 @@ def _scan_tree(tree: ast.Module, text: str, path: str, local_modules: frozenset[
     if scan.event_loop_uses:
         guarded_public += guarded_functions.guard_event_loop_uses(scan, tree)
     classes = definitions.finish_classes(scan)
-    arguments.report_process_starts(scan)
+    processes.report_process_starts(scan)
     if "atexit.register" in text:
-        arguments.report_threads_at_exit(scan, tree)
+        processes.report_threads_at_exit(scan, tree)
     xml_elements.report_element_truths(scan)
     to_characters = _character_converter(text)
     return FileFacts(

@@ -14,13 +14,13 @@ from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.progress.hub import PROGRESS
 from pytest_py312.core.serialization import encode
 from pytest_py312.dependencies.resolution.failure_cache import FailureCache, sorted_by_location, with_locations
+from pytest_py312.dependencies.resolution.install_sequence import parts_of
 from pytest_py312.dependencies.resolution.lock import (
     DependencyLock,
     ResolutionRequest,
     Undetermined,
     Unresolvable,
     differing_preinstalled,
-    parts_of,
 )
 
 if TYPE_CHECKING:

@@ -18,9 +18,9 @@ from pytest_py312.dependencies.installation.installed_distributions import (
 )
 from pytest_py312.dependencies.installation.result import Installation
 from pytest_py312.dependencies.proofs.import_causes import cause_of, owner_of_module
-from pytest_py312.dependencies.resolution.known_replacements import SUCCESSORS
 from pytest_py312.dependencies.system.image_programs import missing_program_findings
 from pytest_py312.dependencies.system.known_packages import missing_library
+from pytest_py312.dependencies.system.known_replacements import SUCCESSORS
 from pytest_py312.repository.recipes.commands.install_steps import BRING_SETUPTOOLS
 from pytest_py312.repository.services.requirements.requirement_set import LocatedEntry, RequirementSet
 from pytest_py312.runners.probe_records import read_bounded

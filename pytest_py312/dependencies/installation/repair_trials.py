@@ -33,7 +33,7 @@ from pytest_py312.dependencies.installation.image_builds import image_build_find
 from pytest_py312.dependencies.installation.installer import Installer
 from pytest_py312.dependencies.installation.remedies import TrialResult, TrialSide
 from pytest_py312.dependencies.installation.result import Installation
-from pytest_py312.dependencies.resolution.known_replacements import WHEEL_ALTERNATIVES
+from pytest_py312.dependencies.system.known_replacements import WHEEL_ALTERNATIVES
 from pytest_py312.repository.services.requirements.requirement_set import LocatedEntry, RequirementSet
 
 SEARCH_LIMIT = 300.0

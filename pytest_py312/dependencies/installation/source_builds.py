@@ -13,13 +13,13 @@ from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.dependencies.diagnosis.diagnose import unbuilt_source
 from pytest_py312.dependencies.diagnosis.locker import Locker
 from pytest_py312.dependencies.resolution.failure_cache import sorted_by_location, with_locations
+from pytest_py312.dependencies.resolution.install_sequence import parts_of
 from pytest_py312.dependencies.resolution.lock import (
     Pin,
     ResolutionRequest,
     Undetermined,
     Unresolvable,
     is_exact,
-    parts_of,
     project_of,
 )
 from pytest_py312.dependencies.store.distribution_store import DistributionStore

@@ -27,6 +27,7 @@ from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.process import CommandResult, ExitReason
 from pytest_py312.core.text import shorten
 from pytest_py312.dependencies.resolution.format_control import ALL
+from pytest_py312.dependencies.resolution.install_sequence import resolve_parts
 from pytest_py312.dependencies.resolution.lock import (
     PROJECT_NAME,
     DependencyLock,
@@ -35,7 +36,6 @@ from pytest_py312.dependencies.resolution.lock import (
     Undetermined,
     Unresolvable,
     parse_pins,
-    resolve_parts,
 )
 from pytest_py312.dependencies.resolution.uv_config import only_uv_has_index, pip_settings_digest, uv_folder
 from pytest_py312.dependencies.resolution.uv_messages import explain_source_failure, relaxation_of, unresolvable_set

@@ -9,9 +9,9 @@ from pytest_py312.core.model.findings import Finding
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.process import CommandResult, ExitReason
 from pytest_py312.core.text import error_line, shorten
-from pytest_py312.dependencies.resolution.known_replacements import WHEEL_ALTERNATIVES
 from pytest_py312.dependencies.resolution.lock import PROJECT_NAME, ResolutionRequest, Undetermined, Unresolvable
 from pytest_py312.dependencies.system.build_tools import NETWORK, MissingTool, find_missing_tool
+from pytest_py312.dependencies.system.known_replacements import WHEEL_ALTERNATIVES
 
 
 def unwrap_message(text: str) -> str:

@@ -21,6 +21,7 @@ from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.process import CommandResult
 from pytest_py312.dependencies.resolution.conflict_cache import ConflictCache
 from pytest_py312.dependencies.resolution.format_control import ALL
+from pytest_py312.dependencies.resolution.install_sequence import resolve_parts
 from pytest_py312.dependencies.resolution.known_solutions import parse_solution
 from pytest_py312.dependencies.resolution.lock import (
     MAX_NEWER_ATTEMPTS,
@@ -33,7 +34,6 @@ from pytest_py312.dependencies.resolution.lock import (
     may_go_back,
     newer_versions,
     parse_pins,
-    resolve_parts,
 )
 from pytest_py312.dependencies.resolution.pip_wheels import PipWheels, refused_by_uv
 from pytest_py312.dependencies.resolution.source_metadata import MetadataBuilds

@@ -8,7 +8,7 @@ from pytest_py312.core.model.findings import Finding, Interpreter, Location, Sev
 from pytest_py312.core.model.fleet import Cell, Service
 from pytest_py312.core.model.measurements import SuiteRun
 from pytest_py312.core.text import error_line, pluralize, shorten
-from pytest_py312.dependencies.resolution.known_replacements import SUCCESSORS
+from pytest_py312.dependencies.system.known_replacements import SUCCESSORS
 from pytest_py312.gate.checks.check import Facts
 from pytest_py312.gate.checks.failure_hints import (
     CAUSE_ELSEWHERE,

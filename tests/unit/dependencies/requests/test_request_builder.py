@@ -17,7 +17,8 @@ from pytest_py312.core.model.fleet import (
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.dependencies.requests.request_builder import RequestBuilder
 from pytest_py312.dependencies.resolution.failure_cache import with_locations
-from pytest_py312.dependencies.resolution.lock import ResolutionRequest, Undetermined, parts_of
+from pytest_py312.dependencies.resolution.install_sequence import parts_of
+from pytest_py312.dependencies.resolution.lock import ResolutionRequest, Undetermined
 from pytest_py312.dependencies.resolution.uv_config import BUILD_CONSTRAINT
 from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
 from pytest_py312.repository.formats.conda import PIP_TABLE

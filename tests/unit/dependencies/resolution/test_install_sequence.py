@@ -12,6 +12,7 @@ from pytest_py312.core.model.findings import Finding
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.process import CommandResult
 from pytest_py312.dependencies.resolution.format_control import FormatControl
+from pytest_py312.dependencies.resolution.install_sequence import parts_of, resolve_parts
 from pytest_py312.dependencies.resolution.lock import (
     DependencyLock,
     LockCache,
@@ -20,8 +21,6 @@ from pytest_py312.dependencies.resolution.lock import (
     Undetermined,
     Unresolvable,
     may_go_back,
-    parts_of,
-    resolve_parts,
 )
 from pytest_py312.dependencies.resolution.uv_resolver import UvResolver
 from tests.support.fakes import FakeRunner, build_of, command_run_of
