@@ -81,7 +81,7 @@ def discover(plan: Plan) -> Fleet:
     services, of_surroundings = _with_surroundings(plan, tree, services)
     newer = {} if plan.services or plan.stages else services_past_target(plan, services)
     services = [service for service in services if service.name not in newer]
-    if not services:
+    if newer and not services:
         raise NoFleetError(
             f"nothing is to be moved to {plan.target}, the target of the plan: {next(iter(newer.values()))}"
         )
