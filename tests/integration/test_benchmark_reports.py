@@ -57,7 +57,7 @@ def other(*argv: str, root: Path) -> str:
 def test_all_formats_contain_the_measurements(tmp_path: Path, gate_cache: Path) -> None:
     """Every sample is in the JSON and in the files of other tools; the second run contains the first run's result."""
     root = service_tree(tmp_path / "repository", FILES)
-    _, first = measure(root, gate_cache)
+    first_report, first = measure(root, gate_cache)
     report, second = measure(root, gate_cache)
 
     assert first["earlier"] == []
@@ -77,4 +77,7 @@ def test_all_formats_contain_the_measurements(tmp_path: Path, gate_cache: Path) 
     document = json.loads((root / "all.target.pytest-benchmark.json").read_text(encoding="utf-8"))
     samples = {entry["fullname"]: entry["stats"]["data"] for entry in document["benchmarks"]}
     assert samples[NAME] == [after for _, after in second["samples"]]
-    assert "import of sums" in {entry["name"] for entry in report["comparisons"]}
+    # a busy machine may have no time left for it in one of the runs, which is a note then
+    notes = [finding for outcome in report["outcomes"] for finding in outcome["findings"]]
+    measured = {entry["name"] for entry in (*first_report["comparisons"], *report["comparisons"])}
+    assert "import of sums" in measured, notes
