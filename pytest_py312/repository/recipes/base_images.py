@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence, Set
 from functools import lru_cache
 
+from packaging.utils import canonicalize_name
+
 from pytest_py312.core.model.fleet import InstallStep
 from pytest_py312.repository.formats.dockerfile import (
     BuildStage,
@@ -77,7 +79,7 @@ def _image_of_argument(tree: Tree, base: str) -> str:
     names = {name for alias, name in required if alias == argument[1]}
     name = _name_of(re.sub(r"_image$", "", argument[1], flags=re.IGNORECASE))[0]
     given = _given_values(tree).get(argument[1], ())
-    if not names and "-" in name and all(name in re.sub(r"[-_.]+", "-", value.lower()) for value in given):
+    if not names and "-" in name and all(name in canonicalize_name(value) for value in given):
         names = {f"./{image}" for image, _, _ in _images_of(tree)[1] if image == name}
     return next(iter(names)) if len(names) == 1 else ""
 
@@ -124,7 +126,7 @@ def _name_of(image: str) -> tuple[str, str]:
     name, _, tag = image.partition("@")[0].rpartition("/")[2].partition(":")
     if "$" in name:
         return "", ""
-    return re.sub(r"[-_.]+", "-", name.lower()), "" if "$" in tag else tag
+    return canonicalize_name(name), "" if "$" in tag else tag
 
 
 Images = frozenset[tuple[str, str, str]]

@@ -20,15 +20,17 @@ def services_past_target(plan: Plan, services: Sequence[Service]) -> dict[str, s
     leaves open on which. If only one other service is left, none is returned: it would get the files of all.
     """
     ranges = {service.name: _ranges(service) for service in services if service.settings.baseline is None}
-    newer = [
+    candidates = [
         service
         for service in services
         if ranges.get(service.name)
         and all(is_past(each.text, plan.target) for each in ranges[service.name])
         and not (service.baseline_is_declared and service.baseline < plan.target)
     ]
-    survey = VersionSurvey(plan.root, services, exclude=plan.exclude) if newer else None
-    newer = [service for service in newer if survey is not None and not _may_run_on_target(survey, service, plan)]
+    if not candidates:
+        return {}
+    survey = VersionSurvey(plan.root, services, exclude=plan.exclude)
+    newer = [service for service in candidates if not _may_run_on_target(survey, service, plan)]
     if len(newer) == len(services) - 1:
         return {}
     return {

@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
 
+from packaging.utils import canonicalize_name
+
 from pytest_py312.core.model.fleet import Fleet, Service
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.core.text import list_names
@@ -101,6 +103,15 @@ class VersionSurvey:
         outermost = self._services.get(".") if len(self._services) > 1 else None
         self._root_service = frozenset((outermost.name,)) if outermost else frozenset()
         self._name_index = build_name_index(self._services.values())
+        self._built_by: dict[str, set[str]] = {}
+        """The services that a Dockerfile is the image of."""
+        self._installing: dict[str, set[str]] = {}
+        """The services for which a file installs something: that of their image, and those that it is based on."""
+        for service in self._services.values():
+            if service.recipe is not None:
+                self._built_by.setdefault(service.recipe.source, set()).add(service.name)
+                for path in service.recipe.files:
+                    self._installing.setdefault(path, set()).add(service.name)
         self._exclude = tuple(exclude)
         self._lock = threading.Lock()
         self._shared_files: tuple[SharedFile, ...] | None = None
@@ -133,12 +144,11 @@ class VersionSurvey:
         unknown = [each for each in declarations if each.role is DeclarationRole.UNKNOWN and each.kind == "image"]
         stages = {stage.line: stage for stage in read_dockerfile(text, path).stages} if unknown else {}
         bases = {line: python_base(self._tree, stage) for line, stage in stages.items() if stage.unresolved}
-        resolved: dict[tuple[str, int], VersionDeclaration] = {}
+        resolved: list[VersionDeclaration] = []
         for declaration in declarations:
             base = bases.get(declaration.line) if declaration in unknown else None
-            of_base = (declaration,) if base is None else self._declarations_of_result(base)
-            resolved.update({(each.path, each.start): each for each in of_base})
-        return list(resolved.values())
+            resolved += [declaration] if base is None else self._declarations_of_result(base)
+        return resolved
 
     def _declarations_of_result(self, dockerfile: DockerfileText) -> Iterator[VersionDeclaration]:
         """Yield the declarations of the image that the final stage of a Dockerfile is based on."""
@@ -182,33 +192,32 @@ class VersionSurvey:
             if self._shared_declarations is None:
                 by_service: dict[str, list[VersionDeclaration]] = {}
                 for file in files:
+                    guests = self._guests_of(file)
                     for declaration in file.declarations:
                         for name in self._all_names if len(self._all_names) == 1 else file.owners(declaration):
-                            is_own = declaration.kind != "image" or not self._is_image_of_another(file.path, name)
-                            of_service = declaration if is_own else replace(declaration, declared=False)
+                            is_of_another = declaration.kind == "image" and name in guests
+                            of_service = replace(declaration, declared=False) if is_of_another else declaration
                             by_service.setdefault(name, []).append(of_service)
                 self._shared_declarations = by_service
             return self._shared_declarations
 
-    def _is_image_of_another(self, path: str, name: str) -> bool:
-        """Return whether a Dockerfile is that of another service, which has code of the service ``name`` in it.
+    def _guests_of(self, file: SharedFile) -> ServiceNames:
+        """Return the services that a Dockerfile names, and whose code is only beside that of another one in its image.
 
-        It installs another one, or is named after one and installs nothing of this one. What
+        It installs the other one, or is named after it, and installs nothing of these. What
         ``docker/worker.Dockerfile`` is based on is up to ``worker``, also if it copies ``services/common``.
         """
-        if not is_dockerfile(path.rpartition("/")[2]):
-            return False
-        services = self._services.values()
-        text = self._tree.read_or_none(path) or ""
-        own = next(service.path for service in services if service.name == name)
-        if re.search(rf"{re.escape(own)}/\S*(?:requirements|pyproject|setup)", text):
-            return False
-        owners = {service.name for service in services if service.recipe and service.recipe.source == path}
-        if owners:
-            return name not in owners
-        label = _image_label(path)
-        named = {service.name for service in services if _is_named_after(label, service.path) and service.path in text}
-        return bool(named) and name not in named
+        names = file.named_services.all_names
+        if not names or not is_dockerfile(file.path.rpartition("/")[2]):
+            return frozenset()
+        text = self._tree.read_or_none(file.path) or ""
+        named = [service for service in self._services.values() if service.name in names]
+        label = canonicalize_name(_image_label(file.path))
+        hosts = self._built_by.get(file.path) or {
+            service.name for service in named if _is_named_after(label, service.path)
+        }
+        others = (service for service in named if hosts and service.name not in hosts)
+        return frozenset(service.name for service in others if not _installs_from(text, service.path))
 
     def movable_selector(
         self, file: SharedFile, names: ServiceNames
@@ -238,11 +247,7 @@ class VersionSurvey:
         """
         named = find_named_services(text, path, self._name_index)
         if is_dockerfile(path.rpartition("/")[2]) and not named.all_names:
-            installed = frozenset(
-                service.name
-                for service in self._services.values()
-                if service.recipe is not None and path in service.recipe.files
-            )
+            installed = frozenset(self._installing.get(path, ()))
             return replace(named, surroundings=replace(named.surroundings, names=installed))
         functions = functions_by_file(self._tree).get(path, ()) if is_terraform(path) else ()
         names: dict[int, ServiceNames] = {}
@@ -284,16 +289,19 @@ class VersionSurvey:
 def _image_label(path: str) -> str:
     """Return the name of an image: ``api`` of ``Dockerfile-api``, ``api.Dockerfile`` and ``api/Dockerfile``."""
     folder, _, name = path.lower().rpartition("/")
-    return (
-        re.sub(r"^(?:docker|container)file[-_.]?|[-_.]?(?:docker|container)file$", "", name)
-        or (folder.rpartition("/")[2])
-    )
+    own_name = re.sub(r"^(?:docker|container)file[-_.]?|[-_.]?(?:docker|container)file$", "", name)
+    return own_name or folder.rpartition("/")[2]
 
 
 def _is_named_after(label: str, path: str) -> bool:
-    """Return whether the name of an image is that of a folder, or begins or ends with it as a word."""
-    folder = re.sub(r"[-_.]+", "-", path.rpartition("/")[2].lower())
-    return re.search(rf"(?:^|-){re.escape(folder)}(?:$|-)", re.sub(r"[-_.]+", "-", label)) is not None
+    """Return whether the normalised name of an image is that of a folder, or begins or ends with it as a word."""
+    folder = canonicalize_name(path.rpartition("/")[2])
+    return re.search(rf"(?:^|-){re.escape(folder)}(?:$|-)", label) is not None
+
+
+def _installs_from(text: str, path: str) -> bool:
+    """Return whether a Dockerfile names a file of requirements or a project in a folder."""
+    return re.search(rf"{re.escape(path)}/\S*(?:requirements|pyproject|setup)", text) is not None
 
 
 def with_all_declarations(fleet: Fleet, plan: Plan, full_fleet: Fleet) -> Fleet:

@@ -81,7 +81,7 @@ def read_cdk(
 
 def read_runtime_constants(text: str, path: str) -> tuple[tuple[str, Location], ...]:
     """Return the names that a program gives to runtimes of Python: ``const RUNTIME = Runtime.PYTHON_3_11;``."""
-    if not _LIBRARY.search(text):
+    if not (_LIBRARY.search(text) and _RUNTIME.search(text)):
         return ()
     return _constants_in(_without_comments(text, path), path)
 

@@ -167,8 +167,9 @@ class CommandWalk(ShellWalk):
             return
         parsed = runner.read(text)
         folder = posixpath.dirname(place) if runner.runs_beside_file else folder
-        if parsed.is_make and not any(target in parsed.targets for target in call.targets):
-            task_file, parsed = self._included_makefile(text, folder, call.targets) or (task_file, parsed)
+        if parsed.is_make and call.targets and parsed.targets.keys().isdisjoint(call.targets):
+            included = self._included_makefile(included_files(text), parsed, folder, call.targets)
+            task_file, parsed = included or (task_file, parsed)
         outer = (self.path, self.folder, self.variables, self.exported)
         self.depth += 1
         for target, values in parsed.called(call.targets or [parsed.default]):
@@ -181,13 +182,15 @@ class CommandWalk(ShellWalk):
         self.depth -= 1
         self.path, self.folder, self.variables, self.exported = outer
 
-    def _included_makefile(self, text: str, folder: str, targets: Sequence[str]) -> tuple[str, MakefileText] | None:
-        """Return the first file that a Makefile includes and that has a target, with the variables of both."""
-        for name in included_files(text):
+    def _included_makefile(
+        self, names: Sequence[str], including: MakefileText, folder: str, targets: Sequence[str]
+    ) -> tuple[str, MakefileText] | None:
+        """Return the first of the files that a Makefile includes that has a target, with the variables of both."""
+        for name in names:
             path = self.files.find(resolve_path(name, folder))
             included = read_makefile(self.files.tree.read_or_none(path) or "") if path else None
-            if path and included is not None and any(target in included.targets for target in targets):
-                return path, replace(included, variables={**included.variables, **read_makefile(text).variables})
+            if path and included is not None and not included.targets.keys().isdisjoint(targets):
+                return path, replace(included, variables={**included.variables, **including.variables})
         return None
 
     def _exported_by(self, parsed: MakefileText, environment: Mapping[str, str], folder: str) -> dict[str, str]:
