@@ -133,7 +133,7 @@ class ClusterConnection:
             return str(future.result(timeout=ANSWER_LIMIT))
         except worker.WorkerNotPrepared as error:
             raise AttemptFailed(str(error), Failure.REFUSED) from None
-        except KilledWorker:
+        except (KilledWorker, worker.TooManyStarts):
             raise AttemptFailed("its workers were lost", Failure.LOST) from None
         except TimeoutError:
             raise AttemptFailed("the worker that had its answer was lost", Failure.LOST) from None

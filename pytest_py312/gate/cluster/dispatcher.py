@@ -1,7 +1,7 @@
 """Send the jobs of a run to a cluster, and answer each exactly once, whatever happens to workers and scheduler.
 
 Dask decides which worker takes which job, and runs a job again elsewhere whose worker is lost. Each start is reported
-by the worker, so it is known which services took their workers with them. All events are handled by one thread.
+by the worker, which refuses the start after the last that is allowed. All events are handled by one thread.
 """
 
 import queue
@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -19,7 +19,15 @@ from pytest_py312.core import clock
 from pytest_py312.core.errors import describe_internal_error
 from pytest_py312.core.text import format_duration, join_names, pluralize
 from pytest_py312.gate.cluster.connection import AttemptFailed, ClusterConnection, Failure
-from pytest_py312.gate.cluster.jobs import RunSetup, ServiceAnswer, ServiceJob, WorkerFacts, from_text, to_text
+from pytest_py312.gate.cluster.jobs import (
+    MAX_RUNS,
+    RunSetup,
+    ServiceAnswer,
+    ServiceJob,
+    WorkerFacts,
+    from_text,
+    to_text,
+)
 from pytest_py312.gate.cluster.placement import ServiceNeeds, cannot_be_placed, missing
 from pytest_py312.gate.cluster.tree_archive import TreeArchive
 from pytest_py312.gate.cluster.worker_pool import WorkerPool
@@ -27,8 +35,6 @@ from pytest_py312.gate.cluster.worker_pool import WorkerPool
 POLL_INTERVAL = 1.0
 NO_WORKER_LIMIT = 60.0
 """Seconds that services wait for another worker after all were lost."""
-MAX_RUNS = 3
-"""How often a service is started: once, and twice again after its worker was lost."""
 MAX_REFUSALS = 10
 """How often a service may come to a worker that takes no part in the run."""
 
@@ -264,7 +270,7 @@ class Dispatcher:
         fit = frozenset(address for address, lack in self._lacks(state.placed.needs).items() if not lack)
         is_fit = everywhere and len(fit) == len(self._pool.facts) and not self._pool.refused
         state.fit = frozenset() if is_fit else fit
-        job = state.placed.job
+        job = replace(state.placed.job, earlier_starts=len(state.starts))
         state.future = self._connection.submit(
             to_text(job),
             uuid.uuid4().hex,  # an answer to an earlier attempt has another key

@@ -20,6 +20,8 @@ T = TypeVar("T")
 
 FLEET_LIMIT = 8 * 1024**2
 """Characters of the services that are sent to each worker: about 2,000 services."""
+MAX_RUNS = 3
+"""How often a service is started: once, and twice again after its worker was lost."""
 ALONE = "pytest-py312-alone"
 """Dask resource of which each worker has one: what measures time takes it, so nothing else is measured beside it."""
 
@@ -81,7 +83,7 @@ class ServiceJob:
     """The items of one service that a worker checks.
 
     ``measures`` is true for benchmarks, which run after everything else. ``measured_elsewhere`` is the number of
-    services that other jobs measure.
+    services that other jobs measure, ``earlier_starts`` how often earlier tasks with this job were started.
     """
 
     run_id: str
@@ -89,6 +91,7 @@ class ServiceJob:
     items: tuple[TaskKey, ...]
     measures: bool = False
     measured_elsewhere: int = 0
+    earlier_starts: int = 0
 
     @property
     def id(self) -> tuple[str, bool]:

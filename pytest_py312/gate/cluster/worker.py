@@ -29,6 +29,7 @@ from pytest_py312.core.service_patterns import is_glob
 from pytest_py312.core.text import last_lines
 from pytest_py312.gate.cluster.jobs import (
     ALONE,
+    MAX_RUNS,
     FactsRequest,
     RunSetup,
     ServiceAnswer,
@@ -70,6 +71,10 @@ _RUNNING = ("executing", "long-running")
 
 class WorkerNotPrepared(Exception):
     """This worker was refused, or did not get the tree: the service has to be checked elsewhere."""
+
+
+class TooManyStarts(Exception):
+    """A service was started as often as it may be, and each time its worker was lost."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -215,13 +220,14 @@ def check_service(text: str) -> str:
     """Check the items of a service, and return the answer.
 
     :raises WorkerNotPrepared: this worker takes no part in the run.
+    :raises TooManyStarts: this start is one more than is allowed.
     """
     from distributed import get_worker
 
     job = from_text(ServiceJob, text)
     worker = get_worker()
     task = _TaskCancellation(worker, worker.get_current_task())
-    worker.log_event(job.run_id, {"service": job.service, "measures": job.measures, "worker": worker.address})
+    _report_start(job, task.key, worker)
     preparation = _preparation_for(job.run_id, worker.address, task)
     task.is_over = preparation.is_over
     try:
@@ -230,6 +236,27 @@ def check_service(text: str) -> str:
         with _changed:
             preparation.running -= 1
             _changed.notify_all()
+
+
+def _report_start(job: ServiceJob, key: Any, worker: Any) -> None:
+    """Report the start of a task as an event, if it may be started.
+
+    Dask runs the task of a lost worker again without asking the coordinator, which may learn of it after this worker is
+    lost as well. So the scheduler is asked, which has the starts of this task under a topic of their own.
+
+    :raises TooManyStarts: it was started too often.
+    """
+    from distributed.utils import sync
+
+    starts_of_task = f"{job.run_id} {key}"
+    try:
+        starts = job.earlier_starts + len(sync(worker.loop, worker.scheduler.events, topic=starts_of_task))
+    except OSError:  # the scheduler is lost, or slow; the coordinator counts as well
+        starts = job.earlier_starts
+    if starts >= MAX_RUNS:
+        raise TooManyStarts(f"{job.service} was started {starts} times")
+    start = {"service": job.service, "measures": job.measures, "worker": worker.address}
+    worker.log_event([job.run_id, starts_of_task], start)
 
 
 @dataclass(kw_only=False, slots=True)
