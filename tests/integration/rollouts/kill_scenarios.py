@@ -134,8 +134,10 @@ def process_running(environment: DockerEnvironment, request: dict[str, Any]) -> 
 
 
 def wait_for_steps(process: subprocess.Popen[str], steps: int, seconds: float) -> None:
-    """Wait until a process has printed ``steps`` lines or is done, and then for some seconds."""
+    """Wait until a process has printed ``steps`` lines or is done, and then for some seconds, unless there are none."""
     assert process.stdout is not None
+    if not steps:
+        return
     for _ in range(steps):
         if process.stdout.readline() in ("", "done\n"):
             break
@@ -186,9 +188,12 @@ def kill_during_deployment(
     return killed_state
 
 
-def kill_from_soak_to_rollback(environment: DockerEnvironment, rng: random.Random) -> list[StageState | None]:
+def kill_from_soak_to_rollback(
+    environment: DockerEnvironment, rng: random.Random, *, waits: bool = False
+) -> list[StageState | None]:
     """Kill two watchers of a stage, the process that accepts it, and the process that rolls it back.
 
+    :param waits: kill the last two once the stage is accepted, and while it is rolled back, instead of at random.
     :returns: the state of the stage at each of the four kills.
     """
     killed_states = []
@@ -206,7 +211,10 @@ def kill_from_soak_to_rollback(environment: DockerEnvironment, rng: random.Rando
         assert_all_new(environment)
     with process_running(environment, {"do": "watch"}):
         wait_for_samples(environment, SAMPLES - 1)
-        time.sleep(rng.uniform(0.2, 1.4))
+        if waits:
+            eventually(lambda: journal_state(environment) is S.ACCEPTED, "it is not accepted")
+        else:
+            time.sleep(rng.uniform(0.2, 1.4))
     killed_states.append(journal_state(environment))
     with environment.driver() as (driver, journal):
         driver.recover(environment.name)
@@ -221,7 +229,9 @@ def kill_from_soak_to_rollback(environment: DockerEnvironment, rng: random.Rando
     assert not [name for name in environment.containers() if ".control-" in name]
     assert environment.target.environment_lock(environment.name).holder() is None
     with process_running(environment, {"do": "rollback"}) as process:
-        wait_for_steps(process, rng.randrange(STEPS_OF_ROLLBACK), rng.uniform(0.0, 0.6))
+        wait_for_steps(
+            process, 1 if waits else rng.randrange(STEPS_OF_ROLLBACK), 0.0 if waits else rng.uniform(0.0, 0.6)
+        )
     killed_states.append(journal_state(environment))
     with environment.driver() as (driver, journal):
         driver.recover(environment.name)
@@ -290,8 +300,10 @@ def deployment_kills(images: dict[str, str], seed: int) -> KilledStates:
 
 
 def soak_kills(images: dict[str, str], seed: int) -> KilledStates:
-    """Run four kills for each of :data:`SOAK_ROUNDS` stages."""
-    return run_rounds([(kill_from_soak_to_rollback, ("auth", "user"))] * SOAK_ROUNDS, seed, images)
+    """Run four kills for each of :data:`SOAK_ROUNDS` stages; the last stage is in the wanted state at each."""
+    at_random = (kill_from_soak_to_rollback, ("auth", "user"))
+    waiting = (partial(kill_from_soak_to_rollback, waits=True), ("auth", "user"))
+    return run_rounds([*[at_random] * (SOAK_ROUNDS - 1), waiting], seed, images)
 
 
 def main() -> None:
