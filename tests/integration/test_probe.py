@@ -342,6 +342,46 @@ def test_a_configuration_that_needs_pytests_cache_works(cells: Cells) -> None:
     assert outcomes(run) == {"test_a": "passed"}
 
 
+CI_OPTIONS = "--cov=app --cov-report term-missing --cov-fail-under=90 -n4 --timeout 30 --html=report.html --reruns=2"
+
+
+@pytest.mark.network
+@pytest.mark.parametrize("interpreter", TOGETHER)
+def test_options_of_plugins_that_are_not_installed_are_accepted(cells: Cells, interpreter: str) -> None:
+    """They are for the project's CI, and decide about no test."""
+    files = {"pytest.ini": f"[pytest]\naddopts = -q {CI_OPTIONS}\n", "test_x.py": "def test_a(): pass\n"}
+
+    run = cells.suite(interpreter, files)
+
+    assert run.incomplete_reason == ""
+    assert outcomes(run) == {"test_a": "passed"}
+
+
+@pytest.mark.network
+def test_an_option_of_a_conftest_is_its_own(cells: Cells) -> None:
+    files = {
+        "pytest.ini": "[pytest]\naddopts = --timeout=7 --cov\n",
+        "conftest.py": "def pytest_addoption(parser): parser.addoption('--timeout', type=int)\n",
+        "test_x.py": "def test_a(pytestconfig): assert pytestconfig.getoption('timeout') == 7\n",
+    }
+
+    run = cells.suite("3.12", files)
+
+    assert run.incomplete_reason == ""
+    assert outcomes(run) == {"test_a": "passed"}
+
+
+@pytest.mark.network
+def test_an_option_that_decides_about_tests_is_refused(cells: Cells) -> None:
+    """Without its plugin, nothing of the suite is known."""
+    files = {"pytest.ini": "[pytest]\naddopts = --ds=app.settings\n", "test_x.py": "def test_a(): pass\n"}
+
+    run = cells.suite("3.12", files)
+
+    assert not run.complete
+    assert "pytest was called wrongly (exit code 4)" in run.incomplete_reason
+
+
 @pytest.mark.network
 def test_selected_tests_run_with_the_suites_options_and_without_its_paths(cells: Cells) -> None:
     files = {

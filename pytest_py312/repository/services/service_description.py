@@ -33,6 +33,7 @@ from pytest_py312.repository.services.requirements.required_sources import find_
 from pytest_py312.repository.tree import Tree, join_path
 
 _WORKFLOWS = ".github/workflows/"
+_CONFTESTS_LIMIT = 50
 _BUILDING_TOOLS = frozenset({"uv", "pdm", "rye", "hatch"})
 """Tools that install a project with the requirements of its build."""
 _OWN_BUILD = re.compile(
@@ -285,7 +286,12 @@ def _choose_suite(
     names = files.scan.existing_files(*READ_MODULES)
     modules = {name: tree.read_or_none(join_path(files.path, name)) or "" for name in names}
     further = test_recipe.further_paths if test_recipe is not None else ()
-    detected = find_suite(files.scan.files, files.scan.folders, files.texts, files.nested_folders, modules, further)
+    # those at the top and in folders of the top that are called test* are always loaded first
+    inner = [name for name in files.scan.files if name.endswith("/conftest.py")][:_CONFTESTS_LIMIT]
+    detected = find_suite(
+        files.scan.files, files.scan.folders, files.texts, files.nested_folders, modules, further,
+        {name: tree.read_or_none(join_path(files.path, name)) or "" for name in inner},
+    )  # fmt: skip
     suite, ignored = detected.suite, test_recipe.ignored_tests if test_recipe is not None else ()
     if suite is None or suite.kind is not SuiteKind.PYTEST or suite.folder or test_recipe is None or not ignored:
         return suite, detected.assumption

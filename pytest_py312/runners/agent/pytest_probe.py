@@ -103,6 +103,86 @@ class PytestRecorder:
             self._records.add("test", id=nodeid, outcome=outcome, seconds=round(seconds, 6), detail=detail)
 
 
+class OptionsOfAbsentPlugins:
+    """A pytest plugin that accepts options of plugins that are not installed, and that decide about no test.
+
+    ``addopts`` often has them for the CI of the project, whose tools the service's requirements do not name:
+    pytest would not start. Coverage, reports and parallel processes are not needed to see which tests pass.
+    """
+
+    def pytest_load_initial_conftests(self, parser: pytest.Parser, args: list[str]) -> Any:
+        outcome = yield
+        outcome.get_result()  # the conftests that are loaded by now may have options of the same names
+        given = {word.partition("=")[0] for word in args}
+        given |= {word[:2] for word in args if word.startswith("-n")}  # also -n4
+        known = _known_options(parser)
+        for plugin, options in _OPTIONS_OF_PLUGINS.items():
+            absent = [(name, kind) for name, kind in options.items() if name not in known]
+            if given.isdisjoint(name for name, _ in absent):
+                continue
+            group = parser.getgroup("py312 " + plugin, "accepted for %s, which is not installed" % plugin)
+            for name, kind in absent:
+                # the public method refuses short options in lower case
+                group._addoption(name, dest="py312_ignored_" + name.strip("-").replace("-", "_"), **_NARGS[kind])
+
+
+_NARGS = {
+    "flag": {"action": "store_true"},
+    "value": {"action": "append"},
+    "perhaps": {"action": "append", "nargs": "?"},
+}  # type: Mapping[str, Mapping[str, Any]]
+_OPTIONS_OF_PLUGINS = {
+    "pytest-cov": {
+        "--cov": "perhaps",
+        "--cov-report": "value",
+        "--cov-config": "value",
+        "--no-cov-on-fail": "flag",
+        "--no-cov": "flag",
+        "--cov-fail-under": "value",
+        "--cov-append": "flag",
+        "--cov-branch": "flag",
+        "--cov-context": "value",
+        "--cov-reset": "flag",
+    },
+    "pytest-xdist": {
+        "-n": "value",
+        "--numprocesses": "value",
+        "--dist": "value",
+        "--maxprocesses": "value",
+        "--tx": "value",
+    },
+    "pytest-timeout": {"--timeout": "value", "--timeout-method": "value", "--session-timeout": "value"},
+    "pytest-html": {"--html": "value", "--self-contained-html": "flag", "--css": "value"},
+    "pytest-json-report": {"--json-report": "flag", "--json-report-file": "value"},
+    "pytest-rerunfailures": {"--reruns": "value", "--reruns-delay": "value", "--only-rerun": "value"},
+    "allure-pytest": {"--alluredir": "value", "--clean-alluredir": "flag"},
+    "pytest-md-report": {"--md-report": "flag", "--md-report-output": "value", "--md-report-verbose": "value"},
+    "pytest-github-actions-annotate-failures": {"--exclude-warning-annotations": "flag"},
+    "pytest-randomly": {"--randomly-seed": "value", "--randomly-dont-reorganize": "flag"},
+    "pytest-flake8": {"--flake8": "flag"},
+    "pytest-black": {"--black": "flag"},
+    "pytest-isort": {"--isort": "flag"},
+    "pytest-mypy": {"--mypy": "flag", "--mypy-ignore-missing-imports": "flag", "--mypy-config-file": "value"},
+    "pytest-pylint": {"--pylint": "flag", "--pylint-rcfile": "value"},
+    "pytest-ruff": {"--ruff": "flag", "--ruff-format": "flag"},
+}  # type: Mapping[str, Mapping[str, str]]
+"""Plugin -> its options, and whether a value follows. Those of linters add items that say nothing about a Python."""
+
+
+def _options_of_absent_plugins() -> OptionsOfAbsentPlugins:
+    """Return the plugin, its hook marked with pytest's decorator, which is not there when this file is loaded."""
+    import pytest
+
+    wrapper: Any = pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    wrapper(OptionsOfAbsentPlugins.pytest_load_initial_conftests)
+    return OptionsOfAbsentPlugins()
+
+
+def _known_options(parser: pytest.Parser) -> set[str]:
+    groups = [parser._anonymous, *parser._groups]
+    return {name for group in groups for option in group.options for name in option.names()}
+
+
 def _fail_by_pytest(text: str) -> None:
     import pytest
 
@@ -184,7 +264,7 @@ def run_pytest(request: Request, records: Any, probe: Any) -> int:
     recorder = PytestRecorder(records, request, probe, pytest.__version__)
     _accept_cases_without_run_test()
     try:
-        code = int(pytest.main(arguments, plugins=[recorder]))
+        code = int(pytest.main(arguments, plugins=[recorder, _options_of_absent_plugins()]))
     except (KeyboardInterrupt, MemoryError):  # limits of the cell
         raise
     except BaseException:  # a plugin that pytest loads at its start may raise anything, SystemExit as well

@@ -19,7 +19,7 @@ from pytest_py312.repository.recipes.suites.pytest_settings import (
     setting_words,
     settings_in_folder,
 )
-from pytest_py312.repository.tree import VENDORED_FOLDERS, Tree, lies_in
+from pytest_py312.repository.tree import VENDORED_FOLDERS, Tree, is_inside, lies_in
 
 _POSITIONAL_ARGUMENTS = re.compile(r"\{(?:posargs|\[\])(?::([^{}]*(?:\{\w+\}[^{}]*)*))?\}")
 _TEST_FOLDERS = ("tests", "test")
@@ -29,6 +29,8 @@ READ_MODULES = ("manage.py", _ONE_FILE)
 _HAS_TEST = re.compile(r"^[ \t]*(?:(?:async[ \t]+)?def[ \t]+test|class[ \t]+\w+[ \t]*\([^)]*TestCase)", re.MULTILINE)
 """All tests of a small service; pytest collects a file of this name only if it is named."""
 _DJANGO_SETTINGS_VALUE = re.compile(r"""["']DJANGO_SETTINGS_MODULE["']\]?\s*[,=]\s*["']([\w.]+)["']""")
+_ONLY_INITIAL = re.compile(r"^(?:pytest_plugins\b|def[ \t]+pytest_(?:addoption|addhooks|cmdline_main)\b)", re.MULTILINE)
+"""What a ``conftest.py`` has that is loaded before tests are collected."""
 _NON_TEST_FOLDERS = frozenset(
     {"scripts", "tools", "examples", "example", "docs", "doc", "build", "dist", "benchmarks", *VENDORED_FOLDERS}
 )
@@ -50,6 +52,7 @@ def find_suite(
     inner: Sequence[str] = (),
     modules: Mapping[str, str] = MappingProxyType({}),
     further: Sequence[str] = (),
+    conftests: Mapping[str, str] = MappingProxyType({}),
 ) -> DetectedSuite:
     """Determine the suite of a service with these ``files`` and ``folders`` (relative to it).
 
@@ -60,6 +63,7 @@ def find_suite(
     :param modules: texts of those of :data:`READ_MODULES` that exist.
     :param further: files and folders with tests that another run of pytest has, beside the one that is detected, and
         files that unittest loads.
+    :param conftests: texts of each ``conftest.py`` that exists.
     """
     settings = read_pytest_settings(texts_of)
     django = _django_settings(modules.get("manage.py", ""), settings, files)
@@ -82,6 +86,8 @@ def find_suite(
     else:
         arguments, reached, left_out = _pytest_arguments(tests)
         arguments = (*(arguments or (".",)), *unusual) if unusual else arguments
+    own_conftests = {path: text for path, text in conftests.items() if not any(lies_in(path, place) for place in inner)}
+    arguments = _with_initial_conftests(arguments or settings.testpaths, reached, own_conftests) or arguments
     arguments += tuple(f"--ignore={folder}" for folder in inner if _is_reached(folder, arguments))
     mode = "importlib" if not settings.import_mode and _has_module_conflict(reached, set(files)) else ""
     clause = _describe_left_out(left_out)
@@ -90,6 +96,32 @@ def find_suite(
         clause = clause or f"has a manage.py and no settings for pytest, so pytest-django runs its tests with {django}"
     suite = Suite(kind=SuiteKind.PYTEST, arguments=arguments, import_mode=mode)
     return DetectedSuite(suite=suite, assumption=clause)
+
+
+def _with_initial_conftests(
+    paths: tuple[str, ...], tests: Sequence[str], conftests: Mapping[str, str]
+) -> tuple[str, ...]:
+    """Name the folders of tests whose ``conftest.py`` pytest accepts only as an initial one, where it is none.
+
+    Those that declare plugins or options must be loaded before anything is collected: of the folders that are named,
+    of those around them, and of the folders ``test*`` in them. A file that is named twice is collected once.
+    https://docs.pytest.org/en/stable/how-to/writing_plugins.html#plugin-discovery-order-at-tool-startup
+
+    :returns: the paths to name; empty if no folder is missing.
+    """
+    named = paths or (".",)
+    missing = []
+    for path, text in sorted(conftests.items()):
+        folder = posixpath.dirname(path)
+        around, name = posixpath.split(folder)
+        starts = {posixpath.normpath(word) for word in named}
+        is_first = name.startswith("test") and (around or ".") in starts
+        if not folder or is_first or any(lies_in(start, folder) for start in starts):
+            continue
+        is_run = any(lies_in(test, folder) and any(is_inside(test, start) for start in starts) for test in tests)
+        if is_run and _ONLY_INITIAL.search(text):
+            missing.append(folder)
+    return (*named, *missing) if missing else ()
 
 
 def _suite_by_other_names(

@@ -237,6 +237,37 @@ def test_what_another_run_of_the_job_tests_is_run_as_well(settings: dict[str, st
     assert suite.arguments == arguments
 
 
+PLUGINS = 'pytest_plugins = ["tests.fixtures"]\n'
+
+
+@pytest.mark.parametrize(
+    ("settings", "conftests", "arguments"),
+    [
+        ({}, {"tests/unit/conftest.py": PLUGINS}, ("tests", "tests/unit")),
+        ({}, {"tests/unit/conftest.py": "import pytest\n"}, ("tests",)),
+        ({}, {"tests/unit/conftest.py": "def pytest_addoption(parser): pass\n"}, ("tests", "tests/unit")),
+        ({}, {"tests/test_api/conftest.py": PLUGINS}, ("tests",)),
+        ({}, {"tests/conftest.py": PLUGINS, "conftest.py": PLUGINS}, ("tests",)),
+        ({}, {"tests/inner/conftest.py": PLUGINS, "tests/docs/conftest.py": PLUGINS}, ("tests",)),
+        ({"pytest.ini": "[pytest]\ntestpaths = tests/unit\n"}, {"tests/unit/conftest.py": PLUGINS}, ()),
+        (
+            {"pytest.ini": "[pytest]\ntestpaths = tests\n"},
+            {"tests/unit/conftest.py": PLUGINS},
+            ("tests", "tests/unit"),
+        ),
+    ],
+)
+def test_a_conftest_with_plugins_is_an_initial_one(
+    settings: dict[str, str], conftests: dict[str, str], arguments: tuple[str, ...]
+) -> None:
+    """pytest refuses plugins in a conftest that it meets while it collects; such a project's CI names the folder."""
+    tests = ["tests/unit/test_a.py", "tests/test_api/test_b.py", "tests/inner/test_c.py"]
+    folders = ["tests", "tests/unit", "tests/test_api", "tests/inner"]
+    suite = find_suite(tests, folders, settings, ["tests/inner"], conftests=conftests).suite
+    assert suite is not None
+    assert tuple(word for word in suite.arguments if not word.startswith("--ignore")) == arguments
+
+
 @pytest.mark.parametrize(
     ("files", "arguments"),
     [
