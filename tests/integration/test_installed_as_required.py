@@ -59,6 +59,27 @@ def outcomes(root: Path, cache: Path) -> dict[tuple[str, str], dict[str, Any]]:
     return {(outcome["check"], str(outcome["interpreter"])): outcome for outcome in report["outcomes"]}
 
 
+def test_a_build_that_lacks_a_library_blocks_where_the_image_has_no_compiler(tmp_path: Path, gate_cache: Path) -> None:
+    """1.7.0 has a wheel for 3.9, and its source needs librdkafka, neither of which a slim image has for 3.12."""
+    root = repository(
+        tmp_path / "repository",
+        "confluent-kafka==1.7.0\n",
+        **{
+            "py312.toml": 'target = "3.12"\ninterpreters = ["3.9", "3.12"]\n',
+            "svc/Dockerfile": "FROM python:3.9-slim\nCOPY . .\nRUN pip install -r requirements.txt\n",
+        },
+    )
+
+    outcome_of = outcomes(root, gate_cache)
+
+    assert outcome_of["dependencies", "3.9"]["status"] == "passed"
+    assert outcome_of["dependencies", "3.12"]["status"] == "failed"
+    (finding,) = [each for each in outcome_of["dependencies", "3.12"]["findings"] if each["severity"] == "error"]
+    assert finding["code"] == "PY104"
+    assert finding["remedy"].startswith("confluent-kafka==1.7.0 -> confluent-kafka==2.")
+    assert "(verified: resolves, installs and imports on 3.12 and 3.9)" in finding["remedy"]
+
+
 def test_what_a_computed_setup_requires_is_imported(tmp_path: Path, gate_cache: Path) -> None:
     """boto installs on 3.12 and cannot be imported there; the service imports it in a function."""
     setup = (

@@ -69,7 +69,12 @@ def smallest_change(
 
 
 def candidates(
-    page: IndexPage, specifier: str, *, target: TargetEnvironment, baseline: TargetEnvironment | None = None
+    page: IndexPage,
+    specifier: str,
+    *,
+    target: TargetEnvironment,
+    baseline: TargetEnvironment | None = None,
+    with_sources: bool = True,
 ) -> tuple[VersionCandidate, ...]:
     """Return changed specifiers, the smallest change first; at most :data:`MAX_CANDIDATES`. Never raises.
 
@@ -80,11 +85,11 @@ def candidates(
     pin, yanked ones, those after the cut-off date, and pre-releases (unless the pin is one, or there is nothing else).
 
     If the highest version below the upper bound has no wheel for the target, it is the last one: only a build can show
-    whether its source works there.
+    whether its source works there. It is left out without ``with_sources``: where nothing can be built.
     """
     try:
         search = _CandidateSearch(page, specifier, target, baseline)
-        return (*search.candidates(), *search.source_candidates())
+        return (*search.candidates(), *(search.source_candidates() if with_sources else ()))
     except (InvalidSpecifier, InvalidVersion, ValueError):
         return ()
 

@@ -1,4 +1,4 @@
-"""What was compiled on this machine, and cannot be where the service runs: its image has no compiler, or a function."""
+"""What cannot be compiled where the service runs: its image has no compiler, or a function none of the libraries."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -10,6 +10,7 @@ from pytest_py312.core.text import join_names
 from pytest_py312.dependencies.installation.installed_distributions import entries_of_production, requirement_of
 from pytest_py312.dependencies.installation.result import Installation
 from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
+from pytest_py312.dependencies.system.build_tools import NETWORK, MissingTool
 from pytest_py312.dependencies.system.image_programs import images_of
 from pytest_py312.dependencies.system.shared_libraries import linked_libraries
 from pytest_py312.repository.formats.functions.serverless import LAMBDA_CODE
@@ -32,6 +33,10 @@ _COMPILER = re.compile(
 """Packages that are a compiler, or that nobody installs without one."""
 _RECOMMENDS_COMPILER = frozenset({"cmake", "python3-pip"})
 """Packages of Debian with which apt installs a compiler, unless it is called with ``--no-install-recommends``."""
+_OF_MACHINE = frozenset({NETWORK, "space on the disk", "git"})
+"""What a build lacks here that says nothing about where the service is installed."""
+_LIBRARY = re.compile(r"the (?:header|library) |.*[-_]config$|pkg-config$")
+"""What a build lacks that is of a library, and no program of the build alone."""
 _MODULE_LIMIT = 64 * 1024**2
 """Bytes of a compiled module that are read."""
 
@@ -74,6 +79,46 @@ def image_build_findings(
             location=required.location,
             names=(distribution.name,),
         )
+
+
+def lacking_build_findings(
+    cell: Cell, installation: Installation, baseline: Installation, entries: Sequence[LocatedEntry]
+) -> Iterator[Finding]:
+    """Yield what has a wheel on the baseline only, and could be built neither here nor where the service runs.
+
+    A build that lacks something of this machine proves nothing by itself. It does where an image without a compiler
+    builds it, or where a function would need the library that is missing.
+    """
+    recipe, missing = cell.service.recipe, installation.missing
+    if recipe is None or missing is None or missing.key in _OF_MACHINE or cell.is_baseline:
+        return
+    lack = _lack_of(cell, recipe, missing)
+    wheels = {distribution.name for distribution in baseline.distributions if not distribution.from_source}
+    of_production = entries_of_production(cell, entries)
+    versions = installation.lock.versions if installation.lock is not None else {}
+    for name in installation.unavailable if lack else ():
+        required = requirement_of(name, of_production, baseline.distributions)
+        if name not in wheels or required is None:
+            continue
+        remedy = f"require a version of {name} that has a wheel for {cell.interpreter}"
+        yield Finding(
+            code="PY104",
+            message=f"{'=='.join(filter(None, (name, versions.get(name, ''))))}: no wheel for {cell.interpreter}, and "
+            f"its source needs {lack}",
+            remedy=f"{remedy}, or install what it needs in {recipe.source}",
+            location=required.location,
+            names=(name,),
+        )
+
+
+def _lack_of(cell: Cell, recipe: InstallRecipe, missing: MissingTool) -> str:
+    """Return what a build lacks where the service is installed, as here; empty if that is not known."""
+    image = _image_without_compiler(cell, recipe)
+    if image:
+        return f"{missing.name} and a compiler, which the image ({image}) does not have"
+    if any(step.target == LAMBDA_CODE for step in recipe.steps) and _LIBRARY.match(missing.name):
+        return f"{missing.name}, of a library that a function does not have"
+    return ""
 
 
 def compiled_here(installation: Installation, baseline: Installation) -> Iterator[StoredDistribution]:

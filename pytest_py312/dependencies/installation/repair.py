@@ -49,10 +49,18 @@ def repair(
 
     Findings that appear only once the set can be installed, such as a failing import, are added.
 
-    :param unavailable: projects and folders that cannot be had here, which are left out of every trial.
+    :param unavailable: projects and folders that cannot be had here, which are left out of every trial, unless a
+        finding says that their build blocks.
     """
+    # what lacks something here and where the service runs is repaired, by a version that has a wheel
+    wheels_only = unavailable & {name for finding in findings if finding.code == "PY104" for name in finding.names}
     trials = RepairTrials(
-        installer=installer, cell=cell, exclude_newer=exclude_newer, started=clock.stopwatch(), unavailable=unavailable
+        installer=installer,
+        cell=cell,
+        exclude_newer=exclude_newer,
+        started=clock.stopwatch(),
+        unavailable=unavailable - wheels_only,
+        wheels_only=wheels_only,
     )
     entries = installer.requirements.of(cell.service).entries
     explained = list(findings)
@@ -118,7 +126,8 @@ def _with_lock_updates(installer: Installer, cell: Cell, findings: Sequence[Find
         names |= more
         unavailable.update(installation.unavailable)
     failing = {finding_identity(finding) for finding in remaining}
-    if any(finding_identity(finding) in failing for finding in blocking):
+    is_repaired = unavailable.isdisjoint(name for finding in blocking for name in finding.names)
+    if not is_repaired or any(finding_identity(finding) in failing for finding in blocking):
         return None
     all_findings = [
         *(located.get(id(finding), finding) for finding in findings),

@@ -57,6 +57,8 @@ class RepairTrials:
     cell: Cell
     exclude_newer: str
     unavailable: frozenset[str] = frozenset()
+    wheels_only: frozenset[str] = frozenset()
+    """Projects of which no source can be built here."""
     pinning_failed: bool = False
     """Whether a freely chosen version failed once it was pinned; :data:`ANY_VERSION` is no candidate any more then."""
     change: RequirementChange = field(default_factory=RequirementChange)
@@ -101,7 +103,8 @@ class RepairTrials:
             return []
         page = self.installer.trials.index(self.cell).page(item.name)
         target, baseline = self._target_environment(self.cell), self._target_environment(self.cell.baseline_cell)
-        return candidates(page, item.entry.specifier, target=target, baseline=baseline)
+        with_sources = item.name not in self.wheels_only
+        return candidates(page, item.entry.specifier, target=target, baseline=baseline, with_sources=with_sources)
 
     def _target_environment(self, cell: Cell) -> TargetEnvironment:
         return target_environment(self.installer.build(cell), exclude_newer=self.exclude_newer)

@@ -18,7 +18,12 @@ from pytest_py312.dependencies.installation.findings import (
     without_consequences,
     without_unneeded,
 )
-from pytest_py312.dependencies.installation.image_builds import compiled_here, image_build_findings, is_built_in_image
+from pytest_py312.dependencies.installation.image_builds import (
+    compiled_here,
+    image_build_findings,
+    is_built_in_image,
+    lacking_build_findings,
+)
 from pytest_py312.dependencies.installation.result import Installation
 from pytest_py312.gate.checks.check import CheckResult, Facts, unless_incomplete
 from pytest_py312.gate.checks.dependency_findings import once_per_cause, problem_key, without_unneeded_by_tests
@@ -110,6 +115,7 @@ def _check_set(
         or (is_described and _installs_nowhere(installation, baseline_installation))
     )
     is_checked = not installation.unchecked or installation.rest is not None
+    is_checked = is_checked or any(finding.code == "PY104" and finding.blocks for finding in findings)
     if cell == facts.cells(cell.service)[-1] and is_checked and not is_uninstalled:
         findings = facts.repair(cell, findings)  # only what fails on the target has to be fixed
     findings = [without_blocking(finding, installation) for finding in findings]
@@ -147,6 +153,7 @@ def _compared_findings(
             facts.requirements(cell.service).entries,
             partial(facts.builds_without_compiler, installation),
         ),
+        *lacking_build_findings(cell, installation, baseline_installation, facts.requirements(cell.service).entries),
     ]
     findings = _with_new_compilations(cell, findings, installation, baseline_installation)
     if not cell.is_baseline:

@@ -283,8 +283,7 @@ class FactProvider:
         unavailable = {
             name
             for installation in (self.installation(cell), self.installation(cell.baseline_cell))
-            if installation.rest is not None
-            for name in installation.rest.unavailable
+            for name in (installation.rest or installation).unavailable
         }
         with PROGRESS.activity("trying other versions for", cell.title):
             return repair(self.installer, cell, findings, self._plan.exclude_newer, frozenset(unavailable))

@@ -132,6 +132,12 @@ def test_the_highest_source_is_tried_if_it_has_no_wheel(project: IndexPage, spec
     assert [candidate.specifier for candidate in candidates(project, specifier, target=PY312, baseline=PY39)] == changed
 
 
+def test_a_source_is_no_candidate_where_nothing_can_be_built() -> None:
+    project = page(v1_2="312", v1_3="312", v1_4="")
+    found = candidates(project, "==1.2", target=PY312, baseline=PY39, with_sources=False)
+    assert [candidate.specifier for candidate in found] == ["==1.3"]
+
+
 @pytest.mark.parametrize(
     ("project", "specifier", "reason"),
     [

@@ -9,9 +9,11 @@ import pytest
 from pytest_py312.core.model.findings import Location
 from pytest_py312.core.model.fleet import Cell, Declaration, InstallRecipe, InstallStep, LocalProject, RequirementSource
 from pytest_py312.dependencies.installation.findings import installation_findings, without_consequences
-from pytest_py312.dependencies.installation.image_builds import image_build_findings
+from pytest_py312.dependencies.installation.image_builds import image_build_findings, lacking_build_findings
 from pytest_py312.dependencies.installation.installed_distributions import excluding_requirements, requirement_of
+from pytest_py312.dependencies.installation.result import Installation
 from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
+from pytest_py312.dependencies.system.build_tools import NETWORK, MissingTool
 from pytest_py312.repository.formats.requirements_file import read_requirements
 from pytest_py312.repository.services.requirements.requirement_set import LocatedEntry
 from tests.support.elf import compiled_module
@@ -352,6 +354,50 @@ def test_a_source_without_extension_modules_needs_no_compiler(tmp_path: Path) ->
     target = installation_of("3.12", {}, distributions=(replace(installed("x"), folder=tmp_path, from_source=True),))
     baseline = installation_of("3.11", {}, distributions=(installed("x"),))
     assert list(image_build_findings(setup_script(), target, baseline, entries("x"), needs_compiler)) == []
+
+
+# ---- neither built here nor in the image
+
+LACKS_LIBRARY = MissingTool(name="the header libpq-fe.h", key="libpq-fe", message="fatal error: libpq-fe.h")
+LACKS_COMPILER = MissingTool(name="gcc", key="gcc", message="unable to execute 'gcc'")
+LACKS_NETWORK = MissingTool(name=NETWORK, key=NETWORK, message="Could not resolve host")
+FUNCTION = InstallStep(tool="pip", location=Location(path="build.yml", line=9), target="/var/task")
+
+
+@pytest.mark.parametrize(
+    ("different", "codes"),
+    [
+        ({}, ["PY104 requirements.txt:1"]),
+        ({"missing": LACKS_COMPILER}, ["PY104 requirements.txt:1"]),
+        ({"image": "python:3.11"}, []),
+        ({"image": ""}, []),
+        ({"image": "", "steps": (FUNCTION,)}, ["PY104 requirements.txt:1"]),
+        ({"image": "", "steps": (FUNCTION,), "missing": LACKS_COMPILER}, []),
+        ({"steps": (InstallStep(tool="apt", location=FUNCTION.location, system_packages=("gcc",)),)}, []),
+        ({"missing": LACKS_NETWORK}, []),
+        ({"missing": None}, []),
+        ({"from_source": True}, []),
+        ({"interpreter": "3.9"}, []),
+    ],
+)
+def test_what_is_built_neither_here_nor_in_the_image_blocks(different: dict[str, Any], codes: list[str]) -> None:
+    """If the baseline has it as a wheel. What this machine alone lacks proves nothing."""
+    setting: dict[str, Any] = {
+        "image": "python:3.9-slim", "missing": LACKS_LIBRARY, "steps": (), "from_source": False, "interpreter": "3.12",
+        **different,
+    }  # fmt: skip
+    name, cell = "psycopg2-binary", cell_of(setting["interpreter"])
+    location = Location(path="Dockerfile", line=1)
+    images = (Declaration(kind="image", text=setting["image"], location=location),) if setting["image"] else ()
+    recipe = InstallRecipe(source="Dockerfile", steps=setting["steps"])
+    cell = replace(cell, service=replace(cell.service, declarations=images, recipe=recipe))
+    target = Installation(build=build_of("3.12"), unchecked="lacks", unavailable=(name,), missing=setting["missing"])
+    wheel = replace(installed(name), from_source=setting["from_source"])
+    baseline = installation_of("3.9", {name: "1"}, distributions=(wheel,))
+
+    findings = list(lacking_build_findings(cell, target, baseline, entries(f"{name}==2.8.6")))
+
+    assert [f"{finding.code} {finding.location}" for finding in findings] == codes
 
 
 # ---- what fails because of another import
