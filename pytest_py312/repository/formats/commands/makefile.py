@@ -149,6 +149,8 @@ class _MakefileReader:
     """Variables that only ``?=`` has set: the environment comes first."""
     exports_all: bool = False
     current: tuple[str, ...] = ()
+    replaced: set[str] = field(default_factory=set)
+    """Targets whose earlier commands the next command replaces, as make takes the last recipe of a target."""
     default: str = ""
     conditions: int = 0
     is_definition: bool = False
@@ -179,15 +181,21 @@ class _MakefileReader:
         command = text.lstrip("@-+").strip()
         for name in self.current if command else ():
             target = self.targets[name]
-            self.targets[name] = replace(target, commands=(*target.commands, (number, command)))
+            earlier = () if name in self.replaced else target.commands
+            self.replaced.discard(name)
+            self.targets[name] = replace(target, commands=(*earlier, (number, command)))
 
     def _read_rule(self, number: int, rule: re.Match[str]) -> None:
         names = tuple(rule["targets"].split()[:50])
         commands = ((number, rule["recipe"].strip()),) if rule["recipe"] else ()
         needs = tuple(need for need in rule["needs"].split() if need != "|")
+        is_last = not self.conditions and "::" not in rule[0].partition(";")[0]
+        self.replaced = set(names) if is_last and not commands else set()
         for name in names:
             known = self.targets.get(name, MakeTarget(name=name))
-            self.targets[name] = replace(known, needs=(*known.needs, *needs), commands=(*known.commands, *commands))
+            earlier = () if is_last and commands else known.commands
+            all_needs = tuple(dict.fromkeys((*known.needs, *needs)))
+            self.targets[name] = replace(known, needs=all_needs, commands=(*earlier, *commands))
             self.default = self.default or (name if not name.startswith(".") else "")
         self.current = tuple(name for name in names if name != ".PHONY")
 

@@ -72,6 +72,8 @@ class CommandWalk(ShellWalk):
     """What ``pip config set`` writes for later commands, under the names of variables."""
     downloads: list[str] = field(default_factory=list)
     """Addresses that commands have fetched."""
+    started_tasks: set[tuple[str, str, str]] = field(default_factory=set)
+    """File, folder and name of the tasks that are being walked through: one that starts itself never ends."""
     is_start: bool = False
     """Whether the commands start the service, and do not only prepare its image or its tests."""
     may_be_skipped: bool = False
@@ -173,12 +175,18 @@ class CommandWalk(ShellWalk):
         outer = (self.path, self.folder, self.variables, self.exported)
         self.depth += 1
         for target, values in parsed.called(call.targets or [parsed.default]):
+            if (started := (task_file, folder, target)) in self.started_tasks:
+                continue
+            self.started_tasks.add(started)
             variables = {**call.variables, **values}
             exported = {**outer[3], **self._exported_by(parsed, parsed.environment_of(target, variables), folder)}
             for number, command in parsed.commands_of(target, variables):
+                if self.is_over_limit:
+                    break
                 self.path, self.folder, self.exported = task_file, folder, exported
                 self.variables = {**outer[2], **values, **exported, "CURDIR": folder}
                 self.run(command, number)
+            self.started_tasks.discard(started)
         self.depth -= 1
         self.path, self.folder, self.variables, self.exported = outer
 

@@ -40,6 +40,21 @@ def test_a_target_that_needs_itself_runs_once() -> None:
     assert list(read_makefile(TEXT).commands_of("loop", {})) == [(15, "true")]
 
 
+@pytest.mark.parametrize(
+    ("text", "commands"),
+    [
+        ("test:\n\tone\ntest:\n\ttwo\n\tthree\n", ["two", "three"]),
+        ("test: ; one\ntest: ; two\n", ["two"]),
+        ("test:\n\tone\ntest: test\n", ["one"]),
+        ("test::\n\tone\ntest::\n\ttwo\n", ["one", "two"]),
+        ("ifdef CI\ntest:\n\tone\nelse\ntest:\n\ttwo\nendif\n", ["one", "two"]),
+    ],
+)
+def test_the_last_recipe_of_a_target_counts(text: str, commands: list[str]) -> None:
+    """As make says: "overriding recipe for target"; not between the branches of a condition, or with two colons."""
+    assert [command for _, command in read_makefile(text).commands_of("test", {})] == commands
+
+
 def test_commands_get_the_exported_variables() -> None:
     text = """\
 SRC = src
