@@ -40,10 +40,6 @@ _FOR_LAMBDA = re.compile(
     re.MULTILINE | re.ASCII,
 )
 _FRAMEWORK = re.compile(r"^(?:import functions_framework|from functions_framework)\b", re.MULTILINE)
-"""The framework for functions, which Google Cloud installs where the requirements lack it.
-
-https://cloud.google.com/run/docs/runtimes/python-dependencies
-"""
 FILE_LIMIT = 2_000
 """Maximum number of files that are read."""
 SEARCH_DEPTH = 12
@@ -82,10 +78,13 @@ def read_serverless_recipe(tree: Tree, service_path: str, nested: Sequence[str] 
         builds = dict.fromkeys(build for function in functions for build in function.builds)
         manifest = _manifest_of_sam(tree, path)
         steps = [step for build in builds if (step := _step(tree, build, path, manifest)) is not None]
-        on_lambda = [function for function in functions if function.is_lambda]
+        on_lambda = [function for function in functions if function.platform == AWS_LAMBDA]
+        on_google = [function for function in functions if function.platform == GOOGLE_FUNCTIONS]
         if on_lambda:
             place = on_lambda[0].runtime or Location(path=path, line=on_lambda[0].line)
             steps.append(lambda_step(place, target="/var/runtime"))
+        if on_google:
+            steps.append(_google_step(Location(path=path, line=on_google[0].line)))
         if steps:
             layers = dict.fromkeys(folder for function in functions for folder in function.layers)
             return InstallRecipe(
@@ -110,8 +109,7 @@ def read_handler_recipe(tree: Tree, service_path: str, files: Sequence[str]) -> 
     text = (tree.read_or_none(main) or "") if "main.py" in files else ""
     if framework := _FRAMEWORK.search(text):
         location = Location(path=main, line=text.count("\n", 0, framework.start()) + 1)
-        step = InstallStep(tool=GOOGLE_FUNCTIONS, location=location, arguments=("functions-framework",))
-        return InstallRecipe(source=main, steps=(step,))
+        return InstallRecipe(source=main, steps=(_google_step(location),))
     source, line = join_path(service_path, ".chalice/config.json"), 1
     if ".chalice/config.json" not in files:
         names = [name for name in files if re.fullmatch(r"(?:src/)?(?!test_|conftest)[^/]+(?<!_test)\.py", name)]
@@ -130,6 +128,14 @@ def read_handler_recipe(tree: Tree, service_path: str, files: Sequence[str]) -> 
 def lambda_step(location: Location, *, target: str = "") -> InstallStep:
     """Return what AWS Lambda provides to a function of which ``location`` says that it runs there."""
     return InstallStep(tool=AWS_LAMBDA, location=location, arguments=LAMBDA_PACKAGES, target=target)
+
+
+def _google_step(location: Location) -> InstallStep:
+    """Return the framework for functions, which Google Cloud installs where the requirements lack it.
+
+    https://cloud.google.com/run/docs/runtimes/python-dependencies
+    """
+    return InstallStep(tool=GOOGLE_FUNCTIONS, location=location, arguments=("functions-framework",))
 
 
 def handler_programs(tree: Tree, service_path: str, nested: Sequence[str] = ()) -> Iterator[Program]:

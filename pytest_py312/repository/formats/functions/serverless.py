@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_py312.core.model.findings import Location
+from pytest_py312.core.model.fleet import AWS_LAMBDA
 from pytest_py312.repository.formats.commands.python_commands import PythonCommand
 from pytest_py312.repository.formats.text_positions import blank_jinja, without_jinja_ending
 from pytest_py312.repository.formats.yaml import (
@@ -61,16 +62,16 @@ class BuiltFolder:
 class ServerlessFunction:
     """A Python function: the folder of its code, the module of its handler, and what is built for it.
 
-    ``line`` names its Python, or ``runtime`` does, a constant in another file. ``is_lambda``: it runs on AWS Lambda,
-    from an archive. ``layers`` are the folders, relative to the root, whose content its layers put on the path of
-    imports.
+    ``line`` names its Python, or ``runtime`` does, a constant in another file. ``platform`` is one of ``PLATFORMS``,
+    empty for another one. ``layers`` are the folders, relative to the root, whose content its layers put on the path
+    of imports.
     """
 
     folder: str
     module: str = ""
     builds: tuple[BuiltFolder, ...] = ()
     line: int = 1
-    is_lambda: bool = True
+    platform: str = AWS_LAMBDA
     layers: tuple[str, ...] = ()
     runtime: Location | None = None
 
@@ -155,7 +156,7 @@ class _Reader:
 
     def functions(self, root: YamlNode | None) -> Iterator[ServerlessFunction]:
         provider = child_of(root, "provider")
-        is_lambda = scalar_text(child_of(provider, "name") or provider) == "aws"
+        platform = AWS_LAMBDA if scalar_text(child_of(provider, "name") or provider) == "aws" else ""
         runtime = scalar_text(child_of(provider, "runtime"))
         names = [scalar_text(item) for item in items_of(child_of(root, "plugins"))]
         settings = child_of(child_of(root, "custom"), "pythonRequirements")
@@ -180,7 +181,7 @@ class _Reader:
                 module=handler_module(scalar_text(handler)),
                 builds=(build,) if folder and _PLUGIN in names else (),
                 line=self._line(own_runtime or child_of(provider, "runtime")),
-                is_lambda=is_lambda,
+                platform=platform,
             )
 
     def _line(self, node: YamlNode | None) -> int:

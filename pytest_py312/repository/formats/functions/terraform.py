@@ -1,8 +1,10 @@
-"""Read the Python functions of AWS Lambda in Terraform's files: text in, functions out. Never raises.
+"""Read the Python functions of AWS Lambda and Google Cloud in Terraform's files: text in, functions out. Never raises.
 
 https://registry.terraform.io/providers/hashicorp/aws/latest/docs/resources/lambda_function,
-https://registry.terraform.io/providers/hashicorp/archive/latest/docs/data-sources/file and
-https://registry.terraform.io/modules/terraform-aws-modules/lambda/aws
+https://registry.terraform.io/providers/hashicorp/google/latest/docs/resources/cloudfunctions2_function,
+https://registry.terraform.io/providers/hashicorp/archive/latest/docs/data-sources/file,
+https://registry.terraform.io/modules/terraform-aws-modules/lambda/aws and
+https://registry.terraform.io/modules/terraform-google-modules/event-function/google
 
 A block ends with the first line that begins with its brace, as ``terraform fmt`` writes it. Of expressions, variables
 with a default, locals and attributes of archives are evaluated.
@@ -13,6 +15,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from pytest_py312.core.model.fleet import AWS_LAMBDA, GOOGLE_FUNCTIONS
 from pytest_py312.repository.formats.functions.serverless import (
     FUNCTION_LIMIT,
     LAMBDA_CODE,
@@ -33,6 +36,15 @@ _STRING = re.compile(r'"[^"]*"')
 _FILE_CONTENT = re.compile(r'file\(\s*"(?P<path>[^"]*)"\s*\)')
 _COMMENT = re.compile(r"\s(?:#|//).*")
 _REFERENCE = re.compile(r"\$\{\s*([\w.-]+)\s*\}|^([A-Za-z_][\w-]*(?:\.[\w-]+)+)$", re.ASCII)
+_FUNCTION_TYPES = frozenset({
+    "aws_lambda_function", "google_cloudfunctions_function", "google_cloudfunctions2_function",
+})  # fmt: skip
+_GOOGLE_RUNTIME = re.compile(r"python3\d{1,2}", re.ASCII)
+"""A runtime of Google Cloud, ``python311``; those of AWS Lambda have a dot."""
+_SOURCE_FOLDERS = ("source_path", "source_dir", "source_directory")
+"""Arguments of modules that name the folder of the code."""
+_ARCHIVES = ("filename", "source_archive_object", "object")
+"""Arguments of functions that name the archive of the code: its path, or its object in a bucket of Google Cloud."""
 _MODULE_FOLDER = re.compile(r"\$\{\s*path\.(?:module|root|cwd)\s*\}", re.ASCII)
 
 
@@ -54,7 +66,7 @@ class _Block:
 
     @property
     def is_function(self) -> bool:
-        return self.kind == "module" or self.labels[:1] == ("aws_lambda_function",)
+        return self.kind == "module" or not _FUNCTION_TYPES.isdisjoint(self.labels[:1])
 
     def value(self, name: str, values: Mapping[str, _Value]) -> _Value:
         """Return the value of an attribute, empty if there is none."""
@@ -75,25 +87,35 @@ def read_terraform(
     functions = [block for block in blocks if "runtime" in block.attributes and block.is_function]
     for block in functions[:FUNCTION_LIMIT]:
         runtime = block.value("runtime", values)
-        if block.kind == "module":
-            source = block.value("source_path", values).text or block.value("source_dir", values).text
-        else:
-            archive = values.get(f"archive {block.value('filename', values).text}")
-            source = archive.text if archive is not None else ""
+        source = _source_of(block, values)
         folder = code_folder(source, posixpath.dirname(block.path))
         folder = posixpath.dirname(folder) or "." if folder.endswith(".py") else folder
         if not source:
             folder = _folder_of_archive(block, values, is_file)
         if folder and runtime.text.startswith("python"):
-            yield (
-                runtime.path,
-                ServerlessFunction(
-                    folder=folder,
-                    module=handler_module(block.value("handler", values).text),
-                    builds=(BuiltFolder(folder=folder, line=runtime.line, target=LAMBDA_CODE),),
-                    line=runtime.line,
-                ),
+            is_google = _GOOGLE_RUNTIME.fullmatch(runtime.text) is not None
+            handler = block.value("handler", values).text
+            if is_google:
+                handler = (block.value("GOOGLE_FUNCTION_SOURCE", values).text or "main.py").removesuffix("py")
+            build = BuiltFolder(folder=folder, line=runtime.line, target="" if is_google else LAMBDA_CODE)
+            function = ServerlessFunction(
+                folder=folder,
+                module=handler_module(handler),
+                builds=(build,),
+                line=runtime.line,
+                platform=GOOGLE_FUNCTIONS if is_google else AWS_LAMBDA,
             )
+            yield runtime.path, function
+
+
+def _source_of(block: _Block, values: Mapping[str, _Value]) -> str:
+    """Return the folder or the file of a function's code, as it is written; empty if it is not known."""
+    if block.kind == "module":
+        sources = (block.value(name, values) for name in _SOURCE_FOLDERS)
+    else:
+        archives = (block.value(name, values).text for name in _ARCHIVES)
+        sources = (values[f"archive {archive}"] for archive in archives if f"archive {archive}" in values)
+    return next((source.text for source in sources if source.text), "")
 
 
 def _folder_of_archive(block: _Block, values: Mapping[str, _Value], is_file: Callable[[str], bool]) -> str:
@@ -123,7 +145,7 @@ def _blocks(text: str, path: str) -> Iterator[_Block]:
 
 
 def _values(block: _Block, values: Mapping[str, _Value]) -> Iterator[tuple[str, _Value]]:
-    """Yield what references stand for, and the source of an archive under its address and its path."""
+    """Yield what references stand for, and the source of an archive under its address, its path and its objects."""
     if block.kind == "variable" and block.labels:
         yield f"var.{block.labels[0]}", block.value("default", {})
     elif block.kind == "locals":
@@ -134,6 +156,9 @@ def _values(block: _Block, values: Mapping[str, _Value]) -> Iterator[tuple[str, 
         yield address, replace(source, text=address)
         yield f"archive {address}", source
         yield f"archive {block.value('output_path', values).text}", source
+    elif block.labels[:1] == ("google_storage_bucket_object",) and len(block.labels) > 1:
+        packed = values.get(f"archive {block.value('source', values).text}", _Value(text=""))
+        yield from ((f"archive {'.'.join(block.labels)}.{name}", packed) for name in ("name", "output_name"))
 
 
 def _archive_sources(block: _Block, values: Mapping[str, _Value]) -> Iterator[_Value]:

@@ -221,6 +221,76 @@ def test_terraform_defines_functions(tmp_path: Path) -> None:
     assert [module.name for module in orders.start_modules] == ["shop.handler"]
 
 
+GOOGLE_FUNCTION = """\
+data "archive_file" "report" {
+  type        = "zip"
+  source_dir  = "${path.module}/../functions/report"
+  output_path = "/tmp/report.zip"
+}
+
+resource "google_storage_bucket_object" "report" {
+  name   = "report.${data.archive_file.report.output_md5}.zip"
+  bucket = google_storage_bucket.code.name
+  source = data.archive_file.report.output_path
+}
+
+resource "google_cloudfunctions2_function" "report" {
+  name = "report"
+  build_config {
+    runtime     = "python310"
+    entry_point = "run"
+    source {
+      storage_source {
+        bucket = google_storage_bucket.code.name
+        object = google_storage_bucket_object.report.name
+      }
+    }
+  }
+}
+
+resource "google_cloudfunctions_function" "mail" {
+  runtime               = "python39"
+  source_archive_object = google_storage_bucket_object.mail.name
+  environment_variables = {
+    GOOGLE_FUNCTION_SOURCE = "send.py"
+  }
+}
+"""
+OBJECT_OF_ANOTHER_FILE = """\
+data "archive_file" "mail" {
+  source_dir  = "../functions/mail"
+  output_path = "../build/mail.zip"
+}
+resource "google_storage_bucket_object" "mail" {
+  source = "../build/mail.zip"
+}
+module "event" {
+  source           = "terraform-google-modules/event-function/google"
+  runtime          = "python311"
+  source_directory = "${path.module}/../functions/event"
+}
+"""
+
+
+def test_terraform_defines_functions_of_google_cloud(tmp_path: Path) -> None:
+    """Their code is an object of a bucket, made from an archive; the module is ``main`` unless a variable names one."""
+    folders = {"report": "main.py", "mail": "send.py", "event": "main.py"}
+    files = {f"functions/{name}/{module}": "" for name, module in folders.items()}
+    files |= {"infra/main.tf": GOOGLE_FUNCTION, "infra/code.tf": OBJECT_OF_ANOTHER_FILE}
+    files |= {"functions/report/requirements.txt": "six\n"}
+    event, mail, report = fleet_of(tmp_path, files, target=Interpreter(3, 12)).services
+    assert [service.path for service in (event, mail, report)] == [f"functions/{name}" for name in sorted(folders)]
+    assert (str(report.baseline), report.baseline_source) == ("3.10", "infra/main.tf:16 says 310")
+    assert (str(mail.baseline), mail.baseline_source) == ("3.9", "infra/main.tf:28 says 39")
+    assert (str(event.baseline), event.baseline_source) == ("3.11", "infra/code.tf:10 says 311")
+    assert [str(source) for source in report.requirements] == [
+        "functions/report/requirements.txt", "infra/main.tf:16 (provided)",
+    ]  # fmt: skip
+    assert report.recipe is not None
+    assert [step.arguments for step in report.recipe.steps] == [(), ("functions-framework",)]
+    assert [[module.name for module in each.start_modules] for each in (event, mail)] == [["main"], ["send"]]
+
+
 ARCHIVE_OF_A_FILE = """\
 locals {
   app  = "bfd"
@@ -307,7 +377,11 @@ def test_what_terraform_does_not_say_is_no_function(tmp_path: Path, change: tupl
     assert [service.path for service in fleet.services] == ["src/web"]
 
 
-@given(st.lists(st.sampled_from([*TERRAFORM.splitlines(), *VARIABLES.splitlines(), "{", '"', "locals {"]), max_size=20))
+@given(
+    st.lists(
+        st.sampled_from([*(TERRAFORM + GOOGLE_FUNCTION + VARIABLES).splitlines(), "{", '"', "locals {"]), max_size=20
+    )
+)
 def test_no_text_of_terraform_makes_the_reader_fail(lines: list[str]) -> None:
     for path, function in read_terraform({"infra/main.tf": "\n".join(lines)}, no_file):
         assert path == "infra/main.tf"
