@@ -96,9 +96,9 @@ class StateFile:
             for key, document in documents.items():
                 execute("INSERT OR REPLACE INTO speeds VALUES (?, ?, ?, ?)", (key, at, json.dumps(document), now))
                 execute(
-                    "DELETE FROM speeds WHERE key = ?1 AND at NOT IN "
-                    "(SELECT at FROM speeds WHERE key = ?1 ORDER BY at DESC LIMIT ?2)",
-                    (key, MAX_COMPARISON_RUNS),
+                    "DELETE FROM speeds WHERE key = ? AND at NOT IN "
+                    "(SELECT at FROM speeds WHERE key = ? ORDER BY at DESC LIMIT ?)",
+                    (key, key, MAX_COMPARISON_RUNS),
                 )
             execute("DELETE FROM speeds WHERE used < ?", (now - COMPARISON_RETENTION_SECONDS,))
 

@@ -113,9 +113,9 @@ class Journal:
                 "INSERT INTO runs (run, environment, stage, begun, owner, document) VALUES (?, ?, ?, ?, ?, ?)", values
             )
             execute(
-                "DELETE FROM samples WHERE run IN (SELECT id FROM runs WHERE environment = ?1 AND stage = ?2) "
-                "AND run NOT IN (SELECT id FROM runs WHERE environment = ?1 AND stage = ?2 ORDER BY id DESC LIMIT ?3)",
-                (run.environment, run.stage, max(1, retain)),
+                "DELETE FROM samples WHERE run IN (SELECT id FROM runs WHERE environment = ? AND stage = ?) "
+                "AND run NOT IN (SELECT id FROM runs WHERE environment = ? AND stage = ? ORDER BY id DESC LIMIT ?)",
+                (run.environment, run.stage, run.environment, run.stage, max(1, retain)),
             )
 
         self._database.transact(work, urgent=False)
@@ -166,9 +166,9 @@ class Journal:
 
         def work(execute: Execute) -> list[StageRun]:
             rows = execute(
-                "SELECT environment, stage, id, document FROM runs WHERE ?1 IS NULL OR environment = ?1 "
+                "SELECT environment, stage, id, document FROM runs WHERE ? IS NULL OR environment = ? "
                 "ORDER BY environment, stage, id DESC",
-                (environment,),
+                (environment, environment),
             )
             return [
                 select_current_run(self._rebuild(execute, run_id, document) for _, _, run_id, document in stage_rows)
@@ -210,9 +210,8 @@ class Journal:
             return []  # out of range for SQLite
         rows = self._database.read(
             lambda execute: execute(
-                "SELECT run FROM runs WHERE (?1 IS NULL OR environment = ?1) AND (?2 IS NULL OR stage = ?2) "
-                "ORDER BY id",
-                (environment, stage),
+                "SELECT run FROM runs WHERE (? IS NULL OR environment = ?) AND (? IS NULL OR stage = ?) ORDER BY id",
+                (environment, environment, stage, stage),
             )
         )
         return [str(row[0]) for row in rows]
@@ -393,6 +392,6 @@ class Journal:
 
 def _append(execute: Execute, run_id: int, kind: str, text: str) -> None:
     execute(
-        "INSERT INTO entries SELECT ?1, coalesce(max(number), 0) + 1, ?2, ?3, ?4 FROM entries WHERE run = ?1",
-        (run_id, clock.now_text(), kind, text),
+        "INSERT INTO entries SELECT ?, coalesce(max(number), 0) + 1, ?, ?, ? FROM entries WHERE run = ?",
+        (run_id, clock.now_text(), kind, text, run_id),
     )
