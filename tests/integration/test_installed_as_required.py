@@ -294,3 +294,26 @@ def test_programs_that_the_source_starts_are_imported(tmp_path: Path, gate_cache
     assert "`import uploader.fetching` fails" in findings[0]["message"]
     assert "`import uploader.run` fails: ModuleNotFoundError: No module named 'imp'" in findings[1]["message"]
     assert by_check["dependencies", "3.11"]["status"] == "passed"
+
+
+@pytest.mark.parametrize(("requirement", "status"), [("-e ../shared", "passed"), ("../shared", "errored")])
+def test_an_editable_requirement_has_the_files_beside_its_modules(
+    tmp_path: Path, gate_cache: Path, requirement: str, status: str
+) -> None:
+    """The wheel of ``shared`` lacks its data, so without ``-e`` the service starts on no Python."""
+    module = "from pathlib import Path\nTEXT = Path(__file__).with_name('a.txt').read_text()\n"
+    root = repository(
+        tmp_path / "repository",
+        f"{requirement}\n",
+        **{
+            "shared/setup.py": "from setuptools import setup\nsetup(name='acme-shared', packages=['shared'])\n",
+            "shared/shared/__init__.py": module,
+            "shared/shared/a.txt": "text\n",
+            "svc/Dockerfile": "FROM python:3.9-slim\nCOPY . .\nWORKDIR svc\nRUN pip install -r requirements.txt\n",
+            "svc/tests/test_app.py": "import shared\n\n\ndef test_app():\n    assert shared.TEXT\n",
+        },
+    )
+
+    outcome_of = outcomes(root, gate_cache)
+
+    assert {outcome_of["suite", version]["status"] for version in ("3.9", "3.11", "3.12")} == {status}

@@ -52,13 +52,17 @@ class SourceTrees:
     def cached(self, cell: Cell, build: InterpreterBuild) -> list[StoredDistribution] | None:
         """Return the source trees of a cell; ``None`` if one is not built, since its requirements are unknown then."""
         trees = [
-            self._store.get_tree(*self._request_builder.folders.source_copy(folder), build)
+            self._cached_tree(cell, folder, build)
             for folder in self._request_builder.requirements.source_trees(cell.service, build)
         ]
         if requires_service(trees, cell.service):
-            trees.append(self._store.get_tree(*self._request_builder.folders.source_copy(cell.service.path), build))
+            trees.append(self._cached_tree(cell, cell.service.path, build))
         built_trees = [tree for tree in trees if tree is not None]
         return built_trees if len(built_trees) == len(trees) else None
+
+    def _cached_tree(self, cell: Cell, folder: str, build: InterpreterBuild) -> StoredDistribution | None:
+        editable = self._request_builder.requirements.is_editable(cell.service, folder)
+        return self._store.get_tree(*self._request_builder.folders.source_copy(folder), build, editable=editable)
 
     def build(
         self, cell: Cell, build: InterpreterBuild, without: Collection[str] = ()
@@ -74,7 +78,8 @@ class SourceTrees:
         for folder in folders:
             if folder in without:
                 continue
-            result = self._built_tree(folder, build)
+            editable = self._request_builder.requirements.is_editable(cell.service, folder)
+            result = self._built_tree(folder, build, editable=editable)
             if result.distribution is not None:
                 distributions.append(result.distribution)
             elif result.unchecked:
@@ -88,20 +93,21 @@ class SourceTrees:
             raise Undetermined(f"{subject}: {first.unchecked}", names=tuple(unbuilt), missing=first.missing)
         return distributions, findings
 
-    def _built_tree(self, folder: str, build: InterpreterBuild) -> TreeBuild:
+    def _built_tree(self, folder: str, build: InterpreterBuild, *, editable: bool) -> TreeBuild:
         """Build a source tree, once per run and interpreter build whatever the result is."""
         source, key = self._request_builder.folders.source_copy(folder)
         self._single_flight.run(_SOURCE_COPY.of(key), lambda: self._copy_source_tree(folder, source))
 
         def built() -> TreeBuild:
             try:
-                return TreeBuild(distribution=self._store.install_tree(source, key, build, self._plan.build_limit))
+                distribution = self._store.install_tree(source, key, build, self._plan.build_limit, editable=editable)
+                return TreeBuild(distribution=distribution)
             except Unresolvable as blocked:
                 return TreeBuild(findings=blocked.findings)
             except Undetermined as reason:
                 return TreeBuild(unchecked=str(reason), missing=reason.missing)
 
-        return self._single_flight.run(_TREE_BUILD.of(key, build.digest), built)
+        return self._single_flight.run(_TREE_BUILD.of(key, build.digest, editable), built)
 
     def _own_build_finding(self, finding: Finding, folder: str, cell: Cell) -> Finding:
         if folder.endswith(".whl"):

@@ -257,6 +257,10 @@ class ServiceRequirements:
         """Return the requirements by path that a built folder or archive fulfils."""
         return [local for local in self.of(service).locals if self._folders.is_built_from(local.path, tree)]
 
+    def is_editable(self, service: Service, folder: str) -> bool:
+        """Whether what a source tree provides is imported from its folder."""
+        return any(local.path == folder and local.editable for local in self.of(service).locals)
+
     def is_tree_alone(self, service: Service, tree: StoredDistribution) -> bool:
         """Whether a built folder is installed without what it requires."""
         locals_of_tree = self.locals_of(service, tree)

@@ -46,10 +46,11 @@ LIMIT_AFTER_FAILURE = 90.0
 """Time limit of the build of one source of a set that is blocked by another one, in seconds."""
 
 
-def _tree_of(source: Path, key: str) -> SourceTree:
+def _tree_of(source: Path, key: str, *, editable: bool) -> SourceTree:
     """Return the tree of a project at ``source`` in a copy whose folder is named ``key``, or whose file lies in it."""
     copy = next((path for path in source.parents if path.name == key), None) if source.is_dir() else None
-    return SourceTree(copy=copy, folder=source.relative_to(copy).as_posix()) if copy else SourceTree(copy=source)
+    folder = source.relative_to(copy).as_posix() if copy else ""
+    return SourceTree(copy=copy or source, folder=folder, editable=editable and source.is_dir())
 
 
 _NO_SOURCE = "has no source distribution"
@@ -239,31 +240,41 @@ class DistributionStore:
             return self._installer.builds_without_compiler(job, confinement)
 
     def install_tree(
-        self, source: Path, key: str, build: InterpreterBuild, limit: float = DEFAULT_BUILD_LIMIT
+        self,
+        source: Path,
+        key: str,
+        build: InterpreterBuild,
+        limit: float = DEFAULT_BUILD_LIMIT,
+        *,
+        editable: bool = False,
     ) -> StoredDistribution:
         """Build and install the source tree ``source``, a folder in the cache; ``key`` identifies its content.
 
-        A wheel is installed as it is.
+        A wheel is installed as it is. One that is ``editable`` has all files that lie beside its modules.
 
         :raises Unresolvable, Undetermined: as :meth:`fill`.
         """
-        distribution = self.get_tree(source, key, build)
+        distribution = self.get_tree(source, key, build, editable=editable)
         if distribution is None:
-            pin = self._tree_pin(source, key)
+            pin = self._tree_pin(source, key, editable=editable)
             if pin.is_wheel_file:
                 refuse_unfit_wheel(source.name, build)
-            self._build_source(pin, build, ResolutionRequest(lines=()), limit, tree=_tree_of(source, key))
-            distribution = self.get_tree(source, key, build)
+            tree = _tree_of(source, key, editable=editable)
+            self._build_source(pin, build, ResolutionRequest(lines=()), limit, tree)
+            distribution = self.get_tree(source, key, build, editable=editable)
         if distribution is None:
             raise Undetermined(f"{source.name} installed nothing")
         return distribution
 
-    def get_tree(self, source: Path, key: str, build: InterpreterBuild) -> StoredDistribution | None:
+    def get_tree(
+        self, source: Path, key: str, build: InterpreterBuild, *, editable: bool = False
+    ) -> StoredDistribution | None:
         """Return the stored distribution of a source tree, or ``None`` if it is not built yet."""
-        return self.get(self._tree_pin(source, key), build)
+        return self.get(self._tree_pin(source, key, editable=editable), build)
 
-    def _tree_pin(self, source: Path, key: str) -> Pin:
-        return Pin(name=f"{OF_REPOSITORY}{key}", version="", line=self._runner.path_inside(source), from_source=True)
+    def _tree_pin(self, source: Path, key: str, *, editable: bool) -> Pin:
+        name = f"{OF_REPOSITORY}{key}{'-editable' if editable else ''}"
+        return Pin(name=name, version="", line=self._runner.path_inside(source), from_source=True)
 
     def _lock(self, build: InterpreterBuild, pin: Pin | None = None) -> AbstractContextManager[object]:
         """Return the lock for installing wheels on ``build``, or for building the source ``pin`` on it."""

@@ -21,7 +21,7 @@ from pytest_py312.core.text import list_names
 from pytest_py312.dependencies.resolution.lock import Pin, ResolutionRequest, Undetermined, Unresolvable
 from pytest_py312.dependencies.resolution.uv_config import uv_folder
 from pytest_py312.dependencies.store.install_failures import raise_unless_installed
-from pytest_py312.dependencies.store.recorded_files import is_overwritten, move_recorded, read_record
+from pytest_py312.dependencies.store.recorded_files import add_unpackaged, is_overwritten, move_recorded, read_record
 from pytest_py312.dependencies.store.stored_distribution import (
     ENTRY,
     StoredDistribution,
@@ -48,11 +48,13 @@ UvSettingsRenderer = Callable[[tuple[str, ...], InterpreterBuild], str]
 class SourceTree:
     """A copy in the cache of what a build of a source tree needs.
 
-    ``folder`` is where the project lies in the copy: deeper only if it packs what lies beside its folder.
+    ``folder`` is where the project lies in the copy: deeper only if it packs what lies beside its folder. One that is
+    ``editable`` is imported from there, so its packages have files that no wheel of it has.
     """
 
     copy: Path
     folder: str = ""
+    editable: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -139,7 +141,7 @@ class PinInstaller:
         preinstalled = {seed.partition("==")[0] for seed in build.preinstalled}
         if any(pin.name not in preinstalled for pin in pins):
             compile_modules(environment / "lib", preinstalled, build, self._runner)
-        return self._split_by_record(environment, pins, build)
+        return self._split_by_record(environment, job)
 
     def _build_confined(
         self, job: InstallJob, confinement: SupportsConfinement, work: Path, variables: Sequence[str] = ()
@@ -192,10 +194,9 @@ class PinInstaller:
             return ["--cache-dir", self._runner.path_inside(folder)]
         return ["--only-binary", ":all:", *(["--refresh"] if in_local_folder else [])]
 
-    def _split_by_record(
-        self, environment: Path, pins: Sequence[Pin], build: InterpreterBuild
-    ) -> list[StoredDistribution]:
+    def _split_by_record(self, environment: Path, job: InstallJob) -> list[StoredDistribution]:
         """Move the files of an environment into one stored distribution each, as listed in their RECORD files."""
+        pins, build, tree = job.pins, job.build, job.tree
         site = environment / "lib" / f"python{build.interpreter}" / "site-packages"
         by_name = {pin.name: pin for pin in pins}
         distributions = []
@@ -215,6 +216,8 @@ class PinInstaller:
             target = self._folder_of(pin, build)
             staging = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}")
             move_recorded(records[info], site, environment, staging, shared=shared)
+            if tree is not None and tree.editable:
+                add_unpackaged(staging / "lib", tree.copy / tree.folder)
             distribution = StoredDistribution(
                 name=name,
                 version=str(metadata["Version"]),

@@ -1,4 +1,4 @@
-"""Take an environment apart into its distributions, by what their RECORD files list."""
+"""Take an environment apart into its distributions by their RECORD files; add what editable ones have beside these."""
 
 import base64
 import hashlib
@@ -6,7 +6,10 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping
 from csv import reader as csv_reader
+from itertools import product
 from pathlib import Path
+
+from pytest_py312.runners.agent.probe import NOT_COPIED
 
 
 def read_record(info: Path) -> dict[str, str]:
@@ -53,6 +56,20 @@ def move_recorded(
             for compiled in (real.parent / "__pycache__").glob(f"{real.stem}.cpython-*.pyc"):
                 _transfer(compiled, target.parent / "__pycache__" / compiled.name, transfer)
     (staging / "lib").mkdir(parents=True, exist_ok=True)
+
+
+def add_unpackaged(lib: Path, project: Path) -> None:
+    """Add the files beside the modules of a project that its wheel lacks to the packages in ``lib``.
+
+    An editable installation imports the packages from the project's folder or its ``src``, with all that is there.
+    """
+    for folder, package in product((project, project / "src"), [item for item in lib.iterdir() if item.is_dir()]):
+        for start, folders, files in os.walk(folder / package.name):
+            folders[:] = [name for name in folders if name not in NOT_COPIED]
+            target = package / Path(start).relative_to(folder / package.name)
+            for source in (Path(start, name) for name in files):
+                if not source.is_symlink():
+                    _transfer(source, target / source.name, shutil.copy2)
 
 
 def _transfer(source: Path, target: Path, transfer: Callable[[Path, Path], object]) -> None:

@@ -344,7 +344,9 @@ def test_a_folder_whose_build_takes_too_long_is_built_once_and_does_not_hide_the
     installer = installer_of(root, FakeRunner())
     built: list[float] = []
 
-    def install_tree(_store: object, _source: Path, _key: str, build: InterpreterBuild, limit: float) -> None:
+    def install_tree(
+        _store: object, _source: Path, _key: str, build: InterpreterBuild, limit: float, **_: bool
+    ) -> None:
         built.append(limit)
         raise Undetermined(f"its build on {build.interpreter} took longer than {limit:g} s, and was ended")
 

@@ -37,6 +37,10 @@ def test_only_a_project_of_that_name_is_built(requires: tuple[str, ...], static:
     assert requires_service([tree(*requires)], replace(service(), distribution=None)) is False
 
 
+def no_editable(*_: object) -> bool:
+    return False
+
+
 @pytest.mark.parametrize(
     ("requires", "remedy"),
     [
@@ -49,12 +53,12 @@ def test_a_build_that_fails_names_its_limited_requirements(tmp_path: Path, requi
     service_tree(tmp_path / cell.service.path, {"pyproject.toml": f"[build-system]\nrequires = {requires}\n"})
     failure = Unresolvable([Finding(code="PY104", message="x==1 fails to build: No module named 'distutils'")])
 
-    def refuse(*_: object) -> StoredDistribution:
+    def refuse(*_: object, **__: object) -> StoredDistribution:
         raise failure
 
     folders = SimpleNamespace(source_copy=lambda folder: (tmp_path, folder))
     request_builder: Any = SimpleNamespace(
-        requirements=SimpleNamespace(source_trees=lambda of, build: [of.path]), folders=folders
+        requirements=SimpleNamespace(source_trees=lambda of, build: [of.path], is_editable=no_editable), folders=folders
     )
     store: Any = SimpleNamespace(install_tree=refuse)
     trees = SourceTrees(
@@ -72,14 +76,16 @@ def test_a_wheel_that_does_not_fit_is_reported_where_it_is_required(tmp_path: Pa
     cell, path = cell_of("3.12"), "wheels/acme-1.0-cp311-cp311-any.whl"
     refusal = Unresolvable([Finding(code="PY104", message="it is for another Python")])
 
-    def refuse(*_: object) -> StoredDistribution:
+    def refuse(*_: object, **__: object) -> StoredDistribution:
         raise refusal
 
     service_tree(tmp_path, {path: ""})
     place = Location(path="requirements.txt", line=3)
     required = SimpleNamespace(locals=[SimpleNamespace(path=path, location=place)])
     request_builder: Any = SimpleNamespace(
-        requirements=SimpleNamespace(source_trees=lambda of, build: [path], of=lambda of: required),
+        requirements=SimpleNamespace(
+            source_trees=lambda of, build: [path], of=lambda of: required, is_editable=no_editable
+        ),
         folders=SimpleNamespace(source_copy=lambda folder: (tmp_path, folder)),
     )
     store: Any = SimpleNamespace(install_tree=refuse)

@@ -549,6 +549,31 @@ def test_interpreters_build_a_tree_in_copies_of_their_own(tmp_path: Path) -> Non
     assert kept.get_tree(source, "key", build_of("3.9")) is not None
 
 
+@pytest.mark.parametrize("folder", ["acme", "src/acme"])
+def test_an_editable_tree_has_the_files_beside_its_modules(tmp_path: Path, folder: str) -> None:
+    """Also below a package, but no links; a wheel of the same tree has only what it packs."""
+    package = tmp_path / "sources" / "key" / folder
+    (package / "rules/.git").mkdir(parents=True)
+    for name in ("acme.py", "rules/a.yaml", "rules/.git/config"):
+        (package / name).write_text("of the project")
+    (package / "link.yaml").symlink_to("rules/a.yaml")
+    (package.parent / "notes.txt").write_text("beside the package")
+
+    class Building(Installing):
+        def _install(self, site: Path, name: str, version: str) -> None:
+            super()._install(site, "acme", "1")
+
+    kept = DistributionStore(cache=tmp_path, runner=Building())
+    trees = [
+        kept.install_tree(tmp_path / "sources" / "key", "key", BUILD, editable=editable) for editable in (True, False)
+    ]
+
+    added = [{path.relative_to(tree.folder).as_posix() for path in tree.folder.rglob("*.*")} for tree in trees]
+    assert added[0] - added[1] == {"lib/acme/acme.py", "lib/acme/rules/a.yaml"}
+    assert (trees[0].folder / "lib/acme/__init__.py").read_text() != "of the project"
+    assert kept.get_tree(tmp_path / "sources" / "key", "key", BUILD, editable=True) == trees[0]
+
+
 @dataclass(kw_only=True)
 class InstallingWheel(Installing):
     """A runner that confines builds, and installs ``acme`` from a wheel that is named by its path."""
