@@ -296,7 +296,9 @@ def test_programs_that_the_source_starts_are_imported(tmp_path: Path, gate_cache
     assert by_check["dependencies", "3.11"]["status"] == "passed"
 
 
-@pytest.mark.parametrize(("requirement", "status"), [("-e ../shared", "passed"), ("../shared", "errored")])
+@pytest.mark.parametrize(
+    ("requirement", "status"), [("-e ../shared", "passed"), ("acme-shared", "passed"), ("../shared", "errored")]
+)
 def test_an_editable_requirement_has_the_files_beside_its_modules(
     tmp_path: Path, gate_cache: Path, requirement: str, status: str
 ) -> None:
@@ -309,6 +311,7 @@ def test_an_editable_requirement_has_the_files_beside_its_modules(
             "shared/setup.py": "from setuptools import setup\nsetup(name='acme-shared', packages=['shared'])\n",
             "shared/shared/__init__.py": module,
             "shared/shared/a.txt": "text\n",
+            "requirements-dev.txt": "-e ./shared\n",
             "svc/Dockerfile": "FROM python:3.9-slim\nCOPY . .\nWORKDIR svc\nRUN pip install -r requirements.txt\n",
             "svc/tests/test_app.py": "import shared\n\n\ndef test_app():\n    assert shared.TEXT\n",
         },

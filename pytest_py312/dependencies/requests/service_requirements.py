@@ -258,8 +258,12 @@ class ServiceRequirements:
         return [local for local in self.of(service).locals if self._folders.is_built_from(local.path, tree)]
 
     def is_editable(self, service: Service, folder: str) -> bool:
-        """Whether what a source tree provides is imported from its folder."""
-        return any(local.path == folder and local.editable for local in self.of(service).locals)
+        """Whether what a source tree provides is imported from its folder.
+
+        So it is for what fulfils a requirement by its name: members of workspaces are installed editable.
+        """
+        by_path = [local.editable for local in self.of(service).locals if local.path == folder]
+        return any(by_path) if by_path else folder in self.own_distributions(service).values()
 
     def is_tree_alone(self, service: Service, tree: StoredDistribution) -> bool:
         """Whether a built folder is installed without what it requires."""

@@ -206,9 +206,8 @@ def _add_dependency_form(
     extras = strings_in(form.get("extras"))
     path = form.get("path")
     if isinstance(path, str):
-        collector.local_paths.append(
-            LocalPath(path=path, editable=bool(form.get("develop")), extras=extras, line=line, raw=raw)
-        )
+        editable = bool(form.get("develop") or form.get("editable"))  # the latter is Pipenv's
+        collector.local_paths.append(LocalPath(path=path, editable=editable, extras=extras, line=line, raw=raw))
         return
     markers = []
     if isinstance(form.get("markers"), str):

@@ -198,9 +198,11 @@ def test_poetry_tables_become_pep_508() -> None:
 
 def test_a_pipfile_has_two_tables() -> None:
     """Its entries have the forms of Poetry."""
-    text = '[packages]\nflask = ">=2"\nx = {version = "==1.0", extras = ["a"]}\n[dev-packages]\npytest = "*"\n'
+    text = '[packages]\nflask = ">=2"\nx = {version = "==1.0", extras = ["a"]}\ny = {path = "../y", editable = true}\n'
+    text += '[dev-packages]\npytest = "*"\n'
     dependency_tables = {table.table: table.requirements for table in read_pipfile_dependencies(text, "Pipfile")}
     assert [entry.text for entry in dependency_tables["packages"].entries] == ["flask>=2", "x[a]==1.0"]
+    assert [(local.path, local.editable) for local in dependency_tables["packages"].local_paths] == [("../y", True)]
     assert [entry.name for entry in dependency_tables["dev-packages"].entries] == ["pytest"]
 
 
