@@ -36,7 +36,7 @@ _CDK_LIBRARY = re.compile(r"aws[-_]?cdk|amazon\.(?:aws)?cdk", re.IGNORECASE)
 _COMMENT_START = re.compile(r"^\s*(?:\*|/\*)|(?<!:)//")
 _LIST_OF_RUNTIMES = re.compile(r"untimes[\"']?\s{0,5}[:=]\s{0,5}\[[^\]]{0,200}$", re.IGNORECASE)
 _CDK_RUNTIME = re.compile(r"\bRuntime\.PYTHON_(?P<version>3_\d{1,2})\b", re.ASCII)
-_TERRAFORM_RUNTIME = re.compile(r"(?m)^[ \t]*(?:\w*runtimes?|default)[ \t]*=[^\r\n]{1,500}")
+_TERRAFORM_RUNTIME = re.compile(r"(?m)^[ \t]*(?:\w{0,60}?(?:runtime|python)\w*|default)[ \t]*=[^\r\n]{1,500}")
 
 
 def _meaningful_lines(text: str) -> Iterator[tuple[int, str]]:

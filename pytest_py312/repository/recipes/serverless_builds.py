@@ -156,12 +156,9 @@ def functions_by_file(tree: Tree) -> Mapping[str, tuple[ServerlessFunction, ...]
     functions = {
         path: read_serverless(text, path, {**named, **parameters.get(path, {})}) for path, text in texts.items()
     }
-    of_terraform: dict[str, dict[str, str]] = {}
-    for path in [name for name in names if name.endswith(".tf")][:FILE_LIMIT]:
-        of_terraform.setdefault(_folder_of(path), {})[path] = tree.read_or_none(path) or ""
-    for modules in of_terraform.values():
-        for path, function in read_terraform(modules, tree.is_file):
-            functions[path] = (*functions.get(path, ()), function)
+    of_terraform = [name for name in names if name.endswith(".tf")][:FILE_LIMIT]
+    for path, function in read_terraform({name: tree.read_or_none(name) or "" for name in of_terraform}, tree.is_file):
+        functions[path] = (*functions.get(path, ()), function)
     functions |= _functions_of_cdk(tree, names)
     return {path: found for path, found in functions.items() if found}
 

@@ -7,12 +7,12 @@ https://registry.terraform.io/modules/terraform-aws-modules/lambda/aws and
 https://registry.terraform.io/modules/terraform-google-modules/event-function/google
 
 A block ends with the first line that begins with its brace, as ``terraform fmt`` writes it. Of expressions, variables
-with a default, locals and attributes of archives are evaluated.
+with a default or a value of a module's call, locals and attributes of archives and their objects are evaluated.
 """
 
 import posixpath
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pytest_py312.core.model.fleet import AWS_LAMBDA, GOOGLE_FUNCTIONS
@@ -28,6 +28,10 @@ from pytest_py312.repository.formats.functions.serverless import (
 LINE_LIMIT = 20_000
 REFERENCE_DEPTH = 3
 """How many references may follow each other."""
+MODULE_DEPTH = 3
+"""How many modules of the repository may call each other."""
+CALL_LIMIT = 500
+"""Maximum number of calls of modules of the repository that are read."""
 VALUE_LIMIT = 1_000
 """Maximum length of the text of an attribute that is evaluated: a longer one stays unknown."""
 _OPENING = re.compile(r'(?P<kind>resource|data|module|variable|locals)((?:\s+"[\w.-]+"){0,2})\s*\{\s*(?:#.*)?')
@@ -43,8 +47,14 @@ _GOOGLE_RUNTIME = re.compile(r"python3\d{1,2}", re.ASCII)
 """A runtime of Google Cloud, ``python311``; those of AWS Lambda have a dot."""
 _SOURCE_FOLDERS = ("source_path", "source_dir", "source_directory")
 """Arguments of modules that name the folder of the code."""
-_ARCHIVES = ("filename", "source_archive_object", "object")
-"""Arguments of functions that name the archive of the code: its path, or its object in a bucket of Google Cloud."""
+_ARCHIVES = ("filename", "s3_key", "source_archive_object", "object")
+"""Arguments of functions that name the archive of the code: its path, or its object in a bucket."""
+_OBJECTS = {
+    "google_storage_bucket_object": ("name", "output_name"),
+    "aws_s3_object": ("key", "id"),
+    "aws_s3_bucket_object": ("key", "id"),
+}
+"""Types of objects in buckets, and their attributes that identify one."""
 _MODULE_FOLDER = re.compile(r"\$\{\s*path\.(?:module|root|cwd)\s*\}", re.ASCII)
 
 
@@ -76,46 +86,79 @@ class _Block:
 def read_terraform(
     texts: Mapping[str, str], is_file: Callable[[str], bool]
 ) -> Iterator[tuple[str, ServerlessFunction]]:
-    """Yield the functions that the files of one folder define together, each with the file that names its Python.
+    """Yield the functions that files define, by their paths, each with the file that names its Python.
+
+    The files of one folder are a module; one may call another with values.
 
     :param is_file: whether a path of the repository is a file: an archive that no file packs may be beside its code.
     """
-    blocks = [block for path, text in texts.items() for block in _blocks(text, path)]
-    values: dict[str, _Value] = {}
-    for _ in range(REFERENCE_DEPTH):  # a local may refer to another one
-        values |= {name: value for block in blocks for name, value in _values(block, values)}
-    functions = [block for block in blocks if "runtime" in block.attributes and block.is_function]
-    for block in functions[:FUNCTION_LIMIT]:
-        runtime = block.value("runtime", values)
-        source = _source_of(block, values)
-        folder = code_folder(source, posixpath.dirname(block.path))
+    modules: dict[str, list[_Block]] = {}
+    for path, text in texts.items():
+        modules.setdefault(posixpath.dirname(path) or ".", []).extend(_blocks(text, path))
+    reader = _Reader(modules=modules, is_file=is_file)
+    for folder in modules:
+        yield from reader.functions(folder, {}, MODULE_DEPTH)
+
+
+@dataclass(kw_only=True, slots=True)
+class _Reader:
+    modules: Mapping[str, Sequence[_Block]]
+    is_file: Callable[[str], bool]
+    calls: int = 0
+
+    def functions(
+        self, folder: str, given: Mapping[str, _Value], depth: int
+    ) -> Iterator[tuple[str, ServerlessFunction]]:
+        """Yield the functions of a module that is called with the values ``given``, and of those that it calls."""
+        blocks = self.modules[folder]
+        values: dict[str, _Value] = {**given}
+        for _ in range(REFERENCE_DEPTH):  # a local may refer to another one
+            values |= {name: value for block in blocks for name, value in _values(block, values)}
+            values |= given
+        read = 0
+        for block in blocks:
+            called = code_folder(block.value("source", values).text, folder) if block.kind == "module" else ""
+            inner: list[tuple[str, ServerlessFunction]] = []
+            if called in self.modules and called != folder and depth and self.calls < CALL_LIMIT:
+                self.calls += 1
+                arguments = {f"var.{name}": block.value(name, values) for name in block.attributes}
+                inner = list(self.functions(called, arguments, depth - 1))
+            if not inner and "runtime" in block.attributes and block.is_function and read < FUNCTION_LIMIT:
+                read += 1
+                inner = list(self._function(block, values))
+            yield from inner
+
+    def _function(self, block: _Block, values: Mapping[str, _Value]) -> Iterator[tuple[str, ServerlessFunction]]:
+        runtime, source = block.value("runtime", values), _source_of(block, values)
+        folder = code_folder(source.text, posixpath.dirname(source.path))
         folder = posixpath.dirname(folder) or "." if folder.endswith(".py") else folder
-        if not source:
-            folder = _folder_of_archive(block, values, is_file)
-        if folder and runtime.text.startswith("python"):
-            is_google = _GOOGLE_RUNTIME.fullmatch(runtime.text) is not None
-            handler = block.value("handler", values).text
-            if is_google:
-                handler = (block.value("GOOGLE_FUNCTION_SOURCE", values).text or "main.py").removesuffix("py")
-            build = BuiltFolder(folder=folder, line=runtime.line, target="" if is_google else LAMBDA_CODE)
-            function = ServerlessFunction(
-                folder=folder,
-                module=handler_module(handler),
-                builds=(build,),
-                line=runtime.line,
-                platform=GOOGLE_FUNCTIONS if is_google else AWS_LAMBDA,
-            )
-            yield runtime.path, function
+        if not source.text:
+            folder = _folder_of_archive(block, values, self.is_file)
+        if not folder or not runtime.text.startswith("python"):
+            return
+        is_google = _GOOGLE_RUNTIME.fullmatch(runtime.text) is not None
+        handler = block.value("handler", values).text
+        if is_google:
+            handler = (block.value("GOOGLE_FUNCTION_SOURCE", values).text or "main.py").removesuffix("py")
+        build = BuiltFolder(folder=folder, line=runtime.line, target="" if is_google else LAMBDA_CODE)
+        function = ServerlessFunction(
+            folder=folder,
+            module=handler_module(handler),
+            builds=(build,),
+            line=runtime.line,
+            platform=GOOGLE_FUNCTIONS if is_google else AWS_LAMBDA,
+        )
+        yield runtime.path, function
 
 
-def _source_of(block: _Block, values: Mapping[str, _Value]) -> str:
+def _source_of(block: _Block, values: Mapping[str, _Value]) -> _Value:
     """Return the folder or the file of a function's code, as it is written; empty if it is not known."""
     if block.kind == "module":
         sources = (block.value(name, values) for name in _SOURCE_FOLDERS)
     else:
         archives = (block.value(name, values).text for name in _ARCHIVES)
         sources = (values[f"archive {archive}"] for archive in archives if f"archive {archive}" in values)
-    return next((source.text for source in sources if source.text), "")
+    return next((source for source in sources if source.text), _Value(text=""))
 
 
 def _folder_of_archive(block: _Block, values: Mapping[str, _Value], is_file: Callable[[str], bool]) -> str:
@@ -156,9 +199,9 @@ def _values(block: _Block, values: Mapping[str, _Value]) -> Iterator[tuple[str, 
         yield address, replace(source, text=address)
         yield f"archive {address}", source
         yield f"archive {block.value('output_path', values).text}", source
-    elif block.labels[:1] == ("google_storage_bucket_object",) and len(block.labels) > 1:
+    elif len(block.labels) > 1 and block.labels[0] in _OBJECTS:
         packed = values.get(f"archive {block.value('source', values).text}", _Value(text=""))
-        yield from ((f"archive {'.'.join(block.labels)}.{name}", packed) for name in ("name", "output_name"))
+        yield from ((f"archive {'.'.join(block.labels)}.{name}", packed) for name in _OBJECTS[block.labels[0]])
 
 
 def _archive_sources(block: _Block, values: Mapping[str, _Value]) -> Iterator[_Value]:

@@ -291,6 +291,64 @@ def test_terraform_defines_functions_of_google_cloud(tmp_path: Path) -> None:
     assert [[module.name for module in each.start_modules] for each in (event, mail)] == [["main"], ["send"]]
 
 
+CALLED_MODULE = """\
+variable "source_dir" {
+  type = string
+}
+variable "python" {
+  default = "python3.9"
+}
+data "archive_file" "code" {
+  source_dir  = var.source_dir
+  output_path = "/tmp/code.zip"
+}
+resource "aws_s3_object" "code" {
+  key    = "code.zip"
+  source = data.archive_file.code.output_path
+}
+resource "aws_lambda_function" "this" {
+  s3_key  = aws_s3_object.code.key
+  runtime = var.python
+  handler = "${var.name}.run"
+}
+"""
+CALLS = """\
+module "orders" {
+  source     = "../modules/function"
+  name       = "orders"
+  source_dir = "${path.module}/../../src/orders"
+}
+module "web" {
+  source     = "../modules/function"
+  name       = "app"
+  source_dir = "${path.module}/../../src/web"
+  python     = local.python_version
+}
+locals {
+  python_version = "python3.11"
+}
+"""
+
+
+def test_modules_of_terraform_are_called_with_values(tmp_path: Path) -> None:
+    """Each call defines a function; what it does not give is the default of the module's variable."""
+    files = {"infra/modules/function/main.tf": CALLED_MODULE, "infra/live/main.tf": CALLS}
+    orders, web = fleet_of(
+        tmp_path, {**files, "src/orders/orders.py": "", "src/web/app.py": ""}, target=Interpreter(3, 12)
+    ).services
+    assert [service.path for service in (orders, web)] == ["src/orders", "src/web"]
+    assert (str(orders.baseline), orders.baseline_source) == ("3.9", "infra/modules/function/main.tf:5 says 3.9")
+    assert (str(web.baseline), web.baseline_source) == ("3.11", "infra/live/main.tf:13 says 3.11")
+    assert [[module.name for module in each.start_modules] for each in (orders, web)] == [["orders"], ["app"]]
+
+
+@pytest.mark.timeout(20)
+def test_modules_of_terraform_that_call_each_other_are_read_to_a_depth() -> None:
+    calls = "".join(f'module "m{number}" {{\n  source = "../b"\n  x = "y"\n}}\n' for number in range(300))
+    texts = {"a/main.tf": calls, "b/main.tf": calls.replace("../b", "../a"), "c/main.tf": calls.replace("../b", ".")}
+    assert list(read_terraform(texts, no_file)) == []
+
+
 ARCHIVE_OF_A_FILE = """\
 locals {
   app  = "bfd"
@@ -379,12 +437,15 @@ def test_what_terraform_does_not_say_is_no_function(tmp_path: Path, change: tupl
 
 @given(
     st.lists(
-        st.sampled_from([*(TERRAFORM + GOOGLE_FUNCTION + VARIABLES).splitlines(), "{", '"', "locals {"]), max_size=20
+        st.sampled_from([*(TERRAFORM + GOOGLE_FUNCTION + CALLS + VARIABLES).splitlines(), "{", '"', "locals {"]),
+        max_size=20,
     )
 )
 def test_no_text_of_terraform_makes_the_reader_fail(lines: list[str]) -> None:
-    for path, function in read_terraform({"infra/main.tf": "\n".join(lines)}, no_file):
-        assert path == "infra/main.tf"
+    for path, function in read_terraform(
+        {"infra/main.tf": "\n".join(lines), "modules/function/main.tf": CALLED_MODULE}, no_file
+    ):
+        assert path in ("infra/main.tf", "modules/function/main.tf")
         assert not function.folder.startswith(("/", ".."))
 
 
