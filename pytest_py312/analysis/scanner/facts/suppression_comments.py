@@ -3,6 +3,8 @@
 import io
 import re
 import tokenize
+import warnings
+from contextlib import suppress
 
 from pytest_py312.analysis.scanner.facts.facts import SuppressionComment
 
@@ -16,19 +18,25 @@ def read_suppressions(text: str) -> tuple[SuppressionComment, ...]:
         return ()
     suppressions: list[SuppressionComment] = []
     standalone: list[SuppressionComment] = []
-    try:
-        for token in tokenize.generate_tokens(io.StringIO(text).readline):
-            if token.type == tokenize.COMMENT:
-                match = _COMMENT.match(token.string)
-                if match:
-                    is_standalone = not token.line[: token.start[1]].strip()
-                    (standalone if is_standalone else suppressions).append(_suppression_of(match, token))
-            elif token.type not in _INSIGNIFICANT_TOKENS and standalone:
-                suppressions += [comment._replace(line=token.start[0]) for comment in standalone]
-                standalone = []
-    except (tokenize.TokenError, SyntaxError, ValueError, RecursionError):
-        pass  # the rest cannot be tokenized; the compilers report why
+    for token in _tokens(text):
+        if token.type == tokenize.COMMENT:
+            match = _COMMENT.match(token.string)
+            if match:
+                is_standalone = not token.line[: token.start[1]].strip()
+                (standalone if is_standalone else suppressions).append(_suppression_of(match, token))
+        elif token.type not in _INSIGNIFICANT_TOKENS and standalone:
+            suppressions += [comment._replace(line=token.start[0]) for comment in standalone]
+            standalone = []
     return tuple(sorted(suppressions + standalone, key=lambda comment: comment.comment_line))
+
+
+def _tokens(text: str) -> list[tokenize.TokenInfo]:
+    """Return the tokens up to the first that is invalid: the compilers report why."""
+    tokens: list[tokenize.TokenInfo] = []
+    with suppress(tokenize.TokenError, SyntaxError, ValueError, RecursionError), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about the user's file: since 3.12, of escapes in f-strings
+        tokens.extend(tokenize.generate_tokens(io.StringIO(text).readline))
+    return tokens
 
 
 _INSIGNIFICANT_TOKENS = frozenset({tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.COMMENT})

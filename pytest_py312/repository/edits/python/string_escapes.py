@@ -51,17 +51,23 @@ def string_literals(source: PythonSource) -> Iterator[tuple[int, int, int, int]]
     """
     depth = 0
     start = (0, 0)
+    for token in _tokens(source):
+        kind = tokenize.tok_name[token.type]
+        if kind.endswith("STRING_START"):
+            start = start if depth else token.start
+            depth += 1
+        depth -= kind.endswith("STRING_END")
+        if not depth and kind.endswith(("STRING_END", "STRING")):
+            begin = token.start if kind == "STRING" else start
+            span = source.offset_of_token(begin), source.offset_of_token(token.end)
+            yield *span, begin[0], token.end[0]
+
+
+def _tokens(source: PythonSource) -> list[tokenize.TokenInfo]:
     try:
-        for token in tokenize.generate_tokens(io.StringIO(source.normalized).readline):
-            kind = tokenize.tok_name[token.type]
-            if kind.endswith("STRING_START"):
-                start = start if depth else token.start
-                depth += 1
-            depth -= kind.endswith("STRING_END")
-            if not depth and kind.endswith(("STRING_END", "STRING")):
-                begin = token.start if kind == "STRING" else start
-                span = source.offset_of_token(begin), source.offset_of_token(token.end)
-                yield *span, begin[0], token.end[0]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about the user's file: since 3.12, of escapes in f-strings
+            return list(tokenize.generate_tokens(io.StringIO(source.normalized).readline))
     except (tokenize.TokenError, SyntaxError, IndexError) as error:
         raise EditRefused(f"The file cannot be tokenized: {error}") from None
 
