@@ -114,7 +114,7 @@ class CellLocks:
         The digest of a set that has no lock begins with :data:`WITHOUT_LOCK`.
         """
         digests = [self._parts.builds.find(cell).digest]
-        for set_cell in (replace(cell, service=service) for service in installed_sets(cell.service)):
+        for set_cell in (replace(cell, service=service) for service in installed_sets(cell.service, cell.interpreter)):
             lock = self.cached(set_cell)
             digest = lock.digest if lock is not None else self._cached_failure_digest(set_cell)
             if not digest and not all(source.uninstalled for source in set_cell.service.requirements):

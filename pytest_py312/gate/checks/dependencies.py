@@ -52,7 +52,7 @@ class DependencyCheck:
     def run(self, cell: Cell, facts: Facts) -> CheckResult:
         sets = [
             cell,
-            *(replace(cell, service=additional_service) for additional_service in additional_services(cell.service)),
+            *(replace(cell, service=service) for service in additional_services(cell.service, cell.interpreter)),
         ]
         recipe = cell.service.recipe
         is_described = recipe is not None and bool(recipe.steps) and recipe.is_complete

@@ -14,6 +14,7 @@ from pytest_py312.repository.services.detection.packaging import find_distributi
 from pytest_py312.repository.services.detection.service_files import ServiceFiles
 from pytest_py312.repository.services.requirements.compiled_files import compiled_from, read_compile_header
 from pytest_py312.repository.services.requirements.exact_sets import contradicting_projects, contradicting_tables
+from pytest_py312.repository.services.requirements.named_pythons import describe_named_pythons
 from pytest_py312.repository.services.requirements.requirement_set import lock_file_candidates, read_requirement_set
 from pytest_py312.repository.services.requirements.sources import (
     MAX_ADDITIONAL_SOURCES,
@@ -65,6 +66,7 @@ def find_required_sources(
         clauses.append(
             f"has {len(additional)} additional requirements files, of which {MAX_ADDITIONAL_SOURCES} are checked"
         )
+    clauses.append(describe_named_pythons(source.path.removeprefix(f"{files.path}/") for source in additional))
     locked_tests = _tested_with_lock(tree, run_time, tests, test_recipe)
     if locked_tests:
         apart = "; its tests are installed with that: two environments" if is_tested else ""

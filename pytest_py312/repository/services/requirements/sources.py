@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pytest_py312.core.errors import PlanError, did_you_mean
+from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.fleet import AWS_LAMBDA, PLATFORMS, InstallRecipe, RequirementSource, Service
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.core.text import list_names
@@ -20,6 +21,7 @@ from pytest_py312.repository.services.detection.service_files import (
     ServiceFiles,
     is_requirements_name,
 )
+from pytest_py312.repository.services.requirements.named_pythons import is_made_for
 from pytest_py312.repository.tree import Tree, join_path, leaves_root
 
 TABLE_READERS: Mapping[str, Callable[[str, str], tuple[DependencyTable, ...]]] = {
@@ -256,8 +258,11 @@ def is_requirements_path(path: str) -> bool:
     return in_folder or is_requirements_name(name)
 
 
-def additional_services(service: Service) -> tuple[Service, ...]:
-    """Return each additional set of requirements as a service of its own, without anything else in it."""
+def additional_services(service: Service, interpreter: Interpreter | None = None) -> tuple[Service, ...]:
+    """Return each additional set of requirements as a service of its own, without anything else in it.
+
+    :param interpreter: only those that are made for it; ``None``: for any.
+    """
     return tuple(
         replace(
             service,
@@ -273,6 +278,7 @@ def additional_services(service: Service) -> tuple[Service, ...]:
             test_recipe=None,
         )
         for source in service.additional_requirements[:MAX_ADDITIONAL_SOURCES]
+        if interpreter is None or is_made_for(source.path.removeprefix(f"{service.path}/"), interpreter)
     )
 
 
@@ -290,10 +296,13 @@ def production_service(service: Service) -> Service | None:
     )
 
 
-def installed_sets(service: Service) -> tuple[Service, ...]:
-    """Return all sets of requirements that the outcomes of a service depend on, each as a service of its own."""
+def installed_sets(service: Service, interpreter: Interpreter | None = None) -> tuple[Service, ...]:
+    """Return all sets of requirements that the outcomes of a service depend on, each as a service of its own.
+
+    :param interpreter: only those that count on it; ``None``: on any.
+    """
     production = separate_production(service)
-    return (service, *([] if production is None else [production]), *additional_services(service))
+    return (service, *([] if production is None else [production]), *additional_services(service, interpreter))
 
 
 def separate_production(service: Service) -> Service | None:
