@@ -49,6 +49,9 @@ def main(spool: str, scratch: str, probe: str, *folders_to_empty: str) -> None:
     while supervisors or time.monotonic() - last_job_at < IDLE_LIMIT:
         for job in _new_jobs(os.path.join(spool, "jobs")):
             last_job_at = time.monotonic()
+            while supervisors and folders_to_empty:  # one has reported the end of its job, and is about to exit
+                os.waitpid(-1, 0)
+                supervisors -= 1
             if os.fork() == 0:
                 _supervise(JobSupervisor(job, spool, scratch, probe, folders_to_empty), adopt)
             supervisors += 1
