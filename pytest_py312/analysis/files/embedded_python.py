@@ -1,13 +1,12 @@
 """Turn the Python in files of other formats into a program that the scanner reads: each part on its own line. Pure."""
 
-import ast
 import re
-import warnings
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from textwrap import dedent
 
 from pytest_py312.analysis.scanner.facts.stdlib_names import is_stdlib_module
+from pytest_py312.core.python_syntax import parse_python
 from pytest_py312.repository.declarations.reader import MAKEFILE_NAMES, is_program_settings
 from pytest_py312.repository.formats.commands.crontab import cron_commands, is_crontab
 from pytest_py312.repository.formats.commands.python_commands import PythonCommand, read_python_commands
@@ -133,15 +132,7 @@ def _words(command: PythonCommand) -> list[str]:
 
 
 def _is_python(code: str) -> bool:
-    if _UNKNOWN_IMPORT.search(code):
-        return False
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the compilers of baseline and target report these
-            ast.parse(code.strip())
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
-    return True
+    return not _UNKNOWN_IMPORT.search(code) and parse_python(code.strip()) is not None
 
 
 def _imports_in(code: str) -> str:

@@ -12,12 +12,12 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from pytest_py312.analysis.files.file_kinds import is_runtime_file, is_test
 from pytest_py312.analysis.libraries.service_imports import imported_files, member_name
-from pytest_py312.analysis.libraries.summaries.import_context import parse_tree
 from pytest_py312.analysis.linking.link import ModuleIndex
 from pytest_py312.analysis.scanner.facts.facts import FileFacts, ModuleImport
 from pytest_py312.analysis.scanner.facts.stdlib_names import is_stdlib_module
 from pytest_py312.core.model.findings import Location
 from pytest_py312.core.model.fleet import Service, StartModule
+from pytest_py312.core.python_syntax import parse_python
 
 MODULE_LIMIT = 500
 """Maximum number of modules of one service that are tried."""
@@ -98,7 +98,7 @@ def _may_be_imported(path: str, service: Service) -> bool:
 
 def _only_defines(content: bytes) -> bool:
     """Return whether a module seems to do nothing by itself: it imports, defines and assigns, and calls little."""
-    tree = parse_tree(content)
+    tree = parse_python(content)
     return tree is not None and all(map(_is_definition, tree.body))
 
 

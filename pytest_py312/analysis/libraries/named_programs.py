@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from pytest_py312.analysis.files.file_kinds import is_runtime_file
-from pytest_py312.analysis.libraries.summaries.import_context import parse_tree
 from pytest_py312.core.model.fleet import Program
+from pytest_py312.core.python_syntax import parse_python
 from pytest_py312.core.text import split_words
 
 _MODULES_THAT_START = frozenset(("asyncio", "commands", "os", "pexpect", "subprocess"))
@@ -41,7 +41,7 @@ def programs_started_by(contents: Mapping[str, bytes], service: str) -> tuple[Pr
     programs: dict[Program, None] = {}
     for path, content in sorted(contents.items()):
         if is_runtime_file(path, service) and _may_start_programs(content):
-            tree = parse_tree(content)
+            tree = parse_python(content)
             programs |= dict.fromkeys(_programs(tree) if tree is not None else ())
     return tuple(programs)
 

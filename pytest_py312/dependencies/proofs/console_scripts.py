@@ -12,6 +12,7 @@ from configparser import ConfigParser, Error
 from pathlib import Path
 
 from pytest_py312.core.model.fleet import Program
+from pytest_py312.core.python_syntax import parse_python
 from pytest_py312.dependencies.store.stored_distribution import StoredDistribution
 
 PROGRAM_MODULES: Mapping[str, tuple[str, ...]] = {
@@ -148,10 +149,10 @@ def _imported_submodules(file: Path, package: str) -> Iterator[str]:
 def _imported_modules(file: Path, package: str = "") -> Iterator[str]:
     """Yield the dotted names that ``file``, which is in ``package``, imports outside of functions and conditions."""
     try:
-        body = ast.parse(file.read_bytes()).body
-    except (OSError, SyntaxError, ValueError, RecursionError):
+        tree = parse_python(file.read_bytes())
+    except OSError:
         return
-    for node in body:
+    for node in tree.body if tree is not None else ():
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level <= 1:

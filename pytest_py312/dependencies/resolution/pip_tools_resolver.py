@@ -20,7 +20,6 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 
 from pytest_py312.core import clock
-from pytest_py312.core.file_manifests import state_digest
 from pytest_py312.core.files import write_json_atomically
 from pytest_py312.core.model.findings import Finding
 from pytest_py312.core.model.measurements import InterpreterBuild
@@ -41,6 +40,7 @@ from pytest_py312.dependencies.resolution.uv_config import only_uv_has_index, pi
 from pytest_py312.dependencies.resolution.uv_messages import explain_source_failure, relaxation_of, unresolvable_set
 from pytest_py312.dependencies.resolution.uv_resolver import UvResolver
 from pytest_py312.dependencies.system.confined_builds import needs_build, without_builds
+from pytest_py312.dependencies.system.file_manifests import state_digest
 from pytest_py312.runners.probe_records import read_bounded
 from pytest_py312.runners.runner import ConfinedCommand, Runner, confinement_of
 

@@ -15,7 +15,6 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from pytest_py312.core.file_manifests import content_digest_of
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.process import CommandResult, ExitReason
 from pytest_py312.dependencies.resolution.lock import PROJECT_NAME, ResolutionRequest, Undetermined
@@ -23,6 +22,7 @@ from pytest_py312.dependencies.resolution.uv_config import only_uv_has_index, uv
 from pytest_py312.dependencies.resolution.uv_messages import FETCH_FAILURES, explain_source_failure
 from pytest_py312.dependencies.system.build_tools import find_missing_tool
 from pytest_py312.dependencies.system.built_wheels import UntrustworthyWheel, take_wheel
+from pytest_py312.dependencies.system.file_manifests import content_digest_of
 from pytest_py312.runners.runner import ConfinedCommand, Runner, confinement_of
 
 TIME_LIMIT = 600.0

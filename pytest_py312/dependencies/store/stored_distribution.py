@@ -5,9 +5,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from pytest_py312.core.file_manifests import content_digest_of, state_digest
 from pytest_py312.core.files import write_json_atomically
 from pytest_py312.core.model.measurements import InterpreterBuild
+from pytest_py312.dependencies.system.file_manifests import content_digest_of, state_digest
 from pytest_py312.runners.runner import Runner
 
 ENTRY = "entry.json"

@@ -14,6 +14,7 @@ from pytest_py312.core.model.fleet import Cell, Service
 from pytest_py312.core.model.measurements import BenchmarkResults
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.core.progress.hub import PROGRESS
+from pytest_py312.core.python_syntax import parse_python
 from pytest_py312.dependencies.installation.findings import incomplete_environment_reason, missing_environment_reason
 from pytest_py312.dependencies.installation.result import Installation, installed_versions
 from pytest_py312.gate.benchmarks.cpu_cores import exclusive_core
@@ -150,14 +151,11 @@ def _import_target(tree: Tree, service: Service, module: str) -> str:
 
 def _is_safe_to_import(text: str) -> bool:
     """Return whether a ``__main__.py`` contains only imports, definitions and code under ``if __name__ == ...``."""
-    try:
-        body = ast.parse(text).body
-    except (SyntaxError, ValueError):
-        return False
+    tree = parse_python(text)
     plain = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Assign, ast.AnnAssign)
-    return all(
+    return tree is not None and all(
         isinstance(node, plain)
         or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
         or (isinstance(node, ast.If) and "__name__" in ast.unparse(node.test))
-        for node in body
+        for node in tree.body
     )

@@ -3,13 +3,13 @@
 import ast
 import configparser
 import re
-import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+from pytest_py312.core.python_syntax import parse_python
 from pytest_py312.repository.formats.requirements_file import (
     DependencyTable,
     IncludedFile,
@@ -188,14 +188,7 @@ def _requirement_lines(value: str, node: ast.expr | None, line: int) -> Iterator
 @lru_cache(maxsize=8)
 def parse_module(text: str) -> ast.Module | None:
     """Parse a Python file, for reading only; return ``None`` if it is invalid or too long to be hand-written."""
-    if len(text) > MAX_MODULE_LENGTH:
-        return None
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # an invalid escape in a foreign file must not become our warning
-            return ast.parse(text.removeprefix("\ufeff"))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
+    return parse_python(text.removeprefix("\ufeff")) if len(text) <= MAX_MODULE_LENGTH else None
 
 
 def last_name(node: ast.expr) -> str:

@@ -9,13 +9,13 @@ import json
 import posixpath
 import re
 import shlex
-import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from types import MappingProxyType
 
 from pytest_py312.core.model.fleet import Program
+from pytest_py312.core.python_syntax import parse_python
 
 MAX_LENGTH = 100_000
 """Characters of a start script that are read."""
@@ -362,14 +362,9 @@ def _module_of_python(words: Sequence[str], variables: Mapping[str, str]) -> Ite
 
 def _imported_by(text: str) -> Iterator[Program]:
     """Yield the modules that the text of ``python -c`` imports in any case, and what may be modules of a package."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            body = ast.parse(text[:MAX_LENGTH].strip()).body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return
+    tree = parse_python(text[:MAX_LENGTH].strip())
     names: list[str] = []
-    for node in body:
+    for node in tree.body if tree is not None else ():
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:

@@ -5,13 +5,13 @@ tree. No interpreter is queried: conditions are evaluated for a version alone.
 """
 
 import ast
-import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_py312.analysis.judging.reachability import combine, evaluate_version_test
 from pytest_py312.analysis.libraries.summaries.summary import Likelihood
 from pytest_py312.analysis.scanner.facts.facts import Condition, FileFacts, Guard, ModuleImport, enclosing_guards
+from pytest_py312.core.python_syntax import parse_python
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,19 +31,9 @@ _ANSWERED_NAMES = ("version_info", "TYPE_CHECKING")
 """Names in conditions that the scanner has already evaluated."""
 
 
-def parse_tree(content: bytes) -> ast.Module | None:
-    """Parse a Python file; return ``None`` if that is impossible."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # warnings of third-party code; as errors they would prevent parsing
-            return ast.parse(content)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
-
-
 def import_contexts(content: bytes) -> Mapping[int, ImportContext]:
     """Return the context of each line of an import statement; empty if the file cannot be parsed."""
-    tree = parse_tree(content)
+    tree = parse_python(content)
     if tree is None:
         return {}
     contexts: dict[int, ImportContext] = {}

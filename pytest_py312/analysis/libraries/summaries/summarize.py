@@ -11,7 +11,6 @@ from pytest_py312.analysis.libraries.summaries.import_context import (
     TOP_LEVEL,
     import_contexts,
     import_likelihood,
-    parse_tree,
 )
 from pytest_py312.analysis.libraries.summaries.module_files import ModuleFile, prefixes
 from pytest_py312.analysis.libraries.summaries.summary import (
@@ -34,6 +33,7 @@ from pytest_py312.analysis.scanner.facts.facts import (
 from pytest_py312.analysis.scanner.facts.stdlib_names import DISTINCTIVE_METHODS, is_stdlib_module
 from pytest_py312.analysis.scanner.facts.stdlib_queries import InterpreterAnswers, StdlibAnswer, StdlibQuery
 from pytest_py312.core.model.findings import Severity
+from pytest_py312.core.python_syntax import parse_python
 
 
 def summarize(
@@ -224,7 +224,7 @@ def _fact_positions(facts: FileFacts) -> set[Position]:
 
 def positions_in_functions(content: bytes, positions: Iterable[Position]) -> frozenset[Position]:
     """Return the positions inside of function bodies, which importing the file does not run."""
-    tree = parse_tree(content)
+    tree = parse_python(content)
     bodies = list(_function_bodies(tree)) if tree is not None else []
     return frozenset(position for position in positions if any(start <= position <= end for start, end in bodies))
 

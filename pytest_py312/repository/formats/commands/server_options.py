@@ -7,6 +7,8 @@ import ast
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
+from pytest_py312.core.python_syntax import parse_python
+
 _GUNICORN_WORKERS = {
     "sync": "gunicorn.workers.sync", "gthread": "gunicorn.workers.gthread", "tornado": "gunicorn.workers.gtornado",
     "gevent": "gunicorn.workers.ggevent", "gevent_wsgi": "gunicorn.workers.ggevent",
@@ -86,12 +88,9 @@ def configuration_names(server: str, words: Sequence[str]) -> Iterator[str]:
 
 def modules_of_configuration(text: str) -> tuple[str, ...]:
     """Return the modules that gunicorn imports because of its configuration file ``text``. Nothing of it runs."""
-    try:
-        body = ast.parse(text[:MAX_CONFIGURATION]).body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return ()
+    tree = parse_python(text[:MAX_CONFIGURATION])
     words: dict[str, str] = {}
-    for node in body:
+    for node in tree.body if tree is not None else ():
         targets = node.targets if isinstance(node, ast.Assign) else []
         for target in targets:
             option = _CONFIGURED.get(target.id, "") if isinstance(target, ast.Name) else ""

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator, Mapping
 from packaging.utils import canonicalize_name
 
 from pytest_py312.core.model.fleet import Service
+from pytest_py312.core.python_syntax import parse_python
 from pytest_py312.repository.tree import Tree, join_path
 
 FILE_LIMIT = 3_000
@@ -145,11 +146,10 @@ def names_in_source(text: str) -> set[str]:
     """
     if len(text) > SOURCE_LIMIT:
         return set(_WORD.findall(text))
-    try:
-        nodes = list(ast.walk(ast.parse(text)))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    tree = parse_python(text)
+    if tree is None:
         return set(_WORD.findall(text))
-    return {name.split(".")[0] for name in _names_of(nodes)}
+    return {name.split(".")[0] for name in _names_of(list(ast.walk(tree)))}
 
 
 def _names_of(nodes: Collection[ast.AST]) -> Iterator[str]:

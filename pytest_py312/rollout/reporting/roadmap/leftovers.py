@@ -8,7 +8,6 @@ older versions only.
 import ast
 import operator
 import re
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -17,6 +16,7 @@ from packaging.markers import InvalidMarker, Marker
 
 from pytest_py312.core.model.findings import Interpreter, Location
 from pytest_py312.core.model.fleet import Service
+from pytest_py312.core.python_syntax import parse_python
 from pytest_py312.repository.tree import Tree, join_path, relative_to
 
 MAX_FILES = 2000
@@ -75,13 +75,8 @@ def find_leftovers(service: Service, tree: Tree, target: Interpreter) -> list[Le
 
 def leftovers_in_source(path: str, text: str, target: Interpreter) -> list[Leftover]:
     """Return the compatibility code in Python source; nothing if it cannot be parsed."""
-    if not _HINT.search(text):
-        return []
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the compiler's, which are the service's own
-            tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    tree = parse_python(text) if _HINT.search(text) else None
+    if tree is None:
         return []
     return sorted(
         (

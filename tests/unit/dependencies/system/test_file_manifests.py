@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_py312.core.file_manifests import content_digest_of, state_digest
+from pytest_py312.dependencies.system.file_manifests import content_digest_of, state_digest
 
 
 @pytest.fixture
