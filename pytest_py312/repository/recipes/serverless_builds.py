@@ -13,6 +13,7 @@ from pytest_py312.core.model.fleet import AWS_LAMBDA, GOOGLE_FUNCTIONS, InstallR
 from pytest_py312.repository.formats.functions.cdk import read_added_layers, read_cdk, read_runtime_constants
 from pytest_py312.repository.formats.functions.nested_stacks import layers_by_name, layers_of_parameters
 from pytest_py312.repository.formats.functions.serverless import (
+    LAYER_CODE,
     BuiltFolder,
     FunctionLayer,
     ServerlessFunction,
@@ -136,6 +137,18 @@ def _google_step(location: Location) -> InstallStep:
     https://cloud.google.com/run/docs/runtimes/python-dependencies
     """
     return InstallStep(tool=GOOGLE_FUNCTIONS, location=location, arguments=("functions-framework",))
+
+
+def bare_layers(tree: Tree, service_path: str, nested: Sequence[str] = ()) -> list[str]:
+    """Return the folders of the layers of a service's functions that have no requirements: what is in them is made."""
+    builds = (
+        build
+        for path, functions in _functions_of(tree, service_path, nested)
+        for function in functions
+        for build in function.builds
+        if build.target == LAYER_CODE and _step(tree, build, path) is None
+    )
+    return list(dict.fromkeys(build.folder for build in builds))
 
 
 def handler_programs(tree: Tree, service_path: str, nested: Sequence[str] = ()) -> Iterator[Program]:

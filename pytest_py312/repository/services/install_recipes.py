@@ -12,12 +12,12 @@ from pytest_py312.core.errors import PlanError
 from pytest_py312.core.model.fleet import InstallRecipe, InstallStep
 from pytest_py312.core.model.plan import Plan, PlannedCommand
 from pytest_py312.repository.formats.dockerfile import is_dockerfile, read_dockerfile
-from pytest_py312.repository.formats.functions.serverless import LAMBDA_CODE
+from pytest_py312.repository.formats.functions.serverless import LAMBDA_CODE, LAYER_CODE
 from pytest_py312.repository.recipes.commands.command_walk import CommandWalk
 from pytest_py312.repository.recipes.commands.file_map import FileMap, resolve_path
 from pytest_py312.repository.recipes.commands.install_steps import installs_from
 from pytest_py312.repository.recipes.dockerfile_recipe import read_dockerfile_recipe
-from pytest_py312.repository.recipes.serverless_builds import read_handler_recipe, read_serverless_recipe
+from pytest_py312.repository.recipes.serverless_builds import bare_layers, read_handler_recipe, read_serverless_recipe
 from pytest_py312.repository.recipes.suites.job_recipes import jobs_of_workflows, read_workflow_recipe, walk_job
 from pytest_py312.repository.recipes.suites.runner_recipes import read_outer_tox_recipe, read_runner_recipe
 from pytest_py312.repository.recipes.suites.script_recipes import read_makefile_recipe, read_script_recipe
@@ -96,7 +96,7 @@ def _read_packaging_recipe(tree: Tree, files: ServiceFiles) -> InstallRecipe | N
     What else the job installs is for itself: tests, the command line of a cloud.
     """
     own_files = run_time_files(tree, files.path)
-    for walk in _job_walks(tree, files, jobs_of_workflows(tree, ".", INSTALLS_INTO_FOLDER)):
+    for walk in _job_walks(tree, files.path, jobs_of_workflows(tree, ".", INSTALLS_INTO_FOLDER)):
         into_folder = [
             (resolve_path(step.target, resolve_path(step.folder or ".", "/")), step)
             for step in walk.steps
@@ -110,11 +110,11 @@ def _read_packaging_recipe(tree: Tree, files: ServiceFiles) -> InstallRecipe | N
     return None
 
 
-def _job_walks(tree: Tree, files: ServiceFiles, jobs: Iterable[tuple[str, "WorkflowJob"]]) -> Iterator[CommandWalk]:
-    """Yield the walk through each of the ``jobs``, with the values of its matrix that are for the service."""
+def _job_walks(tree: Tree, folder: str, jobs: Iterable[tuple[str, "WorkflowJob"]]) -> Iterator[CommandWalk]:
+    """Yield the walk through each of the ``jobs``, with the values of its matrix that are for ``folder``."""
     for path, job in jobs:
         walk = new_walk(tree, path, ".")
-        for _ in walk_job(walk, job, files.path, files.path.rpartition("/")[2], "."):
+        for _ in walk_job(walk, job, folder, folder.rpartition("/")[2], "."):
             pass
         walk.path = path  # a step may have been in another file
         yield walk
@@ -133,32 +133,45 @@ def _is_of_production(files: ServiceFiles, own_files: Sequence[str], path: str) 
 
 
 def _with_installs_into(tree: Tree, recipe: InstallRecipe, files: ServiceFiles) -> InstallRecipe:
-    """Return a function's recipe with what a script, a target of a Makefile or a job installs into its folder."""
-    for walk in _packaging_walks(tree, files):
-        steps = [replace(step, target=LAMBDA_CODE) for step in walk.steps if _installs_into(step, files)]
-        if steps:
-            return replace(recipe, steps=tuple(dict.fromkeys((*steps, *recipe.steps))))
-    return recipe
+    """Return a function's recipe with what is installed into its folder and into those of its layers."""
+    own = [replace(step, target=LAMBDA_CODE) for step in _installs_into(tree, files.path, files.nested_folders)]
+    of_layers = [
+        replace(step, target=LAYER_CODE)
+        for folder in bare_layers(tree, files.path, files.nested_folders)
+        for step in _installs_into(tree, folder)
+    ]
+    return replace(recipe, steps=tuple(dict.fromkeys((*own, *recipe.steps, *of_layers))))
 
 
-def _packaging_walks(tree: Tree, files: ServiceFiles) -> Iterator[CommandWalk]:
-    """Yield the walks through commands that install something into a folder, the nearest to the service first."""
-    for path, folder, words in islice(installing_commands(tree, files.path, INSTALLS_INTO_FOLDER), SCRIPT_LIMIT):
-        walk = new_walk(tree, path, folder)
+@lru_cache(maxsize=256)
+def _installs_into(tree: Tree, folder: str, nested: tuple[str, ...] = ()) -> tuple[InstallStep, ...]:
+    """Return what a script, a target of a Makefile or a job installs into a folder. Cached: functions share layers.
+
+    :param nested: folders inside of it, relative to it, that do not count.
+    """
+
+    def is_inside(step: InstallStep) -> bool:
+        if not step.target or step.folder is None:
+            return False
+        target = resolve_path(step.target, resolve_path(step.folder, _ROOT))
+        place = posixpath.relpath(target, resolve_path(folder, _ROOT))
+        return is_inside_root(place) and not any(lies_in(place, inner) for inner in nested)
+
+    for walk in _packaging_walks(tree, folder):
+        if steps := tuple(filter(is_inside, walk.steps)):
+            return steps
+    return ()
+
+
+def _packaging_walks(tree: Tree, folder: str) -> Iterator[CommandWalk]:
+    """Yield the walks through commands that install something into a folder, the nearest to ``folder`` first."""
+    for path, start, words in islice(installing_commands(tree, folder, INSTALLS_INTO_FOLDER), SCRIPT_LIMIT):
+        walk = new_walk(tree, path, start)
         walk.run_argv(words, 1)
         yield walk
     jobs = jobs_of_workflows(tree, ".", INSTALLS_INTO_FOLDER)
     deploying_first = sorted(jobs, key=lambda item: not _DEPLOYING_JOB.search(f"{item[0]} {item[1].name}"))
-    yield from _job_walks(tree, files, deploying_first)
-
-
-def _installs_into(step: InstallStep, files: ServiceFiles) -> bool:
-    if not step.target or step.folder is None:
-        return False
-    place = posixpath.relpath(
-        resolve_path(step.target, resolve_path(step.folder, _ROOT)), resolve_path(files.path, _ROOT)
-    )
-    return is_inside_root(place) and not any(lies_in(place, inner) for inner in files.nested_folders)
+    yield from _job_walks(tree, folder, deploying_first)
 
 
 def read_planned_recipe(

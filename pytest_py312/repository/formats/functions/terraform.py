@@ -1,6 +1,7 @@
 """Read the Python functions of AWS Lambda and Google Cloud in Terraform's files: text in, functions out. Never raises.
 
 https://registry.terraform.io/providers/hashicorp/aws/latest/docs/resources/lambda_function,
+https://registry.terraform.io/providers/hashicorp/aws/latest/docs/resources/lambda_layer_version,
 https://registry.terraform.io/providers/hashicorp/google/latest/docs/resources/cloudfunctions2_function,
 https://registry.terraform.io/providers/hashicorp/archive/latest/docs/data-sources/file,
 https://registry.terraform.io/modules/terraform-aws-modules/lambda/aws and
@@ -14,12 +15,15 @@ import posixpath
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 
 from pytest_py312.core.model.fleet import AWS_LAMBDA, GOOGLE_FUNCTIONS
 from pytest_py312.repository.formats.functions.serverless import (
     FUNCTION_LIMIT,
     LAMBDA_CODE,
+    LAYER_CODE,
     BuiltFolder,
+    FunctionLayer,
     ServerlessFunction,
     code_folder,
     handler_module,
@@ -32,6 +36,8 @@ MODULE_DEPTH = 3
 """How many modules of the repository may call each other."""
 CALL_LIMIT = 500
 """Maximum number of calls of modules of the repository that are read."""
+LIST_LIMIT = 50
+"""Maximum number of lines of a list."""
 VALUE_LIMIT = 1_000
 """Maximum length of the text of an attribute that is evaluated: a longer one stays unknown."""
 _OPENING = re.compile(r'(?P<kind>resource|data|module|variable|locals)((?:\s+"[\w.-]+"){0,2})\s*\{\s*(?:#.*)?')
@@ -55,6 +61,9 @@ _OBJECTS = {
     "aws_s3_bucket_object": ("key", "id"),
 }
 """Types of objects in buckets, and their attributes that identify one."""
+_LAYER_TYPE = "aws_lambda_layer_version"
+_LAYER = re.compile(rf"\b((?:module|{_LAYER_TYPE})\.[\w-]+)\.", re.ASCII)
+"""The address of a layer, in an attribute of it."""
 _MODULE_FOLDER = re.compile(r"\$\{\s*path\.(?:module|root|cwd)\s*\}", re.ASCII)
 
 
@@ -78,6 +87,15 @@ class _Block:
     def is_function(self) -> bool:
         return self.kind == "module" or not _FUNCTION_TYPES.isdisjoint(self.labels[:1])
 
+    @property
+    def is_layer(self) -> bool:
+        return "layer_name" in self.attributes and (self.kind == "module" or self.labels[:1] == (_LAYER_TYPE,))
+
+    @property
+    def address(self) -> str:
+        """By what other blocks refer to a module or a resource."""
+        return ".".join(("module", *self.labels) if self.kind == "module" else self.labels)
+
     def value(self, name: str, values: Mapping[str, _Value]) -> _Value:
         """Return the value of an attribute, empty if there is none."""
         return _evaluated(self.attributes.get(name, _Value(text="")), values)
@@ -97,7 +115,7 @@ def read_terraform(
         modules.setdefault(posixpath.dirname(path) or ".", []).extend(_blocks(text, path))
     reader = _Reader(modules=modules, is_file=is_file)
     for folder in modules:
-        yield from reader.functions(folder, {}, MODULE_DEPTH)
+        yield from reader.functions(folder, {}, {}, MODULE_DEPTH)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -107,14 +125,18 @@ class _Reader:
     calls: int = 0
 
     def functions(
-        self, folder: str, given: Mapping[str, _Value], depth: int
+        self, folder: str, given: Mapping[str, _Value], outer_layers: Mapping[str, FunctionLayer], depth: int
     ) -> Iterator[tuple[str, ServerlessFunction]]:
-        """Yield the functions of a module that is called with the values ``given``, and of those that it calls."""
+        """Yield the functions of a module that is called with the values ``given``, and of those that it calls.
+
+        :param outer_layers: those of the module that calls it, by their addresses there.
+        """
         blocks = self.modules[folder]
         values: dict[str, _Value] = {**given}
         for _ in range(REFERENCE_DEPTH):  # a local may refer to another one
             values |= {name: value for block in blocks for name, value in _values(block, values)}
             values |= given
+        layers = {**outer_layers, **_layers_by_address(blocks, values)}
         read = 0
         for block in blocks:
             called = code_folder(block.value("source", values).text, folder) if block.kind == "module" else ""
@@ -122,13 +144,16 @@ class _Reader:
             if called in self.modules and called != folder and depth and self.calls < CALL_LIMIT:
                 self.calls += 1
                 arguments = {f"var.{name}": block.value(name, values) for name in block.attributes}
-                inner = list(self.functions(called, arguments, depth - 1))
-            if not inner and "runtime" in block.attributes and block.is_function and read < FUNCTION_LIMIT:
+                inner = list(self.functions(called, arguments, layers, depth - 1))
+            is_function = block.is_function and "runtime" in block.attributes and not block.is_layer
+            if not inner and is_function and read < FUNCTION_LIMIT:
                 read += 1
-                inner = list(self._function(block, values))
+                inner = list(self._function(block, values, layers))
             yield from inner
 
-    def _function(self, block: _Block, values: Mapping[str, _Value]) -> Iterator[tuple[str, ServerlessFunction]]:
+    def _function(
+        self, block: _Block, values: Mapping[str, _Value], layers_by_address: Mapping[str, FunctionLayer]
+    ) -> Iterator[tuple[str, ServerlessFunction]]:
         runtime, source = block.value("runtime", values), _source_of(block, values)
         folder = code_folder(source.text, posixpath.dirname(source.path))
         folder = posixpath.dirname(folder) or "." if folder.endswith(".py") else folder
@@ -141,12 +166,15 @@ class _Reader:
         if is_google:
             handler = (block.value("GOOGLE_FUNCTION_SOURCE", values).text or "main.py").removesuffix("py")
         build = BuiltFolder(folder=folder, line=runtime.line, target="" if is_google else LAMBDA_CODE)
+        addresses = dict.fromkeys(_LAYER.findall(block.value("layers", values).text))
+        layers = [layers_by_address[address] for address in addresses if address in layers_by_address]
         function = ServerlessFunction(
             folder=folder,
             module=handler_module(handler),
-            builds=(build,),
+            builds=(build, *(layer.build for layer in layers)),
             line=runtime.line,
             platform=GOOGLE_FUNCTIONS if is_google else AWS_LAMBDA,
+            layers=tuple(layer.modules for layer in layers),
         )
         yield runtime.path, function
 
@@ -161,6 +189,19 @@ def _source_of(block: _Block, values: Mapping[str, _Value]) -> _Value:
     return next((source for source in sources if source.text), _Value(text=""))
 
 
+def _layers_by_address(blocks: Sequence[_Block], values: Mapping[str, _Value]) -> dict[str, FunctionLayer]:
+    """Return the layers of a module. What they pack has its modules in ``python``, unless all is put into it."""
+    layers = {}
+    for block in blocks:
+        source = _source_of(block, values) if block.is_layer else _Value(text="")
+        if folder := code_folder(source.text, posixpath.dirname(source.path)):
+            is_python = block.value("prefix_in_zip", values).text == "python"
+            build = BuiltFolder(folder=folder, line=source.line, target=LAYER_CODE, path=source.path)
+            modules = folder if is_python else posixpath.join(folder, "python")
+            layers[block.address] = FunctionLayer(build=build, modules=modules)
+    return layers
+
+
 def _folder_of_archive(block: _Block, values: Mapping[str, _Value], is_file: Callable[[str], bool]) -> str:
     """Return the folder of an archive, ``lambda/registrar/code.zip``, if the module of the handler is in it too."""
     archive = code_folder(block.value("filename", values).text, posixpath.dirname(block.path))
@@ -172,7 +213,8 @@ def _folder_of_archive(block: _Block, values: Mapping[str, _Value], is_file: Cal
 
 def _blocks(text: str, path: str) -> Iterator[_Block]:
     block: _Block | None = None
-    for number, line in enumerate(text.splitlines()[:LINE_LIMIT], start=1):
+    lines = text.splitlines()[:LINE_LIMIT]
+    for number, line in enumerate(lines, start=1):
         opening = _OPENING.fullmatch(line) if block is None else None
         attribute = _ATTRIBUTE.match(line) if block is not None else None
         if opening is not None:
@@ -183,8 +225,16 @@ def _blocks(text: str, path: str) -> Iterator[_Block]:
         elif block is not None and attribute is not None:
             string = _STRING.match(attribute["value"])
             value = string[0] if string is not None else _COMMENT.sub("", attribute["value"]).strip()
+            if value == "[":
+                value = _list_at(lines[number : number + LIST_LIMIT])
             if len(value) <= VALUE_LIMIT:
                 block.attributes.setdefault(attribute["name"], _Value(text=value, path=path, line=number))
+
+
+def _list_at(lines: Sequence[str]) -> str:
+    """Return a list, of which ``lines`` follow the first bracket, as one line."""
+    content = takewhile(lambda line: not line.lstrip().startswith("]"), lines)
+    return f"[{' '.join(_COMMENT.sub('', line).strip() for line in content)}]"
 
 
 def _values(block: _Block, values: Mapping[str, _Value]) -> Iterator[tuple[str, _Value]]:
@@ -218,6 +268,10 @@ def _evaluated(value: _Value, values: Mapping[str, _Value]) -> _Value:
 
     One that is a reference as a whole is where that is defined.
     """
+    if value.text.startswith("["):
+        items = (item.strip(" []") for item in value.text.split(","))
+        evaluated = ", ".join(_evaluated(replace(value, text=item), values).text for item in items)
+        return replace(value, text=f"[{evaluated}]"[:VALUE_LIMIT])
     text = _MODULE_FOLDER.sub(".", value.text.strip('"'))
     whole = _REFERENCE.fullmatch(text)
     if whole is not None:
