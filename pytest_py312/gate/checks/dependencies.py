@@ -68,7 +68,7 @@ class DependencyCheck:
         started_set = set_results[0 if separate_production(cell.service) is None else 1]
         installations = (started_set.installation, started_set.baseline_installation)
         started = start_findings(cell, imports, earlier, installations)
-        outcome = _outcome(cell, set_results, (*started, *_warnings(results)))
+        outcome = _on_assumed_baseline(cell, _outcome(cell, set_results, (*started, *_warnings(results))))
         if cell == facts.cells(cell.service)[-1]:
             outcome = outcome.with_unchecked(unproven_start(cell, imports, earlier, None))
         return unless_incomplete(
@@ -267,6 +267,22 @@ def _outcome(cell: Cell, set_results: Sequence[_SetResult], started: Sequence[Fi
             "Install what it needs, as the service's image does"
         )
     return outcome
+
+
+def _on_assumed_baseline(cell: Cell, outcome: Outcome) -> Outcome:
+    """Return an outcome that does not block where a requirement refuses a baseline that no file names.
+
+    The service runs on some Python, so the assumption is wrong, and what else fails there says nothing of the service.
+    """
+    refused = [finding for finding in outcome.findings if finding.code == "PY103" and finding.blocks]
+    if not refused or not cell.is_baseline or cell.service.baseline_is_declared:
+        return outcome
+    reason = (
+        f"{refused[0].message}, so {cell.interpreter} is not the Python of {cell.service.name}, which no file names: "
+        "set `baseline` for it in the plan"
+    )
+    notes = [replace(finding, severity=Severity.NOTE) for finding in outcome.findings]
+    return replace(outcome, findings=tuple(notes), status=Status.PASSED, reason="").with_unchecked(reason)
 
 
 def _is_started(cell: Cell, finding: Finding) -> bool:

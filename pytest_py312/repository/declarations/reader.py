@@ -170,6 +170,7 @@ _CDK_ENDINGS = (".ts", ".py", ".java", ".cs")
 _CDK_PATH = re.compile(
     r"(?:^|/)(?:(?i:[\w-]*cdk[\w-]*|infra(?:structure)?|iac|(?:[\w-]*[-_])?stacks?)|\w*Stacks?)(?:/|\.\w+$)", re.ASCII
 )
+_CDK_LIBRARY_FOLDER = re.compile(r"(?:^|/)(?:bin|lib)/(?:[^/]+/)*[^/]+\.ts$")
 _TEST_SOURCE = re.compile(r"(?:^|/)(?:tests?/|test_[^/]*$|conftest\.py$)|_test\.py$")
 _TEST_PATH = re.compile(r"(?:^|/)(?:tests?|__snapshots__)/")
 
@@ -188,9 +189,12 @@ def is_terraform(name: str) -> bool:
 
 
 def is_cdk_program(path: str) -> bool:
-    """Return whether it may be a program of the AWS CDK: its name, or that of a folder, is one of infrastructure."""
+    """Return whether it may be a program of the AWS CDK: its name, or that of a folder, is one of infrastructure.
+
+    ``cdk init`` puts those in TypeScript into ``bin`` and ``lib``.
+    """
     may_be_program = path.endswith(_CDK_ENDINGS) and not path.endswith(".d.ts") and _TEST_PATH.search(path) is None
-    return may_be_program and _CDK_PATH.search(path) is not None
+    return may_be_program and (_CDK_PATH.search(path) or _CDK_LIBRARY_FOLDER.search(path)) is not None
 
 
 def starts_programs(path: str) -> bool:

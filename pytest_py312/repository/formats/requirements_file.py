@@ -43,9 +43,14 @@ _PATH = re.compile(r"(?P<path>(?:file:|\.|/|~|[\w.-]+/)[^\[\];<>|*?\"]*?)(?P<ext
 _ARCHIVE = re.compile(r"\.(?:whl|zip|tar\.gz|tgz|tar\.bz2|tar\.xz)$", re.IGNORECASE)
 _URL = re.compile(r"(?:[a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 _REPOSITORY = re.compile(
-    r"(?:git\+)?\w+://(?:[^/@]+@)?[^/]+/(?:[\w.~-]+/)+?(?P<name>[A-Za-z0-9][\w.-]*?)"
+    r"(?:git\+)?\w+://(?:[^/@]+@)?[^/]+/(?:[\w.~${}-]+/)+?(?P<name>[A-Za-z0-9][\w.-]*?)"
     r"(?:\.git(?:@[^#]*)?|/(?:-/)?(?:archive|zipball|tarball)/.+)", re.ASCII,
 )  # fmt: skip
+_CLONED = re.compile(
+    r"git\+\w+://(?:[^/@]+@)?[^/@]+/(?:[\w.~${}-]+/)+?(?P<name>[A-Za-z0-9][\w.-]*)/?(?:@[^#]*)?",
+    re.ASCII | re.IGNORECASE,
+)
+"""A repository of Git whose address does not end in ``.git``."""
 _VCS = re.compile(r"(?:git|hg|svn|bzr)\+", re.IGNORECASE)
 
 
@@ -321,10 +326,11 @@ def _with_project_name(text: str) -> str:
     egg = re.search(r"[#&]egg=([\w.-]+(?:\[[\w.,-]*\])?)", address, re.ASCII)
     if egg:
         return f"{egg[1]} @ {address}{suffix}"
-    repository = _REPOSITORY.fullmatch(address.partition("#")[0].partition("?")[0].strip())
+    place = address.partition("#")[0].partition("?")[0].strip()
+    repository = _REPOSITORY.fullmatch(place) or _CLONED.fullmatch(place)
     if repository:  # pip reads the name from the metadata, which is nearly always that of the repository
         return f"{repository['name']} @ {address}{suffix}"
-    file = address.partition("#")[0].partition("?")[0].rsplit("/", 1)[-1]
+    file = place.rsplit("/", 1)[-1]
     try:
         if file.endswith(".whl"):
             return f"{parse_wheel_filename(file)[0]} @ {address}{suffix}"

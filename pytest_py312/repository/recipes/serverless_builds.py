@@ -3,14 +3,20 @@
 import posixpath
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from itertools import islice, pairwise
+from itertools import chain, islice, pairwise
+from typing import TypeVar
 
 from pytest_py312.core.model.findings import Location
 from pytest_py312.core.model.fleet import AWS_LAMBDA, GOOGLE_FUNCTIONS, InstallRecipe, InstallStep, Program
-from pytest_py312.repository.formats.functions.cdk import read_added_layers, read_cdk, read_runtime_constants
+from pytest_py312.repository.formats.functions.cdk import (
+    read_added_layers,
+    read_cdk,
+    read_layer_constants,
+    read_runtime_constants,
+)
 from pytest_py312.repository.formats.functions.nested_stacks import layers_by_name, layers_of_parameters
 from pytest_py312.repository.formats.functions.serverless import (
     LAYER_CODE,
@@ -24,6 +30,8 @@ from pytest_py312.repository.formats.functions.terraform import read_terraform
 from pytest_py312.repository.recipes.image_builds import COMMAND_ARGUMENTS, scripts_of
 from pytest_py312.repository.recipes.suites.suite_commands import option_of
 from pytest_py312.repository.tree import Tree, is_inside, join_path, leaves_root, with_outer_folders
+
+T = TypeVar("T")
 
 HANDLER_FILE_LIMIT = 100
 """Maximum number of files of one folder in which handlers are searched."""
@@ -40,6 +48,8 @@ _FOR_LAMBDA = re.compile(
     r"^[ \t]*(?:import|from)\s+(?:boto3|botocore|aws_lambda_\w+|aws_xray_sdk|crhelper|cfnresponse)\b",
     re.MULTILINE | re.ASCII,
 )
+_POWERTOOLS_LAYER = re.compile(r"AWSLambdaPowertoolsPythonV(?P<major>[1-9])")
+"""The public layer with Powertools for AWS Lambda: https://docs.aws.amazon.com/powertools/python/latest/"""
 _FRAMEWORK = re.compile(r"^(?:import functions_framework|from functions_framework)\b", re.MULTILINE)
 FILE_LIMIT = 2_000
 """Maximum number of files that are read."""
@@ -84,6 +94,7 @@ def read_serverless_recipe(tree: Tree, service_path: str, nested: Sequence[str] 
         if on_lambda:
             place = on_lambda[0].runtime or Location(path=path, line=on_lambda[0].line)
             steps.append(lambda_step(place, target="/var/runtime"))
+            steps += _powertools_step(tree, path)
         if on_google:
             steps.append(_google_step(Location(path=path, line=on_google[0].line)))
         if steps:
@@ -129,6 +140,35 @@ def read_handler_recipe(tree: Tree, service_path: str, files: Sequence[str]) -> 
 def lambda_step(location: Location, *, target: str = "") -> InstallStep:
     """Return what AWS Lambda provides to a function of which ``location`` says that it runs there."""
     return InstallStep(tool=AWS_LAMBDA, location=location, arguments=LAMBDA_PACKAGES, target=target)
+
+
+def _powertools_step(tree: Tree, path: str) -> Iterator[InstallStep]:
+    """Yield what the public layer of Powertools provides to the functions that a file defines, if it names the layer.
+
+    It may name it by a variable of another file: the repository has one version of it then.
+    """
+    text = tree.read_or_none(path) or ""
+    match = _POWERTOOLS_LAYER.search(text)
+    location = (
+        Location(path=path, line=text.count("\n", 0, match.start()) + 1) if match else Location(path=path, line=1)
+    )
+    majors = {match["major"]: location} if match else _powertools_layers(tree)
+    if "powertools" in text.lower() and len(majors) == 1:
+        ((major, place),) = majors.items()
+        name = f"aws-lambda-powertools[all]>={major},<{int(major) + 1}"
+        yield InstallStep(tool=AWS_LAMBDA, location=place, arguments=(name,), target=LAYER_CODE)
+
+
+@lru_cache(maxsize=2)
+def _powertools_layers(tree: Tree) -> Mapping[str, Location]:
+    """Return the major versions of Powertools whose layer files of the repository name, each with the first place."""
+    names = tree.scan_folder(".", depth=SEARCH_DEPTH, limit=FOLDER_LIMIT).files
+    places: dict[str, Location] = {}
+    for name in [name for name in names if name.endswith((".ts", ".py", ".tf", ".yaml", ".yml"))][:FILE_LIMIT]:
+        text = tree.read_or_none(name) or ""
+        for match in _POWERTOOLS_LAYER.finditer(text):
+            places.setdefault(match["major"], Location(path=name, line=text.count("\n", 0, match.start()) + 1))
+    return places
 
 
 def _google_step(location: Location) -> InstallStep:
@@ -186,22 +226,22 @@ def _functions_of_cdk(tree: Tree, names: Sequence[str]) -> dict[str, tuple[Serve
         texts.setdefault(app_folder, {})[path] = tree.read_or_none(path) or ""
     functions: dict[str, tuple[ServerlessFunction, ...]] = {}
     for app_folder, programs in texts.items():
-        constants = _runtime_constants(programs)
+        constants = _constants(read_runtime_constants(text, path) for path, text in programs.items())
+        named = _constants(read_layer_constants(text, path, app_folder) for path, text in programs.items())
         added = (layer for path, text in programs.items() for layer in read_added_layers(text, path, app_folder))
         layers = [layer for layer in dict.fromkeys(added) if _has_modules(tree, layer.modules)]
         for path, text in programs.items():
-            of_program = read_cdk(text, path, app_folder, constants)
+            of_program = read_cdk(text, path, app_folder, constants, named)
             functions[path] = tuple(_with_layers(function, layers) for function in of_program)
     return functions
 
 
-def _runtime_constants(programs: Mapping[str, str]) -> dict[str, Location]:
-    """Return the runtimes of Python that files of one application give a name, without names that several have."""
-    places: dict[str, list[Location]] = {}
-    for path, text in programs.items():
-        for name, place in read_runtime_constants(text, path):
-            places.setdefault(name, []).append(place)
-    return {name: of_name[0] for name, of_name in places.items() if len(of_name) == 1}
+def _constants(named: Iterable[Sequence[tuple[str, T]]]) -> dict[str, T]:
+    """Return what files of one application give a name, without names that several things have."""
+    values: dict[str, list[T]] = {}
+    for name, value in chain.from_iterable(named):
+        values.setdefault(name, []).append(value)
+    return {name: of_name[0] for name, of_name in values.items() if len(of_name) == 1}
 
 
 def _has_modules(tree: Tree, folder: str) -> bool:

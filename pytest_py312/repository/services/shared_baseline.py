@@ -30,7 +30,9 @@ def with_shared_baselines(plan: Plan, services: Sequence[Service]) -> dict[str, 
     survey = VersionSurvey(plan.root, services, exclude=plan.exclude)
     by_service: dict[str, list[VersionDeclaration]] = {service.name: [] for service in undeclared}
     of_nobody: list[VersionDeclaration] = []
+    at_place: dict[tuple[str, int], VersionDeclaration] = {}
     for file in survey.shared_files():
+        at_place |= {(each.path, each.line): each for each in file.declarations if each.subject == RUNTIME}
         owners = [(declaration, file.owners(declaration)) for declaration in file.declarations]
         of_nobody += [declaration for declaration, names in owners if not names]
         for name, declarations in by_service.items():
@@ -49,7 +51,8 @@ def with_shared_baselines(plan: Plan, services: Sequence[Service]) -> dict[str, 
     with_baseline: dict[str, Service] = {}
     for service in undeclared:
         running = (
-            _running_declaration(by_service[service.name], plan)
+            _running_declaration([at_place[place] for place in _runtime_places(service) if place in at_place], plan)
+            or _running_declaration(by_service[service.name], plan)
             or (_usual_runtime(of_nobody, plan) if _is_function(service) else None)
             or _running_declaration([one for one in of_fleet if one.kind == "pin"], plan)
             or _running_declaration(of_fleet, plan)
@@ -65,6 +68,12 @@ def with_shared_baselines(plan: Plan, services: Sequence[Service]) -> dict[str, 
 
 def _is_function(service: Service) -> bool:
     return service.recipe is not None and any(step.tool in PLATFORMS for step in service.recipe.steps)
+
+
+def _runtime_places(service: Service) -> Iterator[tuple[str, int]]:
+    """Yield the files and lines that say where the functions of a service run."""
+    steps = service.recipe.steps if service.recipe is not None else ()
+    yield from ((step.location.path, step.location.line or 1) for step in steps if step.tool in PLATFORMS)
 
 
 def _usual_runtime(declarations: Sequence[VersionDeclaration], plan: Plan) -> VersionDeclaration | None:

@@ -43,6 +43,7 @@ def with_shared_packages(tree: Tree, services: Sequence[Service]) -> list[Servic
 
     What the plan says of a service's path or needs is kept.
     """
+    planned = {service.path for service in services if not _may_need(service)}
     services = [read_or_mark(service, _with_layers) for service in services]
     packages = _packages_in(tree, list(dict.fromkeys(_import_roots(tree))))
 
@@ -60,7 +61,7 @@ def with_shared_packages(tree: Tree, services: Sequence[Service]) -> list[Servic
     def complete(service: Service) -> Service:
         in_image = {**_packages_in_layers(tree, service), **_packages_in_image(tree, service)}
         known = in_image if service.suite is None else {**beside(service), **packages, **in_image}
-        return _with_packages(tree, service, known) if known and _may_need(service) else service
+        return _with_packages(tree, service, known) if known and service.path not in planned else service
 
     return [read_or_mark(service, complete) for service in services]
 
@@ -238,7 +239,7 @@ def _with_packages(tree: Tree, service: Service, packages: dict[str, tuple[str, 
     return replace(
         service,
         python_path=tuple(dict.fromkeys((*service.python_path, *python_path))),
-        settings=replace(service.settings, needs=tuple(sorted(needed))),
+        settings=replace(service.settings, needs=tuple(dict.fromkeys((*service.settings.needs, *sorted(needed))))),
     )
 
 

@@ -1,8 +1,9 @@
 """Read the Python functions of AWS Lambda in programs of the AWS CDK, in Python or TypeScript: text in, functions out.
 
 The text is not parsed: around each ``Runtime.PYTHON_3_9``, or a constant for one, the arguments or properties are read,
-``entry`` or ``code``, ``index``, ``handler`` and ``layers``. A layer is defined in the same file, by a class of the CDK
-or one of the repository's own; the folder of its code is the first path among its arguments. Never raises.
+``entry`` or ``code``, ``index``, ``handler`` and ``layers``. A layer is defined in the same file, or is the only one of
+its name in the application, by a class of the CDK or one of the repository's own; the folder of its code is the first
+path among its arguments. Code may be packed by a function of the repository's own. Never raises.
 
 https://docs.aws.amazon.com/cdk/api/v2/docs/aws-cdk-lib.aws_lambda.Function.html and
 https://docs.aws.amazon.com/cdk/api/v2/docs/@aws-cdk_aws-lambda-python-alpha.PythonFunction.html
@@ -46,10 +47,15 @@ _STRING = re.compile(r"'[^'\n]*'|\"[^\"\n]*\"|`[^`\n]*`")
 _COMMENT_OF_PYTHON = re.compile(rf"{_STRING.pattern}|#[^\n]*")
 _COMMENT = re.compile(rf"{_STRING.pattern}|//[^\n]*|/\*.*?\*/", re.DOTALL)
 _CODE = re.compile(r"\b(?:entry|code)\s*[=:]\s*")
-_ASSET = re.compile(r"(?:[\w.]+\.)?(?:from_?[aA]sset|asset|AssetCode)\(\s*")
+_ASSET = re.compile(r"(?:[\w.]+\.)?\w{0,100}(?:[aA]sset|[bB]undle)\w{0,100}\(\s*")
 _LAYERS = re.compile(r"\blayers\s*[=:]\s*\[")
 _ADDS_LAYERS = re.compile(r"\.add_?[lL]ayers\(")
 _LAYER_CONSTRUCT = re.compile(r"\bnew\s+[\w.]{0,100}Layer(?:Version)?\(|(?<![\w.])[\w.]{0,100}LayerVersion\(", re.ASCII)
+_LAYER_CONSTANT = re.compile(
+    r"(?<![\w$.])(?:this\.|self\.)?(?P<name>[A-Za-z_]\w*)[ \t]*(?::[^=\n]{1,100})?=\s*(?:new\s+)?"
+    r"[\w.]{0,100}Layer(?:Version)?\(",
+    re.ASCII,
+)
 _NAME = re.compile(r"(?:self\.|this\.)?(?P<name>[A-Za-z_]\w*)(?:\.\w+)*", re.ASCII)
 _FOLDER_KEY = re.compile(r"\b(?:\w*[a-z_])?(?:entry|code|[dD]irectory|[dD]ir|[pP]ath|[fF]older)\s*[=:]\s*", re.ASCII)
 _TEXT_VALUE = r"\s*[=:]\s*(?P<quote>[\"'])(?P<value>[\w./-]{1,200})(?P=quote)"
@@ -66,17 +72,23 @@ _OPENING, _CLOSING = "([{", ")]}"
 
 
 def read_cdk(
-    text: str, path: str, app_folder: str, constants: Mapping[str, Location] = MappingProxyType({})
+    text: str,
+    path: str,
+    app_folder: str,
+    constants: Mapping[str, Location] = MappingProxyType({}),
+    layers: Mapping[str, BuiltFolder] = MappingProxyType({}),
 ) -> tuple[ServerlessFunction, ...]:
     """Return the Python functions that a program defines whose code is in the repository.
 
     :param path: of the program, relative to the root.
     :param app_folder: where the program is run, the folder of its ``cdk.json``.
     :param constants: the names of runtimes of Python in the application, and where these are named.
+    :param layers: the layers that the application gives a name, by these.
     """
     if not _LIBRARY.search(text):
         return ()
-    return tuple(islice(_functions(_without_comments(text, path), path, app_folder, constants), FUNCTION_LIMIT))
+    functions = _functions(_without_comments(text, path), path, app_folder, constants, layers)
+    return tuple(islice(functions, FUNCTION_LIMIT))
 
 
 def read_runtime_constants(text: str, path: str) -> tuple[tuple[str, Location], ...]:
@@ -84,6 +96,21 @@ def read_runtime_constants(text: str, path: str) -> tuple[tuple[str, Location], 
     if not (_LIBRARY.search(text) and _RUNTIME.search(text)):
         return ()
     return _constants_in(_without_comments(text, path), path)
+
+
+def read_layer_constants(text: str, path: str, app_folder: str) -> tuple[tuple[str, BuiltFolder], ...]:
+    """Return the names that a program gives to layers: ``const shared = new LayerVersion(this, "Shared", {...});``.
+
+    :param path, app_folder: as for :func:`read_cdk`.
+    """
+    if not (_LIBRARY.search(text) and "Layer" in text):
+        return ()
+    text = _without_comments(text, path)
+    return tuple(
+        (definition["name"], replace(layer, path=path))
+        for definition in islice(_LAYER_CONSTANT.finditer(text), CONSTRUCT_LIMIT)
+        for layer in islice(_content_of(definition, text, path, app_folder), 1)
+    )
 
 
 def _constants_in(text: str, path: str) -> tuple[tuple[str, Location], ...]:
@@ -128,7 +155,7 @@ def _depth(text: str) -> int:
 
 
 def _functions(
-    text: str, path: str, app_folder: str, constants: Mapping[str, Location]
+    text: str, path: str, app_folder: str, constants: Mapping[str, Location], constant_layers: Mapping[str, BuiltFolder]
 ) -> Iterator[ServerlessFunction]:
     for position, constant in sorted(_runtimes(text, path, constants), key=lambda runtime: runtime[0]):
         arguments = _arguments_around(text, position)
@@ -137,7 +164,7 @@ def _functions(
         if not folder:
             continue
         line = text.count("\n", 0, position) + 1
-        layers = list(islice(_layers(arguments, text, path, app_folder), LAYER_LIMIT))
+        layers = list(islice(_layers(arguments, text, path, app_folder, constant_layers), LAYER_LIMIT))
         own = BuiltFolder(folder=folder, line=line, target=LAMBDA_CODE, reads_projects=not is_asset)
         yield ServerlessFunction(
             folder=folder,
@@ -164,15 +191,22 @@ def _runtimes(text: str, path: str, constants: Mapping[str, Location]) -> Iterat
             yield match.start("name"), place
 
 
-def _layers(arguments: str, text: str, path: str, app_folder: str) -> Iterator[BuiltFolder]:
-    """Yield the folders of the layers of a function: of those that variables of the same file stand for."""
+def _layers(
+    arguments: str, text: str, path: str, app_folder: str, constants: Mapping[str, BuiltFolder]
+) -> Iterator[BuiltFolder]:
+    """Yield the folders of the layers of a function: of variables of the same file, or attributes of other objects."""
     start = next((match for match in _LAYERS.finditer(arguments) if _depth(arguments[: match.start()]) == 0), None)
     words = _first_argument(arguments, start.end() - 1)[1:-1].split(",") if start else []
-    names = (match["name"] for word in words if (match := _NAME.fullmatch(word.strip())))
-    for name in dict.fromkeys(names):
+    for word in dict.fromkeys(word.strip() for word in words):
+        match = _NAME.fullmatch(word)
+        if match is None:
+            continue
+        name, attribute = match["name"], word.rpartition(".")[2]
         definition = re.search(rf"(?<![\w$]){name}\s*(?::[^=\n]{{1,100}})?=\s*(?:new\s+)?[\w.]{{1,100}}\(", text)
         if definition is not None:
             yield from islice(_content_of(definition, text, path, app_folder), 1)
+        elif "." in word and attribute in constants:
+            yield constants[attribute]
 
 
 def _content_of(construct: re.Match[str], text: str, path: str, app_folder: str) -> Iterator[BuiltFolder]:

@@ -286,6 +286,21 @@ def test_a_distribution_that_excludes_the_interpreter_blocks(requires_python: st
     assert outcome.status is (Status.FAILED if blocks else Status.PASSED)
 
 
+@pytest.mark.parametrize(("is_declared", "status"), [(True, Status.FAILED), (False, Status.ERRORED)])
+def test_an_assumed_baseline_that_a_requirement_refuses_is_not_the_services(is_declared: bool, status: Status) -> None:
+    """Nothing is broken then, and the plan has to say on which Python the service runs."""
+    entry = StoredDistribution(name="numba", version="0.60", folder=Path("/nowhere"), requires_python=">=3.10")
+    refused = replace(installation_of("3.9", {"numba": "0.60"}), distributions=(entry,))
+    cell = cell_of("3.9", service("user", baseline_is_declared=is_declared))
+
+    outcome = DependencyCheck().run(cell, FakeFacts(installations={"3.9": refused})).outcome
+
+    assert outcome.status is status
+    assert [finding.code for finding in outcome.findings] == ["PY103"]
+    assert ("set `baseline` for it in the plan" in outcome.reason) is not is_declared
+    assert any(finding.blocks for finding in outcome.findings) is is_declared
+
+
 def test_a_service_that_excludes_the_interpreter_has_to_be_widened() -> None:
     """There is no other version of it to require."""
     own = StoredDistribution(name="shop", version="1.0", folder=Path("/nowhere"), requires_python="<3.12")

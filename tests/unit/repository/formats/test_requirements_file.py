@@ -129,6 +129,9 @@ def test_paths_of_the_repository_are_local_paths(line: str, path: str, editable:
         ("https://files.invalid/my_pkg-1.0.tar.gz ; python_version < '3.12'", "my-pkg"),
         ("git+https://code.invalid/x/y.git@main#egg=My_Project", "my-project"),
         ("-e git+https://code.invalid/x/y.git#egg=y", "y"),
+        ("git+https://code.invalid/x/y@e0e46f4", "y"),
+        ("git+ssh://git@code.invalid/x/y", "y"),
+        ("git+https://${TOKEN}@code.invalid/${GROUP}/y@main ; python_version < '3.12'", "y"),
     ],
 )
 def test_urls_are_entries_with_a_name(line: str, name: str) -> None:

@@ -107,7 +107,8 @@ def test_a_module_of_the_repository_gets_layers(tmp_path: Path) -> None:
     """The call names those of its own module."""
     module = (
         'variable "layers" {\n  default = []\n}\nvariable "folder" {}\nresource "aws_lambda_function" "this" {\n'
-        '  filename = "${var.folder}/code.zip"\n  handler = "app.run"\n  runtime = "python3.9"\n  layers = var.layers\n}\n'
+        '  filename = "${var.folder}/code.zip"\n  handler = "app.run"\n  runtime = "python3.9"\n'
+        "  layers = var.layers\n}\n"
     )
     call = FUNCTIONS.replace("terraform-aws-modules/lambda/aws", "./modules/function").replace("source_path", "folder")
     files = {"modules/function/main.tf": module, "main.tf": call.replace("${path.module}/lambda", "../../lambda")}
@@ -136,3 +137,70 @@ def test_many_brackets_are_no_deep_list() -> None:
     text = f"{FUNCTIONS}\nlocals {{\n  deep = {'[' * 900}\n}}\n".replace("local.shared", "local.deep")
     (function, *_) = [each for _, each in read_terraform({"main.tf": text + LAYERS}, lambda path: False)]
     assert function.layers == ("layers/libraries/python",)
+
+
+SHARED = """\
+import * as lambda from "aws-cdk-lib/aws-lambda";
+const pythonRuntime = lambda.Runtime.PYTHON_3_11;
+export class Shared extends Construct {
+  readonly commonLayer: lambda.ILayerVersion;
+  constructor(scope: Construct) {
+    const commonLayer = new Layer(this, "Common", { path: path.join(__dirname, "./layers/common") });
+    this.commonLayer = commonLayer.layer;
+    this.powertools = lambda.LayerVersion.fromLayerVersionArn(this, "Powertools",
+      `arn:aws:lambda:eu-west-2:017000801446:layer:AWSLambdaPowertoolsPythonV2:59`);
+  }
+}
+"""
+OTHER = """\
+import * as lambda from "aws-cdk-lib/aws-lambda";
+const commonLayer = new Layer(this, "Other", { path: path.join(__dirname, "./layers/other") });
+"""
+STACK = """\
+import * as lambda from "aws-cdk-lib/aws-lambda";
+new lambda.Function(this, "Api", {
+  code: props.shared.code.bundleWithLambdaAsset(path.join(__dirname, "./api")),
+  handler: "index.handler",
+  runtime: props.shared.pythonRuntime,
+  layers: [props.shared.powertools, props.shared.commonLayer],
+});
+"""
+CDK = {
+    "cdk.json": "{}",
+    "lib/shared.ts": SHARED,
+    "lib/stack.ts": STACK,
+    "lib/api/index.py": "import idna\n",
+    "lib/layers/common/requirements.txt": "idna==3.7\n",
+}
+
+
+def test_layers_of_the_cdk_are_constants_of_another_file(tmp_path: Path) -> None:
+    """A function of the repository's own packs the code; that file has the address of Powertools, too."""
+    fleet = fleet_of(tmp_path, CDK, target=Interpreter(3, 12))
+    (api,) = [service for service in fleet.services if service.path == "lib/api"]
+    assert steps_of(api) == ["lib/shared.ts:6 lib/layers/common/requirements.txt /opt/python"]
+    assert (str(api.baseline), [module.name for module in api.start_modules]) == ("3.11", ["index"])
+    assert api.recipe is not None
+    provided = {str(step.location): step.arguments for step in api.recipe.steps}
+    assert provided["lib/shared.ts:9"] == ("aws-lambda-powertools[all]>=2,<3",)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"lib/other.ts": OTHER},
+        {"lib/stack.ts": STACK.replace("props.shared.commonLayer", "common")},
+    ],
+    ids=["two of one name", "unknown variable"],
+)
+def test_an_unclear_layer_is_none(tmp_path: Path, changed: dict[str, str]) -> None:
+    fleet = fleet_of(tmp_path, {**CDK, **changed}, target=Interpreter(3, 12))
+    assert [steps_of(service) for service in fleet.services if service.path == "lib/api"] == [[]]
+
+
+def test_a_function_without_powertools_gets_none(tmp_path: Path) -> None:
+    stack = STACK.replace("props.shared.powertools, ", "")
+    fleet = fleet_of(tmp_path, {**CDK, "lib/stack.ts": stack}, target=Interpreter(3, 12))
+    (api,) = [service for service in fleet.services if service.path == "lib/api"]
+    assert api.recipe is not None
+    assert not any("powertools" in text for step in api.recipe.steps for text in step.arguments)
