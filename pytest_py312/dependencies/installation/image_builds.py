@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from pytest_py312.core.model.findings import Finding
-from pytest_py312.core.model.fleet import Cell, InstallRecipe, InstallStep
+from pytest_py312.core.model.fleet import AWS_LAMBDA, Cell, InstallRecipe, InstallStep
 from pytest_py312.core.text import join_names
 from pytest_py312.dependencies.installation.installed_distributions import entries_of_production, requirement_of
 from pytest_py312.dependencies.installation.result import Installation
@@ -13,7 +13,7 @@ from pytest_py312.dependencies.store.stored_distribution import StoredDistributi
 from pytest_py312.dependencies.system.build_tools import NETWORK, MissingTool
 from pytest_py312.dependencies.system.image_programs import images_of
 from pytest_py312.dependencies.system.shared_libraries import linked_libraries
-from pytest_py312.repository.formats.functions.serverless import LAMBDA_CODE
+from pytest_py312.repository.formats.functions.serverless import LAMBDA_CODE, LAYER_CODE
 from pytest_py312.repository.services.requirements.requirement_set import LocatedEntry
 from pytest_py312.runners.probe_records import read_bounded
 
@@ -56,7 +56,7 @@ def image_build_findings(
     recipe = cell.service.recipe
     if recipe is None or installation.build is None or _runs_in_image(installation) or cell.is_baseline:
         return
-    image, is_archive = _image_without_compiler(cell, recipe), any(step.target == LAMBDA_CODE for step in recipe.steps)
+    image, is_archive = _image_without_compiler(cell, recipe), _is_archive(recipe)
     if not image and not is_archive:
         return
     of_production = entries_of_production(cell, entries)
@@ -111,12 +111,17 @@ def lacking_build_findings(
         )
 
 
+def _is_archive(recipe: InstallRecipe) -> bool:
+    """Return whether something is installed into the archive of a function, or of a layer."""
+    return any(step.target in (LAMBDA_CODE, LAYER_CODE) and step.tool != AWS_LAMBDA for step in recipe.steps)
+
+
 def _lack_of(cell: Cell, recipe: InstallRecipe, missing: MissingTool) -> str:
     """Return what a build lacks where the service is installed, as here; empty if that is not known."""
     image = _image_without_compiler(cell, recipe)
     if image:
         return f"{missing.name} and a compiler, which the image ({image}) does not have"
-    if any(step.target == LAMBDA_CODE for step in recipe.steps) and _LIBRARY.match(missing.name):
+    if _is_archive(recipe) and _LIBRARY.match(missing.name):
         return f"{missing.name}, of a library that a function does not have"
     return ""
 

@@ -1,7 +1,7 @@
 """Describe one service from its files: what it requires and starts, how it is tested, on which Python it runs."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
 
@@ -44,6 +44,8 @@ _OWN_BUILD = re.compile(
 """A requirement of the project itself in a requirements file or a Pipfile, or a command that builds it."""
 _BOOTSTRAP = "opentelemetry-bootstrap"
 """Installs the instrumentation of the libraries that are there; https://opentelemetry.io/docs/zero-code/python/."""
+_AWS_SDK = re.compile(r"\b(?:aio)?boto(?:3|core)\b|\bmoto\b")
+_REGION = "AWS_DEFAULT_REGION"
 _JOBS = re.compile(r"^jobs:[ \t]*(?:#.*)?\n", re.MULTILINE)
 
 
@@ -66,11 +68,18 @@ def describe_service(
     scripts = distribution.scripts if distribution is not None else ()
     programs = started_programs(tree, files, scripts, image.build_programs)
     variables = read_declared_variables(tree, path, image.image_variables)
+    given = [*variables.of_tests, *settings.environment]
+    given += [variable for each in (recipe, test_recipe) if each is not None for variable in each.environment]
+    region = _region_of_tests(tree, (*required.run_time, *required.tests), dict(given), dict(variables.others))
     warnings = _warnings_of(test_run) if test_run is not test_recipe else ()
     clauses = [*baseline.assumptions, *required.clauses, suite_clause, _stage_clause(files, recipe)]
     clauses += _unlisted_clauses(image)
     if suite is not None:
         clauses += [*_variable_clauses(test_recipe, variables), *_warning_clauses(suite, test_run, warnings)]
+        clauses += [
+            f"is tested with {name}={value}: it uses AWS, and no file gives its tests a region"
+            for name, value in region
+        ]
     clauses += _unread_clauses(files, is_in_no_stage=bool(plan.stages) and stage is None)
     assumptions += [f"{bare.name} {clause}." for clause in clauses if clause]
     return replace(
@@ -92,11 +101,26 @@ def describe_service(
         start_modules=start_modules(programs, files),
         recipe=recipe,
         test_recipe=test_recipe,
-        test_variables=(*warnings, *variables.of_tests),
+        test_variables=(*warnings, *variables.of_tests, *region),
         declared_variables=variables.others,
         interpreter_variables=read_interpreter_variables(tree, image_files, image.source),
         separate_tests=required.separate_tests,
     )
+
+
+def _region_of_tests(
+    tree: Tree, sources: Sequence[RequirementSource], given: Mapping[str, str], declared: Mapping[str, str]
+) -> tuple[tuple[str, str], ...]:
+    """Return a region for the tests of a service that requires the SDK of AWS, which makes no client without one.
+
+    https://boto3.amazonaws.com/v1/documentation/api/latest/guide/configuration.html
+
+    :param given: the variables of the tests: there is nothing to add if these have it.
+    :param declared: those of other programs of the service, whose region counts.
+    """
+    paths = dict.fromkeys(source.path for source in sources) if _REGION not in given else {}
+    uses_sdk = any(_AWS_SDK.search(tree.read_or_none(path) or "") for path in paths)
+    return ((_REGION, declared.get(_REGION) or "us-east-1"),) if uses_sdk else ()
 
 
 def _unread_clauses(files: ServiceFiles, *, is_in_no_stage: bool) -> Iterator[str]:

@@ -4,6 +4,7 @@ A compose file that runs the tests says what they are run with. What others decl
 them: those of a deployment are not in the repository. Only literal values count.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -21,6 +22,8 @@ _TEMPLATES = (
     ".env.example", ".env.sample", ".env.template", ".env.dist", ".env.default", ".env.defaults", ".env.test",
     "example.env", "sample.env", "template.env", ".template.env", ".example.env", ".sample.env",
 )  # fmt: skip
+_TEMPLATE = re.compile(r"\.env\.[\w.-]+[.-](?:example|sample|template)", re.ASCII)
+"""The name of a template for one way to run a program: ``.env.docker-example``, ``.env.prod.sample``."""
 _WARNINGS = "PYTHONWARNINGS"
 """No program lacks it."""
 
@@ -46,7 +49,8 @@ def read_declared_variables(tree: Tree, path: str, image: Variables = ()) -> Dec
     others: dict[str, str] = {}
     for _, entry in sorted(entries, key=lambda item: has_test_program(item[1].words)):
         others = {**_variables_of(tree, entry), **others}
-    for name in _TEMPLATES:
+    names = tree.list_folder(path).files if tree.is_folder(path) else ()
+    for name in (*_TEMPLATES, *sorted(filter(_TEMPLATE.fullmatch, names))):
         others = {**read_env_file(tree.read_or_none(join_path(path, name)) or ""), **others}
     others = {**dict(image), **others}
     return DeclaredVariables(

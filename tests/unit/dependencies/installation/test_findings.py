@@ -289,12 +289,13 @@ def test_a_build_is_not_doubted_without_a_reason(tmp_path: Path, different: dict
     assert image_findings(tmp_path, **different) == []
 
 
+@pytest.mark.parametrize("target", ["/var/task", "/opt/python"], ids=["function", "layer"])
 @pytest.mark.parametrize(
     ("needed", "codes"),
     [(["libpq.so.5", "libc.so.6"], ["PY104"]), (["libm.so.6", "libpthread.so.0"], []), (["libown.so.3"], [])],
 )
 def test_a_function_has_no_library_of_the_machine_that_built_it(
-    tmp_path: Path, needed: list[str], codes: list[str]
+    tmp_path: Path, needed: list[str], codes: list[str], target: str
 ) -> None:
     """What the distribution itself brings is there, and what a module only tries to open need not be."""
     image_findings(tmp_path)
@@ -302,14 +303,14 @@ def test_a_function_has_no_library_of_the_machine_that_built_it(
     module.write_bytes(compiled_module(needed, texts=["libcuda.so.1"]))
     module.with_name("libown.so.3").touch()
     name, cell = "psycopg2-binary", cell_of("3.12")
-    step = InstallStep(tool="pip", location=Location(path="build.yml", line=9), target="/var/task")
+    step = InstallStep(tool="pip", location=Location(path="build.yml", line=9), target=target)
     cell = replace(cell, service=replace(cell.service, recipe=InstallRecipe(source="build.yml", steps=(step,))))
-    target = installation_of(
+    installation = installation_of(
         "3.12", {name: "1"}, distributions=(replace(installed(name), folder=tmp_path / "3.12", from_source=True),)
     )
     baseline = installation_of("3.9", {name: "1"}, distributions=(installed(name),))
 
-    findings = list(image_build_findings(cell, target, baseline, entries(name), needs_compiler))
+    findings = list(image_build_findings(cell, installation, baseline, entries(name), needs_compiler))
 
     assert [finding.code for finding in findings] == codes
     assert all("needs libpq.so.5 of this machine" in finding.message for finding in findings)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -52,6 +53,29 @@ def test_other_containers_and_templates_declare_what_a_program_may_lack(tmp_path
     variables = read_declared_variables(Tree(service_tree(tmp_path, {**SERVICE, **files})), "api")
     assert variables.of_tests == ()
     assert dict(variables.others) == {"SECRET": "from-web", "REGION": "eu"}
+
+
+def test_a_template_of_a_variant_counts_after_that_of_all(tmp_path: Path) -> None:
+    files = {"api/.env.docker-example": "HOST=db\nPORT=1\n", "api/.env.example": "PORT=2\n", "api/.env.docker": "A=1\n"}
+    declared = read_declared_variables(Tree(service_tree(tmp_path, files)), "api").others
+    assert dict(declared) == {"HOST": "db", "PORT": "2"}
+
+
+@pytest.mark.parametrize(
+    ("files", "region"),
+    [
+        ({"api/requirements.txt": "boto3\n"}, "us-east-1"),
+        ({"api/requirements-test.txt": "moto\n"}, "us-east-1"),
+        ({"api/requirements.txt": "boto3\n", "api/.env.example": "AWS_DEFAULT_REGION=eu-west-2\n"}, "eu-west-2"),
+        ({"api/requirements.txt": "six\n"}, None),
+    ],
+)
+def test_a_suite_that_uses_aws_has_a_region(tmp_path: Path, files: dict[str, str], region: str | None) -> None:
+    """Its SDK makes no client without one, and nothing but the machine of CI or production may say it."""
+    fleet = discover(Plan(root=service_tree(tmp_path, {**SERVICE, **files})))
+    (service,) = fleet.services
+    assert dict(environment_of_tests(service)).get("AWS_DEFAULT_REGION") == region
+    assert any("gives its tests a region" in sentence for sentence in fleet.assumptions) is (region is not None)
 
 
 def test_what_is_built_elsewhere_declares_nothing(tmp_path: Path) -> None:
